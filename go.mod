@@ -66,3 +66,9 @@ require (
 	golang.org/x/tools/godoc v0.1.0-deprecated // indirect
 	pgregory.net/rapid v1.3.0 // indirect
 )
+
+// Go's ./... would otherwise walk into packages that npm and the CDK CLI put there.
+ignore (
+	./cdk.out
+	./node_modules
+)

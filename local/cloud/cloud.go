@@ -1,0 +1,115 @@
+// Package cloud holds what every part of the local run shares about the AWS it stands in for: the
+// account, the region, the endpoints of the parts, and SDK clients that talk to them.
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+// Account is the account id of everything local.
+const Account = "000000000000"
+
+// accessKey is accepted by every local endpoint. It is no secret: nothing behind it leaves loopback.
+const accessKey = "local"
+
+// Cloud is the stand-in for one account and region. The endpoints are set while the parts start,
+// before any resource is provisioned, and only read afterwards.
+type Cloud struct {
+	Region    string
+	endpoints map[Service]string
+}
+
+// Service names an AWS service as its endpoint variable does: AWS_ENDPOINT_URL_<Service>.
+type Service string
+
+// The services with an endpoint of their own. DynamoDB Streams is served by DynamoDB's.
+const (
+	DynamoDB        Service = "DYNAMODB"
+	DynamoDBStreams Service = "DYNAMODB_STREAMS"
+	SQS             Service = "SQS"
+	EventBridge     Service = "EVENTBRIDGE"
+)
+
+// New is a Cloud without endpoints.
+func New(region string) *Cloud {
+	return &Cloud{Region: region, endpoints: map[Service]string{}}
+}
+
+// SetEndpoint says where a service listens, for example "http://127.0.0.1:4511".
+func (c *Cloud) SetEndpoint(s Service, url string) { c.endpoints[s] = url }
+
+// Endpoint is where a service listens, or empty.
+func (c *Cloud) Endpoint(s Service) string { return c.endpoints[s] }
+
+// ARN builds "arn:aws:<service>:<region>:<account>:<resource>".
+func (c *Cloud) ARN(service, resource string) string {
+	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, c.Region, Account, resource)
+}
+
+// ResourceOf is the resource part of an ARN: what follows the account id.
+func ResourceOf(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	return parts[len(parts)-1]
+}
+
+// Environ is what a process needs to reach the local services with an unchanged SDK, as KEY=value.
+func (c *Cloud) Environ() []string {
+	env := []string{
+		"AWS_REGION=" + c.Region,
+		"AWS_DEFAULT_REGION=" + c.Region,
+		"AWS_ACCESS_KEY_ID=" + accessKey,
+		"AWS_SECRET_ACCESS_KEY=" + accessKey,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+	for _, s := range []Service{DynamoDB, DynamoDBStreams, SQS, EventBridge} {
+		if url := c.endpoints[s]; url != "" {
+			env = append(env, "AWS_ENDPOINT_URL_"+string(s)+"="+url)
+		}
+	}
+	return env
+}
+
+// DynamoDB is a client of the local tables.
+func (c *Cloud) DynamoDB() *dynamodb.Client {
+	return dynamodb.NewFromConfig(c.config(), func(o *dynamodb.Options) { o.BaseEndpoint = aws.String(c.Endpoint(DynamoDB)) })
+}
+
+// Streams is a client of the local tables' streams.
+func (c *Cloud) Streams() *dynamodbstreams.Client {
+	return dynamodbstreams.NewFromConfig(c.config(), func(o *dynamodbstreams.Options) { o.BaseEndpoint = aws.String(c.Endpoint(DynamoDB)) })
+}
+
+// SQS is a client of the local queues.
+func (c *Cloud) SQS() *sqs.Client {
+	return sqs.NewFromConfig(c.config(), func(o *sqs.Options) { o.BaseEndpoint = aws.String(c.Endpoint(SQS)) })
+}
+
+// EventBridge is a client of the local buses.
+func (c *Cloud) EventBridge() *eventbridge.Client {
+	return eventbridge.NewFromConfig(c.config(), func(o *eventbridge.Options) { o.BaseEndpoint = aws.String(c.Endpoint(EventBridge)) })
+}
+
+// QueueURL is the URL of the queue with that ARN.
+func (c *Cloud) QueueURL(arn string) string {
+	return c.Endpoint(SQS) + "/" + Account + "/" + ResourceOf(arn)
+}
+
+func (c *Cloud) config() aws.Config {
+	return aws.Config{
+		Region:      c.Region,
+		Credentials: aws.CredentialsProviderFunc(staticCredentials),
+	}
+}
+
+func staticCredentials(ctx context.Context) (aws.Credentials, error) {
+	return credentials.NewStaticCredentialsProvider(accessKey, accessKey, "").Retrieve(ctx)
+}

@@ -1,0 +1,82 @@
+// Package process starts child processes that never outlive the local run: they end with Stop, and
+// with the run itself however it ends, kill -9 included.
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// Spec says what to run.
+type Spec struct {
+	Path   string    // the program
+	Args   []string  // its arguments, without the program's name
+	Env    []string  // its whole environment, as KEY=value
+	Dir    string    // its working directory; default: ours
+	Stdin  io.Reader // default: nothing
+	Stdout io.Writer // default: thrown away
+	Stderr io.Writer // default: thrown away
+}
+
+// Process is a running child, the leader of a process group of its own.
+type Process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+// Start runs the program. Its error names the program.
+func Start(spec Spec) (*Process, error) {
+	cmd := exec.Command(spec.Path, spec.Args...)
+	cmd.Env, cmd.Dir = spec.Env, spec.Dir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdin, spec.Stdout, spec.Stderr
+	// A grandchild that inherits our pipes must not keep Wait from returning.
+	cmd.WaitDelay = time.Second
+	unbind, err := startBound(cmd)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
+	}
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		unbind()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// Done is closed when the process has ended and its output has been read.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err is how the process ended: nil for exit code 0. It is valid once Done is closed.
+func (p *Process) Err() error { return p.err }
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Stop asks the process to end, kills its group after grace, and returns when it has ended.
+func (p *Process) Stop(grace time.Duration) {
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(grace):
+	}
+	p.Kill()
+}
+
+// Kill ends the process and all it started at once, and returns when it has ended.
+func (p *Process) Kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// signal reaches the whole group. A group that is already gone is no error.
+func (p *Process) signal(s syscall.Signal) {
+	if err := syscall.Kill(-p.PID(), s); err != nil && !errors.Is(err, syscall.ESRCH) {
+		_ = p.cmd.Process.Signal(s)
+	}
+}
