@@ -1,0 +1,143 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/outboxkit/transactional-outbox/local/hop"
+)
+
+// Text prints for a person. Colours appear only where w is a terminal that shows them.
+func Text(w io.Writer) Console {
+	return &textConsole{w: w, names: map[string]string{}}
+}
+
+type textConsole struct {
+	mu    sync.Mutex
+	w     io.Writer
+	names map[string]string // logical id or Ref → readable name
+}
+
+var (
+	bold  = lipgloss.NewStyle().Bold(true)
+	faint = lipgloss.NewStyle().Faint(true)
+
+	outcomeStyle = map[hop.Outcome]lipgloss.Style{
+		hop.OK:         lipgloss.NewStyle().Foreground(lipgloss.Green),
+		hop.Retry:      lipgloss.NewStyle().Foreground(lipgloss.Yellow),
+		hop.DeadLetter: lipgloss.NewStyle().Foreground(lipgloss.Magenta),
+		hop.Dropped:    lipgloss.NewStyle().Foreground(lipgloss.Red),
+	}
+)
+
+func (c *textConsole) Notice(text string) { c.print(text) }
+
+func (c *textConsole) Ready(s Summary) {
+	c.mu.Lock()
+	for _, r := range s.Resources {
+		c.names[r.LogicalID], c.names[r.Ref] = r.Name, r.Name
+	}
+	c.mu.Unlock()
+
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n", bold.Render(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started)))
+	table(&b, func(row func(...string)) {
+		if s.API != "" {
+			row("REST API", s.API)
+		}
+		for _, e := range s.Endpoints {
+			row(e.Variable, e.URL)
+		}
+		row("data", s.Data)
+	})
+	fmt.Fprintf(&b, "\n%s\n", bold.Render("Resources"))
+	table(&b, func(row func(...string)) {
+		for _, r := range s.Resources {
+			row(r.Name, r.Type, r.Ref)
+		}
+	})
+	fmt.Fprintf(&b, "\n%s\n", bold.Render("Not needed here"))
+	table(&b, func(row func(...string)) {
+		for _, r := range s.Skipped {
+			row(fmt.Sprintf("%d × %s", r.Count, r.Type), r.Reason)
+		}
+	})
+	fmt.Fprintf(&b, "\n%s\n", bold.Render("Outputs"))
+	table(&b, func(row func(...string)) {
+		for _, name := range slices.Sorted(maps.Keys(s.Outputs)) {
+			row(name, s.Outputs[name])
+		}
+	})
+	fmt.Fprintf(&b, "\nReady. Ctrl-C ends everything.\n")
+	c.print(b.String())
+}
+
+func (c *textConsole) Hop(h hop.Hop) {
+	what := h.Detail
+	if h.Stage != hop.API && h.Stage != hop.Function {
+		what = strings.TrimSpace(c.way(h) + "  " + h.Detail)
+	} else if h.Stage == hop.Function {
+		what = c.name(h.Resource) + ": " + h.Detail
+	}
+	c.print(fmt.Sprintf("%s  %-8s  %s  %8s  %s",
+		faint.Render(h.At.Format("15:04:05.000")),
+		h.Stage,
+		outcomeStyle[h.Outcome].Render(fmt.Sprintf("%-11s", h.Outcome)),
+		latency(h),
+		what))
+}
+
+// way says what went from where to where: "Outbox/Pipe → Outbox/Bus, 3 events".
+func (c *textConsole) way(h hop.Hop) string {
+	s := c.name(h.Resource)
+	if h.Target != "" {
+		s += " → " + c.name(h.Target)
+	}
+	if h.Count > 1 {
+		s += fmt.Sprintf(", %d events", h.Count)
+	}
+	return s
+}
+
+// name is the readable name of a logical id, a Ref or an ARN, which ends in what Ref gives for most types.
+func (c *textConsole) name(id string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if name, ok := c.names[id]; ok {
+		return name
+	}
+	last := id[strings.LastIndexAny(id, ":/")+1:]
+	if name, ok := c.names[last]; ok {
+		return name
+	}
+	return last
+}
+
+func (c *textConsole) print(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = lipgloss.Fprintln(c.w, text)
+}
+
+// latency is empty for a log line, which takes no time.
+func latency(h hop.Hop) string {
+	if h.Stage == hop.Function && h.Latency == 0 {
+		return ""
+	}
+	return h.Latency.Round(100 * time.Microsecond).String()
+}
+
+// table writes aligned columns, indented by two.
+func table(w io.Writer, fill func(row func(cells ...string))) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fill(func(cells ...string) { fmt.Fprintf(tw, "  %s\n", strings.Join(cells, "\t")) })
+	_ = tw.Flush()
+}
