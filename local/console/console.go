@@ -3,6 +3,7 @@
 package console
 
 import (
+	"github.com/outboxkit/transactional-outbox/local/cloud"
 	"github.com/outboxkit/transactional-outbox/local/hop"
 )
 
@@ -19,6 +20,7 @@ type Console interface {
 // Summary is what runs once the stack is up.
 type Summary struct {
 	Stack     string            `json:"stack"`
+	Region    string            `json:"region"`
 	Data      string            `json:"data"`
 	Started   string            `json:"started"`       // how long the start took, for example "2.1s"
 	API       string            `json:"api,omitempty"` // base URL of the REST API, with its stage
@@ -30,8 +32,8 @@ type Summary struct {
 
 // Endpoint is where an AWS service's stand-in listens.
 type Endpoint struct {
-	Variable string `json:"variable"` // AWS_ENDPOINT_URL_…, which points an SDK or the CLI there
-	URL      string `json:"url"`
+	Service cloud.Service `json:"service"` // AWS_ENDPOINT_URL_<service> points an SDK or the CLI there
+	URL     string        `json:"url"`
 }
 
 // Resource is one resource that runs.

@@ -54,7 +54,7 @@ func (c *textConsole) Ready(s Summary) {
 			row("REST API", s.API)
 		}
 		for _, e := range s.Endpoints {
-			row(e.Variable, e.URL)
+			row("AWS_ENDPOINT_URL_"+string(e.Service), e.URL)
 		}
 		row("data", s.Data)
 	})
