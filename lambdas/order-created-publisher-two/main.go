@@ -1,0 +1,13 @@
+// Command order-created-publisher-two is the Lambda function that tells billing about new orders.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumer"
+)
+
+func main() {
+	lambda.Start(consumer.Handler(lambdacontext.NewLogger(), publish))
+}
