@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ var ErrNotAnEnvelope = errors.New("not an outbox envelope")
 var DetailFields = []string{
 	AttrID, AttrType, AttrAggregateType, AttrAggregateID,
 	AttrVersion, AttrOccurredAt, AttrData, AttrTraceparent,
+	AttrCorrelationID, AttrCausationID,
 }
 
 // envelope is an EventBridge event as a rule delivers it to a queue, reduced to what an Event needs.
@@ -35,6 +37,8 @@ type detail struct {
 	OccurredAt    json.RawMessage `json:"occurredAt"`
 	Data          json.RawMessage `json:"data"`
 	Traceparent   string          `json:"traceparent"`
+	CorrelationID string          `json:"correlationId"`
+	CausationID   string          `json:"causationId"`
 }
 
 // Decode turns the body of a consumer's queue message, an EventBridge event, into the Event it carries.
@@ -42,6 +46,8 @@ type detail struct {
 // version and occurredAt may be JSON numbers or strings holding one, data may be native JSON or a
 // string holding JSON text: a pipe passes DynamoDB's numbers and the stored JSON on as strings, other
 // producers on the bus may not. A string in data that does not itself hold JSON stays a JSON string.
+//
+// An envelope without a correlationId begins its own chain: the event's id takes its place.
 //
 // Every error wraps ErrNotAnEnvelope and names the field that is missing or wrong.
 func Decode(body []byte) (Event, error) {
@@ -74,6 +80,8 @@ func Decode(body []byte) (Event, error) {
 		OccurredAt:    time.UnixMilli(occurredAt).UTC(),
 		Data:          document(d.Data),
 		Traceparent:   d.Traceparent,
+		CorrelationID: cmp.Or(d.CorrelationID, d.ID),
+		CausationID:   d.CausationID,
 	}
 	if err := event.Validate(); err != nil {
 		return Event{}, fmt.Errorf("%w: %w", ErrNotAnEnvelope, err)

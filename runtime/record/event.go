@@ -37,6 +37,11 @@ type Event struct {
 	Data json.RawMessage
 	// Traceparent is the W3C trace context of the write, or empty.
 	Traceparent string
+	// CorrelationID is shared by all events of one chain: the id of the event that began it.
+	// Default: the event's own ID.
+	CorrelationID string
+	// CausationID is the ID of the event whose handling led to this one, or empty.
+	CausationID string
 }
 
 // Validate reports everything that would keep the event from being delivered, joined into one error.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -23,6 +24,8 @@ const (
 	AttrOccurredAt    = "occurredAt"    // N: epoch milliseconds
 	AttrData          = "data"          // S: the event's JSON
 	AttrTraceparent   = "traceparent"   // S: W3C trace context; present even when empty
+	AttrCorrelationID = "correlationId" // S: id of the event that began the chain; its own id when it began one
+	AttrCausationID   = "causationId"   // S: id of the event that led to this one; present even when empty
 	AttrExpiresAt     = "expiresAt"     // N: epoch seconds, the table's TTL attribute
 )
 
@@ -60,6 +63,8 @@ func (e Event) Item(expiresAt time.Time) (map[string]types.AttributeValue, error
 		AttrOccurredAt:    number(e.OccurredAt.UnixMilli()),
 		AttrData:          text(string(e.Data)),
 		AttrTraceparent:   text(e.Traceparent),
+		AttrCorrelationID: text(cmp.Or(e.CorrelationID, e.ID)),
+		AttrCausationID:   text(e.CausationID),
 		AttrExpiresAt:     number(expiresAt.Unix()),
 	}, nil
 }
