@@ -1,0 +1,93 @@
+// Runs fauxqs' SQS on 127.0.0.1, durable. Arguments: the folder of the fauxqs package, the data folder, the port
+// (0: the system chooses). It prints one line of JSON: {"port": n} when it is ready, {"error": code} when it cannot listen.
+//
+// fauxqs' own startFauxqs listens on all interfaces and answers before the disk has the change, so its parts are put
+// together here. What is changed in them is listed under "Repairs", each with its reason (fauxqs 2.4.1).
+import { AsyncLocalStorage } from "node:async_hooks";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [fauxqs, data, port] = process.argv.slice(2);
+const load = (file) => import(pathToFileURL(join(fauxqs, "dist", file)));
+const { buildApp } = await load("app.js");
+const { PersistenceManager } = await load("persistence.js");
+const { SqsQueue, SqsStore } = await load("sqs/sqsStore.js");
+const { INVALID_MESSAGE_BODY_CHAR } = await load("sqs/sqsTypes.js");
+const { SnsStore } = await load("sns/snsStore.js");
+
+const disk = new PersistenceManager(data);
+const store = new SqsStore();
+store.host = ""; // queue URLs then use the host of the request instead of sqs.<region>.localhost
+disk.loadSqsAndSns(store, new SnsStore());
+store.persistence = disk;
+for (const queue of store.allQueues()) queue.persistence = disk;
+
+const app = buildApp({ logger: false, stores: { sqsStore: store } });
+// The SDK must never write into a connection that is being closed for idleness.
+app.server.keepAliveTimeout = 0;
+
+// --- Durability: group commit --------------------------------------------------------------------
+// A transaction is always open. Every answer waits for a commit, and one commit, with one fsync, serves all
+// requests that were handled since the last one. So nothing is acknowledged that kill -9 or a power cut could take
+// back, and what one request changes is one transaction: a message cannot get lost on its way into a
+// dead-letter queue.
+disk.db.exec("PRAGMA synchronous = FULL");
+disk.db.exec("BEGIN");
+let commit;
+const committed = () =>
+  (commit ??= new Promise((resolve) =>
+    setImmediate(() => {
+      commit = undefined;
+      // A commit that fails ends the process: memory is ahead of the disk then.
+      disk.db.exec("COMMIT");
+      disk.db.exec("BEGIN");
+      resolve();
+    }),
+  ));
+app.addHook("onSend", async () => committed());
+
+// --- Repairs -------------------------------------------------------------------------------------
+// fauxqs judges UTF-16 units one by one and so refuses every character beyond U+FFFF, emoji for example.
+// Allowed are #x9 | #xA | #xD | #x20-#xD7FF | #xE000-#xFFFD | #x10000-#x10FFFF. (SQS API reference, SendMessage)
+const notAllowed = /[^\x09\x0A\x0D\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
+INVALID_MESSAGE_BODY_CHAR.test = (body) => notAllowed.test(body);
+
+// fauxqs writes NULL into a NOT NULL column when a visibility timeout is set to 0, and the message is gone until a restart.
+const ready = disk.db.prepare("UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL WHERE message_id = ?");
+disk.updateMessageReady = (id) => ready.run(id);
+
+// A long poll whose client has gone away must not take messages: they would be in flight for nobody.
+const request = new AsyncLocalStorage();
+app.addHook("onRequest", (req, _reply, next) => request.run(req, next));
+const dequeue = SqsQueue.prototype.dequeue;
+SqsQueue.prototype.dequeue = function (...args) {
+  return request.getStore()?.socket.destroyed ? [] : dequeue.apply(this, args);
+};
+
+// fauxqs never forgets a message. SQS deletes it when its retention period, counted from the first send, is over.
+setInterval(() => {
+  for (const queue of store.allQueues()) expire(queue);
+}, 1000).unref();
+
+function expire(queue) {
+  const oldest = Date.now() - Number(queue.attributes.MessageRetentionPeriod) * 1000;
+  const fresh = (message) => message.sentTimestamp > oldest || void disk.deleteMessage(message.messageId);
+  queue.messages = queue.messages.filter(fresh);
+  for (const [group, messages] of queue.fifoMessages) queue.fifoMessages.set(group, messages.filter(fresh));
+}
+
+// --- Start ---------------------------------------------------------------------------------------
+try {
+  await app.listen({ host: "127.0.0.1", port: Number(port) });
+} catch (failure) {
+  console.log(JSON.stringify({ error: failure.code }));
+  process.exit(1);
+}
+const chosen = app.server.address().port;
+// Kept queues still have the URL of the run before, with its port.
+for (const queue of [...store.allQueues()]) {
+  store.queues.delete(queue.url);
+  queue.url = store.buildQueueUrl(queue.name, String(chosen), `127.0.0.1:${chosen}`);
+  store.queues.set(queue.url, queue);
+}
+console.log(JSON.stringify({ port: chosen }));
