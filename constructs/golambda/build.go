@@ -1,0 +1,140 @@
+package golambda
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+)
+
+// How every function is built. lambda.norpc leaves out the RPC server that only the retired go1.x
+// runtime needed; the linker flags drop the symbol table, debug information and the build id, which
+// together with -trimpath and -buildvcs=false makes the binary depend on nothing but the source.
+// Source: Lambda developer guide, golang-package.
+const (
+	buildTags   = "lambda.norpc"
+	linkerFlags = "-s -w -buildid="
+)
+
+// bootstrap is the name under which an OS-only runtime starts the program.
+// Source: Lambda developer guide, runtimes-provided.
+const bootstrap = "bootstrap"
+
+// A target is one build: a folder with a main package, for one architecture.
+type target struct {
+	dir    string // absolute
+	goarch string
+}
+
+// Each folder is looked at once and each target built once per process. The values are functions that
+// do the work on the first call and wait for it on every further one.
+var (
+	packages sync.Map // target → func() (importPath string, err error)
+	binaries sync.Map // target → func() ([]byte, error)
+)
+
+// newTarget is the build of the main package in the folder entry. It asks jsii for the architecture, so
+// it runs on the goroutine of the app.
+func newTarget(entry *string, architecture awslambda.Architecture) (target, error) {
+	if entry == nil || *entry == "" {
+		return target{}, errors.New("Entry is missing: the folder of the function's main package")
+	}
+	dir, err := filepath.Abs(*entry)
+	if err != nil {
+		return target{}, fmt.Errorf("Entry %q: %w", *entry, err)
+	}
+	goarch := "arm64"
+	if *architecture.Name() == *awslambda.Architecture_X86_64().Name() {
+		goarch = "amd64"
+	}
+	return target{dir: dir, goarch: goarch}, nil
+}
+
+// asset is a folder to make the function's asset from: one that holds nothing but the program, or the
+// source where nothing is to be built. CDK copies it into the cloud assembly while the function is
+// made; discard removes it afterwards, so that nothing is left behind outside of the cloud assembly.
+func (t target) asset(built bool) (dir string, discard func(), err error) {
+	if !built {
+		return t.dir, func() {}, nil
+	}
+	program, err := t.binary()
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err = os.MkdirTemp("", "golambda-asset-")
+	if err != nil {
+		return "", nil, err
+	}
+	discard = func() { os.RemoveAll(dir) }
+	if err := os.WriteFile(filepath.Join(dir, bootstrap), program, 0o755); err != nil {
+		discard()
+		return "", nil, err
+	}
+	return dir, discard, nil
+}
+
+// importPath is the import path of the target's main package.
+func (t target) importPath() (string, error) {
+	return once(&packages, t, t.list)
+}
+
+// binary is the target's program.
+func (t target) binary() ([]byte, error) {
+	return once(&binaries, t, t.build)
+}
+
+func once[V any](results *sync.Map, t target, work func() (V, error)) (V, error) {
+	result, _ := results.LoadOrStore(t, sync.OnceValues(work))
+	return result.(func() (V, error))()
+}
+
+func (t target) list() (string, error) {
+	if info, err := os.Stat(t.dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("entry %s is not a folder", t.dir)
+	}
+	out, err := t.run("list", "-f", "{{.Name}} {{.ImportPath}}", ".")
+	if err != nil {
+		return "", fmt.Errorf("entry %s: %w", t.dir, err)
+	}
+	name, importPath, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if name != "main" {
+		return "", fmt.Errorf("entry %s is package %s, a function needs a main package", t.dir, name)
+	}
+	return importPath, nil
+}
+
+func (t target) build() ([]byte, error) {
+	importPath, err := t.importPath()
+	if err != nil {
+		return nil, err
+	}
+	out, err := os.MkdirTemp("", "golambda-build-")
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", importPath, err)
+	}
+	defer os.RemoveAll(out)
+	file := filepath.Join(out, bootstrap)
+	if _, err := t.run("build", "-trimpath", "-buildvcs=false", "-tags", buildTags, "-ldflags", linkerFlags, "-o", file, "."); err != nil {
+		return nil, fmt.Errorf("build %s: %w", importPath, err)
+	}
+	return os.ReadFile(file)
+}
+
+// run runs the go command in the target's folder. Its error carries what the command wrote to stderr.
+func (t target) run(args ...string) ([]byte, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command("go", args...)
+	cmd.Dir = t.dir
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+t.goarch, "CGO_ENABLED=0")
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("go %s: %w\n%s", args[0], err, stderr.Bytes())
+	}
+	return stdout.Bytes(), nil
+}
