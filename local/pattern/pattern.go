@@ -1,0 +1,102 @@
+package pattern
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// Dialect says where a pattern is used: pipes know fewer operators than rules.
+type Dialect int
+
+// The dialects.
+const (
+	// Rules is the dialect of a rule's EventPattern and of TestEventPattern.
+	Rules Dialect = iota
+	// Pipes is the dialect of a pipe's filter: no wildcard, and anything-but takes values only.
+	// Source: EventBridge user guide, eb-create-pattern-operators, column "Pipe support".
+	Pipes
+)
+
+// The longest patterns, in characters.
+const (
+	// MaxRuleLength is the default quota of a rule's pattern; AWS raises it to 4,096 on request.
+	// Source: EventBridge user guide, eb-quota.
+	MaxRuleLength = 2048
+	// MaxFilterLength is the limit of one filter of a pipe. How many filters a pipe may have is for
+	// the pipe to check. Source: EventBridge Pipes API reference, Filter.
+	MaxFilterLength = 4096
+)
+
+// maxBranches is how many combinations the $or of one pattern may make.
+// Source: EventBridge user guide, eb-create-pattern-operators, "Or" matching.
+const maxBranches = 1000
+
+// InvalidError says why AWS would refuse a pattern: with InvalidEventPatternException in EventBridge's API.
+type InvalidError struct {
+	// Path of the field the reason is about, for example "detail.state"; empty for the whole pattern.
+	Path string
+	// Reason in AWS's words where they are known.
+	Reason string
+}
+
+// Error is written as EventBridge writes it.
+func (e *InvalidError) Error() string {
+	if e.Path == "" {
+		return "Event pattern is not valid. Reason: " + e.Reason
+	}
+	return fmt.Sprintf("Event pattern is not valid. Reason: %s at %s", e.Reason, e.Path)
+}
+
+// Pattern is a compiled event pattern. It is safe for concurrent use.
+type Pattern struct {
+	root     *step
+	fields   int
+	branches []branch
+}
+
+// Compile reads a pattern. Its error is an *InvalidError.
+//
+// As in AWS, a field named twice counts with its last value, and a dot in a name is the same as nesting:
+// {"a.b": [1]} is {"a": {"b": [1]}}.
+func Compile(pattern []byte, dialect Dialect) (*Pattern, error) {
+	limit, what := MaxRuleLength, "the default quota of a rule's pattern"
+	if dialect == Pipes {
+		limit, what = MaxFilterLength, "the limit of a pipe's filter"
+	}
+	if n := utf8.RuneCount(pattern); n > limit {
+		return nil, &InvalidError{Reason: fmt.Sprintf("%d characters are more than %d, %s", n, limit, what)}
+	}
+	root, err := parse(pattern)
+	if err != nil {
+		return nil, &InvalidError{Reason: err.Error()}
+	}
+	if root.kind != object {
+		return nil, &InvalidError{Reason: "Filter is not an object"}
+	}
+	c := compiler{dialect: dialect}
+	alternatives, err := c.object([]fields{{}}, path{}, root, false)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(alternatives), nil
+}
+
+// Match says whether the event has what the pattern asks for.
+func (p *Pattern) Match(event Event) bool {
+	values := collect(p.root, event, p.fields)
+	for _, b := range p.branches {
+		if b.matches(values) {
+			return true
+		}
+	}
+	return false
+}
+
+// MatchJSON is Match for an event that is not decoded yet. Its error says why it is not a JSON object.
+func (p *Pattern) MatchJSON(event []byte) (bool, error) {
+	decoded, err := Decode(event)
+	if err != nil {
+		return false, err
+	}
+	return p.Match(decoded), nil
+}
