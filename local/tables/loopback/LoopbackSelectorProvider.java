@@ -1,0 +1,118 @@
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ProtocolFamily;
+import java.net.ServerSocket;
+import java.net.SocketAddress;
+import java.net.SocketOption;
+import java.nio.channels.DatagramChannel;
+import java.nio.channels.Pipe;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.channels.spi.AbstractSelector;
+import java.nio.channels.spi.SelectorProvider;
+import java.util.Set;
+
+/**
+ * Makes every listening channel of this JVM listen on 127.0.0.1, whatever address it asks for.
+ *
+ * <p>DynamoDB Local binds all interfaces and has no option for it. The JDK lets an operator choose the
+ * provider of its channels with the system property java.nio.channels.spi.SelectorProvider; this one
+ * hands everything to the JDK's own provider and changes nothing but the address of bind.
+ */
+public final class LoopbackSelectorProvider extends SelectorProvider {
+    private final SelectorProvider system;
+
+    public LoopbackSelectorProvider() throws ReflectiveOperationException {
+        // The JDK's default for this operating system; needs --add-exports java.base/sun.nio.ch=ALL-UNNAMED.
+        system = (SelectorProvider) Class.forName("sun.nio.ch.DefaultSelectorProvider").getMethod("get").invoke(null);
+    }
+
+    @Override
+    public ServerSocketChannel openServerSocketChannel() throws IOException {
+        return new LoopbackChannel(this, system.openServerSocketChannel());
+    }
+
+    @Override
+    public DatagramChannel openDatagramChannel() throws IOException {
+        return system.openDatagramChannel();
+    }
+
+    @Override
+    public DatagramChannel openDatagramChannel(ProtocolFamily family) throws IOException {
+        return system.openDatagramChannel(family);
+    }
+
+    @Override
+    public Pipe openPipe() throws IOException {
+        return system.openPipe();
+    }
+
+    @Override
+    public AbstractSelector openSelector() throws IOException {
+        return system.openSelector();
+    }
+
+    @Override
+    public SocketChannel openSocketChannel() throws IOException {
+        return system.openSocketChannel();
+    }
+
+    /** A listening channel that is bound to loopback. It accepts in blocking mode, as Jetty's acceptors do. */
+    private static final class LoopbackChannel extends ServerSocketChannel {
+        private final ServerSocketChannel channel;
+
+        LoopbackChannel(SelectorProvider provider, ServerSocketChannel channel) {
+            super(provider);
+            this.channel = channel;
+        }
+
+        @Override
+        public ServerSocketChannel bind(SocketAddress address, int backlog) throws IOException {
+            int port = ((InetSocketAddress) address).getPort();
+            channel.bind(new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 1}), port), backlog);
+            return this;
+        }
+
+        @Override
+        public <T> ServerSocketChannel setOption(SocketOption<T> name, T value) throws IOException {
+            channel.setOption(name, value);
+            return this;
+        }
+
+        @Override
+        public <T> T getOption(SocketOption<T> name) throws IOException {
+            return channel.getOption(name);
+        }
+
+        @Override
+        public Set<SocketOption<?>> supportedOptions() {
+            return channel.supportedOptions();
+        }
+
+        @Override
+        public ServerSocket socket() {
+            return channel.socket();
+        }
+
+        @Override
+        public SocketChannel accept() throws IOException {
+            return channel.accept();
+        }
+
+        @Override
+        public SocketAddress getLocalAddress() throws IOException {
+            return channel.getLocalAddress();
+        }
+
+        @Override
+        protected void implCloseSelectableChannel() throws IOException {
+            channel.close();
+        }
+
+        @Override
+        protected void implConfigureBlocking(boolean blocking) throws IOException {
+            channel.configureBlocking(blocking);
+        }
+    }
+}
