@@ -43,3 +43,11 @@ func startBound(cmd *exec.Cmd) (unbind func(), err error) {
 		write.Close()
 	}, nil
 }
+
+// wait waits for the command and calls ended right after: these systems have no portable way to wait
+// without freeing the id.
+func wait(cmd *exec.Cmd, ended func()) error {
+	err := cmd.Wait()
+	ended()
+	return err
+}

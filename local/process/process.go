@@ -3,10 +3,10 @@
 package process
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -15,18 +15,23 @@ import (
 type Spec struct {
 	Path   string    // the program
 	Args   []string  // its arguments, without the program's name
-	Env    []string  // its whole environment, as KEY=value
+	Env    []string  // its whole environment, as KEY=value; default: ours
 	Dir    string    // its working directory; default: ours
 	Stdin  io.Reader // default: nothing
 	Stdout io.Writer // default: thrown away
 	Stderr io.Writer // default: thrown away
 }
 
-// Process is a running child, the leader of a process group of its own.
+// Process is a running child, the leader of a process group of its own. What it starts belongs to its
+// group and ends with it. (Only the child itself, not what it started, is sure to end when the local run
+// is killed with kill -9.)
 type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
+
+	mu    sync.Mutex
+	ended bool // the child has ended; from now on its id may become another process's
 }
 
 // Start runs the program. Its error names the program.
@@ -34,7 +39,7 @@ func Start(spec Spec) (*Process, error) {
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir = spec.Env, spec.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdin, spec.Stdout, spec.Stderr
-	// A grandchild that inherits our pipes must not keep Wait from returning.
+	// A process that left the group and holds our pipes must not keep Wait from returning.
 	cmd.WaitDelay = time.Second
 	unbind, err := startBound(cmd)
 	if err != nil {
@@ -42,7 +47,7 @@ func Start(spec Spec) (*Process, error) {
 	}
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	go func() {
-		p.err = cmd.Wait()
+		p.err = wait(cmd, p.buryGroup)
 		unbind()
 		close(p.done)
 	}()
@@ -61,11 +66,13 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Stop asks the process to end, kills its group after grace, and returns when it has ended.
 func (p *Process) Stop(grace time.Duration) {
 	p.signal(syscall.SIGTERM)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
 	select {
 	case <-p.done:
-	case <-time.After(grace):
+	case <-timer.C:
+		p.Kill()
 	}
-	p.Kill()
 }
 
 // Kill ends the process and all it started at once, and returns when it has ended.
@@ -74,9 +81,19 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// signal reaches the whole group. A group that is already gone is no error.
+// signal reaches the whole group, as long as its id is sure to be ours.
 func (p *Process) signal(s syscall.Signal) {
-	if err := syscall.Kill(-p.PID(), s); err != nil && !errors.Is(err, syscall.ESRCH) {
-		_ = p.cmd.Process.Signal(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		_ = syscall.Kill(-p.PID(), s)
 	}
+}
+
+// buryGroup kills what the child left running when it ended.
+func (p *Process) buryGroup() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
+	p.ended = true
 }
