@@ -1,0 +1,95 @@
+package outbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/runtime/trace"
+)
+
+// Client is what a transaction needs of DynamoDB. The application's *dynamodb.Client fits. A client of
+// one's own must pass the option functions on: by them, Commit takes retries into its own hands.
+type Client interface {
+	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+}
+
+// ItemReader is what AppendNext needs of the Client besides, to read a counter. *dynamodb.Client fits.
+type ItemReader interface {
+	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+}
+
+// DefaultRetention is how long an outbox item is kept: long enough to find and redrive an event whose
+// stream record, which DynamoDB keeps for 24 hours, is gone.
+const DefaultRetention = 7 * 24 * time.Hour
+
+// Config says where events go and who says them.
+type Config struct {
+	// Table is the name or ARN of the outbox table. Transactions without events do without it.
+	Table string
+	// Source says which service tells the events, for example "orders": it becomes the source on the bus.
+	Source string
+	// Retention is how long an outbox item is kept before DynamoDB deletes it. The deletion never becomes
+	// an event. Default: DefaultRetention.
+	Retention time.Duration
+}
+
+// Outbox begins transactions. It is safe for concurrent use; make one when the function starts.
+type Outbox struct {
+	client Client
+	config Config
+}
+
+// New is an Outbox on the given table.
+func New(client Client, config Config) *Outbox {
+	config.Retention = cmp.Or(config.Retention, DefaultRetention)
+	return &Outbox{client: client, config: config}
+}
+
+// FromEnv is New with the table and the source that the construct gave to the function: OUTBOX_TABLE and
+// OUTBOX_SOURCE. The error names every variable that is missing.
+func FromEnv(client Client) (*Outbox, error) {
+	var problems []error
+	get := func(name string) string {
+		value := os.Getenv(name)
+		if value == "" {
+			problems = append(problems, fmt.Errorf("environment variable %s is not set", name))
+		}
+		return value
+	}
+	config := Config{Table: get("OUTBOX_TABLE"), Source: get("OUTBOX_SOURCE")}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("outbox: %w", err)
+	}
+	return New(client, config), nil
+}
+
+// Begin starts a transaction. Nothing is sent before Commit. The context says what the events appended
+// belong to: the current trace, and the event that caused them (see CausedBy).
+func (o *Outbox) Begin(ctx context.Context) *Tx {
+	tx := &Tx{outbox: o, traceparent: trace.FromContext(ctx)}
+	if c, ok := ctx.Value(causeKey{}).(cause); ok {
+		tx.cause = c
+	}
+	return tx
+}
+
+type causeKey struct{}
+
+// cause is what follow-on events take over from the event that led to them.
+type cause struct{ correlationID, causationID string }
+
+// CausedBy is a context for handling the event: events that are appended to transactions begun with it
+// carry its id as their causation id, continue its correlation id, and continue its trace if it has one.
+func CausedBy(ctx context.Context, event record.Event) context.Context {
+	ctx = trace.NewContext(ctx, event.Traceparent)
+	return context.WithValue(ctx, causeKey{}, cause{
+		correlationID: cmp.Or(event.CorrelationID, event.ID),
+		causationID:   event.ID,
+	})
+}
