@@ -1,0 +1,67 @@
+package outbox
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+)
+
+// TransactionalOutboxAttributes describe an outbox that another stack or another app has deployed.
+type TransactionalOutboxAttributes struct {
+	// Source that consumers match unless they name others: the outbox's own. Required.
+	Source *string
+	// EventBus that the events are on. Required.
+	EventBus awsevents.IEventBus
+	// Table for GrantWrite.
+	// Default: nobody can be granted to write.
+	Table awsdynamodb.ITable
+	// EncryptionKey for what consumers add here: queues, log groups, the functions' environment.
+	// Default: keys that AWS owns or manages.
+	EncryptionKey awskms.IKey
+	// RemovalPolicy of the functions' log groups.
+	// Default: RETAIN.
+	RemovalPolicy awscdk.RemovalPolicy
+	// LogRetention of the functions' log groups.
+	// Default: one month.
+	LogRetention awslogs.RetentionDays
+	// Alarms adds alarms to the consumers.
+	// Default: no alarms.
+	Alarms *AlarmProps
+}
+
+// ImportedOutbox is an outbox that is deployed elsewhere. Consumers can be added to it here, with a
+// dead-letter queue of their own for what the rules cannot deliver.
+type ImportedOutbox struct {
+	constructs.Construct
+	flow
+}
+
+// TransactionalOutbox_FromAttributes imports an outbox. Its pipe already runs, so a consumer added here
+// gets what is written after its rule exists.
+func TransactionalOutbox_FromAttributes(scope constructs.Construct, id *string, attrs *TransactionalOutboxAttributes) *ImportedOutbox {
+	if attrs == nil {
+		attrs = &TransactionalOutboxAttributes{}
+	}
+	var found problems
+	found.source(attrs.Source)
+	if attrs.EventBus == nil {
+		found.add("EventBus is missing: the bus that the outbox's events are on")
+	}
+	found.alarms(attrs.Alarms)
+	found.refuse("imported outbox", id)
+
+	o := &ImportedOutbox{flow: flow{
+		source:        attrs.Source,
+		table:         attrs.Table,
+		eventBus:      attrs.EventBus,
+		encryptionKey: attrs.EncryptionKey,
+		removalPolicy: attrs.RemovalPolicy,
+		logRetention:  attrs.LogRetention,
+		alarmProps:    attrs.Alarms.withDefaults(),
+	}}
+	o.attachTo(o, scope, id)
+	return o
+}

@@ -1,0 +1,52 @@
+package outbox
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awspipes"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
+)
+
+// flow is what an outbox of this app and an imported one have in common: what its consumers and
+// writers are attached to.
+type flow struct {
+	scope         constructs.Construct
+	source        *string
+	table         awsdynamodb.ITable
+	eventBus      awsevents.IEventBus
+	encryptionKey awskms.IKey
+	removalPolicy awscdk.RemovalPolicy
+	logRetention  awslogs.RetentionDays
+	alarmProps    *AlarmProps
+
+	// ruleDeadLetterQueue takes what a rule could not deliver. An imported outbox has none until it has a
+	// consumer.
+	ruleDeadLetterQueue awssqs.IQueue
+	// pipe is nil for an imported outbox.
+	pipe awspipes.CfnPipe
+}
+
+// attachTo makes the construct that embeds the flow a node of the tree. The flow must not be empty then:
+// jsii takes an embedded struct without content for a class of its own to fill in.
+func (f *flow) attachTo(embedding, scope constructs.Construct, id *string) {
+	f.scope = embedding
+	constructs.NewConstruct_Override(embedding, scope, id)
+}
+
+// Source is the source that consumers match unless they name others.
+func (f *flow) Source() *string { return f.source }
+
+// EventBus is the bus that the events are on.
+func (f *flow) EventBus() awsevents.IEventBus { return f.eventBus }
+
+// Table is the outbox table, or nil for an outbox imported without one.
+func (f *flow) Table() awsdynamodb.ITable { return f.table }
+
+// RuleDeadLetterQueue takes the events that a rule of this outbox could not deliver to a consumer's
+// queue, each with the reason in its message attributes. It is nil for an imported outbox without
+// consumers.
+func (f *flow) RuleDeadLetterQueue() awssqs.IQueue { return f.ruleDeadLetterQueue }

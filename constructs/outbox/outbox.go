@@ -1,0 +1,74 @@
+package outbox
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awspipes"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
+)
+
+// Ids of the constructs inside an outbox. They are part of the contract: a change replaces the
+// resources of deployed stacks, the table with its events among them.
+const (
+	tableID               = "Table"
+	eventBusID            = "EventBus"
+	archiveID             = "Archive"
+	pipeID                = "Pipe"
+	pipeRoleID            = "PipeRole"
+	pipeLogGroupID        = "PipeLogGroup"
+	pipeDeadLetterQueueID = "PipeDeadLetterQueue"
+	ruleDeadLetterQueueID = "RuleDeadLetterQueue"
+)
+
+// TransactionalOutbox is a table for events and the way from it to a bus. See the package documentation.
+type TransactionalOutbox struct {
+	constructs.Construct
+	flow
+
+	pipeDeadLetterQueue awssqs.IQueue
+	archive             awsevents.CfnArchive
+}
+
+// NewTransactionalOutbox adds an outbox to a stack. What is wrong with the properties is told in one
+// panic, before anything is added.
+func NewTransactionalOutbox(scope constructs.Construct, id *string, props *TransactionalOutboxProps) *TransactionalOutbox {
+	if props == nil {
+		props = &TransactionalOutboxProps{}
+	}
+	props.check().refuse("transactional outbox", id)
+	p := props.withDefaults()
+
+	o := &TransactionalOutbox{flow: flow{
+		source:        p.Source,
+		encryptionKey: p.EncryptionKey,
+		removalPolicy: p.RemovalPolicy,
+		logRetention:  p.LogRetention,
+		alarmProps:    p.Alarms,
+	}}
+	o.attachTo(o, scope, id)
+	o.table = p.Table
+	if o.table == nil {
+		o.table = newTable(o, p)
+	}
+	o.ruleDeadLetterQueue = newQueue(o, ruleDeadLetterQueueID, p.EncryptionKey, deadLetters())
+	o.eventBus = p.EventBus
+	if o.eventBus == nil {
+		o.eventBus = newEventBus(o, p.EncryptionKey, o.ruleDeadLetterQueue)
+	}
+	if p.ArchiveRetention != nil {
+		o.archive = newArchive(o, o.eventBus, p)
+	}
+	o.pipeDeadLetterQueue = newQueue(o, pipeDeadLetterQueueID, p.EncryptionKey, deadLetters())
+	o.pipe = newPipe(o, &o.flow, o.pipeDeadLetterQueue, p)
+	o.addAlarms()
+	return o
+}
+
+// Pipe carries the events from the table's stream to the bus.
+func (o *TransactionalOutbox) Pipe() awspipes.CfnPipe { return o.pipe }
+
+// PipeDeadLetterQueue takes the positions of stream records that the pipe could not deliver.
+func (o *TransactionalOutbox) PipeDeadLetterQueue() awssqs.IQueue { return o.pipeDeadLetterQueue }
+
+// Archive is the archive of the bus, or nil without one.
+func (o *TransactionalOutbox) Archive() awsevents.CfnArchive { return o.archive }

@@ -1,0 +1,30 @@
+package outbox
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/outboxkit/transactional-outbox/constructs/internal/keypolicy"
+)
+
+// deadLetterDays is how long a dead-letter queue keeps a message: as long as SQS can.
+const deadLetterDays = 14
+
+func deadLetters() awssqs.QueueProps {
+	return awssqs.QueueProps{RetentionPeriod: awscdk.Duration_Days(jsii.Number(deadLetterDays))}
+}
+
+// newQueue adds a queue that is encrypted at rest and lets nobody in without TLS.
+func newQueue(scope constructs.Construct, id string, key awskms.IKey, props awssqs.QueueProps) awssqs.Queue {
+	props.EnforceSSL = jsii.Bool(true)
+	props.Encryption = awssqs.QueueEncryption_SQS_MANAGED
+	if key != nil {
+		props.Encryption = awssqs.QueueEncryption_KMS
+		props.EncryptionMasterKey = key
+		keypolicy.AllowEvents(scope, key)
+	}
+	return awssqs.NewQueue(scope, &id, &props)
+}
