@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -21,10 +22,12 @@ const Account = "000000000000"
 // accessKey is accepted by every local endpoint. It is no secret: nothing behind it leaves loopback.
 const accessKey = "local"
 
-// Cloud is the stand-in for one account and region. The endpoints are set while the parts start,
-// before any resource is provisioned, and only read afterwards.
+// Cloud is the stand-in for one account and region. Its endpoints are set while the parts start, some of
+// them side by side, before any resource is provisioned.
 type Cloud struct {
-	Region    string
+	Region string
+
+	mu        sync.RWMutex
 	endpoints map[Service]string
 }
 
@@ -45,10 +48,21 @@ func New(region string) *Cloud {
 }
 
 // SetEndpoint says where a service listens, for example "http://127.0.0.1:4511".
-func (c *Cloud) SetEndpoint(s Service, url string) { c.endpoints[s] = url }
+func (c *Cloud) SetEndpoint(s Service, url string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endpoints[s] = url
+}
 
 // Endpoint is where a service listens, or empty.
-func (c *Cloud) Endpoint(s Service) string { return c.endpoints[s] }
+func (c *Cloud) Endpoint(s Service) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.endpoints[s]
+}
+
+// Services are all there are, in the order of the flow.
+var Services = []Service{DynamoDB, DynamoDBStreams, SQS, EventBridge}
 
 // ARN builds "arn:aws:<service>:<region>:<account>:<resource>".
 func (c *Cloud) ARN(service, resource string) string {
@@ -70,8 +84,8 @@ func (c *Cloud) Environ() []string {
 		"AWS_SECRET_ACCESS_KEY=" + accessKey,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
-	for _, s := range []Service{DynamoDB, DynamoDBStreams, SQS, EventBridge} {
-		if url := c.endpoints[s]; url != "" {
+	for _, s := range Services {
+		if url := c.Endpoint(s); url != "" {
 			env = append(env, "AWS_ENDPOINT_URL_"+string(s)+"="+url)
 		}
 	}
