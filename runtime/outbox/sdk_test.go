@@ -1,0 +1,116 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go"
+	"github.com/outboxkit/transactional-outbox/runtime/outbox"
+)
+
+// The meaning of an error depends on what the SDK makes of an answer, or of none: these run the real
+// client against a server that answers as DynamoDB does, or breaks off.
+func TestWhatTheSDKsErrorsMean(t *testing.T) {
+	refuse := func(status int, kind string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+			w.WriteHeader(status)
+			fmt.Fprintf(w, `{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"no"}`, kind)
+		}
+	}
+	hangUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	garbled := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"`) }
+	tests := map[string]struct {
+		answer http.HandlerFunc
+		want   error // nil: none of outbox's own
+		calls  int32 // 0: more than one
+	}{
+		"validation":  {refuse(400, "ValidationException"), nil, 1},
+		"denied":      {refuse(400, "AccessDeniedException"), nil, 1},
+		"mismatch":    {refuse(400, "IdempotentParameterMismatchException"), outbox.ErrTokenMismatch, 1},
+		"throttled":   {refuse(400, "ThrottlingException"), outbox.ErrThrottled, 0},
+		"capacity":    {refuse(400, "ProvisionedThroughputExceededException"), outbox.ErrThrottled, 0},
+		"in progress": {refuse(400, "TransactionInProgressException"), outbox.ErrUnknownOutcome, 0},
+		"500":         {refuse(500, "InternalServerError"), outbox.ErrUnknownOutcome, 0},
+		"503":         {refuse(503, "ServiceUnavailable"), outbox.ErrUnknownOutcome, 0},
+		"broken off":  {hangUp, outbox.ErrUnknownOutcome, 0},
+		"garbled":     {garbled, outbox.ErrUnknownOutcome, 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				tt.answer(w, r)
+			}))
+			defer server.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			tx := outbox.New(sdkClient(server.URL, signed), config).Begin(ctx)
+			tx.Append(created("o1"))
+			err := tx.Commit(ctx)
+			if err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if tt.want == nil && errors.Is(err, outbox.ErrUnknownOutcome) {
+				t.Errorf("a definite refusal is reported as unknown: %v", err)
+			}
+			if got := calls.Load(); tt.calls != got && !(tt.calls == 0 && got > 1) {
+				t.Errorf("%d calls, want %d", got, tt.calls)
+			}
+		})
+	}
+}
+
+func TestAnswerThatComesTooLateIsUnknown(t *testing.T) {
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer server.Close()
+	defer close(release)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	tx := outbox.New(sdkClient(server.URL, signed), config).Begin(ctx)
+	tx.Append(created("o1"))
+	if err := tx.Commit(ctx); !errors.Is(err, outbox.ErrUnknownOutcome) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want ErrUnknownOutcome and DeadlineExceeded", err)
+	}
+}
+
+func TestRequestThatIsNeverSentIsNoUnknownOutcome(t *testing.T) {
+	missing := errors.New("no credentials")
+	tests := map[string]*dynamodb.Client{
+		"credentials": sdkClient("http://127.0.0.1:1", func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, missing }),
+		"region":      dynamodb.New(dynamodb.Options{}),
+	}
+	for name, c := range tests {
+		t.Run(name, func(t *testing.T) {
+			tx := outbox.New(c, config).Begin(t.Context())
+			tx.Append(created("o1"))
+			start := time.Now()
+			err := tx.Commit(t.Context())
+			var operation *smithy.OperationError
+			if !errors.As(err, &operation) || errors.Is(err, outbox.ErrUnknownOutcome) {
+				t.Errorf("got %v, want the SDK's error as it is", err)
+			}
+			if time.Since(start) > time.Second {
+				t.Error("it was retried")
+			}
+		})
+	}
+}
+
+func signed(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
+}
+
+func sdkClient(url string, credentials aws.CredentialsProviderFunc) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{Region: "eu-central-1", BaseEndpoint: &url, Credentials: credentials})
+}
