@@ -1,0 +1,139 @@
+package apigateway
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// An api is the REST API that the stack describes. It is complete when the service starts to run, and
+// only read from then on.
+type api struct {
+	id        string
+	logicalID string
+	root      *resource
+	resources map[string]*resource
+	models    map[string]*model
+	// validators by id.
+	validators map[string]validator
+	// responses holds the gateway responses that the stack defines, by type.
+	responses map[responseType]*gatewayResponse
+	stages    []*stage
+}
+
+// A stage is one deployment of the API under a name.
+type stage struct {
+	name         string
+	deploymentID string
+	variables    map[string]string
+}
+
+// A resource is one part of a path.
+type resource struct {
+	id      string
+	path    string // the whole path, as $context.resourcePath shows it
+	methods map[string]*method
+	// literal children come before the {parameter} child, that before the {greedy+} one.
+	literal   map[string]*resource
+	parameter *resource
+	greedy    *resource
+	variable  string // the name in {parameter} or {greedy+}
+}
+
+const rootResource = "root"
+
+func newAPI() api {
+	root := &resource{id: rootResource, path: "/", methods: map[string]*method{}, literal: map[string]*resource{}}
+	return api{
+		root:       root,
+		resources:  map[string]*resource{rootResource: root},
+		models:     map[string]*model{"Empty": {}, "Error": {}}, // API Gateway makes these two in every API
+		validators: map[string]validator{},
+		responses:  map[responseType]*gatewayResponse{},
+	}
+}
+
+// check refuses an id of another API.
+func (a *api) check(id string) error {
+	if a.id == "" || id != a.id {
+		return fmt.Errorf("RestApiId is %q, which is no RestApi of this stack", id)
+	}
+	return nil
+}
+
+func (a *api) stage(name string) *stage {
+	for _, s := range a.stages {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// add adds a child resource.
+func (r *resource) add(id, part string) (*resource, error) {
+	child := &resource{id: id, path: strings.TrimSuffix(r.path, "/") + "/" + part, methods: map[string]*method{}, literal: map[string]*resource{}}
+	taken := func(other *resource) error {
+		return fmt.Errorf("PathPart is %q, but %s exists beside it: only one of a kind is allowed", part, other.path)
+	}
+	name, isVariable := strings.CutPrefix(part, "{")
+	switch {
+	case !isVariable:
+		if other := r.literal[part]; other != nil {
+			return nil, taken(other)
+		}
+		r.literal[part] = child
+	case strings.HasSuffix(name, "+}"):
+		if r.greedy != nil {
+			return nil, taken(r.greedy)
+		}
+		child.variable = strings.TrimSuffix(name, "+}")
+		r.greedy = child
+	default:
+		if r.parameter != nil {
+			return nil, taken(r.parameter)
+		}
+		child.variable = strings.TrimSuffix(name, "}")
+		r.parameter = child
+	}
+	return child, nil
+}
+
+// match finds the method for the rest of a path, split at its slashes and still escaped, and fills in
+// the path parameters on the way.
+func (r *resource) match(verb string, path []string, parameters map[string]string) (*resource, *method) {
+	if len(path) == 0 {
+		for _, name := range []string{verb, "ANY"} {
+			if m := r.methods[name]; m != nil {
+				return r, m
+			}
+		}
+		return nil, nil
+	}
+	part, err := url.PathUnescape(path[0])
+	if err != nil {
+		return nil, nil
+	}
+	if child := r.literal[part]; child != nil {
+		if found, m := child.match(verb, path[1:], parameters); m != nil {
+			return found, m
+		}
+	}
+	if child := r.parameter; child != nil && part != "" {
+		if found, m := child.match(verb, path[1:], parameters); m != nil {
+			parameters[child.variable] = part
+			return found, m
+		}
+	}
+	if child := r.greedy; child != nil {
+		rest, err := url.PathUnescape(strings.Join(path, "/"))
+		if err != nil {
+			return nil, nil
+		}
+		if found, m := child.match(verb, nil, parameters); m != nil {
+			parameters[child.variable] = rest
+			return found, m
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,29 @@
+// Package apigateway serves the REST API of a synthesized stack over HTTP, as Amazon API Gateway does:
+// the resource tree and stages, request validators and models, mapping templates in both directions,
+// selection patterns, overrides, gateway responses, and the integrations AWS (DynamoDB), AWS_PROXY
+// (Lambda) and MOCK.
+//
+//	api, err := apigateway.New(ctx, apigateway.Config{Cloud: c, Port: 4510, Invoke: functions.Invoke, Sink: sink})
+//	// provision the stack with api.Provisions(), then:
+//	go api.Run(ctx)
+//	http.Post(api.URL()+"orders", "application/json", body)
+//
+// Mapping templates run in a child process of Node.js: velocityjs parses them, and the modules in vtl/
+// run them with Velocity's and Java's semantics. A template that does not parse, an integration that is
+// not supported, a response mapping that API Gateway would refuse at deployment: each is an error when
+// the resource is provisioned.
+//
+// # What differs from API Gateway
+//
+//   - Authorization, API keys, throttling, caching, access logs, binary media types and CORS settings
+//     outside methods have no effect. Exactly one RestApi a stack is supported.
+//   - A deployment is not a snapshot: every stage serves the methods that the template has.
+//   - Two settings that AWS leaves undocumented follow what users report: a reference to nothing is the
+//     empty string, and the empty string holds in #if. Write #if($x != "") and both readings agree.
+//   - $input.json keeps the meaning of JSON, not its spelling: API Gateway may write "\/" for "/".
+//   - A method that Java has and the local run lacks is an error that names it, as are JSONPath filters
+//     and slices, and regular expressions that JavaScript reads otherwise. "\\" as an argument needs
+//     single quotes ('\\'): velocityjs misreads it in double ones.
+//   - The texts of $context.error.validationErrorString follow API Gateway's validator, but no document
+//     lists them.
+package apigateway
