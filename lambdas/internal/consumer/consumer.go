@@ -7,12 +7,12 @@ package consumer
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/runtime/trace"
 )
 
 // Effect is what a consumer does about one event. Its attributes join the message's log line; its error
@@ -63,16 +63,7 @@ func describe(event record.Event) []slog.Attr {
 		slog.String("aggregateType", event.AggregateType),
 		slog.String("aggregateId", event.AggregateID),
 		slog.Int64("version", event.Version),
-		slog.String("traceId", traceID(event.Traceparent)),
+		slog.String("traceId", trace.XRayID(event.Traceparent)),
 		slog.Int64("ageMs", time.Since(event.OccurredAt).Milliseconds()),
 	}
-}
-
-// traceID is the trace id of a W3C traceparent (version-traceid-parentid-flags), empty when there is none.
-func traceID(traceparent string) string {
-	parts := strings.Split(traceparent, "-")
-	if len(parts) < 4 {
-		return ""
-	}
-	return parts[1]
 }

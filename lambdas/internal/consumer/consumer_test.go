@@ -99,7 +99,7 @@ func TestOneLineAMessage(t *testing.T) {
 	expect(t, lines[0], map[string]any{
 		"level": "INFO", "msg": "event handled", "eventId": "order-1-1", "eventType": "OrderCreated",
 		"aggregateType": "Order", "aggregateId": "order-1", "version": 1.0,
-		"traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "units": 3.0,
+		"traceId": "1-4bf92f35-77b34da6a3ce929d0e0e4736", "units": 3.0,
 	})
 	if age := int64(lines[0]["ageMs"].(float64)); age < before || age > after {
 		t.Errorf("ageMs is %d, want %d to %d", age, before, after)

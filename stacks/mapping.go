@@ -1,0 +1,81 @@
+package stacks
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+	"text/template"
+
+	"github.com/outboxkit/transactional-outbox/runtime/record"
+)
+
+//go:embed mapping/*.vtl
+var mappingFiles embed.FS
+
+// mapping is what the API's mapping templates need to know. Their Velocity code is rendered by API Gateway for
+// each request; what stands in [[ ]] is filled in here, at synth.
+type mapping struct {
+	OrdersTable string
+	OutboxTable string
+	// EventRetentionSeconds is how long the outbox keeps an event after it was written.
+	EventRetentionSeconds int64
+}
+
+// orderID is what an order's id, and so an Idempotency-Key, may look like.
+const orderID = "[A-Za-z0-9_-]{1,64}"
+
+// attributes are the outbox item's attribute names, under the names that the templates use.
+var attributes = struct {
+	PK, SK, RecordType, ID, Type, Source, AggregateType, AggregateID, Version, OccurredAt, Data, Traceparent,
+	CorrelationID, CausationID, ExpiresAt string
+}{
+	PK: record.AttrPK, SK: record.AttrSK, RecordType: record.AttrRecordType, ID: record.AttrID, Type: record.AttrType,
+	Source: record.AttrSource, AggregateType: record.AttrAggregateType, AggregateID: record.AttrAggregateID,
+	Version: record.AttrVersion, OccurredAt: record.AttrOccurredAt, Data: record.AttrData,
+	Traceparent: record.AttrTraceparent, CorrelationID: record.AttrCorrelationID, CausationID: record.AttrCausationID,
+	ExpiresAt: record.AttrExpiresAt,
+}
+
+// The constants that the templates name.
+func (mapping) IDPattern() string       { return orderID }
+func (mapping) Source() string          { return ordersSource }
+func (mapping) Aggregate() string       { return orderAggregate }
+func (mapping) OrderCreated() string    { return orderCreated }
+func (mapping) RecordTypeEvent() string { return record.RecordTypeEvent }
+func (mapping) Record() any             { return attributes }
+
+// render is the mapping template of that name, on one line and without its comments: what API Gateway renders
+// goes to DynamoDB or to the client, and neither needs the layout.
+func (m mapping) render(name string) string {
+	templates := template.New("").Delims("[[", "]]").Funcs(template.FuncMap{"escape": escape})
+	for _, file := range []string{"partials.vtl", name} {
+		source, err := mappingFiles.ReadFile("mapping/" + file)
+		if err != nil {
+			panic(fmt.Errorf("mapping template %s: %w", file, err)) // a file of this package: a programming error
+		}
+		template.Must(templates.New(file).Parse(compact(string(source))))
+	}
+	var out strings.Builder
+	if err := templates.ExecuteTemplate(&out, name, m); err != nil {
+		panic(fmt.Errorf("mapping template %s: %w", name, err))
+	}
+	return out.String()
+}
+
+// compact drops comments, indentation and line ends.
+func compact(source string) string {
+	var out strings.Builder
+	for line := range strings.Lines(source) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "##") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// escape is the Velocity code that writes a string for a place between the quotes of a JSON string. escapeJavaScript
+// also writes \' for ', which is not JSON.
+// Source: API Gateway developer guide, api-gateway-mapping-template-reference.
+func escape(reference string) string {
+	return "$util.escapeJavaScript(" + reference + `).replaceAll("\\'","'")`
+}

@@ -1,0 +1,146 @@
+// Package stacks holds the environments and the stacks of the reference application.
+package stacks
+
+import (
+	"cmp"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/outboxkit/transactional-outbox/constructs/outbox"
+)
+
+// The events of the orders service.
+const (
+	ordersSource   = "orders"
+	orderAggregate = "Order"
+	orderCreated   = "OrderCreated"
+)
+
+// The folders of the functions, relative to the app's cdk.json.
+const (
+	publisherOneEntry = "lambdas/order-created-publisher-one"
+	publisherTwoEntry = "lambdas/order-created-publisher-two"
+)
+
+// FunctionEntries are the folders of all functions, so that the app can have them built at once.
+func FunctionEntries() []string { return []string{publisherOneEntry, publisherTwoEntry} }
+
+// NewOrdersStack adds the stack Orders-<environment>, the reference application: an API that writes orders together
+// with their events, and two publishers that consume the events.
+func NewOrdersStack(scope constructs.Construct, env Environment) awscdk.Stack {
+	stack := awscdk.NewStack(scope, jsii.String("Orders-"+env.Name), &awscdk.StackProps{
+		Description:           jsii.String("Orders with a transactional outbox, " + env.Name),
+		Env:                   deployTo(env.Pin),
+		TerminationProtection: jsii.Bool(env.DeletionProtection),
+	})
+	orders := newOrdersTable(stack, env)
+	box := newOutbox(stack, env)
+	one := addPublisher(box, "PublisherOne", publisherOneEntry, env)
+	two := addPublisher(box, "PublisherTwo", publisherTwoEntry, env)
+	api := newOrdersAPI(stack, env, orders, box)
+
+	output(stack, "ApiUrl", "the API: POST orders, GET orders/{id}", api.Url())
+	output(stack, "OrdersTableName", "the table of orders", orders.TableName())
+	outboxOutputs(stack, box)
+	consumerOutputs(stack, "PublisherOne", one)
+	consumerOutputs(stack, "PublisherTwo", two)
+	return stack
+}
+
+// deployTo is the account and region of the pin, else those of the CDK CLI's credentials, else none: then the template
+// fits any account and region.
+func deployTo(pin Pin) *awscdk.Environment {
+	account := cmp.Or(pin.Account, os.Getenv("CDK_DEFAULT_ACCOUNT"))
+	region := pin.Region
+	// Without credentials the CLI still names a region, but nobody's.
+	if region == "" && account != "" {
+		region = os.Getenv("CDK_DEFAULT_REGION")
+	}
+	env := &awscdk.Environment{}
+	if account != "" {
+		env.Account = &account
+	}
+	if region != "" {
+		env.Region = &region
+	}
+	return env
+}
+
+// newOrdersTable adds the business table. An order is the item with entity "order" under its id; other entities of
+// the order can stand beside it. The table has no stream: what the rest of the company must hear goes to the outbox.
+func newOrdersTable(scope constructs.Construct, env Environment) awsdynamodb.ITable {
+	return awsdynamodb.NewTable(scope, jsii.String("Orders"), &awsdynamodb.TableProps{
+		BillingMode:        awsdynamodb.BillingMode_PAY_PER_REQUEST,
+		PartitionKey:       &awsdynamodb.Attribute{Name: jsii.String("id"), Type: awsdynamodb.AttributeType_STRING},
+		SortKey:            &awsdynamodb.Attribute{Name: jsii.String("entity"), Type: awsdynamodb.AttributeType_STRING},
+		RemovalPolicy:      env.RemovalPolicy,
+		DeletionProtection: jsii.Bool(env.DeletionProtection),
+		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
+			PointInTimeRecoveryEnabled: jsii.Bool(env.PointInTimeRecovery),
+		},
+	})
+}
+
+func newOutbox(scope constructs.Construct, env Environment) *outbox.TransactionalOutbox {
+	props := &outbox.TransactionalOutboxProps{
+		Source:              jsii.String(ordersSource),
+		RemovalPolicy:       env.RemovalPolicy,
+		DeletionProtection:  jsii.Bool(env.DeletionProtection),
+		PointInTimeRecovery: jsii.Bool(env.PointInTimeRecovery),
+		LogRetention:        env.LogRetention,
+		Alarms:              &outbox.AlarmProps{Topic: alarmTopic(scope, env.Pin)},
+	}
+	if env.ArchiveDays > 0 {
+		props.ArchiveRetention = awscdk.Duration_Days(jsii.Number(env.ArchiveDays))
+	}
+	return outbox.NewTransactionalOutbox(scope, jsii.String("Outbox"), props)
+}
+
+// alarmTopic is the topic that hears of alarms, or nil when nobody wants to.
+func alarmTopic(scope constructs.Construct, pin Pin) awssns.ITopic {
+	switch {
+	case pin.AlarmTopicARN != "":
+		return awssns.Topic_FromTopicArn(scope, jsii.String("AlarmTopic"), jsii.String(pin.AlarmTopicARN))
+	case pin.AlarmEmail != "":
+		topic := awssns.NewTopic(scope, jsii.String("AlarmTopic"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
+		awssns.NewSubscription(scope, jsii.String("AlarmEmail"), &awssns.SubscriptionProps{
+			Topic:    topic,
+			Protocol: awssns.SubscriptionProtocol_EMAIL,
+			Endpoint: jsii.String(pin.AlarmEmail),
+		})
+		return topic
+	default:
+		return nil
+	}
+}
+
+func addPublisher(box *outbox.TransactionalOutbox, id, entry string, env Environment) *outbox.Consumer {
+	return box.AddConsumer(jsii.String(id), &outbox.ConsumerProps{
+		EventTypes:     jsii.Strings(orderCreated),
+		Entry:          jsii.String(entry),
+		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
+	})
+}
+
+func outboxOutputs(stack awscdk.Stack, box *outbox.TransactionalOutbox) {
+	output(stack, "OutboxTableName", "the table of events", box.Table().TableName())
+	output(stack, "EventBusName", "the bus that carries the events", box.EventBus().EventBusName())
+	output(stack, "EventBusArn", "the bus that carries the events", box.EventBus().EventBusArn())
+	output(stack, "PipeDeadLetterQueueUrl", "positions of stream records that the pipe could not deliver", box.PipeDeadLetterQueue().QueueUrl())
+	output(stack, "RuleDeadLetterQueueUrl", "events that the bus could not deliver to a queue", box.RuleDeadLetterQueue().QueueUrl())
+}
+
+func consumerOutputs(stack awscdk.Stack, id string, c *outbox.Consumer) {
+	output(stack, id+"QueueUrl", "events for "+id, c.Queue().QueueUrl())
+	output(stack, id+"DeadLetterQueueUrl", "events that "+id+" could not handle", c.DeadLetterQueue().QueueUrl())
+}
+
+// output names what a person or a script needs after the deployment. The ids are part of the contract.
+func output(stack awscdk.Stack, id, description string, value *string) {
+	awscdk.NewCfnOutput(stack, jsii.String(id), &awscdk.CfnOutputProps{Value: value, Description: jsii.String(description)})
+}

@@ -1,0 +1,93 @@
+package stacks
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// addGatewayResponses gives what API Gateway answers by itself the shape of all other errors. These templates know
+// $context only, and messageString comes with its quotes.
+// Source: API Gateway developer guide, api-gateway-gatewayResponse-definition.
+func addGatewayResponses(api awsapigateway.RestApi) {
+	for _, r := range []struct {
+		id      string
+		of      awsapigateway.ResponseType
+		message string // a JSON string
+	}{
+		{"BadRequestBody", awsapigateway.ResponseType_BAD_REQUEST_BODY(), `"$context.error.message: $context.error.validationErrorString"`},
+		{"UnsupportedMediaType", awsapigateway.ResponseType_UNSUPPORTED_MEDIA_TYPE(), `"the body must be JSON: send Content-Type: application/json"`},
+		{"Default4XX", awsapigateway.ResponseType_DEFAULT_4XX(), "$context.error.messageString"},
+		{"Default5XX", awsapigateway.ResponseType_DEFAULT_5XX(), "$context.error.messageString"},
+	} {
+		api.AddGatewayResponse(jsii.String(r.id), &awsapigateway.GatewayResponseOptions{
+			Type: r.of,
+			Templates: &map[string]*string{
+				jsonType: jsii.String(fmt.Sprintf(`{"error":{"code":"$context.error.responseType","message":%s}}`, r.message)),
+			},
+		})
+	}
+}
+
+// accountRoleRemovalPolicy may only be given together with the role.
+func accountRoleRemovalPolicy(env Environment) awscdk.RemovalPolicy {
+	if env.APILoggingRole {
+		return awscdk.RemovalPolicy_RETAIN
+	}
+	return ""
+}
+
+func authorizationType(a Authorization) awsapigateway.AuthorizationType {
+	if a == None {
+		return awsapigateway.AuthorizationType_NONE
+	}
+	return awsapigateway.AuthorizationType_IAM
+}
+
+// stageOptions: access logs with one JSON object a request, metrics and traces, but never a request's or an answer's
+// body in a log.
+func stageOptions(scope constructs.Construct, env Environment) *awsapigateway.StageOptions {
+	logs := awslogs.NewLogGroup(scope, jsii.String("ApiAccessLog"), &awslogs.LogGroupProps{
+		Retention:     env.LogRetention,
+		RemovalPolicy: env.RemovalPolicy,
+	})
+	return &awsapigateway.StageOptions{
+		StageName:            jsii.String(env.Name),
+		AccessLogDestination: awsapigateway.NewLogGroupLogDestination(logs),
+		AccessLogFormat:      awsapigateway.AccessLogFormat_Custom(jsii.String(accessLogFormat())),
+		LoggingLevel:         awsapigateway.MethodLoggingLevel_ERROR,
+		DataTraceEnabled:     jsii.Bool(false),
+		MetricsEnabled:       jsii.Bool(true),
+		TracingEnabled:       jsii.Bool(true),
+		ThrottlingRateLimit:  jsii.Number(env.Throttling.Rate),
+		ThrottlingBurstLimit: jsii.Number(env.Throttling.Burst),
+	}
+}
+
+// accessLogFormat names no caller and no address, so that the log holds no personal data.
+// Source: API Gateway developer guide, api-gateway-variables-for-access-logging.
+func accessLogFormat() string {
+	raw, err := json.Marshal(map[string]string{
+		"requestId":          "$context.requestId",
+		"extendedRequestId":  "$context.extendedRequestId",
+		"time":               "$context.requestTime",
+		"method":             "$context.httpMethod",
+		"resource":           "$context.resourcePath",
+		"status":             "$context.status",
+		"latencyMs":          "$context.responseLatency",
+		"integrationStatus":  "$context.integration.status",
+		"integrationLatency": "$context.integration.latency",
+		"responseLength":     "$context.responseLength",
+		"errorType":          "$context.error.responseType",
+		"traceId":            "$context.xrayTraceId",
+	})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return string(raw)
+}

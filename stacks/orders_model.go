@@ -1,0 +1,54 @@
+package stacks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// orderSchema is what the body of POST /orders may hold. Its limits keep the event, in which every character may take
+// six bytes and every backslash one more, below the bus's 256 KB: 100 items with a sku of 64 characters each, the note
+// and the rest come to less than 120 KB.
+func orderSchema() *awsapigateway.JsonSchema {
+	return object([]string{"customerId", "items", "currency"}, map[string]*awsapigateway.JsonSchema{
+		"customerId": text(64),
+		"items": {
+			Type:     awsapigateway.JsonSchemaType_ARRAY,
+			MinItems: jsii.Number(1),
+			MaxItems: jsii.Number(100),
+			Items: object([]string{"sku", "quantity", "unitPrice"}, map[string]*awsapigateway.JsonSchema{
+				"sku":       text(64),
+				"quantity":  integer(1, 10_000),
+				"unitPrice": integer(0, 100_000_000), // minor units of the currency
+			}),
+		},
+		"currency": {Type: awsapigateway.JsonSchemaType_STRING, Pattern: jsii.String("^[A-Z]{3}$")},
+		"note":     text(1000),
+	})
+}
+
+// object has these properties and no others.
+func object(required []string, properties map[string]*awsapigateway.JsonSchema) *awsapigateway.JsonSchema {
+	return &awsapigateway.JsonSchema{
+		Type:                 awsapigateway.JsonSchemaType_OBJECT,
+		Required:             jsii.Strings(required...),
+		Properties:           &properties,
+		AdditionalProperties: jsii.Bool(false),
+	}
+}
+
+// text is a string that is not empty.
+func text(longest float64) *awsapigateway.JsonSchema {
+	return &awsapigateway.JsonSchema{
+		Type:      awsapigateway.JsonSchemaType_STRING,
+		MinLength: jsii.Number(1),
+		MaxLength: jsii.Number(longest),
+	}
+}
+
+func integer(least, most float64) *awsapigateway.JsonSchema {
+	return &awsapigateway.JsonSchema{
+		Type:    awsapigateway.JsonSchemaType_INTEGER,
+		Minimum: jsii.Number(least),
+		Maximum: jsii.Number(most),
+	}
+}
