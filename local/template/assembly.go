@@ -1,0 +1,131 @@
+package template
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Assembly is a cloud assembly: the folder that cdk synth writes. Templates are read only when asked for.
+// Source: aws-cdk, package cloud-assembly-schema.
+type Assembly struct {
+	dir    string
+	stacks []*Stack
+}
+
+// ReadAssembly reads the manifest in dir, and those of the stages below it.
+func ReadAssembly(dir string) (*Assembly, error) {
+	a := &Assembly{dir: dir}
+	err := a.read(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("%s is not a cloud assembly (it has no manifest.json): run `npx cdk synth` or `make synth` first", dir)
+	case err != nil:
+		return nil, fmt.Errorf("%w: run `npx cdk synth` or `make synth` again", err)
+	case len(a.stacks) == 0:
+		return nil, fmt.Errorf("%s has no stacks", dir)
+	}
+	return a, nil
+}
+
+// artifact is an entry of the manifest, with what is of use here.
+type artifact struct {
+	Type        string `json:"type"`
+	Environment string `json:"environment"` // aws://account/region
+	DisplayName string `json:"displayName"`
+	Metadata    paths  `json:"metadata"`
+	// AdditionalMetadataFile holds the metadata since schema 46.
+	AdditionalMetadataFile string `json:"additionalMetadataFile"`
+	Properties             struct {
+		TemplateFile  string `json:"templateFile"`
+		StackName     string `json:"stackName"`
+		DirectoryName string `json:"directoryName"`
+	} `json:"properties"`
+}
+
+func (a *Assembly) read(dir string) error {
+	file := filepath.Join(dir, "manifest.json")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var manifest struct {
+		Artifacts json.RawMessage `json:"artifacts"`
+	}
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	entries, err := members(manifest.Artifacts)
+	if err != nil {
+		return fmt.Errorf("%s: artifacts: %w", file, err)
+	}
+	for _, entry := range entries {
+		var art artifact
+		if err := json.Unmarshal(entry.value, &art); err != nil {
+			return fmt.Errorf("%s: artifact %s: %w", file, entry.name, err)
+		}
+		switch art.Type {
+		case "aws:cloudformation:stack":
+			a.stacks = append(a.stacks, newStack(dir, entry.name, art))
+		case "cdk:cloud-assembly":
+			if err := a.read(filepath.Join(dir, art.Properties.DirectoryName)); err != nil {
+				return fmt.Errorf("stage %s: %w", entry.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func newStack(dir, id string, art artifact) *Stack {
+	s := &Stack{
+		ID: id, Name: art.Properties.StackName, DisplayName: art.DisplayName, Dir: dir,
+		file: filepath.Join(dir, art.Properties.TemplateFile), paths: art.Metadata,
+	}
+	if s.Name == "" {
+		s.Name = id
+	}
+	if s.DisplayName == "" {
+		s.DisplayName = id
+	}
+	if art.AdditionalMetadataFile != "" {
+		s.metadataFile = filepath.Join(dir, art.AdditionalMetadataFile)
+	}
+	account, region, _ := strings.Cut(strings.TrimPrefix(art.Environment, "aws://"), "/")
+	if account != "unknown-account" {
+		s.Account = account
+	}
+	if region != "unknown-region" {
+		s.Region = region
+	}
+	return s
+}
+
+// Names are the stacks' names as `cdk list` shows them, in the order of the app.
+func (a *Assembly) Names() []string {
+	names := make([]string, len(a.stacks))
+	for i, s := range a.stacks {
+		names[i] = s.DisplayName
+	}
+	return names
+}
+
+// Stack reads the template of the stack with that display name, stack name or artifact id. The empty
+// name stands for the only stack there is.
+func (a *Assembly) Stack(name string) (*Stack, error) {
+	known := strings.Join(a.Names(), ", ")
+	if name == "" {
+		if len(a.stacks) > 1 {
+			return nil, fmt.Errorf("%s has several stacks, choose one with --stack: %s", a.dir, known)
+		}
+		return a.stacks[0].load()
+	}
+	for _, s := range a.stacks {
+		if name == s.DisplayName || name == s.Name || name == s.ID {
+			return s.load()
+		}
+	}
+	return nil, fmt.Errorf("%s has no stack %q, it has: %s", a.dir, name, known)
+}

@@ -1,0 +1,100 @@
+package template
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Deployment is a stack whose resources are there.
+type Deployment struct {
+	// Stack is the stack's name.
+	Stack string
+	// Resources in the order in which they were created.
+	Resources []Deployed
+	// Skipped resources in the order of the template.
+	Skipped []Skipped
+	// Outputs in the order of the template, without those whose condition does not hold.
+	Outputs []Output
+
+	index map[string]int
+}
+
+// Deployed is a resource that is there.
+type Deployed struct {
+	Resource
+	Attributes
+	// Name is short and readable: the construct path without the stack, "Outbox/PublisherOne/Queue". It is
+	// the logical id where the template has no path.
+	Name string
+}
+
+// Skipped is a resource that has nothing to do on a laptop.
+type Skipped struct {
+	LogicalID, Type string
+	Name            string // as in Deployed
+	Reason          string // why it can be left out
+}
+
+// Output is an output of the stack.
+type Output struct {
+	Name, Value, Description string
+}
+
+// Find is the resource with that logical id, ARN or Ref. An ARN that belongs to a part of a resource, such
+// as a table's stream, finds the resource.
+func (d *Deployment) Find(reference string) (Deployed, bool) {
+	i, ok := d.index[reference]
+	if !ok {
+		return Deployed{}, false
+	}
+	return d.Resources[i], true
+}
+
+// index gives logical ids precedence over ARNs, and both over Refs, which are not always unique.
+func index(resources []Deployed) map[string]int {
+	all := map[string]int{}
+	add := func(reference string, i int) {
+		if _, taken := all[reference]; !taken && reference != "" {
+			all[reference] = i
+		}
+	}
+	for i, r := range resources {
+		add(r.LogicalID, i)
+	}
+	for i, r := range resources {
+		for _, value := range r.GetAtt {
+			if strings.HasPrefix(value, "arn:") {
+				add(value, i)
+			}
+		}
+	}
+	for i, r := range resources {
+		add(r.Ref, i)
+	}
+	return all
+}
+
+// readableName is Deployed.Name. CDK names the CloudFormation resource inside a construct "Resource" or "Default".
+func (s *Stack) readableName(r Resource) string {
+	name := strings.TrimPrefix(r.Path, s.DisplayName+"/")
+	name = strings.TrimSuffix(strings.TrimSuffix(name, "/Resource"), "/Default")
+	if name == "" {
+		return r.LogicalID
+	}
+	return name
+}
+
+// maxName is the longest name of an event bus, rule, pipe or function: the strictest of the types here.
+const maxName = 64
+
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9-]`)
+
+// physicalName is Resource.PhysicalName.
+func physicalName(stack, id string) string {
+	name := notInNames.ReplaceAllString(stack+"-"+id, "-")
+	if len(name) <= maxName {
+		return name
+	}
+	suffix := "-" + digest(name)
+	return name[:maxName-len(suffix)] + suffix
+}

@@ -1,0 +1,249 @@
+package template
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Environment is where the stack is made believe to be.
+type Environment struct {
+	Account string // twelve digits
+	Region  string // for example "eu-central-1"
+}
+
+// Provision creates every resource of the stack, each after those it refers to and otherwise in the order of
+// the template, and resolves the outputs. The map has the Provision for each type that the local run knows.
+//
+// Nothing is created when the template has a resource type, an intrinsic or a reference that cannot be
+// satisfied: the error then lists them all. A Provision's error stops at once, prefixed with logical id and type.
+func (s *Stack) Provision(ctx context.Context, env Environment, provisions map[string]Provision) (*Deployment, error) {
+	p, err := s.plan(env, provisions)
+	if err != nil {
+		return nil, fmt.Errorf("stack %s: %w", s.Name, err)
+	}
+	d := &Deployment{Stack: s.Name, Skipped: p.skipped}
+	for _, r := range p.resources {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		deployed, err := p.create(ctx, r, provisions[r.Type])
+		if err != nil {
+			return nil, fmt.Errorf("%s (%s): %w", r.LogicalID, r.Type, err)
+		}
+		d.Resources = append(d.Resources, deployed)
+	}
+	if d.Outputs, err = p.resolveOutputs(); err != nil {
+		return nil, fmt.Errorf("stack %s: %w", s.Name, err)
+	}
+	d.index = index(d.Resources)
+	return d, nil
+}
+
+// plan is what there is to create, in order. The properties of its resources are pruned, not resolved.
+type plan struct {
+	*evaluator
+	resources []planned
+	outputs   []plannedOutput
+	skipped   []Skipped
+}
+
+type planned struct {
+	Resource
+	name       string
+	properties any
+	needs      []string
+}
+
+type plannedOutput struct {
+	Output
+	value any
+}
+
+// plan checks the whole template.
+func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, error) {
+	p := &plan{evaluator: s.evaluator(env)}
+	if err := p.checkTransform(); err != nil {
+		return nil, err
+	}
+	byID := map[string]planned{}
+	var problems []error
+	for _, id := range s.template.Resources.names {
+		active, err := p.active(id)
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("%s: %w", id, err))
+		case active:
+			err = p.add(id, provisions, byID)
+			problems = append(problems, err)
+		}
+	}
+	for _, name := range s.template.Outputs.names {
+		problems = append(problems, p.addOutput(name))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return p, p.sort(byID)
+}
+
+func (s *Stack) evaluator(env Environment) *evaluator {
+	return &evaluator{
+		stack: s, template: &s.template, env: env,
+		conditions: map[string]bool{}, skipped: map[string]Resource{}, created: map[string]Attributes{},
+	}
+}
+
+// checkTransform allows the one transform that only adds intrinsics, which are known here.
+func (p *plan) checkTransform() error {
+	list, ok := p.template.Transform.([]any)
+	if !ok && p.template.Transform != nil {
+		list = []any{p.template.Transform}
+	}
+	for _, transform := range list {
+		if transform != "AWS::LanguageExtensions" {
+			return fmt.Errorf("transform %v: %s", transform, whyUnsupported("Fn::Transform"))
+		}
+	}
+	return nil
+}
+
+func (p *plan) add(id string, provisions map[string]Provision, byID map[string]planned) error {
+	d := p.template.Resources.byName[id]
+	r := Resource{
+		LogicalID: id, Type: d.Type, Path: p.stack.path(id, d),
+		PhysicalName: physicalName(p.stack.Name, id), Metadata: d.Metadata,
+	}
+	name := p.stack.readableName(r)
+	if provisions[d.Type] == nil {
+		reason := skipReason(d.Type)
+		if reason == "" {
+			return fmt.Errorf("%s (%s): the local run does not support this resource type", id, d.Type)
+		}
+		p.evaluator.skipped[id] = r
+		p.skipped = append(p.skipped, Skipped{LogicalID: id, Type: d.Type, Name: name, Reason: reason})
+		return nil
+	}
+	properties, _, err := p.prune(d.Properties)
+	if err != nil {
+		return fmt.Errorf("%s (%s): %w", id, d.Type, err)
+	}
+	needs, err := p.references(properties)
+	if err != nil {
+		return prefixed(fmt.Sprintf("%s (%s)", id, d.Type), err)
+	}
+	for _, other := range d.DependsOn {
+		active, err := p.active(other)
+		if err != nil {
+			return fmt.Errorf("%s (%s): DependsOn: %w", id, d.Type, err)
+		}
+		if active {
+			needs = append(needs, other)
+		}
+	}
+	byID[id] = planned{Resource: r, name: name, properties: properties, needs: needs}
+	return nil
+}
+
+func (p *plan) addOutput(name string) error {
+	o := p.template.Outputs.byName[name]
+	if o.Condition != "" {
+		holds, err := p.condition(o.Condition)
+		if err != nil {
+			return fmt.Errorf("output %s: %w", name, err)
+		}
+		if !holds {
+			return nil
+		}
+	}
+	value, _, err := p.prune(o.Value)
+	if err != nil {
+		return fmt.Errorf("output %s: %w", name, err)
+	}
+	if _, err := p.references(value); err != nil {
+		return prefixed("output "+name, err)
+	}
+	p.outputs = append(p.outputs, plannedOutput{Output{Name: name, Description: o.Description}, value})
+	return nil
+}
+
+// prefixed puts the prefix before each of several joined errors.
+func prefixed(prefix string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fmt.Errorf("%s: %w", prefix, err)
+	}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, fmt.Errorf("%s: %w", prefix, err))
+	}
+	return errors.Join(all...)
+}
+
+// sort puts every resource after those it needs: depth first, in the order of the template.
+func (p *plan) sort(byID map[string]planned) error {
+	done := map[string]bool{}
+	var way []string
+	var visit func(id string) error
+	visit = func(id string) error {
+		if start := slices.Index(way, id); start >= 0 {
+			return fmt.Errorf("the resources need each other in a circle: %s", circle(way[start:]))
+		}
+		r, ok := byID[id]
+		if !ok || done[id] {
+			return nil
+		}
+		way = append(way, id)
+		for _, other := range r.needs {
+			if err := visit(other); err != nil {
+				return err
+			}
+		}
+		way = way[:len(way)-1]
+		done[id] = true
+		p.resources = append(p.resources, r)
+		return nil
+	}
+	for _, id := range p.template.Resources.names {
+		if err := visit(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *plan) create(ctx context.Context, r planned, provision Provision) (Deployed, error) {
+	properties, err := p.resolve(r.properties)
+	if err != nil {
+		return Deployed{}, err
+	}
+	if properties == nil {
+		properties = map[string]any{}
+	}
+	var ok bool
+	if r.Properties, ok = properties.(map[string]any); !ok {
+		return Deployed{}, errors.New("its Properties are not an object")
+	}
+	attributes, err := provision(ctx, r.Resource)
+	if err != nil {
+		return Deployed{}, err
+	}
+	p.created[r.LogicalID] = attributes
+	return Deployed{Resource: r.Resource, Attributes: attributes, Name: r.name}, nil
+}
+
+func (p *plan) resolveOutputs() ([]Output, error) {
+	var outputs []Output
+	for _, o := range p.outputs {
+		value, err := p.resolve(o.value)
+		if err == nil {
+			o.Value, err = scalar(value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("output %s: %w", o.Name, err)
+		}
+		outputs = append(outputs, o.Output)
+	}
+	return outputs, nil
+}

@@ -1,0 +1,129 @@
+package template
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// references lists the resources that a pruned value refers to, and finds what is wrong with its
+// intrinsics before any resource is created.
+func (e *evaluator) references(v any) ([]string, error) {
+	w := walker{evaluator: e}
+	w.visit(v, nil)
+	return w.ids, errors.Join(w.problems...)
+}
+
+type walker struct {
+	*evaluator
+	ids      []string
+	problems []error
+}
+
+// visit walks a value. own are the variables that an Fn::Sub around it defines.
+func (w *walker) visit(v any, at []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		if name, argument, ok := intrinsic(v); ok {
+			w.call(name, argument, append(at, name))
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			w.visit(v[name], append(at, name))
+		}
+	case []any:
+		for _, element := range v {
+			w.visit(element, at)
+		}
+	case string:
+		if strings.Contains(v, "{{resolve:") {
+			w.problem(at, fmt.Errorf("dynamic reference %s: the local run does not support it: secrets and parameters are in AWS only", v))
+		}
+	}
+}
+
+func (w *walker) call(name string, argument any, at []string) {
+	switch name {
+	case "Ref":
+		w.name(argument, at)
+	case "Fn::GetAtt":
+		id, _, err := target(argument)
+		if err != nil {
+			w.problem(at, err)
+			return
+		}
+		w.resource(id, at)
+	case "Fn::Sub":
+		w.sub(argument, at)
+	case "Fn::Join", "Fn::Split", "Fn::Select", "Fn::FindInMap", "Fn::Base64", "Fn::Length", "Fn::ToJsonString":
+		w.visit(argument, at)
+	default:
+		w.problem(at, errors.New(whyUnsupported(name)))
+	}
+}
+
+func (w *walker) sub(argument any, at []string) {
+	text, variables, err := subForms(argument)
+	if err != nil {
+		w.problem(at, err)
+		return
+	}
+	w.visit(map[string]any(variables), at)
+	_, _ = substitute(text, func(name string) (string, error) {
+		if _, own := variables[name]; own {
+			return "", nil
+		}
+		if id, _, dotted := strings.Cut(name, "."); dotted {
+			w.resource(id, at)
+		} else {
+			w.name(name, at)
+		}
+		return "", nil
+	})
+	w.visit(text, at)
+}
+
+// name is a resource, a parameter or a pseudo-parameter.
+func (w *walker) name(argument any, at []string) {
+	name, _ := argument.(string)
+	if _, ok := w.pseudo(name); ok {
+		return
+	}
+	if p, ok := w.template.Parameters[name]; ok {
+		if _, err := p.value(name); err != nil {
+			w.problem(at, err)
+		}
+		return
+	}
+	w.resource(name, at)
+}
+
+func (w *walker) resource(id string, at []string) {
+	active, err := w.active(id)
+	switch {
+	case err != nil:
+		w.problem(at, err)
+	case !active:
+		w.problem(at, fmt.Errorf("the condition of %s leaves it out of the stack", id))
+	default:
+		w.ids = append(w.ids, id)
+	}
+}
+
+func (w *walker) problem(at []string, err error) {
+	w.problems = append(w.problems, fmt.Errorf("%s: %w", strings.Join(at, "."), err))
+}
+
+// active says whether the resource is part of the stack.
+func (e *evaluator) active(id string) (bool, error) {
+	d, ok := e.template.Resources.byName[id]
+	if !ok {
+		return false, fmt.Errorf("there is no resource or parameter %q in the template", id)
+	}
+	if d.Condition == "" {
+		return true, nil
+	}
+	return e.condition(d.Condition)
+}

@@ -1,0 +1,185 @@
+package template
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Stack is one stack of an assembly with its template.
+type Stack struct {
+	// ID of the stack in the manifest, for example "Orders-dev".
+	ID string
+	// Name under which CloudFormation would know the stack.
+	Name string
+	// DisplayName is the stack's construct path, which `cdk list` shows: "Prod/Orders" inside a stage.
+	DisplayName string
+	// Dir is the assembly's folder, or that of the stack's stage. Asset paths in the template are relative to it.
+	Dir string
+	// Account and Region are empty where the app leaves them to the deployment.
+	Account, Region string
+
+	file         string
+	metadataFile string
+	paths        paths
+	template     document
+}
+
+// document is a template as far as it matters here. Rules, the checks before a deployment, do not.
+type document struct {
+	Transform  any                                  `json:"Transform"`
+	Parameters map[string]parameter                 `json:"Parameters"`
+	Mappings   map[string]map[string]map[string]any `json:"Mappings"`
+	Conditions map[string]any                       `json:"Conditions"`
+	Resources  ordered[declaration]                 `json:"Resources"`
+	Outputs    ordered[output]                      `json:"Outputs"`
+}
+
+type parameter struct {
+	Type    string `json:"Type"`
+	Default any    `json:"Default"`
+}
+
+// declaration is a resource as the template declares it.
+type declaration struct {
+	Type       string         `json:"Type"`
+	Condition  string         `json:"Condition"`
+	DependsOn  oneOrMore      `json:"DependsOn"`
+	Properties any            `json:"Properties"`
+	Metadata   map[string]any `json:"Metadata"`
+}
+
+type output struct {
+	Condition   string `json:"Condition"`
+	Description string `json:"Description"`
+	Value       any    `json:"Value"`
+}
+
+// load reads the template and the construct paths.
+func (s *Stack) load() (*Stack, error) {
+	raw, err := os.ReadFile(s.file)
+	if err != nil {
+		return nil, fmt.Errorf("template of %s: %w", s.DisplayName, err)
+	}
+	if err := decode(raw, &s.template); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.file, err)
+	}
+	if s.metadataFile == "" {
+		return s, nil
+	}
+	raw, err = os.ReadFile(s.metadataFile)
+	if err != nil {
+		return nil, fmt.Errorf("metadata of %s: %w", s.DisplayName, err)
+	}
+	if err := json.Unmarshal(raw, &s.paths); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.metadataFile, err)
+	}
+	return s, nil
+}
+
+// decode keeps numbers as they are written, so that 1000000 does not become 1e+06 in a string.
+func decode(raw []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return dec.Decode(into)
+}
+
+// paths are the construct paths of logical ids, from the metadata of the manifest.
+type paths map[string]string
+
+// UnmarshalJSON implements json.Unmarshaler for {"/path": [{"type": "aws:cdk:logicalId", "data": "Id"}]}.
+func (p *paths) UnmarshalJSON(raw []byte) error {
+	var metadata map[string][]struct {
+		Type string `json:"type"`
+		Data any    `json:"data"`
+	}
+	if err := json.Unmarshal(raw, &metadata); err != nil {
+		return err
+	}
+	*p = paths{}
+	for path, entries := range metadata {
+		for _, entry := range entries {
+			if id, ok := entry.Data.(string); ok && entry.Type == "aws:cdk:logicalId" {
+				(*p)[id] = strings.TrimPrefix(path, "/")
+			}
+		}
+	}
+	return nil
+}
+
+// path is the construct path of a resource, or empty.
+func (s *Stack) path(id string, d declaration) string {
+	if path, ok := d.Metadata["aws:cdk:path"].(string); ok {
+		return path
+	}
+	return s.paths[id]
+}
+
+// oneOrMore is a string or a list of strings.
+type oneOrMore []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *oneOrMore) UnmarshalJSON(raw []byte) error {
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		*o = oneOrMore{one}
+		return nil
+	}
+	return json.Unmarshal(raw, (*[]string)(o))
+}
+
+// ordered is a JSON object in the order in which it is written: the order of the constructs.
+type ordered[T any] struct {
+	names  []string
+	byName map[string]T
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *ordered[T]) UnmarshalJSON(raw []byte) error {
+	entries, err := members(raw)
+	if err != nil {
+		return err
+	}
+	o.byName = make(map[string]T, len(entries))
+	for _, entry := range entries {
+		var value T
+		if err := decode(entry.value, &value); err != nil {
+			return fmt.Errorf("%s: %w", entry.name, err)
+		}
+		if _, repeated := o.byName[entry.name]; repeated {
+			return fmt.Errorf("%s is there twice", entry.name)
+		}
+		o.names = append(o.names, entry.name)
+		o.byName[entry.name] = value
+	}
+	return nil
+}
+
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// members are the members of a JSON object in their order.
+func members(raw []byte) ([]member, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.New("a JSON object is expected")
+	}
+	var all []member
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{name: name.(string)}
+		if err := dec.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
