@@ -1,0 +1,121 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// Permanent marks an error that no retry can mend, for example an order in a state that forbids the
+// change. The message goes straight to the dead-letter queue, with the reason as message attribute
+// ReasonAttribute; only when it has arrived there is it acknowledged. The event is not remembered as
+// handled, so it can be redriven. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+// The attributes of a message that was moved to the dead-letter queue.
+const (
+	ReasonAttribute   = "inbox.reason"   // the error's text, at most 1,024 bytes of it
+	ConsumerAttribute = "inbox.consumer" // the consumer's name
+)
+
+const (
+	maxReason = 1024
+	// maxAttributes is how many attributes a message can have.
+	// Source: SQS developer guide, "Amazon SQS message metadata".
+	maxAttributes = 10
+)
+
+// deadLetter sends the message, as it came, to the dead-letter queue.
+func (c *consumer) deadLetter(ctx context.Context, m *message, reason error) error {
+	attributes := map[string]types.MessageAttributeValue{
+		ReasonAttribute:   stringAttribute(printable(reason.Error())),
+		ConsumerAttribute: stringAttribute(c.store.config.Consumer),
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.sqs.MessageAttributes)) {
+		if _, own := attributes[name]; !own && len(attributes) < maxAttributes {
+			attributes[name] = attributeOf(m.sqs.MessageAttributes[name])
+		}
+	}
+	input := &sqs.SendMessageInput{
+		QueueUrl:          &c.store.config.DeadLetterQueueURL,
+		MessageBody:       &m.sqs.Body,
+		MessageAttributes: attributes,
+	}
+	if strings.HasSuffix(c.store.config.DeadLetterQueueURL, fifo) {
+		input.MessageGroupId = aws.String(m.sqs.Attributes[attrGroup])
+		input.MessageDeduplicationId = &m.sqs.MessageId
+	}
+	if _, err := c.store.queues.SendMessage(ctx, input); err != nil {
+		return fmt.Errorf("move to the dead-letter queue: %w", err)
+	}
+	return nil
+}
+
+func stringAttribute(value string) types.MessageAttributeValue {
+	return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
+}
+
+func attributeOf(a events.SQSMessageAttribute) types.MessageAttributeValue {
+	return types.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: a.StringValue, BinaryValue: a.BinaryValue}
+}
+
+// printable cuts the text to what a message attribute can hold.
+// Source: SQS API reference, SendMessage, the characters of a message.
+func printable(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
+			return ' '
+		}
+		return r
+	}, text)
+	if text == "" {
+		return "no reason was given"
+	}
+	return text
+}
+
+// panicError is a panic of the application's function.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// guard turns a panic into an error, so that it fails one message and not the batch.
+func guard(f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{value: value, stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+func stackOf(err error) string {
+	var p *panicError
+	if errors.As(err, &p) {
+		return string(p.stack)
+	}
+	return ""
+}

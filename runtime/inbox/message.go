@@ -1,0 +1,159 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/outboxkit/transactional-outbox/runtime/trace"
+)
+
+// outcome says what became of a message. It is the text of its log line.
+type outcome string
+
+const (
+	handled   outcome = "handled"   // its effects are committed
+	duplicate outcome = "duplicate" // they were before; acknowledged without effect
+	failed    outcome = "failed"    // it comes back
+	permanent outcome = "permanent" // it waits in the dead-letter queue
+	tooEarly  outcome = "too early" // it comes back soon
+)
+
+var (
+	errPredecessorFailed = errors.New("not started: an earlier message of its group comes back")
+	errPredecessorEarly  = errors.New("not started: an earlier version of its aggregate came too early")
+	errOutOfTime         = errors.New("out of time")
+)
+
+// result is what became of a message, and why.
+type result struct {
+	outcome outcome
+	err     error
+	took    time.Duration
+	age     time.Duration // from the event to its outcome
+}
+
+func (r result) comesBack() bool { return r.outcome == failed || r.outcome == tooEarly }
+
+// handleMessage handles one message and says what became of it.
+func (c *consumer) handleMessage(ctx context.Context, m *message) result {
+	if m.undecoded != nil {
+		return result{outcome: failed, err: m.undecoded}
+	}
+	if err := ctx.Err(); err != nil {
+		return result{outcome: failed, err: fmt.Errorf("not started: %w", errOutOfTime)}
+	}
+	start := time.Now()
+	r := c.resultOf(ctx, m, c.process(ctx, m.event))
+	r.took = time.Since(start)
+	r.age = time.Since(m.event.OccurredAt)
+	return r
+}
+
+// resultOf does what the error of a message's process asks for.
+func (c *consumer) resultOf(ctx context.Context, m *message, err error) result {
+	var early *tooEarlyError
+	var final *permanentError
+	switch {
+	case err == nil:
+		return result{outcome: handled}
+	case errors.Is(err, errDuplicate):
+		return result{outcome: duplicate}
+	case errors.As(err, &early):
+		return c.giveBack(ctx, m, err)
+	case errors.As(err, &final):
+		return c.moveAway(ctx, m, err)
+	}
+	return result{outcome: failed, err: err}
+}
+
+// moveAway puts a message into the dead-letter queue; until it is there, it is only failed.
+func (c *consumer) moveAway(ctx context.Context, m *message, reason error) result {
+	if err := c.deadLetter(ctx, m, reason); err != nil {
+		return result{outcome: failed, err: errors.Join(reason, err)}
+	}
+	return result{outcome: permanent, err: reason}
+}
+
+// giveBack returns a message that came too early to the queue, to come again after a pause that doubles
+// from a second to a minute, a part of it random so that a crowd spreads out. Once it has waited too long
+// it goes to the dead-letter queue.
+func (c *consumer) giveBack(ctx context.Context, m *message, reason error) result {
+	if waited := time.Since(m.firstReceived()); waited >= c.gapTimeout {
+		return c.moveAway(ctx, m, fmt.Errorf("%w; waited %s", reason, waited.Round(time.Second)))
+	}
+	const longest = 60
+	seconds := min(int32(1)<<min(m.receives()-1, 10), longest)
+	_, err := c.store.queues.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl:          &c.store.config.QueueURL,
+		ReceiptHandle:     &m.sqs.ReceiptHandle,
+		VisibilityTimeout: seconds/2 + rand.Int32N(seconds-seconds/2) + 1,
+	})
+	if err != nil {
+		// It comes back all the same, only later: after the queue's visibility timeout.
+		err = fmt.Errorf("shorten its visibility timeout: %w", err)
+	}
+	return result{outcome: tooEarly, err: errors.Join(reason, err)}
+}
+
+// firstReceived is when the message was first handed out by its queue.
+func (m *message) firstReceived() time.Time {
+	ms, err := strconv.ParseInt(m.sqs.Attributes["ApproximateFirstReceiveTimestamp"], 10, 64)
+	if err != nil {
+		return time.Now()
+	}
+	return time.UnixMilli(ms)
+}
+
+// receives is how often the message was handed out, this time included.
+func (m *message) receives() int {
+	n, err := strconv.Atoi(m.sqs.Attributes["ApproximateReceiveCount"])
+	if err != nil || n < 1 {
+		return 1
+	}
+	return n
+}
+
+// log writes the one line of a message.
+func (c *consumer) log(m *message, r result) {
+	level := slog.LevelInfo
+	switch r.outcome {
+	case failed, permanent:
+		level = slog.LevelError
+	case tooEarly:
+		level = slog.LevelWarn
+	}
+	attrs := make([]slog.Attr, 0, 16)
+	attrs = append(attrs,
+		slog.String("consumer", c.store.config.Consumer),
+		slog.String("messageId", m.sqs.MessageId),
+		slog.Int("receiveCount", m.receives()),
+	)
+	if e := m.event; m.undecoded == nil {
+		attrs = append(attrs,
+			slog.String("eventId", e.ID),
+			slog.String("eventType", e.Type),
+			slog.String("aggregateType", e.AggregateType),
+			slog.String("aggregateId", e.AggregateID),
+			slog.Int64("version", e.Version),
+			slog.String("correlationId", e.CorrelationID),
+			slog.Int64("ageMs", r.age.Milliseconds()),
+			slog.Float64("tookMs", float64(r.took.Microseconds())/1000),
+		)
+		if id := trace.XRayID(e.Traceparent); id != "" {
+			attrs = append(attrs, slog.String("traceId", id))
+		}
+	}
+	if r.err != nil {
+		attrs = append(attrs, slog.String("error", r.err.Error()))
+	}
+	if stack := stackOf(r.err); stack != "" {
+		attrs = append(attrs, slog.String("stack", stack))
+	}
+	c.store.config.Logger.LogAttrs(context.Background(), level, string(r.outcome), attrs...)
+}

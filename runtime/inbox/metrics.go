@@ -1,0 +1,110 @@
+package inbox
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// MetricNamespace is the CloudWatch namespace of the metrics below. Their one dimension is Consumer.
+const MetricNamespace = "TransactionalOutbox"
+
+// The metrics of a consumer. All are counts of messages, but EventAge: milliseconds from an event to the
+// commit of its effects.
+const (
+	MetricHandled    = "Handled"
+	MetricDuplicates = "Duplicates"
+	MetricFailed     = "Failed"
+	MetricPermanent  = "Permanent"
+	MetricGaps       = "Gaps"
+	MetricEventAge   = "EventAge"
+)
+
+// metrics is a document in CloudWatch's embedded metric format: the metrics by name, and in _aws what
+// they are.
+// Source: CloudWatch user guide, "Specification: Embedded metric format".
+type metrics struct {
+	AWS        metricsHeader `json:"_aws"`
+	Consumer   string        `json:"Consumer"`
+	Handled    int           `json:"Handled"`
+	Duplicates int           `json:"Duplicates"`
+	Failed     int           `json:"Failed"`
+	Permanent  int           `json:"Permanent"`
+	Gaps       int           `json:"Gaps"`
+	EventAge   []int64       `json:"EventAge,omitempty"`
+}
+
+type metricsHeader struct {
+	Timestamp         int64              `json:"Timestamp"` // epoch milliseconds
+	CloudWatchMetrics []metricsDirective `json:"CloudWatchMetrics"`
+}
+
+type metricsDirective struct {
+	Namespace  string       `json:"Namespace"`
+	Dimensions [][]string   `json:"Dimensions"`
+	Metrics    []metricUnit `json:"Metrics"`
+}
+
+type metricUnit struct {
+	Name string `json:"Name"`
+	Unit string `json:"Unit"`
+}
+
+var (
+	metricDimensions = [][]string{{"Consumer"}}
+	metricUnits      = []metricUnit{
+		{MetricHandled, "Count"},
+		{MetricDuplicates, "Count"},
+		{MetricFailed, "Count"},
+		{MetricPermanent, "Count"},
+		{MetricGaps, "Count"},
+		{MetricEventAge, "Milliseconds"},
+	}
+)
+
+// maxValues is how many values of one metric a document can hold.
+const maxValues = 100
+
+// writeMetrics writes one document for each hundred messages of a batch.
+func (c *consumer) writeMetrics(results []result) {
+	for len(results) > 0 {
+		n := min(len(results), maxValues)
+		document, err := json.Marshal(c.metricsOf(results[:n]))
+		if err != nil {
+			c.store.config.Logger.Error("metrics", "error", err)
+			return
+		}
+		if _, err := c.store.config.Metrics.Write(append(document, '\n')); err != nil {
+			c.store.config.Logger.Error("metrics", "error", err)
+		}
+		results = results[n:]
+	}
+}
+
+// metricsOf counts the results.
+func (c *consumer) metricsOf(results []result) metrics {
+	m := metrics{Consumer: c.store.config.Consumer}
+	for _, r := range results {
+		switch r.outcome {
+		case handled:
+			m.Handled++
+			m.EventAge = append(m.EventAge, r.age.Milliseconds())
+		case duplicate:
+			m.Duplicates++
+		case failed:
+			m.Failed++
+		case permanent:
+			m.Permanent++
+		case tooEarly:
+			m.Gaps++
+		}
+	}
+	units := metricUnits
+	if len(m.EventAge) == 0 {
+		units = units[:len(units)-1] // an empty list of values is not allowed
+	}
+	m.AWS = metricsHeader{
+		Timestamp:         time.Now().UnixMilli(),
+		CloudWatchMetrics: []metricsDirective{{Namespace: MetricNamespace, Dimensions: metricDimensions, Metrics: units}},
+	}
+	return m
+}
