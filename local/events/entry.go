@@ -105,11 +105,16 @@ func (e entry) event(region string, now time.Time) (id string, encoded json.RawM
 		Time: now.UTC().Format("2006-01-02T15:04:05Z"), Region: region,
 		Resources: append([]string{}, e.Resources...), Detail: json.RawMessage(e.Detail),
 	}
+	return id, notInSQS(encode(made))
+}
+
+// encode is json.Marshal that leaves <, > and & as they are. What is given to it, strings, times and valid JSON, always encodes.
+func encode(value any) []byte {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(made) // strings and valid JSON always encode
-	return id, notInSQS(bytes.TrimSuffix(buffer.Bytes(), []byte("\n")))
+	_ = encoder.Encode(value)
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
 }
 
 // notInSQS escapes the two characters that may stand in JSON as they are and that SQS refuses in a message.

@@ -85,8 +85,7 @@ func (j *boltJournal) append(deliveries []*delivery) error {
 
 // update writes down how often a delivery was tried. A kill may undo it.
 func (j *boltJournal) update(d *delivery) {
-	value, _ := json.Marshal(d) // strings, a time and valid JSON always encode
-	j.lazily(d.key, value)
+	j.lazily(d.key, encode(d))
 }
 
 // remove forgets a delivery that is done. A kill may undo it, and the event is delivered again.
@@ -138,11 +137,7 @@ func (c *commit) write(tx *bbolt.Tx) error {
 			return err
 		}
 		d.key = key
-		value, err := json.Marshal(d)
-		if err != nil {
-			return err
-		}
-		if err := bucket.Put(encodeKey(key), value); err != nil {
+		if err := bucket.Put(encodeKey(key), encode(d)); err != nil {
 			return err
 		}
 	}
