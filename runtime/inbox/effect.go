@@ -20,9 +20,9 @@ import (
 // dies before the event is marked, the event is handled again. Give the event's ID to the other side as
 // idempotency key, where it takes one.
 //
-// The claim ends two seconds after the invocation's time is up: it outlives no work on the event, and not
-// the queue's visibility timeout, which is six times the function's. The function must return when its
-// context ends.
+// The claim ends a second or two after the invocation's time is up: no work on the event outlives it, and
+// it does not outlive the queue's visibility timeout, which is six times the function's. The function must
+// return when its context ends.
 //
 // Errors mean what they mean to Handler.
 func EffectHandler(store *Store, effect func(ctx context.Context, event record.Event) error) LambdaHandler {
