@@ -242,6 +242,20 @@ func TestBatchingWindow(t *testing.T) {
 	})
 }
 
+// A batch as large as a payload can be does not wait for the window either.
+func TestLargeBatchDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, ok, func(b *bench) { b.batchSize, b.window = 100, 5*time.Second })
+		for i := range 7 {
+			b.queue.send(strings.Repeat(fmt.Sprint(i), 1<<20))
+		}
+		synctest.Wait()
+		if len(b.invocations()) == 0 {
+			t.Error("7 MB wait for the window")
+		}
+	})
+}
+
 func TestReceiveErrorsAreRetriedWithoutHaste(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := run(t, ok, func(b *bench) {
