@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -21,49 +20,52 @@ const defaultBus = "default"
 // newEventBus adds a bus. CloudFormation wants a name for it; the stack's name in it keeps two copies of
 // an app in one account apart.
 //
-// With a customer-managed key the bus needs a dead-letter queue of its own, for events that it cannot
-// encrypt or decrypt. Source: EventBridge user guide, eb-encryption-event-bus-dlq.
-func newEventBus(scope constructs.Construct, key awskms.IKey, deadLetterQueue awssqs.IQueue) awsevents.IEventBus {
-	id := constructs.Node_Of(scope).Id()
-	addr := *constructs.Node_Of(scope).Addr()
+// With a customer-managed key the bus needs a dead-letter queue too, for events that it cannot encrypt
+// or decrypt. Source: EventBridge user guide, eb-encryption-event-bus-dlq.
+func newEventBus(f *flow) awsevents.IEventBus {
+	node := f.scope.Node()
+	address := *node.Addr()
 	props := &awsevents.EventBusProps{
-		EventBusName: jsii.String(fmt.Sprintf("%s-%s-%s", *awscdk.Aws_STACK_NAME(), *id, addr[len(addr)-8:])),
+		EventBusName: jsii.String(fmt.Sprintf("%s-%s-%s", *awscdk.Aws_STACK_NAME(), *node.Id(), address[len(address)-8:])),
 	}
-	if key != nil {
-		keypolicy.AllowEvents(scope, key)
-		props.KmsKey = key
-		props.DeadLetterQueue = deadLetterQueue
+	if f.encryptionKey == nil {
+		return awsevents.NewEventBus(f.scope, jsii.String(eventBusID), props)
 	}
-	return awsevents.NewEventBus(scope, jsii.String(eventBusID), props)
+	keypolicy.AllowEvents(f.scope, f.encryptionKey)
+	props.KmsKey = f.encryptionKey
+	props.DeadLetterQueue = f.ruleDeadLetterQueue
+	bus := awsevents.NewEventBus(f.scope, jsii.String(eventBusID), props)
+	f.letSend(f.ruleDeadLetterQueue, bus.EventBusArn())
+	return bus
 }
 
 // newArchive keeps everything that is on the bus. A replay goes to the rules again, not in order.
-func newArchive(scope constructs.Construct, bus awsevents.IEventBus, p TransactionalOutboxProps) awsevents.CfnArchive {
+func newArchive(f *flow, p TransactionalOutboxProps) awsevents.CfnArchive {
 	props := &awsevents.CfnArchiveProps{
-		SourceArn:     bus.EventBusArn(),
+		SourceArn:     f.eventBus.EventBusArn(),
 		RetentionDays: p.ArchiveRetention.ToDays(nil),
 	}
 	if p.EncryptionKey != nil {
-		keypolicy.AllowEvents(scope, p.EncryptionKey)
+		keypolicy.AllowEvents(f.scope, p.EncryptionKey)
 		props.KmsKeyIdentifier = p.EncryptionKey.KeyArn()
 	}
-	return awsevents.NewCfnArchive(scope, jsii.String(archiveID), props)
+	return awsevents.NewCfnArchive(f.scope, jsii.String(archiveID), props)
 }
 
-// letRulesSendTo lets the rules of the bus, and nobody else, send to the queue, and returns what must be
-// in place before a rule is: EventBridge does not retry where it lacks permission, and without a
-// dead-letter queue that it may use the event is lost. That is why the policy names the rules by a
-// pattern: a policy that referred to the rule itself could only follow it.
-// Source: EventBridge user guide, eb-rule-dlq and eb-use-resource-based.
+// letSend lets EventBridge send to the queue for the source, an ARN or a pattern of one. It returns what
+// must be in place before a rule is, or nil: EventBridge does not retry where it lacks permission, and
+// without a dead-letter queue that it may use the event is lost. That is why rules are named by a
+// pattern: a policy that referred to a rule could only come after it.
+// Source: EventBridge user guide, eb-rule-dlq.
 //
 // The policy of an imported queue belongs to its owner. The synthesis then warns and shows the
 // statement that the owner must add.
-func (f *flow) letRulesSendTo(queue awssqs.IQueue) constructs.IDependable {
+func (f *flow) letSend(queue awssqs.IQueue, source *string) constructs.IDependable {
 	statement := awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("sqs:SendMessage"),
 		Resources:  &[]*string{queue.QueueArn()},
-		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": f.ruleARNs()}},
+		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": source}},
 	})
 	result := queue.AddToResourcePolicy(statement)
 	if *result.StatementAdded {
@@ -73,7 +75,7 @@ func (f *flow) letRulesSendTo(queue awssqs.IQueue) constructs.IDependable {
 	if err != nil {
 		panic(fmt.Sprintf("queue policy: %v", err))
 	}
-	path := *constructs.Node_Of(queue).Path()
+	path := *queue.Node().Path()
 	warn(f.scope, "queue-policy:"+path, fmt.Sprintf("the policy of the imported queue %s cannot be changed from here: its owner must add %s", path, shown))
 	return nil
 }
@@ -89,11 +91,4 @@ func (f *flow) ruleARNs() *string {
 		Resource:     jsii.String("rule"),
 		ResourceName: &rules,
 	})
-}
-
-// needRuleDeadLetterQueue gives an imported outbox the queue for what its first rule cannot deliver.
-func (f *flow) needRuleDeadLetterQueue() {
-	if f.ruleDeadLetterQueue == nil {
-		f.ruleDeadLetterQueue = newQueue(f.scope, ruleDeadLetterQueueID, f.encryptionKey, deadLetters())
-	}
 }

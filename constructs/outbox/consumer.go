@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -106,9 +107,12 @@ func (c *Consumer) queues(p ConsumerProps) (queue, deadLetterQueue awssqs.IQueue
 //
 // CfnRule, because the package of CDK's ready-made targets pulls in a hundred others.
 func (c *Consumer) newRule(p ConsumerProps) awsevents.CfnRule {
-	c.flow.needRuleDeadLetterQueue()
+	f := c.flow
+	if f.ruleDeadLetterQueue == nil {
+		f.ruleDeadLetterQueue = newQueue(f.scope, ruleDeadLetterQueueID, f.encryptionKey, deadLetters())
+	}
 	rule := awsevents.NewCfnRule(c, jsii.String(ruleID), &awsevents.CfnRuleProps{
-		EventBusName: c.flow.eventBus.EventBusName(),
+		EventBusName: f.eventBus.EventBusName(),
 		EventPattern: p.pattern(),
 		Targets: []any{&awsevents.CfnRule_TargetProperty{
 			Id:  jsii.String(queueID),
@@ -117,18 +121,18 @@ func (c *Consumer) newRule(p ConsumerProps) awsevents.CfnRule {
 				MaximumEventAgeInSeconds: jsii.Number(ruleMaxAgeSeconds),
 				MaximumRetryAttempts:     jsii.Number(ruleMaxRetries),
 			},
-			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: c.flow.ruleDeadLetterQueue.QueueArn()},
+			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: f.ruleDeadLetterQueue.QueueArn()},
 		}},
 	})
-	for _, permission := range []constructs.IDependable{c.flow.letRulesSendTo(c.queue), c.flow.letRulesSendTo(c.flow.ruleDeadLetterQueue)} {
-		if permission != nil {
+	for _, queue := range []awssqs.IQueue{c.queue, f.ruleDeadLetterQueue} {
+		if permission := f.letSend(queue, f.ruleARNs()); permission != nil {
 			rule.Node().AddDependency(permission)
 		}
 	}
-	if c.flow.pipe != nil {
+	if f.pipe != nil {
 		// The pipe starts at the oldest record as soon as it exists. An event that it put on the bus before
 		// the rule is there would not reach this consumer.
-		c.flow.pipe.Node().AddDependency(rule)
+		f.pipe.Node().AddDependency(rule)
 	}
 	return rule
 }
@@ -186,7 +190,7 @@ func (c *Consumer) functionOf(p ConsumerProps) awslambda.IFunction {
 
 // newMapping gives messages to the function in batches of which each message can fail alone.
 func (c *Consumer) newMapping(p ConsumerProps) awslambda.EventSourceMapping {
-	grant := c.queue.GrantConsumeMessages(c.function)
+	grant := c.grantConsume()
 	mapping := awslambda.NewEventSourceMapping(c, jsii.String(mappingID), &awslambda.EventSourceMappingProps{
 		Target:                  c.function,
 		EventSourceArn:          c.queue.QueueArn(),
@@ -200,4 +204,14 @@ func (c *Consumer) newMapping(p ConsumerProps) awslambda.EventSourceMapping {
 		warn(c, "function-role", fmt.Sprintf("the role of the imported function %s is not known here: its owner must let it receive from and delete in the queue", *c.function.Node().Path()))
 	}
 	return mapping
+}
+
+// grantConsume lets the function's role do what an event source mapping does in its name.
+// Source: Lambda developer guide, services-sqs-configure.
+func (c *Consumer) grantConsume() awsiam.Grant {
+	grant := c.queue.Grant(c.function, *jsii.Strings("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")...)
+	if key := c.queue.EncryptionMasterKey(); key != nil {
+		grant = grant.Combine(key.GrantDecrypt(c.function))
+	}
+	return grant
 }

@@ -53,13 +53,13 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	o.ruleDeadLetterQueue = newQueue(o, ruleDeadLetterQueueID, p.EncryptionKey, deadLetters())
 	o.eventBus = p.EventBus
 	if o.eventBus == nil {
-		o.eventBus = newEventBus(o, p.EncryptionKey, o.ruleDeadLetterQueue)
+		o.eventBus = newEventBus(&o.flow)
 	}
 	if p.ArchiveRetention != nil {
-		o.archive = newArchive(o, o.eventBus, p)
+		o.archive = newArchive(&o.flow, p)
 	}
 	o.pipeDeadLetterQueue = newQueue(o, pipeDeadLetterQueueID, p.EncryptionKey, deadLetters())
-	o.pipe = newPipe(o, &o.flow, o.pipeDeadLetterQueue, p)
+	o.pipe = newPipe(&o.flow, o.pipeDeadLetterQueue, p)
 	o.addAlarms()
 	return o
 }

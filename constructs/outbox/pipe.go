@@ -21,10 +21,10 @@ import (
 // newPipe adds the pipe from the table's stream to the bus.
 //
 // CfnPipe, because CDK's construct for pipes is not stable yet.
-func newPipe(scope constructs.Construct, f *flow, deadLetterQueue awssqs.IQueue, p TransactionalOutboxProps) awspipes.CfnPipe {
-	logGroup := newPipeLogGroup(scope, p)
-	return awspipes.NewCfnPipe(scope, jsii.String(pipeID), &awspipes.CfnPipeProps{
-		RoleArn: newPipeRole(scope, f, deadLetterQueue, logGroup).RoleArn(),
+func newPipe(f *flow, deadLetterQueue awssqs.IQueue, p TransactionalOutboxProps) awspipes.CfnPipe {
+	logGroup := newPipeLogGroup(f.scope, p)
+	return awspipes.NewCfnPipe(f.scope, jsii.String(pipeID), &awspipes.CfnPipeProps{
+		RoleArn: newPipeRole(f, deadLetterQueue, logGroup).RoleArn(),
 		Source:  f.table.TableStreamArn(),
 		SourceParameters: &awspipes.CfnPipe_PipeSourceParametersProperty{
 			DynamoDbStreamParameters: &awspipes.CfnPipe_PipeSourceDynamoDBStreamParametersProperty{
@@ -113,10 +113,10 @@ func newPipeLogGroup(scope constructs.Construct, p TransactionalOutboxProps) aws
 //
 // The trust names the account and not the pipe, which does not exist yet.
 // Source: EventBridge user guide, eb-pipes-permissions.
-func newPipeRole(scope constructs.Construct, f *flow, deadLetterQueue awssqs.IQueue, logGroup awslogs.ILogGroup) awsiam.Role {
-	return awsiam.NewRole(scope, jsii.String(pipeRoleID), &awsiam.RoleProps{
+func newPipeRole(f *flow, deadLetterQueue awssqs.IQueue, logGroup awslogs.ILogGroup) awsiam.Role {
+	return awsiam.NewRole(f.scope, jsii.String(pipeRoleID), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("pipes.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Stack_Of(scope).Account()}},
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Stack_Of(f.scope).Account()}},
 		}),
 		InlinePolicies: &map[string]awsiam.PolicyDocument{
 			"Pipe": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: pipeStatements(f, deadLetterQueue, logGroup)}),

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -99,84 +98,4 @@ func recovered(code func()) (message string, panicked bool) {
 	}()
 	code()
 	return "", false
-}
-
-// template is a synthesized template.
-type template struct {
-	Resources map[string]resource
-	Outputs   map[string]any
-}
-
-type resource struct {
-	Type           string
-	Properties     map[string]any
-	Metadata       map[string]any
-	DependsOn      any
-	DeletionPolicy string
-}
-
-// synthesize returns the template of a stack.
-func synthesize(t *testing.T, stack awscdk.Stack) template {
-	t.Helper()
-	var result template
-	guard(t, func() {
-		assembly := awscdk.App_Of(stack).Synth(&awscdk.StageSynthesisOptions{Force: jsii.Bool(true)})
-		raw, err := os.ReadFile(*assembly.GetStackArtifact(stack.ArtifactId()).TemplateFullPath())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(raw, &result); err != nil {
-			t.Fatal(err)
-		}
-	})
-	return result
-}
-
-// at finds the resource with a construct path below the stack, for example "Outbox/Table".
-// A path that CDK ends in "/Resource" may be given without it.
-func (tpl template) at(t *testing.T, path string) (logicalID string, r resource) {
-	t.Helper()
-	var known []string
-	for id, r := range tpl.Resources {
-		full, _ := r.Metadata["aws:cdk:path"].(string)
-		_, below, _ := strings.Cut(full, "/")
-		if below == path || below == path+"/Resource" {
-			return id, r
-		}
-		known = append(known, below)
-	}
-	t.Fatalf("no resource at %q; there are %s", path, strings.Join(known, ", "))
-	return "", resource{}
-}
-
-// ofType lists the resources of a type by logical id.
-func (tpl template) ofType(typ string) map[string]resource {
-	found := map[string]resource{}
-	for id, r := range tpl.Resources {
-		if r.Type == typ {
-			found[id] = r
-		}
-	}
-	return found
-}
-
-// same compares a part of a template with what it should be, given as JSON.
-func same(t *testing.T, what string, got any, wantJSON string) {
-	t.Helper()
-	var want any
-	if err := json.Unmarshal([]byte(wantJSON), &want); err != nil {
-		t.Fatalf("%s: the expected value is no JSON: %v", what, err)
-	}
-	if g, w := canonical(t, got), canonical(t, want); g != w {
-		t.Errorf("%s is\n%s\nwant\n%s", what, g, w)
-	}
-}
-
-func canonical(t *testing.T, value any) string {
-	t.Helper()
-	raw, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(raw)
 }

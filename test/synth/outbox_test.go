@@ -1,0 +1,242 @@
+package synth
+
+import (
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/outboxkit/transactional-outbox/constructs/outbox"
+)
+
+// greet is a program for consumers whose function does not matter.
+const greet = "test/synth/testdata/greet"
+
+// newOutbox adds an outbox of "orders" with further properties, if any.
+func newOutbox(stack awscdk.Stack, props ...outbox.TransactionalOutboxProps) *outbox.TransactionalOutbox {
+	p := outbox.TransactionalOutboxProps{}
+	if len(props) > 0 {
+		p = props[0]
+	}
+	if p.Source == nil {
+		p.Source = jsii.String("orders")
+	}
+	return outbox.NewTransactionalOutbox(stack, jsii.String("Outbox"), &p)
+}
+
+// synthesizeOutbox is the template of a stack with nothing but an outbox with these properties.
+func synthesizeOutbox(t *testing.T, props outbox.TransactionalOutboxProps) template {
+	t.Helper()
+	stack := newStack(t)
+	guard(t, func() { newOutbox(stack, props) })
+	return synthesize(t, stack)
+}
+
+func TestOutboxTable(t *testing.T) {
+	table := synthesizeOutbox(t, outbox.TransactionalOutboxProps{}).at(t, "Outbox/Table")
+	same(t, "type", table.Type, `"AWS::DynamoDB::Table"`)
+	same(t, "properties", table.Properties, `{
+		"AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
+		"BillingMode": "PAY_PER_REQUEST",
+		"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+		"StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
+		"TimeToLiveSpecification": {"AttributeName": "expiresAt", "Enabled": true}
+	}`)
+	same(t, "deletion policy", table.DeletionPolicy, `"Retain"`)
+}
+
+func TestOutboxTableOverrides(t *testing.T) {
+	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{
+		DeletionProtection:  jsii.Bool(true),
+		PointInTimeRecovery: jsii.Bool(true),
+		RemovalPolicy:       awscdk.RemovalPolicy_DESTROY,
+	})
+	table := tpl.at(t, "Outbox/Table")
+	same(t, "deletion protection", table.Properties["DeletionProtectionEnabled"], `true`)
+	same(t, "backups", table.Properties["PointInTimeRecoverySpecification"], `{"PointInTimeRecoveryEnabled": true}`)
+	same(t, "deletion policy of the table", table.DeletionPolicy, `"Delete"`)
+	same(t, "deletion policy of the log group", tpl.at(t, "Outbox/PipeLogGroup").DeletionPolicy, `"Delete"`)
+}
+
+func TestOutboxPipe(t *testing.T) {
+	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
+	same(t, "properties", tpl.readable(tpl.at(t, "Outbox/Pipe").Properties), `{
+		"RoleArn": "${Outbox/PipeRole.Arn}",
+		"Source": "${Outbox/Table.StreamArn}",
+		"SourceParameters": {
+			"DynamoDBStreamParameters": {
+				"StartingPosition": "TRIM_HORIZON",
+				"BatchSize": 10,
+				"MaximumRecordAgeInSeconds": 21600,
+				"MaximumRetryAttempts": 20,
+				"OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
+				"DeadLetterConfig": {"Arn": "${Outbox/PipeDeadLetterQueue.Arn}"}
+			},
+			"FilterCriteria": {"Filters": [{"Pattern": "{\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]}}},\"eventName\":[\"INSERT\"]}"}]}
+		},
+		"Target": "${Outbox/EventBus.Arn}",
+		"TargetParameters": {
+			"EventBridgeEventBusParameters": {"DetailType": "$.dynamodb.NewImage.type.S", "Source": "$.dynamodb.NewImage.source.S"},
+			"InputTemplate": "{\"id\": <$.dynamodb.NewImage.id.S>, \"type\": <$.dynamodb.NewImage.type.S>, \"aggregateType\": <$.dynamodb.NewImage.aggregateType.S>, \"aggregateId\": <$.dynamodb.NewImage.aggregateId.S>, \"version\": <$.dynamodb.NewImage.version.N>, \"occurredAt\": <$.dynamodb.NewImage.occurredAt.N>, \"data\": <$.dynamodb.NewImage.data.S>, \"traceparent\": <$.dynamodb.NewImage.traceparent.S>, \"correlationId\": <$.dynamodb.NewImage.correlationId.S>, \"causationId\": <$.dynamodb.NewImage.causationId.S>}"
+		},
+		"LogConfiguration": {"Level": "ERROR", "CloudwatchLogsLogDestination": {"LogGroupArn": "${Outbox/PipeLogGroup.Arn}"}}
+	}`)
+}
+
+func TestOutboxPipeOverrides(t *testing.T) {
+	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{
+		MaximumRecordAge:      awscdk.Duration_Hours(jsii.Number(2)),
+		MaximumRetryAttempts:  jsii.Number(0),
+		MaximumBatchingWindow: awscdk.Duration_Seconds(jsii.Number(1)),
+		ParallelizationFactor: jsii.Number(10),
+		LogRetention:          awslogs.RetentionDays_ONE_WEEK,
+	})
+	source := tpl.at(t, "Outbox/Pipe").Properties["SourceParameters"].(map[string]any)["DynamoDBStreamParameters"].(map[string]any)
+	delete(source, "DeadLetterConfig")
+	same(t, "source parameters", source, `{
+		"StartingPosition": "TRIM_HORIZON", "BatchSize": 10, "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
+		"MaximumRecordAgeInSeconds": 7200, "MaximumRetryAttempts": 0, "MaximumBatchingWindowInSeconds": 1, "ParallelizationFactor": 10
+	}`)
+	same(t, "log retention", tpl.at(t, "Outbox/PipeLogGroup").Properties["RetentionInDays"], `7`)
+}
+
+func TestOutboxPipeRoleMayDoNothingElse(t *testing.T) {
+	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
+	role := tpl.at(t, "Outbox/PipeRole")
+	same(t, "trust", tpl.statements(role.Properties["AssumeRolePolicyDocument"]), `[{
+		"Effect": "Allow", "Principal": {"Service": "pipes.amazonaws.com"}, "Action": "sts:AssumeRole",
+		"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
+	}]`)
+	// Inline, so that the pipe is not created before them (aws-cdk issue 31211).
+	policies := role.Properties["Policies"].([]any)
+	same(t, "number of policies", len(policies), `1`)
+	same(t, "policy", tpl.statements(policies[0].(map[string]any)["PolicyDocument"]), `[
+		{"Effect": "Allow", "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"], "Resource": "${Outbox/Table.StreamArn}"},
+		{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${Outbox/EventBus.Arn}"},
+		{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "${Outbox/PipeDeadLetterQueue.Arn}"},
+		{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "${Outbox/PipeLogGroup.Arn}"}
+	]`)
+	list(t, "policies apart from the role", tpl.paths("AWS::IAM::Policy"))
+}
+
+func TestOutboxDeadLetterQueues(t *testing.T) {
+	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
+	list(t, "queues", tpl.paths("AWS::SQS::Queue"), "Outbox/PipeDeadLetterQueue", "Outbox/RuleDeadLetterQueue")
+	for _, path := range tpl.paths("AWS::SQS::Queue") {
+		same(t, path, tpl.at(t, path).Properties, `{"MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": true}`)
+		same(t, "policy of "+path, tpl.statements(tpl.at(t, path+"/Policy").Properties["PolicyDocument"]), `[{
+			"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sqs:*", "Resource": "${`+path+`.Arn}",
+			"Condition": {"Bool": {"aws:SecureTransport": "false"}}
+		}]`)
+	}
+}
+
+// Two copies of an app in one account differ only in the names of their stacks.
+func TestOutboxBusIsNamedAfterTheStack(t *testing.T) {
+	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
+	bus := tpl.at(t, "Outbox/EventBus")
+	same(t, "properties", tpl.readable(bus.Properties), `{"Name": "${AWS::StackName}-Outbox-6e9a8657"}`)
+}
+
+func TestOutboxArchive(t *testing.T) {
+	none := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
+	list(t, "archives by default", none.paths("AWS::Events::Archive"))
+
+	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{ArchiveRetention: awscdk.Duration_Days(jsii.Number(30))})
+	same(t, "archive", tpl.readable(tpl.at(t, "Outbox/Archive").Properties), `{"SourceArn": "${Outbox/EventBus.Arn}", "RetentionDays": 30}`)
+}
+
+func TestOutboxGrants(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		box := newOutbox(stack)
+		writer := awsiam.NewRole(stack, jsii.String("Writer"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
+		box.GrantWrite(writer)
+		publisher := awsiam.NewRole(stack, jsii.String("Publisher"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
+		box.GrantPublish(publisher)
+	})
+	tpl := synthesize(t, stack)
+	same(t, "writer", tpl.statements(tpl.at(t, "Writer/DefaultPolicy").Properties["PolicyDocument"]), `[{
+		"Effect": "Allow", "Resource": "${Outbox/Table.Arn}",
+		"Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+		"Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
+	}]`)
+	same(t, "publisher", tpl.statements(tpl.at(t, "Publisher/DefaultPolicy").Properties["PolicyDocument"]), `[
+		{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${Outbox/EventBus.Arn}"}
+	]`)
+}
+
+func TestOutboxParts(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		box := newOutbox(stack, outbox.TransactionalOutboxProps{ArchiveRetention: awscdk.Duration_Days(jsii.Number(1))})
+		for path, part := range map[string]constructs.IConstruct{
+			"Stack/Outbox":                     box,
+			"Stack/Outbox/Table":               box.Table(),
+			"Stack/Outbox/EventBus":            box.EventBus(),
+			"Stack/Outbox/Archive":             box.Archive(),
+			"Stack/Outbox/Pipe":                box.Pipe(),
+			"Stack/Outbox/PipeDeadLetterQueue": box.PipeDeadLetterQueue(),
+			"Stack/Outbox/RuleDeadLetterQueue": box.RuleDeadLetterQueue(),
+		} {
+			same(t, "path", part.Node().Path(), `"`+path+`"`)
+		}
+		same(t, "source", box.Source(), `"orders"`)
+	})
+}
+
+// A construct of the user's own can stand under the outbox, and the outbox under one of the user's.
+func TestOutboxInTheTree(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		group := constructs.NewConstruct(stack, jsii.String("Group"))
+		box := outbox.NewTransactionalOutbox(group, jsii.String("Outbox"), &outbox.TransactionalOutboxProps{Source: jsii.String("orders")})
+		awsevents.NewEventBus(box, jsii.String("Own"), nil)
+	})
+	list(t, "buses", synthesize(t, stack).paths("AWS::Events::EventBus"), "Group/Outbox/EventBus", "Group/Outbox/Own")
+}
+
+func TestTwoOutboxesInOneStack(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		for _, id := range []string{"Orders", "Payments"} {
+			box := outbox.NewTransactionalOutbox(stack, &id, &outbox.TransactionalOutboxProps{Source: &id})
+			box.AddConsumer(jsii.String("Ledger"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		}
+	})
+	tpl := synthesize(t, stack)
+	for _, id := range []string{"Orders", "Payments"} {
+		rule := tpl.at(t, id+"/Ledger/Rule")
+		same(t, "bus of "+id, tpl.readable(rule.Properties["EventBusName"]), `"${`+id+`/EventBus}"`)
+		same(t, "pattern of "+id, rule.Properties["EventPattern"], `{"source": ["`+id+`"]}`)
+	}
+	a, b := tpl.at(t, "Orders/EventBus"), tpl.at(t, "Payments/EventBus")
+	if canonical(t, a.Properties) == canonical(t, b.Properties) {
+		t.Error("the two buses have the same name")
+	}
+}
+
+// The same outbox in two stacks of one app, as the environments of the reference application have it.
+func TestTwoStacksInOneApp(t *testing.T) {
+	app := newApp(t, noBundling)
+	var templates []string
+	var stacks []awscdk.Stack
+	guard(t, func() {
+		for _, id := range []string{"Dev", "Prod"} {
+			stack := awscdk.NewStack(app, &id, nil)
+			newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+			stacks = append(stacks, stack)
+		}
+	})
+	for _, stack := range stacks {
+		tpl := synthesize(t, stack)
+		templates = append(templates, canonical(t, tpl.at(t, "Outbox/Shipping/Function").Properties["Code"]))
+	}
+	if templates[0] != templates[1] {
+		t.Errorf("the stacks do not share the function's asset: %s and %s", templates[0], templates[1])
+	}
+}
