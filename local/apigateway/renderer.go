@@ -2,14 +2,13 @@ package apigateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 )
 
-// A mappingTemplate is a template's source, encoded once for all renders.
-type mappingTemplate struct{ source json.RawMessage }
+// A mappingTemplate is the number of a template in its renderer.
+type mappingTemplate int
 
 // variables are what a mapping template sees. The keys are those that vtl/gateway.mjs reads.
 type variables struct {
@@ -31,62 +30,67 @@ type rendered struct {
 // A renderer runs mapping templates in a process of Node.js. It starts the process when it is needed,
 // and anew when it has died.
 type renderer struct {
-	mu    sync.Mutex
-	child *rendererProcess
+	mu      sync.Mutex
+	child   *rendererProcess
+	sources []string // of the templates, which every new process must know
 }
 
 func newRenderer() *renderer { return &renderer{} }
 
-// compile checks the template's syntax.
+// compile checks the template's syntax and keeps it.
 func (r *renderer) compile(ctx context.Context, source string) (mappingTemplate, error) {
-	encoded, err := json.Marshal(source)
-	if err != nil {
-		return mappingTemplate{}, err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := mappingTemplate(len(r.sources))
+	_, err := twice(func() (rendered, error) {
+		child, err := r.running(ctx)
+		if err != nil {
+			return rendered{}, err
+		}
+		return child.do(ctx, message{Template: t, Source: source})
+	})
+	if err == nil {
+		r.sources = append(r.sources, source)
 	}
-	t := mappingTemplate{source: encoded}
-	_, err = r.do(ctx, t, nil)
 	return t, err
 }
 
 // render runs the template. Its error carries the template engine's message.
 func (r *renderer) render(ctx context.Context, t mappingTemplate, v *variables) (rendered, error) {
-	return r.do(ctx, t, v)
+	return twice(func() (rendered, error) {
+		r.mu.Lock()
+		child, err := r.running(ctx)
+		r.mu.Unlock()
+		if err != nil {
+			return rendered{}, err
+		}
+		return child.do(ctx, message{Template: t, Variables: v})
+	})
 }
 
-// do sends one request to the process. A render has no effects, so one that was lost with the process is
-// sent again, once.
-func (r *renderer) do(ctx context.Context, t mappingTemplate, v *variables) (rendered, error) {
-	out, err := r.try(ctx, t, v)
+// twice repeats what was lost with the process, once: a render has no effects.
+func twice(do func() (rendered, error)) (rendered, error) {
+	out, err := do()
 	if errors.Is(err, errRendererLost) {
-		out, err = r.try(ctx, t, v)
+		return do()
 	}
-	if err != nil {
-		return rendered{}, err
-	}
-	if out.Error != "" {
-		return rendered{}, fmt.Errorf("mapping template: %s", out.Error)
-	}
-	return out, nil
+	return out, err
 }
 
-func (r *renderer) try(ctx context.Context, t mappingTemplate, v *variables) (rendered, error) {
-	child, err := r.running(ctx)
-	if err != nil {
-		return rendered{}, err
-	}
-	return child.do(ctx, t, v)
-}
-
-// running is the process, started if there is none.
+// running is the process, started if there is none. The caller holds the lock.
 func (r *renderer) running(ctx context.Context) (*rendererProcess, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.child != nil && !r.child.ended() {
 		return r.child, nil
 	}
 	child, err := startRenderer(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start the renderer of mapping templates: %w", err)
+	}
+	for t, source := range r.sources {
+		if _, err := child.do(ctx, message{Template: mappingTemplate(t), Source: source}); err != nil {
+			child.stop()
+			return nil, fmt.Errorf("start the renderer of mapping templates: %w", err)
+		}
 	}
 	r.child = child
 	return child, nil

@@ -115,25 +115,29 @@ func unpack() (string, error) {
 	return dir, nil
 }
 
-// do sends one request and waits for its answer. A process that does not answer in time is ended: what
+// A message defines a template by its source, or renders one with variables.
+type message struct {
+	ID        uint64          `json:"id"`
+	Template  mappingTemplate `json:"template"`
+	Source    string          `json:"source"`
+	Variables *variables      `json:"variables,omitempty"`
+}
+
+// do sends one message and waits for its answer. A process that does not answer in time is ended: what
 // blocks it blocks all other renders too.
-func (c *rendererProcess) do(ctx context.Context, t mappingTemplate, v *variables) (rendered, error) {
+func (c *rendererProcess) do(ctx context.Context, m message) (rendered, error) {
 	answer := make(chan rendered, 1)
 	c.mu.Lock()
 	c.last++
-	id := c.last
-	c.waiting[id] = answer
+	m.ID = c.last
+	c.waiting[m.ID] = answer
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		delete(c.waiting, id)
+		delete(c.waiting, m.ID)
 		c.mu.Unlock()
 	}()
-	line, err := json.Marshal(struct {
-		ID        uint64          `json:"id"`
-		Source    json.RawMessage `json:"source"`
-		Variables *variables      `json:"variables,omitempty"`
-	}{id, t.source, v})
+	line, err := json.Marshal(m)
 	if err != nil {
 		return rendered{}, err
 	}
@@ -144,6 +148,9 @@ func (c *rendererProcess) do(ctx context.Context, t mappingTemplate, v *variable
 	defer timeout.Stop()
 	select {
 	case out := <-answer:
+		if out.Error != "" {
+			return rendered{}, fmt.Errorf("mapping template: %s", out.Error)
+		}
 		return out, nil
 	case <-timeout.C:
 		c.proc.Kill()

@@ -16,7 +16,7 @@ import (
 )
 
 // drain is how long requests in flight may take once the service is told to stop.
-const drain = 800 * time.Millisecond
+const drain = 700 * time.Millisecond
 
 // Config is what the service needs. Cloud is required.
 type Config struct {

@@ -82,18 +82,22 @@ export function compare(operator, a, b) {
   }
 }
 
+/** A Double: it shows a fraction even where there is none. */
+export const double = (x) => (Number.isInteger(x) ? new Decimal(x + '.0') : x);
+
 /** Velocity's arithmetic: + joins strings, / and % of whole numbers are whole; null where Velocity gives up. */
 export function calculate(operator, a, b) {
   if (operator === '+' && (typeof a === 'string' || typeof b === 'string')) return text(a) + text(b);
   if (!isNumber(a) || !isNumber(b)) return null;
   const whole = Number.isInteger(a) && Number.isInteger(b);
   const [x, y] = [Number(a), Number(b)];
+  const result = (n) => (whole ? Math.trunc(n) : double(n));
   switch (operator) {
-    case '+': return x + y;
-    case '-': return x - y;
-    case '*': return x * y;
-    case '%': return y === 0 ? null : x % y;
-    default: return y === 0 ? null : whole ? Math.trunc(x / y) : x / y;
+    case '+': return result(x + y);
+    case '-': return result(x - y);
+    case '*': return result(x * y);
+    case '%': return y === 0 ? null : result(x % y);
+    default: return y === 0 ? null : result(x / y);
   }
 }
 

@@ -1,8 +1,8 @@
 // The renderer's process: one JSON object a line on standard input, one a line on standard output.
 //
-//   {"id": 1, "source": "…"}                                     → {"id": 1}                    (a syntax check)
-//   {"id": 2, "source": "…", "variables": {"body": "…", …}}      → {"id": 2, "output": "…", …}  (a render)
-//   anything that fails                                          → {"id": 3, "error": "…"}
+//   {"id": 1, "template": 0, "source": "…"}              → {"id": 1}                    (defines template 0)
+//   {"id": 2, "template": 0, "variables": {"body": …}}   → {"id": 2, "output": "…", …}  (renders it)
+//   anything that fails                                  → {"id": 3, "error": "…"}
 //
 // The one argument is the folder of the velocityjs package. The process ends with its standard input.
 
@@ -12,16 +12,17 @@ import { Engine } from './velocity.mjs';
 
 const { parse } = createRequire(import.meta.url)(process.argv[2]);
 const engine = new Engine(parse);
+const templates = [];
 
 function answer(line) {
-  const { id, source, variables: given } = JSON.parse(line);
+  const { id, template, source, variables: given } = JSON.parse(line);
   try {
     if (!given) {
-      engine.compile(source);
+      templates[template] = engine.compile(source);
       return { id };
     }
     const scope = variables(given);
-    const output = engine.render(source, scope);
+    const output = engine.render(templates[template], scope);
     return { id, output, ...overrides(scope.context) };
   } catch (error) {
     return { id, error: error.message };

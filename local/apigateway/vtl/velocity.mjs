@@ -3,7 +3,7 @@
 // JavaScript's (== and truth of "", fractions from 1/2, no #stop, scopes that leak out of #foreach) and
 // parses strings anew on each run, so the tree is walked here.
 
-import { ArrayList, assign, calculate, compare, element, equal, holds, invoke, property, text } from './java.mjs';
+import { ArrayList, assign, calculate, compare, double, element, equal, holds, invoke, property, text } from './java.mjs';
 
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Iterations in a #foreach loop".
 const maxIterations = 1000;
@@ -13,21 +13,25 @@ class Block {
   constructor(nodes) { this.nodes = nodes; }
 }
 
-/** Compiles templates and keeps them, and the strings in them, parsed. */
 export class Engine {
   #parse;
-  #trees = new Map();
+  #strings = new Map();
 
   constructor(parse) { this.#parse = parse; }
 
   compile(source) {
-    let tree = this.#trees.get(source);
-    if (!tree) this.#trees.set(source, tree = this.#parse(source));
+    return this.#parse(source);
+  }
+
+  /** The tree of a string within a template. The strings of a template are few and kept. */
+  string(source) {
+    let tree = this.#strings.get(source);
+    if (!tree) this.#strings.set(source, tree = this.compile(source));
     return tree;
   }
 
-  render(source, variables) {
-    return new Run(this, variables).block(this.compile(source));
+  render(tree, variables) {
+    return new Run(this, variables).block(tree);
   }
 }
 
@@ -162,8 +166,8 @@ class Run {
     switch (node.type) {
       case 'references': return this.#reference(node);
       case 'string': return this.#string(node);
-      case 'integer':
-      case 'decimal': return Number(node.value);
+      case 'integer': return Number(node.value);
+      case 'decimal': return double(Number(node.value));
       case 'bool':
         if (node.value === 'null') throw new Error('Velocity has no literal null: compare with ""');
         return node.value === 'true';
@@ -176,7 +180,7 @@ class Run {
 
   /** Only strings in double quotes are templates themselves. */
   #string({ value, isEval }) {
-    return isEval && /[$#]/.test(value) ? this.block(this.#engine.compile(value)) : value;
+    return isEval && /[$#]/.test(value) ? this.block(this.#engine.string(value)) : value;
   }
 
   #range(ends) {
