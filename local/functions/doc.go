@@ -1,0 +1,21 @@
+// Package functions runs the Lambda functions of a template on this machine: each in processes of its
+// own, against a real Lambda Runtime API, so that the deployed code runs unchanged.
+//
+//	host := functions.New(functions.Config{Cloud: c, Dir: dir, App: "cdk.out", Sink: sink})
+//	defer host.Close()
+//	// … template.Stack.Provision calls host.Provisions() …
+//	err := host.Prepare(ctx)                        // compiled, or the compiler's own output
+//	response, err := host.Invoke(ctx, arn, payload) // a *FunctionError when the function failed
+//
+// A function whose metadata says where its Go source is (see the golambda construct) is compiled for
+// this machine. Any other runs from its asset, if this machine can run it: a bootstrap program or script
+// for provided.*, Node.js and Python by a small runtime client.
+//
+// As in Lambda, an execution environment is one process that handles one invocation at a time. The one
+// that was used last is used next; a new one is started when all are busy, until the limit is reached,
+// and then invocations wait. An environment ends when it crashes, when an invocation runs into its
+// timeout or is cancelled, and after five idle minutes.
+//
+// Different from Lambda: an idle environment is not frozen, MemorySize is told to the function but not
+// enforced, and the only isolation is a bare process environment.
+package functions

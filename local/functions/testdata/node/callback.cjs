@@ -1,0 +1,3 @@
+exports.handler = (event, context, callback) => {
+  setImmediate(() => (event.fail ? callback(new Error(event.fail)) : callback(null, { hello: event.name })));
+};
