@@ -19,7 +19,6 @@ import (
 var lazy = map[string]bool{
 	"TransactWriteItems": true,
 	"ExecuteTransaction": true,
-	"BatchWriteItem":     true,
 }
 
 // newProxy is the endpoint that the clients talk to. It holds back the answer to a lazy operation until

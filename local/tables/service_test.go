@@ -157,7 +157,7 @@ func TestTables(t *testing.T) {
 }
 
 // A kill -9 at once after the answer loses neither the items nor the stream, and the service comes back
-// by itself. Without the proxy's wait for the commit the transactions of this test are lost.
+// by itself.
 func TestKill(t *testing.T) {
 	s := start(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())

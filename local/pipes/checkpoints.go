@@ -1,0 +1,63 @@
+package pipes
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+)
+
+// boltCheckpoints keeps the positions of one pipe in a bucket of its own. Another stream, of a table
+// that was made anew, is another pipe to it.
+type boltCheckpoints struct {
+	db     *bbolt.DB
+	bucket []byte
+}
+
+func newBoltCheckpoints(db *bbolt.DB, pipe, stream string) *boltCheckpoints {
+	return &boltCheckpoints{db: db, bucket: []byte("pipe " + pipe + " from " + stream)}
+}
+
+// Load implements Checkpoints.
+func (c *boltCheckpoints) Load() (map[string]Position, error) {
+	var positions map[string]Position
+	err := c.db.View(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket(c.bucket)
+		if bucket == nil {
+			return nil
+		}
+		positions = map[string]Position{}
+		return bucket.ForEach(func(shard, raw []byte) error {
+			var p Position
+			if err := json.Unmarshal(raw, &p); err != nil {
+				return fmt.Errorf("shard %s: %w", shard, err)
+			}
+			positions[string(shard)] = p
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load positions: %w", err)
+	}
+	return positions, nil
+}
+
+// Save implements Checkpoints. bbolt writes to the disk before Update returns.
+func (c *boltCheckpoints) Save(positions map[string]Position) error {
+	return c.db.Update(func(tx *bbolt.Tx) error {
+		bucket, err := tx.CreateBucketIfNotExists(c.bucket)
+		if err != nil {
+			return err
+		}
+		for shard, position := range positions {
+			raw, err := json.Marshal(position)
+			if err != nil {
+				return err
+			}
+			if err := bucket.Put([]byte(shard), raw); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,43 @@
+package pipes
+
+import (
+	"fmt"
+	"sync"
+)
+
+// progress stores the position of a shard while records that were gathered together are settled, in
+// whatever order that happens. The position never passes a record that is not settled.
+type progress struct {
+	checkpoints Checkpoints
+	shard       string
+	records     []Record
+
+	mu   sync.Mutex
+	done []bool
+	low  int // all records before this one are settled
+}
+
+// settle says that the records need nothing more: the target or the dead-letter queue has them, or the
+// filter left them out. The position is durable when it returns.
+func (p *progress) settle(items []*item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, it := range items {
+		p.done[it.index] = true
+	}
+	before := p.low
+	for p.low < len(p.done) && p.done[p.low] {
+		p.low++
+	}
+	if p.low == before {
+		return nil
+	}
+	position := Position{After: p.records[p.low-1].SequenceNumber}
+	if err := p.checkpoints.Save(map[string]Position{p.shard: position}); err != nil {
+		return fmt.Errorf("store the position of shard %s: %w", p.shard, err)
+	}
+	return nil
+}
