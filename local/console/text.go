@@ -43,7 +43,7 @@ func (c *textConsole) Notice(text string) { c.print(text) }
 func (c *textConsole) Ready(s Summary) {
 	c.mu.Lock()
 	for _, r := range s.Resources {
-		c.names[r.LogicalID], c.names[r.Ref] = r.Name, r.Name
+		c.names[r.LogicalID], c.names[lastPart(r.Ref)] = r.Name, r.Name
 	}
 	c.mu.Unlock()
 
@@ -81,11 +81,14 @@ func (c *textConsole) Ready(s Summary) {
 }
 
 func (c *textConsole) Hop(h hop.Hop) {
-	what := h.Detail
-	if h.Stage != hop.API && h.Stage != hop.Function {
+	var what string
+	switch h.Stage {
+	case hop.API:
+		what = h.Detail
+	case hop.Function:
+		what = c.name(h.Resource) + "  " + logLine(h.Detail)
+	default:
 		what = strings.TrimSpace(c.way(h) + "  " + h.Detail)
-	} else if h.Stage == hop.Function {
-		what = c.name(h.Resource) + ": " + h.Detail
 	}
 	c.print(fmt.Sprintf("%s  %-8s  %s  %8s  %s",
 		faint.Render(h.At.Format("15:04:05.000")),
@@ -107,19 +110,21 @@ func (c *textConsole) way(h hop.Hop) string {
 	return s
 }
 
-// name is the readable name of a logical id, a Ref or an ARN, which ends in what Ref gives for most types.
+// name is the readable name of a logical id or an ARN.
 func (c *textConsole) name(id string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if name, ok := c.names[id]; ok {
-		return name
+	for _, known := range []string{id, lastPart(id)} {
+		if name, ok := c.names[known]; ok {
+			return name
+		}
 	}
-	last := id[strings.LastIndexAny(id, ":/")+1:]
-	if name, ok := c.names[last]; ok {
-		return name
-	}
-	return last
+	return lastPart(id)
 }
+
+// lastPart is what an ARN and the Ref of the same resource have in common: the resource's name, which a
+// queue's Ref, an URL, and a bus's ARN have behind a slash.
+func lastPart(id string) string { return id[strings.LastIndexAny(id, ":/")+1:] }
 
 func (c *textConsole) print(text string) {
 	c.mu.Lock()

@@ -1,0 +1,39 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// routine are the fields of a function's log line that say nothing beyond the hop itself.
+var routine = map[string]bool{"timestamp": true, "time": true, "level": true, "requestId": true}
+
+// logLine shortens a structured log line for a person: its message, then its fields as name=value in
+// the order of the line. Any other line stays as it is.
+func logLine(line string) string {
+	dec := json.NewDecoder(strings.NewReader(line))
+	dec.UseNumber()
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return line
+	}
+	var message string
+	var fields []string
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return line
+		}
+		var value any
+		if err := dec.Decode(&value); err != nil {
+			return line
+		}
+		switch {
+		case name == "message" || name == "msg":
+			message = fmt.Sprint(value)
+		case !routine[fmt.Sprint(name)]:
+			fields = append(fields, fmt.Sprintf("%v=%v", name, value))
+		}
+	}
+	return strings.TrimSpace(message + "  " + strings.Join(fields, " "))
+}
