@@ -1,0 +1,126 @@
+// Command bench measures the figures of docs/benchmarks.md on this machine and writes that file. It is
+// a benchmark, not a test: nothing here passes or fails by a time.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+const stack = "Orders-dev"
+
+// bench is one run of all measurements.
+type bench struct {
+	dir string    // scratch
+	out io.Writer // the report
+}
+
+func main() {
+	file := flag.String("out", "docs/benchmarks.md", "`file` to write; - for standard output only")
+	only := flag.String("only", "", "comma-separated `names` of what to measure: synth, functions, latency, throughput (default: all)")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := measure(ctx, *file, *only)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func measure(ctx context.Context, file, only string) error {
+	dir, err := os.MkdirTemp("", "outbox-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var report strings.Builder
+	b := &bench{dir: dir, out: io.MultiWriter(os.Stdout, &report)}
+	b.heading()
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) error
+	}{
+		{"synth", b.synth},
+		{"functions", b.functions},
+		{"latency", b.latency},
+		{"throughput", b.throughput},
+	} {
+		if only != "" && !slices.Contains(strings.Split(only, ","), part.name) {
+			continue
+		}
+		if err := part.measure(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	if file == "-" {
+		return nil
+	}
+	return os.WriteFile(file, []byte(report.String()), 0o644)
+}
+
+func (b *bench) heading() {
+	fmt.Fprintf(b.out, "# Benchmarks\n\n")
+	fmt.Fprintf(b.out, "Written by `make bench` on %s, on %s.\n", time.Now().UTC().Format("2 January 2006"), machine())
+	fmt.Fprintf(b.out, "Everything of a run, clients included, shares these processors.\n")
+}
+
+// machine describes what the figures were measured on, without its name.
+func machine() string {
+	cpu := "an unknown processor"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if name, model, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				cpu = strings.TrimSpace(model)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%d processors (%s), %s/%s, %s", runtime.NumCPU(), cpu, runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
+
+// table writes one section as a Markdown table.
+func (b *bench) table(title string, header []string, rows ...[]string) {
+	fmt.Fprintf(b.out, "\n## %s\n\n", title)
+	fmt.Fprintf(b.out, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))
+	for _, row := range rows {
+		fmt.Fprintf(b.out, "| %s |\n", strings.Join(row, " | "))
+	}
+}
+
+func (b *bench) scratch(name string) string { return filepath.Join(b.dir, name) }
+
+// timed runs a command and says how long it took.
+func timed(cmd *exec.Cmd) (time.Duration, error) {
+	begin := time.Now()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return time.Since(begin), nil
+}
+
+// quantile of sorted durations; q from 0 to 1.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	return sorted[int(q*float64(len(sorted)-1)+0.5)]
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return quantile(all, 0.5)
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+)
+
+const synthRuns = 5
+
+// synth measures `cdk synth` of all environments: warm, cold (an empty Go build cache, as after a fresh
+// clone with the modules downloaded), and warm without the functions' builds.
+func (b *bench) synth(ctx context.Context) error {
+	cold, err := b.synths(ctx, func(i int) []string { return []string{"GOCACHE=" + b.scratch(fmt.Sprintf("gocache-%d", i))} })
+	if err != nil {
+		return err
+	}
+	shared := []string{"GOCACHE=" + b.scratch("gocache-0")}
+	warm, err := b.synths(ctx, func(int) []string { return shared })
+	if err != nil {
+		return err
+	}
+	builds, err := b.buildShare(ctx)
+	if err != nil {
+		return err
+	}
+	b.table("cdk synth, three environments", []string{"", fmt.Sprintf("median of %d", synthRuns)},
+		[]string{"warm", seconds(warm)},
+		[]string{"of that, building the functions", fmt.Sprintf("%s (%.0f %%)", seconds(builds), 100*builds.Seconds()/warm.Seconds())},
+		[]string{"cold: empty Go build cache", seconds(cold)},
+	)
+	return nil
+}
+
+func (b *bench) synths(ctx context.Context, env func(i int) []string) (time.Duration, error) {
+	var all []time.Duration
+	for i := range synthRuns {
+		cmd := exec.CommandContext(ctx, "npx", "--no-install", "cdk", "synth", "--quiet", "--output", b.scratch("cdk.out"))
+		cmd.Env = append(os.Environ(), env(i)...)
+		d, err := timed(cmd)
+		if err != nil {
+			return 0, err
+		}
+		all = append(all, d)
+		fmt.Fprintf(os.Stderr, "synth %s\n", seconds(d))
+	}
+	return median(all), nil
+}
+
+// buildShare is how much longer the app itself takes, warm, with the functions' builds than without.
+func (b *bench) buildShare(ctx context.Context) (time.Duration, error) {
+	app := func(bundling string) (time.Duration, error) {
+		var all []time.Duration
+		for range synthRuns {
+			cmd := exec.CommandContext(ctx, "go", "run", ".")
+			cmd.Env = append(os.Environ(),
+				"CDK_OUTDIR="+b.scratch("app.out"),
+				`CDK_CONTEXT_JSON={"aws:cdk:bundling-stacks":`+bundling+`}`)
+			d, err := timed(cmd)
+			if err != nil {
+				return 0, err
+			}
+			all = append(all, d)
+		}
+		return median(all), nil
+	}
+	with, err := app(`["**"]`)
+	if err != nil {
+		return 0, err
+	}
+	without, err := app(`[]`)
+	return with - without, err
+}
