@@ -129,7 +129,7 @@ type step struct {
 
 const noField = -1
 
-// assemble numbers the fields, in depth-first order, and lays out each alternative in that order.
+// assemble numbers the fields in the order of their paths and lays out each alternative in that order.
 func assemble(alternatives []fields) *Pattern {
 	var paths []string
 	for _, f := range alternatives {
@@ -137,8 +137,7 @@ func assemble(alternatives []fields) *Pattern {
 			paths = append(paths, p)
 		}
 	}
-	// Fields of one object must stay together, hence the order by steps instead of by text: "a.b" < "a-b".
-	slices.SortFunc(paths, func(a, b string) int { return slices.Compare(strings.Split(a, "."), strings.Split(b, ".")) })
+	slices.Sort(paths) // as event-ruler does; it keeps the fields of one object together
 	paths = slices.Compact(paths)
 
 	p := &Pattern{root: &step{field: noField}, fields: len(paths)}

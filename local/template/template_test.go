@@ -33,6 +33,8 @@ const surroundings = `{
 		"IsThree": {"Fn::Equals": [{"Ref": "Count"}, 3]},
 		"Both": {"Fn::And": [{"Condition": "IsDev"}, {"Condition": "IsProd"}]},
 		"Either": {"Fn::Or": [{"Condition": "IsProd"}, {"Condition": "IsDev"}]},
+		"AllTrue": {"Fn::And": [{"Condition": "IsDev"}, {"Condition": "IsThree"}]},
+		"NoneTrue": {"Fn::Or": [{"Condition": "IsProd"}, {"Condition": "Both"}]},
 		"Neither": {"Fn::Not": [{"Condition": "Either"}]},
 		"Hen": {"Fn::Not": [{"Condition": "Egg"}]},
 		"Egg": {"Fn::Not": [{"Condition": "Hen"}]}
