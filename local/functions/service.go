@@ -69,13 +69,13 @@ func (s *Service) Prepare(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// Run is Prepare, and then waits until ctx is done.
+// Run is Prepare, and then waits until ctx is done, which is no error.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.Prepare(ctx); err != nil {
+	if err := s.Prepare(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	<-ctx.Done()
-	return ctx.Err()
+	return nil
 }
 
 // Invoke runs the function with that ARN and returns its response, at most MaxResponse bytes. It waits
