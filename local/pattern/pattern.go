@@ -81,7 +81,8 @@ func Compile(pattern []byte, dialect Dialect) (*Pattern, error) {
 	return assemble(alternatives), nil
 }
 
-// Match says whether the event has what the pattern asks for.
+// Match says whether the event has what the pattern asks for. Where several fields of the pattern look into
+// one array of the event, its time grows with the square of the array's length.
 func (p *Pattern) Match(event Event) bool {
 	values := collect(p.root, event, p.fields)
 	for _, b := range p.branches {

@@ -70,7 +70,9 @@ func (w *walker) sub(argument any, at []string) {
 		w.problem(at, err)
 		return
 	}
-	w.visit(map[string]any(variables), at)
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		w.visit(variables[name], at)
+	}
 	_, _ = substitute(text, func(name string) (string, error) {
 		if _, own := variables[name]; own {
 			return "", nil
