@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -77,7 +78,7 @@ func newFixture() *fixture {
 		Table: inboxTable, Consumer: "shipping", TTL: 24 * time.Hour,
 		QueueURL: queueURL, DeadLetterQueueURL: dlqURL,
 		Outbox:  outbox.Config{Table: outboxTable, Source: "shipping"},
-		Logger:  slog.New(slog.NewJSONHandler(&f.logs, nil)),
+		Logger:  newLogger(&f.logs),
 		Metrics: &f.metrics,
 	}
 	return f
@@ -91,6 +92,8 @@ func (f *fixture) store(t testing.TB, db inbox.DynamoDB) *inbox.Store {
 	}
 	return store
 }
+
+func newLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w, nil)) }
 
 // ship is the function under the handler: a shipment for the order, and an event about it.
 func ship(_ context.Context, tx *outbox.Tx, event record.Event) error {

@@ -250,3 +250,14 @@ func TestFailedConditionNamesTheAction(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+// DynamoDB answers the token of a committed transaction with success: a condition that fails after a lost
+// answer says that nothing was written.
+func TestFailedConditionSettlesALostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, err := commitOnce(t, t.Context(), false, errors.New("connection reset by peer"), canceled("ConditionalCheckFailed", "None"))
+		if !errors.Is(err, outbox.ErrConditionFailed) || errors.Is(err, outbox.ErrUnknownOutcome) {
+			t.Errorf("got %v, want ErrConditionFailed alone", err)
+		}
+	})
+}

@@ -25,6 +25,7 @@ type DB struct {
 	keys   map[string][]string        // key attributes by table
 	tables map[string]map[string]Item // items by table and key
 	tokens map[string]string          // parameters of the committed transactions by token
+	log    []*dynamodb.TransactWriteItemsInput
 }
 
 // New is a database without items. It maps each table's name to its key attributes.
@@ -45,6 +46,13 @@ func (db *DB) Items(table string) []Item {
 		items = append(items, maps.Clone(db.tables[table][key]))
 	}
 	return items
+}
+
+// Committed are the transactions that took effect, in order.
+func (db *DB) Committed() []*dynamodb.TransactWriteItemsInput {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Clone(db.log)
 }
 
 // GetItem implements the call of that name, always consistently.
@@ -77,6 +85,7 @@ func (db *DB) TransactWriteItems(_ context.Context, in *dynamodb.TransactWriteIt
 		write()
 	}
 	db.tokens[token] = parameters
+	db.log = append(db.log, in)
 	return &dynamodb.TransactWriteItemsOutput{}, nil
 }
 
