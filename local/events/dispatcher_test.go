@@ -389,3 +389,23 @@ func TestStopKeepsWhatIsNotDelivered(t *testing.T) {
 		expect(t, "pending", w.look().pending, 2)
 	})
 }
+
+// An attempt that fails because the run ends is no failed attempt: without a dead-letter queue it would lose the event.
+func TestStopDuringTheLastAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, orders(func(t *target) { t.retries, t.deadLetter = 0, "" }))
+		release := make(chan struct{})
+		w.answer = func(string, int) error {
+			<-release
+			return errBusy
+		}
+		w.put("T")
+		synctest.Wait()
+		w.stop()
+		close(release)
+		<-w.ended
+		l := w.look()
+		expect(t, "pending", l.pending, 1)
+		expect(t, "outcomes", l.outcomes(), "")
+	})
+}

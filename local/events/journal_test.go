@@ -103,19 +103,7 @@ func TestRemovalReachesTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.remove(written[0])
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		var left int
-		_ = db.View(func(tx *bbolt.Tx) error {
-			left = tx.Bucket(bucketName).Stats().KeyN
-			return nil
-		})
-		if left == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the removal never came")
-		}
-	}
+	eventually(t, "the removal is stored", func() bool { return !stored(db, written[0]) })
 }
 
 func TestConcurrentAppendsShareCommits(t *testing.T) {
@@ -132,6 +120,9 @@ func TestConcurrentAppendsShareCommits(t *testing.T) {
 				if err := j.append(d); err != nil {
 					t.Error(err)
 				}
+				if !stored(db, d[1]) {
+					t.Error("acknowledged before it was stored")
+				}
 				j.remove(d[0])
 			}
 		})
@@ -146,6 +137,75 @@ func TestConcurrentAppendsShareCommits(t *testing.T) {
 	}
 	if n := commits(t, db) - before; n > callers*calls/2 {
 		t.Errorf("%d commits for %d concurrent appends", n, callers*calls)
+	}
+}
+
+// stored says whether a delivery is in the database.
+func stored(db *bbolt.DB, d *delivery) (found bool) {
+	_ = db.View(func(tx *bbolt.Tx) error {
+		found = tx.Bucket(bucketName).Get(encodeKey(d.key)) != nil
+		return nil
+	})
+	return found
+}
+
+// What comes while a commit is under way gets the next one: appends at once, removals a little later.
+func TestDuringACommit(t *testing.T) {
+	db := database(t, filepath.Join(t.TempDir(), "j.db"))
+	j, _ := opened(t, db)
+	defer j.close()
+	old := some(1)
+	if err := j.append(old); err != nil {
+		t.Fatal(err)
+	}
+	busy, err := db.Begin(true) // every commit waits for this one
+	if err != nil {
+		t.Fatal(err)
+	}
+	var appends sync.WaitGroup
+	appendOne := func() {
+		d := some(1)
+		if err := j.append(d); err != nil || !stored(db, d[0]) {
+			t.Errorf("append: %v, or not stored", err)
+		}
+	}
+	state := func(is func() bool) func() bool {
+		return func() bool {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			return is()
+		}
+	}
+	appends.Go(appendOne)
+	eventually(t, "the first append commits", state(func() bool { return j.committing && len(j.next.appended) == 0 }))
+	appends.Go(appendOne)
+	eventually(t, "the second append waits", state(func() bool { return len(j.next.appended) == 1 }))
+	if err := busy.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	appends.Wait()
+
+	if busy, err = db.Begin(true); err != nil {
+		t.Fatal(err)
+	}
+	appends.Go(appendOne)
+	eventually(t, "the third append commits", state(func() bool { return j.committing && len(j.next.appended) == 0 }))
+	j.remove(old[0])
+	eventually(t, "the removal's own commit finds one under way", state(func() bool { return j.timer == nil }))
+	if err := busy.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	appends.Wait()
+	eventually(t, "the removal is stored", func() bool { return !stored(db, old[0]) })
+}
+
+// eventually waits up to ten seconds for something that no event tells of.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: never", what)
+		}
 	}
 }
 
