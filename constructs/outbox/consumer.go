@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -200,18 +199,24 @@ func (c *Consumer) newMapping(p ConsumerProps) awslambda.EventSourceMapping {
 		ReportBatchItemFailures: jsii.Bool(true),
 	})
 	grant.ApplyBefore(mapping)
-	if !*grant.Success() {
-		warn(c, "function-role", fmt.Sprintf("the role of the imported function %s is not known here: its owner must let it receive from and delete in the queue", *c.function.Node().Path()))
-	}
 	return mapping
 }
 
-// grantConsume lets the function's role do what an event source mapping does in its name.
+// grantConsume lets the function's role do what an event source mapping does in its name. For an
+// imported function of unknown role CDK warns and shows the statements that are missing.
 // Source: Lambda developer guide, services-sqs-configure.
 func (c *Consumer) grantConsume() awsiam.Grant {
-	grant := c.queue.Grant(c.function, *jsii.Strings("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")...)
+	grant := c.allowFunction(c.queue.QueueArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 	if key := c.queue.EncryptionMasterKey(); key != nil {
-		grant = grant.Combine(key.GrantDecrypt(c.function))
+		grant = grant.Combine(c.allowFunction(key.KeyArn(), "kms:Decrypt"))
 	}
 	return grant
+}
+
+func (c *Consumer) allowFunction(resource *string, actions ...string) awsiam.Grant {
+	return awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
+		Grantee:      c.function,
+		Actions:      jsii.Strings(actions...),
+		ResourceArns: &[]*string{resource},
+	})
 }

@@ -1,6 +1,8 @@
 package outbox
 
 import (
+	"fmt"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
@@ -10,6 +12,9 @@ import (
 // event is written together with what it tells of, or not at all. The business tables of the
 // transaction are the application's to grant.
 func (f *flow) GrantWrite(grantee awsiam.IGrantable) awsiam.Grant {
+	if f.table == nil {
+		panic(fmt.Sprintf("outbox %s is imported without its table, so nobody can be granted to write", *f.scope.Node().Path()))
+	}
 	return grantTransactionWrites(f.table, grantee)
 }
 

@@ -14,8 +14,8 @@ import (
 
 // newTable adds the outbox table: on demand, with a stream of new images and TTL.
 //
-// Table and not TableV2, because an outbox is in one region, and because TableV2 makes every synthesis
-// print deprecation warnings of its own.
+// Table and not TableV2: an outbox is in one region, TableV2 takes a customer-managed key only in a stack
+// whose region is known, and it makes every synthesis print deprecation warnings of its own.
 func newTable(scope constructs.Construct, p TransactionalOutboxProps) awsdynamodb.ITable {
 	props := &awsdynamodb.TableProps{
 		PartitionKey:        textKey(record.AttrPK),
@@ -42,10 +42,6 @@ func textKey(name string) *awsdynamodb.Attribute {
 // outboxTable wants a table that the pipe can read events from. Of an imported table only the ARN of
 // its stream is known.
 func (f *problems) outboxTable(table awsdynamodb.ITable) {
-	if table.TableStreamArn() == nil {
-		f.add("Table is imported without a stream: give its TableStreamArn to Table_FromTableAttributes")
-		return
-	}
 	var stream, keys any
 	switch cfn := table.Node().DefaultChild().(type) {
 	case awsdynamodb.CfnTable:
@@ -53,6 +49,9 @@ func (f *problems) outboxTable(table awsdynamodb.ITable) {
 	case awsdynamodb.CfnGlobalTable:
 		stream, keys = cfn.StreamSpecification(), cfn.KeySchema()
 	default:
+		if table.TableStreamArn() == nil {
+			f.add("Table is imported without a stream: give its TableStreamArn to Table_FromTableAttributes")
+		}
 		return
 	}
 	f.outboxStream(table, stream)
@@ -85,6 +84,9 @@ func (f *problems) outboxKeys(table awsdynamodb.ITable, schema any) {
 
 // resolve reads a property of an L1 construct, which jsii gives as a raw value or as a proxy.
 func resolve(scope constructs.IConstruct, property, into any) {
+	if property == nil {
+		return
+	}
 	raw, err := json.Marshal(awscdk.Stack_Of(scope).Resolve(property))
 	if err == nil {
 		err = json.Unmarshal(raw, into)

@@ -51,28 +51,44 @@ func (r resource) path() string {
 	return strings.TrimSuffix(strings.TrimSuffix(below, "/Resource"), "/Default")
 }
 
-// at finds the resource with a path.
-func (tpl template) at(t *testing.T, path string) resource {
+// at finds the resource with a path, and its logical id.
+func (tpl template) at(t *testing.T, path string) (logicalID string, r resource) {
 	t.Helper()
 	var known []string
-	for _, r := range tpl.Resources {
+	for id, r := range tpl.Resources {
 		if r.path() == path {
-			return r
+			return id, r
 		}
 		known = append(known, r.path())
 	}
 	slices.Sort(known)
 	t.Fatalf("no resource at %q; there are %s", path, strings.Join(known, ", "))
-	return resource{}
+	return "", resource{}
+}
+
+// part is the resource with a path.
+func (tpl template) part(t *testing.T, path string) resource {
+	t.Helper()
+	_, r := tpl.at(t, path)
+	return r
+}
+
+// ofType lists the resources of a type by logical id.
+func (tpl template) ofType(typ string) map[string]resource {
+	found := map[string]resource{}
+	for id, r := range tpl.Resources {
+		if r.Type == typ {
+			found[id] = r
+		}
+	}
+	return found
 }
 
 // paths lists where the resources of a type are, sorted.
 func (tpl template) paths(typ string) []string {
 	var found []string
-	for _, r := range tpl.Resources {
-		if r.Type == typ {
-			found = append(found, r.path())
-		}
+	for _, r := range tpl.ofType(typ) {
+		found = append(found, r.path())
 	}
 	slices.Sort(found)
 	return found

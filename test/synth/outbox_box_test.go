@@ -37,7 +37,7 @@ func synthesizeOutbox(t *testing.T, props outbox.TransactionalOutboxProps) templ
 }
 
 func TestOutboxTable(t *testing.T) {
-	table := synthesizeOutbox(t, outbox.TransactionalOutboxProps{}).at(t, "Outbox/Table")
+	table := synthesizeOutbox(t, outbox.TransactionalOutboxProps{}).part(t, "Outbox/Table")
 	same(t, "type", table.Type, `"AWS::DynamoDB::Table"`)
 	same(t, "properties", table.Properties, `{
 		"AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
@@ -55,16 +55,16 @@ func TestOutboxTableOverrides(t *testing.T) {
 		PointInTimeRecovery: jsii.Bool(true),
 		RemovalPolicy:       awscdk.RemovalPolicy_DESTROY,
 	})
-	table := tpl.at(t, "Outbox/Table")
+	table := tpl.part(t, "Outbox/Table")
 	same(t, "deletion protection", table.Properties["DeletionProtectionEnabled"], `true`)
 	same(t, "backups", table.Properties["PointInTimeRecoverySpecification"], `{"PointInTimeRecoveryEnabled": true}`)
 	same(t, "deletion policy of the table", table.DeletionPolicy, `"Delete"`)
-	same(t, "deletion policy of the log group", tpl.at(t, "Outbox/PipeLogGroup").DeletionPolicy, `"Delete"`)
+	same(t, "deletion policy of the log group", tpl.part(t, "Outbox/PipeLogGroup").DeletionPolicy, `"Delete"`)
 }
 
 func TestOutboxPipe(t *testing.T) {
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
-	same(t, "properties", tpl.readable(tpl.at(t, "Outbox/Pipe").Properties), `{
+	same(t, "properties", tpl.readable(tpl.part(t, "Outbox/Pipe").Properties), `{
 		"RoleArn": "${Outbox/PipeRole.Arn}",
 		"Source": "${Outbox/Table.StreamArn}",
 		"SourceParameters": {
@@ -95,18 +95,18 @@ func TestOutboxPipeOverrides(t *testing.T) {
 		ParallelizationFactor: jsii.Number(10),
 		LogRetention:          awslogs.RetentionDays_ONE_WEEK,
 	})
-	source := tpl.at(t, "Outbox/Pipe").Properties["SourceParameters"].(map[string]any)["DynamoDBStreamParameters"].(map[string]any)
+	source := tpl.part(t, "Outbox/Pipe").Properties["SourceParameters"].(map[string]any)["DynamoDBStreamParameters"].(map[string]any)
 	delete(source, "DeadLetterConfig")
 	same(t, "source parameters", source, `{
 		"StartingPosition": "TRIM_HORIZON", "BatchSize": 10, "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
 		"MaximumRecordAgeInSeconds": 7200, "MaximumRetryAttempts": 0, "MaximumBatchingWindowInSeconds": 1, "ParallelizationFactor": 10
 	}`)
-	same(t, "log retention", tpl.at(t, "Outbox/PipeLogGroup").Properties["RetentionInDays"], `7`)
+	same(t, "log retention", tpl.part(t, "Outbox/PipeLogGroup").Properties["RetentionInDays"], `7`)
 }
 
 func TestOutboxPipeRoleMayDoNothingElse(t *testing.T) {
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
-	role := tpl.at(t, "Outbox/PipeRole")
+	role := tpl.part(t, "Outbox/PipeRole")
 	same(t, "trust", tpl.statements(role.Properties["AssumeRolePolicyDocument"]), `[{
 		"Effect": "Allow", "Principal": {"Service": "pipes.amazonaws.com"}, "Action": "sts:AssumeRole",
 		"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
@@ -127,8 +127,8 @@ func TestOutboxDeadLetterQueues(t *testing.T) {
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
 	list(t, "queues", tpl.paths("AWS::SQS::Queue"), "Outbox/PipeDeadLetterQueue", "Outbox/RuleDeadLetterQueue")
 	for _, path := range tpl.paths("AWS::SQS::Queue") {
-		same(t, path, tpl.at(t, path).Properties, `{"MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": true}`)
-		same(t, "policy of "+path, tpl.statements(tpl.at(t, path+"/Policy").Properties["PolicyDocument"]), `[{
+		same(t, path, tpl.part(t, path).Properties, `{"MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": true}`)
+		same(t, "policy of "+path, tpl.statements(tpl.part(t, path+"/Policy").Properties["PolicyDocument"]), `[{
 			"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sqs:*", "Resource": "${`+path+`.Arn}",
 			"Condition": {"Bool": {"aws:SecureTransport": "false"}}
 		}]`)
@@ -138,7 +138,7 @@ func TestOutboxDeadLetterQueues(t *testing.T) {
 // Two copies of an app in one account differ only in the names of their stacks.
 func TestOutboxBusIsNamedAfterTheStack(t *testing.T) {
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
-	bus := tpl.at(t, "Outbox/EventBus")
+	bus := tpl.part(t, "Outbox/EventBus")
 	same(t, "properties", tpl.readable(bus.Properties), `{"Name": "${AWS::StackName}-Outbox-6e9a8657"}`)
 }
 
@@ -147,7 +147,7 @@ func TestOutboxArchive(t *testing.T) {
 	list(t, "archives by default", none.paths("AWS::Events::Archive"))
 
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{ArchiveRetention: awscdk.Duration_Days(jsii.Number(30))})
-	same(t, "archive", tpl.readable(tpl.at(t, "Outbox/Archive").Properties), `{"SourceArn": "${Outbox/EventBus.Arn}", "RetentionDays": 30}`)
+	same(t, "archive", tpl.readable(tpl.part(t, "Outbox/Archive").Properties), `{"SourceArn": "${Outbox/EventBus.Arn}", "RetentionDays": 30}`)
 }
 
 func TestOutboxGrants(t *testing.T) {
@@ -160,12 +160,12 @@ func TestOutboxGrants(t *testing.T) {
 		box.GrantPublish(publisher)
 	})
 	tpl := synthesize(t, stack)
-	same(t, "writer", tpl.statements(tpl.at(t, "Writer/DefaultPolicy").Properties["PolicyDocument"]), `[{
+	same(t, "writer", tpl.statements(tpl.part(t, "Writer/DefaultPolicy").Properties["PolicyDocument"]), `[{
 		"Effect": "Allow", "Resource": "${Outbox/Table.Arn}",
 		"Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
 		"Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
 	}]`)
-	same(t, "publisher", tpl.statements(tpl.at(t, "Publisher/DefaultPolicy").Properties["PolicyDocument"]), `[
+	same(t, "publisher", tpl.statements(tpl.part(t, "Publisher/DefaultPolicy").Properties["PolicyDocument"]), `[
 		{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${Outbox/EventBus.Arn}"}
 	]`)
 }
@@ -210,11 +210,11 @@ func TestTwoOutboxesInOneStack(t *testing.T) {
 	})
 	tpl := synthesize(t, stack)
 	for _, id := range []string{"Orders", "Payments"} {
-		rule := tpl.at(t, id+"/Ledger/Rule")
+		rule := tpl.part(t, id+"/Ledger/Rule")
 		same(t, "bus of "+id, tpl.readable(rule.Properties["EventBusName"]), `"${`+id+`/EventBus}"`)
 		same(t, "pattern of "+id, rule.Properties["EventPattern"], `{"source": ["`+id+`"]}`)
 	}
-	a, b := tpl.at(t, "Orders/EventBus"), tpl.at(t, "Payments/EventBus")
+	a, b := tpl.part(t, "Orders/EventBus"), tpl.part(t, "Payments/EventBus")
 	if canonical(t, a.Properties) == canonical(t, b.Properties) {
 		t.Error("the two buses have the same name")
 	}
@@ -234,7 +234,7 @@ func TestTwoStacksInOneApp(t *testing.T) {
 	})
 	for _, stack := range stacks {
 		tpl := synthesize(t, stack)
-		templates = append(templates, canonical(t, tpl.at(t, "Outbox/Shipping/Function").Properties["Code"]))
+		templates = append(templates, canonical(t, tpl.part(t, "Outbox/Shipping/Function").Properties["Code"]))
 	}
 	if templates[0] != templates[1] {
 		t.Errorf("the stacks do not share the function's asset: %s and %s", templates[0], templates[1])

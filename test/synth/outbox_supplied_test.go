@@ -1,0 +1,200 @@
+package synth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/outboxkit/transactional-outbox/constructs/outbox"
+)
+
+// warnings are what the synthesis of the stack tells its user, sorted.
+func warnings(t *testing.T, stack awscdk.Stack) []string {
+	t.Helper()
+	var found []string
+	guard(t, func() {
+		assembly := awscdk.App_Of(stack).Synth(&awscdk.StageSynthesisOptions{Force: jsii.Bool(true)})
+		for _, message := range *assembly.GetStackArtifact(stack.ArtifactId()).Messages() {
+			found = append(found, fmt.Sprintf("%s: %v", *message.Id, message.Entry.Data))
+		}
+	})
+	slices.Sort(found)
+	return found
+}
+
+func TestOutboxOnATableOfThisApp(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		table := awsdynamodb.NewTable(stack, jsii.String("Orders"), &awsdynamodb.TableProps{
+			PartitionKey:  &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_STRING},
+			SortKey:       &awsdynamodb.Attribute{Name: jsii.String("sk"), Type: awsdynamodb.AttributeType_STRING},
+			Stream:        awsdynamodb.StreamViewType_NEW_AND_OLD_IMAGES,
+			EncryptionKey: awskms.NewKey(stack, jsii.String("OrdersKey"), nil),
+		})
+		box := newOutbox(stack, outbox.TransactionalOutboxProps{Table: table})
+		box.GrantWrite(awsiam.NewRole(stack, jsii.String("Writer"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()}))
+	})
+	tpl := synthesize(t, stack)
+	list(t, "tables", tpl.paths("AWS::DynamoDB::Table"), "Orders")
+	same(t, "source of the pipe", tpl.readable(tpl.part(t, "Outbox/Pipe").Properties["Source"]), `"${Orders.StreamArn}"`)
+	statements := tpl.statements(tpl.part(t, "Outbox/PipeRole").Properties["Policies"].([]any)[0].(map[string]any)["PolicyDocument"])
+	same(t, "the pipe's use of the table's own key", statements[len(statements)-1], `{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "${OrdersKey.Arn}"}`)
+	writer := tpl.statements(tpl.part(t, "Writer/DefaultPolicy").Properties["PolicyDocument"])
+	same(t, "the writer's use of the table's own key", writer[len(writer)-1], `{
+		"Effect": "Allow", "Resource": "${OrdersKey.Arn}",
+		"Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+	}`)
+}
+
+func TestOutboxOnAnImportedTable(t *testing.T) {
+	const arn = "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack, outbox.TransactionalOutboxProps{
+			Table: awsdynamodb.Table_FromTableAttributes(stack, jsii.String("Orders"), &awsdynamodb.TableAttributes{
+				TableArn:       jsii.String(arn),
+				TableStreamArn: jsii.String(arn + "/stream/2026-11-23T00:00:00.000"),
+			}),
+		})
+	})
+	tpl := synthesize(t, stack)
+	list(t, "tables", tpl.paths("AWS::DynamoDB::Table"))
+	same(t, "source of the pipe", tpl.part(t, "Outbox/Pipe").Properties["Source"], `"`+arn+`/stream/2026-11-23T00:00:00.000"`)
+}
+
+func TestOutboxOnASuppliedBus(t *testing.T) {
+	for name, test := range map[string]struct {
+		bus         string
+		rules       string
+		ruleMetrics string
+	}{
+		"custom": {
+			"company", "rule/company/*",
+			`[{"Name": "EventBusName", "Value": "company"}, {"Name": "RuleName", "Value": {"Fn::Select": [2, {"Fn::Split": ["/", "${Outbox/Shipping/Rule.Arn}"]}]}}]`,
+		},
+		"default": {
+			"default", "rule/*",
+			`[{"Name": "RuleName", "Value": {"Fn::Select": [1, {"Fn::Split": ["/", "${Outbox/Shipping/Rule.Arn}"]}]}}]`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := newStack(t)
+			guard(t, func() {
+				box := newOutbox(stack, outbox.TransactionalOutboxProps{
+					EventBus:         awsevents.EventBus_FromEventBusName(stack, jsii.String("Bus"), &test.bus),
+					ArchiveRetention: awscdk.Duration_Days(jsii.Number(3)),
+					Alarms:           &outbox.AlarmProps{},
+				})
+				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+			})
+			tpl := synthesize(t, stack)
+			list(t, "buses", tpl.paths("AWS::Events::EventBus"))
+			arn := `"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/` + test.bus + `"`
+			same(t, "target of the pipe", tpl.readable(tpl.part(t, "Outbox/Pipe").Properties["Target"]), arn)
+			same(t, "source of the archive", tpl.readable(tpl.part(t, "Outbox/Archive").Properties["SourceArn"]), arn)
+			same(t, "bus of the rule", tpl.part(t, "Outbox/Shipping/Rule").Properties["EventBusName"], `"`+test.bus+`"`)
+			policy := tpl.statements(tpl.part(t, "Outbox/Shipping/Queue/Policy").Properties["PolicyDocument"])
+			same(t, "who may send", policy[1].(map[string]any)["Condition"], `{"ArnLike": {"aws:SourceArn": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:`+test.rules+`"}}`)
+			same(t, "dimensions of the rule's alarm", tpl.readable(tpl.part(t, "Outbox/Shipping/DeliveryLostAlarm").Properties["Dimensions"]), test.ruleMetrics)
+		})
+	}
+}
+
+func TestConsumerWithASuppliedFunction(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: newFunction(stack, "Ship", 20)})
+	})
+	tpl := synthesize(t, stack)
+	list(t, "functions", tpl.paths("AWS::Lambda::Function"), "Ship")
+	same(t, "target of the mapping", tpl.readable(tpl.part(t, "Outbox/Shipping/Mapping").Properties["FunctionName"]), `"${Ship}"`)
+	same(t, "visibility", tpl.part(t, "Outbox/Shipping/Queue").Properties["VisibilityTimeout"], `120`)
+	same(t, "policy", tpl.statements(tpl.part(t, "Ship/ServiceRole/DefaultPolicy").Properties["PolicyDocument"]), `[
+		{"Effect": "Allow", "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], "Resource": "${Outbox/Shipping/Queue.Arn}"}
+	]`)
+}
+
+func TestConsumerWithAnImportedFunction(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			Function:          awslambda.Function_FromFunctionName(stack, jsii.String("Ship"), jsii.String("ship")),
+			VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(5)),
+		})
+	})
+	tpl := synthesize(t, stack)
+	same(t, "visibility", tpl.part(t, "Outbox/Shipping/Queue").Properties["VisibilityTimeout"], `300`)
+	// The warning is CDK's own; it shows the statement that the owner of the function's role must add.
+	told := warnings(t, stack)
+	if len(told) != 1 || !strings.Contains(told[0], "Add statement to this resource's role") || !strings.Contains(told[0], "sqs:ReceiveMessage") {
+		t.Errorf("the synthesis warns %q, want one warning about the function's role", told)
+	}
+}
+
+func TestConsumerWithASuppliedQueue(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		deadLetters := awssqs.NewQueue(stack, jsii.String("ShipDLQ"), nil)
+		queue := awssqs.NewQueue(stack, jsii.String("ShipQueue"), &awssqs.QueueProps{
+			VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1)),
+			DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(3)},
+		})
+		consumer := newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet), Queue: queue})
+		same(t, "dead-letter queue", consumer.DeadLetterQueue().Node().Path(), `"Stack/ShipDLQ"`)
+	})
+	tpl := synthesize(t, stack)
+	list(t, "queues", tpl.paths("AWS::SQS::Queue"), "Outbox/PipeDeadLetterQueue", "Outbox/RuleDeadLetterQueue", "ShipDLQ", "ShipQueue")
+	list(t, "dependencies of the rule", tpl.dependencies(tpl.part(t, "Outbox/Shipping/Rule")), "Outbox/RuleDeadLetterQueue/Policy", "ShipQueue/Policy")
+	same(t, "who may send", tpl.statements(tpl.part(t, "ShipQueue/Policy").Properties["PolicyDocument"]), `[
+		{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "${ShipQueue.Arn}",
+		 "Condition": {"ArnLike": {"aws:SourceArn": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${Outbox/EventBus}/*"}}}
+	]`)
+}
+
+func TestConsumerWithASuppliedDeadLetterQueue(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			Entry:           jsii.String(greet),
+			DeadLetterQueue: awssqs.NewQueue(stack, jsii.String("ShipDLQ"), nil),
+		})
+	})
+	tpl := synthesize(t, stack)
+	same(t, "redrive policy", tpl.readable(tpl.part(t, "Outbox/Shipping/Queue").Properties["RedrivePolicy"]), `{"deadLetterTargetArn": "${ShipDLQ.Arn}", "maxReceiveCount": 5}`)
+	list(t, "queues", tpl.paths("AWS::SQS::Queue"), "Outbox/PipeDeadLetterQueue", "Outbox/RuleDeadLetterQueue", "Outbox/Shipping/Queue", "ShipDLQ")
+}
+
+// Nothing can be added to the policy of a queue of someone else, so the synthesis says what is missing.
+func TestConsumerWithAnImportedQueue(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		imported := func(name string) awssqs.IQueue {
+			return awssqs.Queue_FromQueueArn(stack, &name, jsii.String("arn:aws:sqs:eu-west-1:111111111111:"+name))
+		}
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			Entry: jsii.String(greet), Queue: imported("ship"), DeadLetterQueue: imported("ship-dlq"),
+		})
+	})
+	told := warnings(t, stack)
+	if len(told) != 1 {
+		t.Fatalf("the synthesis warns %q, want one warning", told)
+	}
+	for _, want := range []string{
+		"/Stack/Outbox: the policy of the imported queue Stack/ship cannot be changed from here: its owner must add ",
+		`"Action":"sqs:SendMessage"`, `"Service":"events.amazonaws.com"`, `"Resource":"arn:aws:sqs:eu-west-1:111111111111:ship"`, `"ArnLike"`,
+	} {
+		if !strings.Contains(told[0], want) {
+			t.Errorf("the synthesis warns %q, want in it %q", told[0], want)
+		}
+	}
+}
