@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -117,6 +118,29 @@ func TestAcknowledgedEventSurvivesKill(t *testing.T) {
 		"version": "0", "id": *out.Entries[0].EventId, "detail-type": "OrderCreated", "source": "orders", "account": "000000000000",
 		"region": "eu-west-1", "resources": []any{}, "detail": map[string]any{"id": "1", "type": "OrderCreated"},
 	})
+}
+
+// What an earlier run, ended by kill -9, had acknowledged and not delivered, the next one delivers.
+func TestRestartContinues(t *testing.T) {
+	dir := t.TempDir()
+	killed := listen(t, filepath.Join(dir, "killed.db"), rule0(nil))
+	killed.put(t, order("before"))
+	raw, err := os.ReadFile(killed.db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "next.db")
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a := listen(t, path, rule0(nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- a.Run(ctx) }()
+	h := <-a.hops // nobody is at the queues' end, so it is a retry
+	expect(t, "first attempt", []any{h.Outcome, h.EventIDs}, []any{hop.Retry, []string{"before"}})
+	cancel()
+	<-ended
 }
 
 func TestEventKeepsWhatTheCallerSays(t *testing.T) {
