@@ -1,20 +1,241 @@
 package synth
 
 import (
+	"debug/elf"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 )
 
+// synthesizeFunction is the template of a stack with one function, and the folder of its cloud assembly.
+func synthesizeFunction(t *testing.T, props golambda.FunctionProps, context ...map[string]any) (template, string) {
+	t.Helper()
+	stack := awscdk.NewStack(newApp(t, context...), jsii.String("Stack"), nil)
+	guard(t, func() { golambda.NewFunction(stack, jsii.String("Hello"), &props) })
+	return synthesize(t, stack), *awscdk.App_Of(stack).Outdir()
+}
+
+// copyModule copies the test module into a folder of its own and returns the folder of its program.
+func copyModule(t *testing.T) (root, program string) {
+	t.Helper()
+	root = filepath.Join(t.TempDir(), "module")
+	if err := os.CopyFS(root, os.DirFS("test/synth/testdata/module")); err != nil {
+		t.Fatal(err)
+	}
+	return root, filepath.Join(root, "cmd", "hello")
+}
+
+func asset(t *testing.T, tpl template) string {
+	t.Helper()
+	return tpl.part(t, "Hello").Properties["Code"].(map[string]any)["S3Key"].(string)
+}
+
 func TestGoFunctionDefaults(t *testing.T) {
+	tpl, _ := synthesizeFunction(t, golambda.FunctionProps{Entry: jsii.String(greet)}, noBundling)
+	function := tpl.part(t, "Hello")
+	delete(function.Properties, "Code")
+	same(t, "function", tpl.readable(function.Properties), `{
+		"Architectures": ["arm64"], "Handler": "bootstrap", "MemorySize": 128, "Runtime": "provided.al2023", "Timeout": 10,
+		"Role": "${Hello/Role.Arn}", "TracingConfig": {"Mode": "Active"}, "LoggingConfig": {"LogFormat": "JSON", "LogGroup": "${Hello/LogGroup}"}
+	}`)
+	same(t, "metadata", function.Metadata[golambda.MetadataKey], `{
+		"package": "github.com/outboxkit/transactional-outbox/test/synth/testdata/greet", "tags": "lambda.norpc", "ldflags": "-s -w -buildid="
+	}`)
+	same(t, "policy", tpl.statements(tpl.part(t, "Hello/Role/DefaultPolicy").Properties["PolicyDocument"]), `[
+		{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "${Hello/LogGroup.Arn}"},
+		{"Effect": "Allow", "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "Resource": "*"}
+	]`)
+	same(t, "managed policies", tpl.part(t, "Hello/Role").Properties["ManagedPolicyArns"], `null`)
+	same(t, "log group", tpl.part(t, "Hello/LogGroup").Properties, `{"RetentionInDays": 30}`)
+	same(t, "deletion policy of the log group", tpl.part(t, "Hello/LogGroup").DeletionPolicy, `"Retain"`)
+}
+
+func TestGoFunctionOverrides(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
-		golambda.NewFunction(stack, jsii.String("Greet"), &golambda.FunctionProps{
-			Entry: jsii.String("test/synth/testdata/greet"),
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{
+			Entry:                        jsii.String(greet),
+			Architecture:                 awslambda.Architecture_X86_64(),
+			MemorySize:                   jsii.Number(1024),
+			Timeout:                      awscdk.Duration_Minutes(jsii.Number(1)),
+			Environment:                  &map[string]*string{"A": jsii.String("b")},
+			ReservedConcurrentExecutions: jsii.Number(5),
+			Description:                  jsii.String("Says hello."),
+			LogRetention:                 awslogs.RetentionDays_ONE_DAY,
+			RemovalPolicy:                awscdk.RemovalPolicy_DESTROY,
+			EncryptionKey:                awskms.NewKey(stack, jsii.String("Key"), nil),
 		})
 	})
 	tpl := synthesize(t, stack)
-	t.Log(canonical(t, tpl.Resources))
+	function := tpl.part(t, "Hello")
+	for _, generated := range []string{"Code", "Role", "LoggingConfig"} {
+		delete(function.Properties, generated)
+	}
+	same(t, "function", tpl.readable(function.Properties), `{
+		"Architectures": ["x86_64"], "Handler": "bootstrap", "MemorySize": 1024, "Runtime": "provided.al2023", "Timeout": 60,
+		"TracingConfig": {"Mode": "Active"}, "Environment": {"Variables": {"A": "b"}}, "ReservedConcurrentExecutions": 5,
+		"Description": "Says hello.", "KmsKeyArn": "${Key.Arn}"
+	}`)
+	same(t, "log group", tpl.readable(tpl.part(t, "Hello/LogGroup").Properties), `{"RetentionInDays": 1, "KmsKeyId": "${Key.Arn}"}`)
+	same(t, "deletion policy of the log group", tpl.part(t, "Hello/LogGroup").DeletionPolicy, `"Delete"`)
+	keyPolicy := tpl.statements(tpl.part(t, "Key").Properties["KeyPolicy"])
+	same(t, "who else may use the key", keyPolicy[1].(map[string]any)["Principal"], `{"Service": "logs.${AWS::Region}.${AWS::URLSuffix}"}`)
+}
+
+func TestGoFunctionRefuses(t *testing.T) {
+	root, program := copyModule(t)
+	broken := filepath.Join(root, "cmd", "broken")
+	if err := os.MkdirAll(broken, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(broken, "main.go"), []byte("package main\n\nfunc main() { undefinedFunction() }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		entry *string
+		want  []string
+	}{
+		"no entry":             {nil, []string{"Entry is missing: the folder of the function's main package"}},
+		"a folder that is not": {jsii.String("lambdas/nowhere"), []string{"lambdas/nowhere is not a folder"}},
+		"a file":               {jsii.String(filepath.Join(program, "main.go")), []string{"main.go is not a folder"}},
+		"a library":            {jsii.String(filepath.Join(root, "greeting")), []string{"greeting is package greeting, a function needs a main package"}},
+		"a folder without Go":  {jsii.String(root), []string{"go list: exit status 1", "no Go files in"}},
+		"a compile error":      {&broken, []string{"build example.com/module/cmd/broken", "main.go:3:15: undefined: undefinedFunction"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := awscdk.NewStack(newApp(t), jsii.String("Stack"), nil)
+			message := refused(t, func() {
+				golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: test.entry})
+			})
+			for _, want := range append(test.want, `golambda "Hello": `) {
+				if !strings.Contains(message, want) {
+					t.Errorf("it says %q, want in it %q", message, want)
+				}
+			}
+			if stack.Node().TryFindChild(jsii.String("Hello")) != nil {
+				t.Error("a refused function was added all the same")
+			}
+		})
+	}
+}
+
+func TestGoFunctionIsBuiltForItsArchitecture(t *testing.T) {
+	_, program := copyModule(t)
+	for name, test := range map[string]struct {
+		architecture awslambda.Architecture
+		machine      elf.Machine
+	}{
+		"default": {nil, elf.EM_AARCH64},
+		"arm64":   {awslambda.Architecture_ARM_64(), elf.EM_AARCH64},
+		"x86_64":  {awslambda.Architecture_X86_64(), elf.EM_X86_64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tpl, assembly := synthesizeFunction(t, golambda.FunctionProps{Entry: &program, Architecture: test.architecture})
+			path := filepath.Join(assembly, "asset."+strings.TrimSuffix(asset(t, tpl), ".zip"), "bootstrap")
+			file, err := elf.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			if file.Machine != test.machine {
+				t.Errorf("the program is for %v, want %v", file.Machine, test.machine)
+			}
+			if libraries, _ := file.ImportedLibraries(); len(libraries) > 0 {
+				t.Errorf("the program needs %v, which the runtime may not have", libraries)
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o111 == 0 {
+				t.Errorf("the program is not executable: %v, %v", info.Mode(), err)
+			}
+		})
+	}
+}
+
+func TestAssetDependsOnNothingButTheSource(t *testing.T) {
+	_, here := copyModule(t)
+	_, there := copyModule(t)
+	otherRoot, other := copyModule(t)
+	if err := os.WriteFile(filepath.Join(otherRoot, "greeting", "greeting.go"), []byte("package greeting\n\nconst Text = \"good day\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hash := func(entry string) string {
+		tpl, _ := synthesizeFunction(t, golambda.FunctionProps{Entry: &entry})
+		return asset(t, tpl)
+	}
+	if a, b := hash(here), hash(there); a != b {
+		t.Errorf("the same source in two folders has the assets %s and %s", a, b)
+	}
+	if a, b := hash(here), hash(other); a == b {
+		t.Errorf("different sources have the same asset %s", a)
+	}
+}
+
+// Three environments with the same functions must not cost three builds. That the source changes in
+// between shows whether it was read again.
+func TestGoFunctionIsBuiltOncePerProcess(t *testing.T) {
+	root, program := copyModule(t)
+	first, _ := synthesizeFunction(t, golambda.FunctionProps{Entry: &program})
+	if err := os.WriteFile(filepath.Join(root, "greeting", "greeting.go"), []byte("package greeting\n\nconst Text = \"changed\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	second, _ := synthesizeFunction(t, golambda.FunctionProps{Entry: &program})
+	if a, b := asset(t, first), asset(t, second); a != b {
+		t.Errorf("the second stack built again: %s and %s", a, b)
+	}
+}
+
+func TestPrebuild(t *testing.T) {
+	root, program := copyModule(t)
+	app := newApp(t)
+	guard(t, func() {
+		golambda.Prebuild(app, nil, program, filepath.Join(root, "nowhere"))
+		stack := awscdk.NewStack(app, jsii.String("Stack"), nil)
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: &program})
+		// What Prebuild met is told where the function is added.
+		message := refused(t, func() {
+			golambda.NewFunction(stack, jsii.String("Nowhere"), &golambda.FunctionProps{Entry: jsii.String(filepath.Join(root, "nowhere"))})
+		})
+		if !strings.Contains(message, "nowhere is not a folder") {
+			t.Errorf("it says %q", message)
+		}
+	})
+}
+
+func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
+	_, program := copyModule(t)
+	app := newApp(t)
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	guard(t, func() {
+		stack := awscdk.NewStack(app, jsii.String("Stack"), nil)
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: &program})
+	})
+	left, err := os.ReadDir(temporary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		t.Errorf("%v is left in the temporary folder", left)
+	}
+}
+
+// `cdk list` and tests that ask for no bundling must not wait for a compiler.
+func TestNothingIsBuiltWithoutBundling(t *testing.T) {
+	_, program := copyModule(t)
+	tpl, assembly := synthesizeFunction(t, golambda.FunctionProps{Entry: &program}, noBundling)
+	staged := filepath.Join(assembly, "asset."+strings.TrimSuffix(asset(t, tpl), ".zip"))
+	if _, err := os.Stat(filepath.Join(staged, "main.go")); err != nil {
+		t.Errorf("the source does not stand in for the program: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(staged, "bootstrap")); err == nil {
+		t.Error("a program was built")
+	}
 }

@@ -1,0 +1,38 @@
+package synth
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The app in examples/shipping is a module of its own, as another team's would be.
+func TestShippingExampleSynthesizes(t *testing.T) {
+	assembly := t.TempDir()
+	runIn := func(args ...string) {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = filepath.Join("examples", "shipping")
+		cmd.Env = append(os.Environ(), "CDK_OUTDIR="+assembly,
+			`CDK_CONTEXT_JSON={"aws:cdk:bundling-stacks":[],"aws:cdk:enable-path-metadata":true}`)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v\n%s", args, err, out)
+		}
+	}
+	runIn("vet", "./...")
+	runIn("run", ".")
+
+	raw, err := os.ReadFile(filepath.Join(assembly, "Shipping.template.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tpl template
+	if err := json.Unmarshal(raw, &tpl); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "pattern", tpl.part(t, "Outbox/Ship/Rule").Properties["EventPattern"], `{"source": ["orders"], "detail-type": ["OrderCreated"]}`)
+	same(t, "function", tpl.part(t, "Outbox/Ship/Function").Metadata["outboxkit:golambda"], `{
+		"package": "example.com/shipping/lambdas/ship", "tags": "lambda.norpc", "ldflags": "-s -w -buildid="
+	}`)
+}
