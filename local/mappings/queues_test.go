@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,13 +131,12 @@ func TestRecordFromARealQueue(t *testing.T) {
 
 func TestOnlyTheFailedMessageComesBack(t *testing.T) {
 	seen := make(chan string, 10)
-	failed := false
+	var failed atomic.Bool
 	s := start(t, map[string]any{"VisibilityTimeout": 1}, func(records []record) string {
 		response := ""
 		for _, r := range records {
 			seen <- r.Body + r.Attributes["ApproximateReceiveCount"]
-			if r.Body == "bad" && !failed {
-				failed = true
+			if r.Body == "bad" && !failed.Swap(true) {
 				response = `{"batchItemFailures":[{"itemIdentifier":"` + r.MessageID + `"}]}`
 			}
 		}

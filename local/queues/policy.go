@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/local/cloud"
@@ -114,12 +113,27 @@ func arnLike(pattern, value string) bool {
 	return true
 }
 
-// glob matches * with any characters and ? with one.
+// glob matches * with any characters, none too, and ? with one.
 func glob(pattern, value string) bool {
-	expression := regexp.QuoteMeta(pattern)
-	expression = strings.ReplaceAll(expression, `\*`, `.*`)
-	expression = strings.ReplaceAll(expression, `\?`, `.`)
-	return regexp.MustCompile(`^(?s:` + expression + `)$`).MatchString(value)
+	// Where the last star was, and the value from which it has not been tried: there a mismatch goes back to.
+	star, from := -1, 0
+	p, v := 0, 0
+	for v < len(value) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, v
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == value[v]):
+			p++
+			v++
+		case star >= 0:
+			from++
+			p, v = star+1, from
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
 }
 
 func contains(patterns list, value string, match func(pattern, value string) bool) bool {

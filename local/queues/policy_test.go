@@ -97,6 +97,23 @@ func TestSecondPolicyRefused(t *testing.T) {
 	}
 }
 
+func TestGlob(t *testing.T) {
+	cases := []struct {
+		pattern, value string
+		want           bool
+	}{
+		{"", "", true}, {"", "a", false}, {"a", "", false}, {"a", "a", true}, {"a", "A", false},
+		{"*", "", true}, {"*", "abc", true}, {"**", "abc", true}, {"a*", "abc", true}, {"*c", "abc", true}, {"a*c", "ac", true},
+		{"a*b*c", "axbxbxc", true}, {"a*b*c", "axc", false}, {"*ab", "aab", true}, {"*a?", "aab", true}, {"a*", "ba", false},
+		{"?", "a", true}, {"?", "", false}, {"a?c", "abc", true}, {"a?c", "ac", false}, {"abc?*", "abc", false},
+	}
+	for _, c := range cases {
+		if got := glob(c.pattern, c.value); got != c.want {
+			t.Errorf("%q matches %q: %t, want %t", c.pattern, c.value, got, c.want)
+		}
+	}
+}
+
 func service() *Service {
 	return &Service{cloud: cloud.New("eu-west-1"), policies: map[string]policy{}}
 }
