@@ -43,6 +43,9 @@ func run(ctx context.Context, o options, out console.Console) error {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
+	if err := services.prepare(ctx); err != nil {
+		return unlessStopped(ctx, err)
+	}
 	out.Notice("API authorization is not enforced here: every request is let in.")
 	workers, ctx := errgroup.WithContext(ctx)
 	services.run(ctx, workers)

@@ -27,10 +27,13 @@ import (
 // ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
 const ports = 4
 
-// part is the face that every part of a run shows. It may also be a runner and a closer.
+// part is the face that every part of a run shows. It may also be a preparer, a runner and a closer.
 type part interface {
 	Provisions() map[string]template.Provision
 }
+
+// preparer is a part that has something to finish before the stack can be called ready, such as a build.
+type preparer interface{ Prepare(ctx context.Context) error }
 
 // runner is a part with workers. Run is called when all resources are there, and returns when ctx is done.
 type runner interface {
@@ -130,6 +133,17 @@ func (s *services) provisions() map[string]template.Provision {
 		maps.Copy(all, p.Provisions())
 	}
 	return all
+}
+
+// prepare returns when every part is ready for work, or the first cannot be.
+func (s *services) prepare(ctx context.Context) error {
+	preparing, ctx := errgroup.WithContext(ctx)
+	for _, p := range s.all {
+		if r, ok := p.(preparer); ok {
+			preparing.Go(func() error { return r.Prepare(ctx) })
+		}
+	}
+	return preparing.Wait()
 }
 
 // run starts the workers of every part.
