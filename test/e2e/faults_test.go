@@ -1,0 +1,349 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/uuid"
+
+	"github.com/outboxkit/transactional-outbox/local/hop"
+	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/test/localrun"
+)
+
+// noted is a good order with that note.
+func noted(note string) string { return strings.Replace(tea, "ring twice", note, 1) }
+
+// TestFunctionFailures replaces publisher one by a function that crashes and publisher two by one that
+// fails single messages. Messages come back after seconds instead of a minute.
+func TestFunctionFailures(t *testing.T) {
+	run := start(t, patched(t, func(p tmpl) {
+		p.replaceFunction("PublisherOne", "crasher")
+		p.properties("AWS::Lambda::Function", "PublisherOne")["Timeout"] = 1
+		p.properties("AWS::SQS::Queue", "PublisherOne/Queue")["VisibilityTimeout"] = 1
+		p.replaceFunction("PublisherTwo", "partial")
+		// Long enough for the orders of a batch to come together, and a visibility timeout that covers it.
+		p.properties("AWS::Lambda::EventSourceMapping", "PublisherTwo")["MaximumBatchingWindowInSeconds"] = 1
+		p.properties("AWS::Lambda::Function", "PublisherTwo")["Timeout"] = 4
+		p.properties("AWS::SQS::Queue", "PublisherTwo/Queue")["VisibilityTimeout"] = 5
+	}))
+
+	t.Run("a crash is redelivered five times, then waits in the consumer's dead-letter queue", func(t *testing.T) {
+		id := post(t, run, noted("crash"))
+		letter := receive(t, run, "PublisherOneDeadLetterQueueUrl")
+		event, err := record.Decode([]byte(aws.ToString(letter.Body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.AggregateID != id {
+			t.Errorf("the dead letter is of order %s, want %s", event.AggregateID, id)
+		}
+		if got := len(run.Hops(line(run, "PublisherOne", "event received", id))); got != 5 {
+			t.Errorf("the function got the message %d times, want 5", got)
+		}
+		if got := len(run.Hops(line(run, "PublisherTwo", "event handled", id))); got != 1 {
+			t.Errorf("the other consumer handled it %d times, want 1", got)
+		}
+	})
+
+	t.Run("a crash that heals loses nothing", func(t *testing.T) {
+		id := post(t, run, noted("crash once"))
+		awaitLine(t, run, "PublisherOne", "event handled", id)
+	})
+
+	t.Run("of a batch only the failed message comes back", func(t *testing.T) {
+		good := []string{post(t, run, noted("first")), "", post(t, run, noted("third"))}
+		bad := post(t, run, noted("fail once"))
+		good[1] = post(t, run, noted("second"))
+		awaitLine(t, run, "PublisherTwo", "event handled", bad)
+		if got := len(run.Hops(line(run, "PublisherTwo", "event received", bad))); got != 2 {
+			t.Errorf("the failed message was received %d times, want 2", got)
+		}
+		for _, id := range good {
+			awaitLine(t, run, "PublisherTwo", "event handled", id)
+		}
+		awaitEmpty(t, run, "PublisherTwoQueueUrl")
+		for _, id := range good {
+			if got := len(run.Hops(line(run, "PublisherTwo", "event received", id))); got != 1 {
+				t.Errorf("good message %s was received %d times, want 1", id, got)
+			}
+		}
+		mixed := run.Hops(func(h hop.Hop) bool {
+			return h.Stage == hop.Queue && h.Outcome == hop.Retry && h.Count > 1 && strings.Contains(run.Name(h.Resource), "PublisherTwo")
+		})
+		if len(mixed) == 0 {
+			t.Error("the failed message was never in a batch with others: the test has shown nothing")
+		}
+	})
+}
+
+// TestTimeout shows that a function that does not answer is ended, and its message redelivered.
+func TestTimeout(t *testing.T) {
+	run := start(t, patched(t, func(p tmpl) {
+		p.replaceFunction("PublisherOne", "slow")
+		p.properties("AWS::Lambda::Function", "PublisherOne")["Timeout"] = 1
+		p.properties("AWS::SQS::Queue", "PublisherOne/Queue")["VisibilityTimeout"] = 2
+	}))
+	id := post(t, run, noted("sleep once"))
+	awaitLine(t, run, "PublisherOne", "event handled", id)
+	failed := run.Hops(func(h hop.Hop) bool {
+		return h.Stage == hop.Queue && h.Outcome == hop.Retry && strings.Contains(h.Detail, "timed out")
+	})
+	if len(failed) != 1 {
+		t.Errorf("%d invocations timed out, want 1; all hops: %+v", len(failed), run.Hops(nil))
+	}
+}
+
+// TestDelivery breaks the way to publisher one and gives the pipe a record that it cannot deliver.
+func TestDelivery(t *testing.T) {
+	run := start(t, patched(t, func(p tmpl) {
+		policy := p.properties("AWS::SQS::QueuePolicy", "PublisherOne/Queue")["PolicyDocument"].(map[string]any)
+		var kept []any
+		for _, s := range policy["Statement"].([]any) {
+			if s.(map[string]any)["Effect"] != "Allow" {
+				kept = append(kept, s)
+			}
+		}
+		policy["Statement"] = kept
+		source := p.properties("AWS::Pipes::Pipe", "Outbox")["SourceParameters"].(map[string]any)["DynamoDBStreamParameters"].(map[string]any)
+		source["MaximumRetryAttempts"] = 2
+		source["MaximumBatchingWindowInSeconds"] = 1
+	}))
+
+	t.Run("an event that a rule cannot deliver waits in the rule's dead-letter queue", func(t *testing.T) {
+		id := post(t, run, tea)
+		letter := receive(t, run, "RuleDeadLetterQueueUrl")
+		event, err := record.Decode([]byte(aws.ToString(letter.Body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.AggregateID != id {
+			t.Errorf("the dead letter is of order %s, want %s", event.AggregateID, id)
+		}
+		for attribute, says := range map[string]string{"RULE_ARN": "PublisherOne", "TARGET_ARN": "PublisherOneQueue", "ERROR_CODE": "NO_PERMISSIONS"} {
+			if got := aws.ToString(letter.MessageAttributes[attribute].StringValue); !strings.Contains(got, says) {
+				t.Errorf("%s is %q, want it to name %q", attribute, got, says)
+			}
+		}
+		awaitPublishers(t, run, id, "PublisherTwo")
+	})
+
+	t.Run("a poison record is isolated and waits in the pipe's dead-letter queue", func(t *testing.T) {
+		before, poison, after := outboxItem(t, "before"), outboxItem(t, "poison"), outboxItem(t, "after")
+		delete(poison, record.AttrType) // without it there is no detail-type, which PutEvents refuses
+		writeTogether(t, run, before, poison, after)
+		awaitPublishers(t, run, "before", "PublisherTwo")
+		awaitPublishers(t, run, "after", "PublisherTwo")
+
+		var letter struct {
+			Context struct {
+				Condition string `json:"condition"`
+			} `json:"context"`
+			Batch struct {
+				ShardID             string
+				StartSequenceNumber string
+				EndSequenceNumber   string
+				BatchSize           int
+				StreamArn           string
+			} `json:"DDBStreamBatchInfo"`
+		}
+		body := aws.ToString(receive(t, run, "PipeDeadLetterQueueUrl").Body)
+		if err := json.Unmarshal([]byte(body), &letter); err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		if letter.Batch.BatchSize != 1 || letter.Batch.StartSequenceNumber != letter.Batch.EndSequenceNumber || letter.Context.Condition == "" {
+			t.Errorf("the dead letter is %s, want one record and a condition", body)
+		}
+		if strings.Contains(body, "poison") {
+			t.Errorf("the dead letter %s holds the record; AWS's holds metadata only", body)
+		}
+		got := streamRecord(t, run, letter.Batch.StreamArn, letter.Batch.ShardID, letter.Batch.StartSequenceNumber)
+		if id := got[record.AttrAggregateID].(*streamtypes.AttributeValueMemberS).Value; id != "poison" {
+			t.Errorf("the dead letter leads to the record of %s, want poison", id)
+		}
+	})
+
+	t.Run("an outbox item that expires makes no event", func(t *testing.T) {
+		item := outboxItem(t, "expired")
+		item[record.AttrExpiresAt] = &types.AttributeValueMemberN{Value: fmt.Sprint(time.Now().Add(-time.Hour).Unix())}
+		writeTogether(t, run, item)
+		awaitPublishers(t, run, "expired", "PublisherTwo")
+		eventually(t, "DynamoDB has deleted the expired item", func(context.Context) bool { return records(t, run, "expired") == 0 })
+		// What comes after the deletion in the stream has passed the pipe: so has the deletion.
+		id := post(t, run, tea)
+		awaitPublishers(t, run, id, "PublisherTwo")
+		if got := len(run.Hops(logged(run, "PublisherTwo", "expired"))); got != 1 {
+			t.Errorf("the publisher got %d events of the item, want the one of its creation", got)
+		}
+		deleted := run.Hops(func(h hop.Hop) bool {
+			return h.Stage == hop.Pipe && h.Outcome != hop.OK && strings.Contains(h.Detail, "expired")
+		})
+		if len(deleted) != 0 {
+			t.Errorf("the deletion reached the pipe's target: %v", deleted)
+		}
+	})
+}
+
+// TestKill ends the local run with kill -9 right after orders were accepted, several times, and shows
+// that each order still reaches both publishers.
+func TestKill(t *testing.T) {
+	data := t.TempDir()
+	var orders []string
+	for round := range 3 {
+		run := launch(t, assembly, "--data", data)
+		for i := range 5 {
+			orders = append(orders, post(t, run, tea, fmt.Sprintf("Idempotency-Key: kill-%d-%d", round, i)))
+		}
+		run.Kill()
+	}
+	run := start(t, assembly, "--data", data)
+	id := post(t, run, tea)
+	awaitPublishers(t, run, id, "PublisherOne", "PublisherTwo")
+	for _, order := range orders {
+		if got := call(t, run, http.MethodGet, "/orders/"+order, "").status; got != http.StatusOK {
+			t.Errorf("order %s is gone: %d", order, got)
+		}
+	}
+	awaitEmpty(t, run, "PublisherOneQueueUrl")
+	awaitEmpty(t, run, "PublisherTwoQueueUrl")
+}
+
+// TestKillBeforeDelivery kills the run while the orders are written and nothing is delivered: the pipe of
+// the first run is stopped. The second run must deliver them.
+func TestKillBeforeDelivery(t *testing.T) {
+	data := t.TempDir()
+	stopped := patched(t, func(p tmpl) { p.properties("AWS::Pipes::Pipe", "Outbox")["DesiredState"] = "STOPPED" })
+	first := launch(t, stopped, "--data", data)
+	var orders []string
+	for range 5 {
+		orders = append(orders, post(t, first, tea))
+	}
+	first.Kill()
+	if hops := first.Hops(func(h hop.Hop) bool { return h.Stage == hop.Pipe }); len(hops) != 0 {
+		t.Fatalf("the stopped pipe delivered: %v", hops)
+	}
+	run := start(t, assembly, "--data", data)
+	for _, order := range orders {
+		awaitPublishers(t, run, order, "PublisherOne", "PublisherTwo")
+	}
+}
+
+// line keeps the lines with a message about an order from one function of a test.
+func line(run *localrun.Run, function, message, order string) func(hop.Hop) bool {
+	return func(h hop.Hop) bool {
+		return h.Stage == hop.Function && strings.Contains(run.Name(h.Resource), function) &&
+			strings.Contains(h.Detail, message) && strings.Contains(h.Detail, `"`+order+`-1"`)
+	}
+}
+
+func awaitLine(t *testing.T, run *localrun.Run, function, message, order string) {
+	t.Helper()
+	if _, err := run.Wait(within(t), 1, line(run, function, message, order)); err != nil {
+		t.Fatalf("%s did not say %q of order %s: %v", function, message, order, err)
+	}
+}
+
+// receive waits for a message in the queue of an output, and takes it.
+func receive(t *testing.T, run *localrun.Run, output string) sqstypes.Message {
+	t.Helper()
+	queue := run.Summary.Outputs[output]
+	ctx := within(t)
+	for {
+		out, err := run.Cloud().SQS().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &queue, WaitTimeSeconds: 20, MaxNumberOfMessages: 1, MessageAttributeNames: []string{"All"},
+		})
+		if err != nil {
+			t.Fatalf("receive from %s: %v", output, err)
+		}
+		if len(out.Messages) == 0 {
+			continue
+		}
+		if _, err := run.Cloud().SQS().DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &queue, ReceiptHandle: out.Messages[0].ReceiptHandle}); err != nil {
+			t.Fatal(err)
+		}
+		return out.Messages[0]
+	}
+}
+
+// awaitEmpty waits until the queue of an output has no message, waiting or in flight.
+func awaitEmpty(t *testing.T, run *localrun.Run, output string) {
+	t.Helper()
+	queue := run.Summary.Outputs[output]
+	eventually(t, output+" is empty", func(ctx context.Context) bool {
+		out, err := run.Cloud().SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl:       &queue,
+			AttributeNames: []sqstypes.QueueAttributeName{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Attributes["ApproximateNumberOfMessages"] == "0" && out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0"
+	})
+}
+
+// eventually looks again and again: for states that nothing announces.
+func eventually(t *testing.T, what string, holds func(context.Context) bool) {
+	t.Helper()
+	ctx := within(t)
+	for !holds(ctx) {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited in vain: %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// outboxItem is the record of an OrderCreated as any writer would put it into the outbox.
+func outboxItem(t *testing.T, order string) map[string]types.AttributeValue {
+	t.Helper()
+	item, err := record.Event{
+		ID: uuid.NewString(), Type: "OrderCreated", Source: "orders", AggregateType: "Order", AggregateID: order,
+		Version: 1, OccurredAt: time.Now(), Data: json.RawMessage(noted("by hand")),
+	}.Item(time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return item
+}
+
+// writeTogether puts items into the outbox in one transaction.
+func writeTogether(t *testing.T, run *localrun.Run, items ...map[string]types.AttributeValue) {
+	t.Helper()
+	var puts []types.TransactWriteItem
+	for _, item := range items {
+		puts = append(puts, types.TransactWriteItem{Put: &types.Put{TableName: aws.String(run.Summary.Outputs["OutboxTableName"]), Item: item}})
+	}
+	if _, err := run.Cloud().DynamoDB().TransactWriteItems(within(t), &dynamodb.TransactWriteItemsInput{TransactItems: puts}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// streamRecord reads one record back from the stream, as someone does who looks into a dead letter.
+func streamRecord(t *testing.T, run *localrun.Run, stream, shard, sequence string) map[string]streamtypes.AttributeValue {
+	t.Helper()
+	ctx := within(t)
+	iterator, err := run.Cloud().Streams().GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{
+		StreamArn: &stream, ShardId: &shard, SequenceNumber: &sequence, ShardIteratorType: streamtypes.ShardIteratorTypeAtSequenceNumber,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := run.Cloud().Streams().GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: iterator.ShardIterator, Limit: aws.Int32(1)})
+	if err != nil || len(out.Records) == 0 {
+		t.Fatalf("read record %s of shard %s: %v", sequence, shard, err)
+	}
+	return out.Records[0].Dynamodb.NewImage
+}

@@ -1,0 +1,58 @@
+// Package e2e drives the local run of the synthesized Orders-dev stack over real HTTP, with real
+// processes, from the outside only. Tests that need another function or a shorter timeout patch the
+// template and run that: production handlers have no test hooks.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/test/localrun"
+)
+
+const stack = "Orders-dev"
+
+// What TestMain makes once for all tests.
+var (
+	root     string // the repository
+	binary   string // the compiled local run
+	assembly string // what cdk synth wrote
+)
+
+func TestMain(m *testing.M) {
+	code, err := setUp(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func setUp(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "outbox-e2e-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	if root, err = filepath.Abs("../.."); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	assembly = filepath.Join(dir, "cdk.out")
+	synth := exec.CommandContext(ctx, "npx", "--no-install", "cdk", "synth", "--quiet", "--output", assembly)
+	synth.Dir = root
+	if out, err := synth.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("cdk synth: %w\n%s", err, out)
+	}
+	binary = filepath.Join(dir, "local")
+	if err := localrun.Build(ctx, binary); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}

@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/test/localrun"
+)
+
+// patience bounds every wait for something that should happen.
+const patience = 60 * time.Second
+
+// functions is where the functions live that tests put in place of the production ones.
+const functions = "github.com/outboxkit/transactional-outbox/test/e2e/functions/"
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// start runs the stack of an assembly until the test ends, and fails the test if it does not stop cleanly.
+func start(t *testing.T, app string, args ...string) *localrun.Run {
+	t.Helper()
+	run := launch(t, app, args...)
+	t.Cleanup(func() {
+		select {
+		case <-run.Done(): // the test ended it
+		default:
+			if err := run.Stop(); err != nil {
+				t.Errorf("stop the local run: %v", err)
+			}
+		}
+	})
+	return run
+}
+
+// launch is start without the clean stop, for tests that kill the run.
+func launch(t *testing.T, app string, args ...string) *localrun.Run {
+	t.Helper()
+	run, err := localrun.Start(within(t), localrun.Options{
+		Binary: binary,
+		Dir:    root,
+		Args:   append([]string{"--app", app, "--stack", stack, "--port", "0"}, args...),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// tmpl is a template being patched.
+type tmpl struct {
+	t         *testing.T
+	resources map[string]any
+}
+
+// patched is a copy of the assembly in which the stack's template was changed.
+func patched(t *testing.T, change func(tmpl)) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(assembly)); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, stack+".template.json")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole map[string]any
+	if err := json.Unmarshal(raw, &whole); err != nil {
+		t.Fatal(err)
+	}
+	change(tmpl{t, whole["Resources"].(map[string]any)})
+	if raw, err = json.Marshal(whole); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// find is the one resource of the type whose construct path holds the text.
+func (p tmpl) find(kind, path string) map[string]any {
+	p.t.Helper()
+	var found map[string]any
+	for id, r := range p.resources {
+		res := r.(map[string]any)
+		meta, _ := res["Metadata"].(map[string]any)
+		where, _ := meta["aws:cdk:path"].(string)
+		if res["Type"] != kind || !strings.Contains(where, path) {
+			continue
+		}
+		if found != nil {
+			p.t.Fatalf("more than one %s with %q in its path, the second is %s", kind, path, id)
+		}
+		found = res
+	}
+	if found == nil {
+		p.t.Fatalf("the template has no %s with %q in its path", kind, path)
+	}
+	return found
+}
+
+// properties are the properties of the one resource that find finds.
+func (p tmpl) properties(kind, path string) map[string]any {
+	p.t.Helper()
+	props, _ := p.find(kind, path)["Properties"].(map[string]any)
+	return props
+}
+
+// replaceFunction puts a test's function in the place of a production one.
+func (p tmpl) replaceFunction(path, name string) {
+	p.t.Helper()
+	meta := p.find("AWS::Lambda::Function", path)["Metadata"].(map[string]any)
+	meta["outboxkit:golambda"].(map[string]any)["package"] = functions + name
+}
+
+// answer is the REST API's answer to a request.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// call sends a request to the REST API. Headers are given as "Name: value".
+func call(t *testing.T, run *localrun.Run, method, path, body string, headers ...string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(within(t), method, strings.TrimSuffix(run.Summary.API, "/")+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(got)}
+}
