@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -23,22 +24,22 @@ var DetailFields = []string{
 
 // envelope is an EventBridge event as a rule delivers it to a queue, reduced to what an Event needs.
 type envelope struct {
-	DetailType *string `json:"detail-type"`
-	Source     *string `json:"source"`
+	DetailType string  `json:"detail-type"`
+	Source     string  `json:"source"`
 	Detail     *detail `json:"detail"`
 }
 
 type detail struct {
-	ID            string          `json:"id"`
-	Type          string          `json:"type"`
-	AggregateType string          `json:"aggregateType"`
-	AggregateID   string          `json:"aggregateId"`
-	Version       json.RawMessage `json:"version"`
-	OccurredAt    json.RawMessage `json:"occurredAt"`
-	Data          json.RawMessage `json:"data"`
-	Traceparent   string          `json:"traceparent"`
-	CorrelationID string          `json:"correlationId"`
-	CausationID   string          `json:"causationId"`
+	ID            string   `json:"id"`
+	Type          string   `json:"type"`
+	AggregateType string   `json:"aggregateType"`
+	AggregateID   string   `json:"aggregateId"`
+	Version       integer  `json:"version"`
+	OccurredAt    integer  `json:"occurredAt"`
+	Data          document `json:"data"`
+	Traceparent   string   `json:"traceparent"`
+	CorrelationID string   `json:"correlationId"`
+	CausationID   string   `json:"causationId"`
 }
 
 // Decode turns the body of a consumer's queue message, an EventBridge event, into the Event it carries.
@@ -55,30 +56,25 @@ func Decode(body []byte) (Event, error) {
 	if err := json.Unmarshal(body, &env); err != nil {
 		return Event{}, fmt.Errorf("%w: %w", ErrNotAnEnvelope, err)
 	}
-	if env.Detail == nil || env.DetailType == nil || env.Source == nil {
+	if env.Detail == nil || env.DetailType == "" || env.Source == "" {
 		return Event{}, fmt.Errorf("%w: it needs detail, detail-type and source", ErrNotAnEnvelope)
 	}
 	d := env.Detail
-	if d.Type != *env.DetailType {
-		return Event{}, fmt.Errorf("%w: detail.type %q differs from detail-type %q", ErrNotAnEnvelope, d.Type, *env.DetailType)
+	if d.Type != env.DetailType {
+		return Event{}, fmt.Errorf("%w: detail.type %q differs from detail-type %q", ErrNotAnEnvelope, d.Type, env.DetailType)
 	}
-	version, err := integer("version", d.Version)
-	if err != nil {
-		return Event{}, err
-	}
-	occurredAt, err := integer("occurredAt", d.OccurredAt)
-	if err != nil {
-		return Event{}, err
+	if err := errors.Join(d.Version.problem("version"), d.OccurredAt.problem("occurredAt")); err != nil {
+		return Event{}, fmt.Errorf("%w: %w", ErrNotAnEnvelope, err)
 	}
 	event := Event{
 		ID:            d.ID,
 		Type:          d.Type,
-		Source:        *env.Source,
+		Source:        env.Source,
 		AggregateType: d.AggregateType,
 		AggregateID:   d.AggregateID,
-		Version:       version,
-		OccurredAt:    time.UnixMilli(occurredAt).UTC(),
-		Data:          document(d.Data),
+		Version:       d.Version.value,
+		OccurredAt:    time.UnixMilli(d.OccurredAt.value).UTC(),
+		Data:          json.RawMessage(d.Data),
 		Traceparent:   d.Traceparent,
 		CorrelationID: cmp.Or(d.CorrelationID, d.ID),
 		CausationID:   d.CausationID,
@@ -89,32 +85,47 @@ func Decode(body []byte) (Event, error) {
 	return event, nil
 }
 
-// integer reads a JSON number, or a JSON string that holds one.
-func integer(field string, raw json.RawMessage) (int64, error) {
-	digits := string(raw)
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
-		digits = s
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s is %s, a whole number is needed", ErrNotAnEnvelope, field, orMissing(raw))
-	}
-	return n, nil
+// integer is a JSON number, or a JSON string that holds one.
+type integer struct {
+	value int64
+	given bool
+	wrong string // the JSON text when it is neither
 }
 
-func orMissing(raw json.RawMessage) string {
-	if len(raw) == 0 {
-		return "missing"
+// UnmarshalJSON implements json.Unmarshaler. It leaves complaining to problem, which knows the field.
+func (n *integer) UnmarshalJSON(raw []byte) (err error) {
+	n.given = true
+	if n.value, err = strconv.ParseInt(string(bytes.Trim(raw, `"`)), 10, 64); err != nil {
+		n.wrong = string(raw)
 	}
-	return string(raw)
+	return nil
 }
 
-// document unwraps a JSON string that holds JSON text, and leaves everything else as it is.
-func document(raw json.RawMessage) json.RawMessage {
-	var s string
-	if json.Unmarshal(raw, &s) == nil && json.Valid([]byte(s)) {
-		return json.RawMessage(s)
+func (n *integer) problem(field string) error {
+	switch {
+	case !n.given:
+		return fmt.Errorf("%s is missing, a whole number is needed", field)
+	case n.wrong != "":
+		return fmt.Errorf("%s is %s, a whole number is needed", field, n.wrong)
 	}
-	return raw
+	return nil
+}
+
+// document is JSON: that in a JSON string which holds JSON text, else the value itself.
+type document json.RawMessage
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *document) UnmarshalJSON(raw []byte) error {
+	if raw[0] == '"' {
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return err
+		}
+		if inner := []byte(text); json.Valid(inner) {
+			*d = inner
+			return nil
+		}
+	}
+	*d = bytes.Clone(raw)
+	return nil
 }
