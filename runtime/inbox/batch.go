@@ -91,12 +91,13 @@ func (r *run) start(ctx context.Context) <-chan struct{} {
 	}
 	close(queue)
 	var workers sync.WaitGroup
+	work := func() {
+		for g := range queue {
+			r.handleGroup(ctx, g)
+		}
+	}
 	for range min(len(groups), r.store.config.Concurrency) {
-		workers.Go(func() {
-			for g := range queue {
-				r.handleGroup(ctx, g)
-			}
-		})
+		workers.Go(work)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -110,8 +111,10 @@ func (r *run) start(ctx context.Context) <-chan struct{} {
 // the queue's order, and with InOrder those of an aggregate in the order of their versions.
 func (r *run) groups() [][]int {
 	groups := make([][]int, 0, len(r.messages))
+	alone := make([]int, len(r.messages)) // what the groups of one share
 	byKey := map[string]int{}
 	for i := range r.messages {
+		alone[i] = i
 		key, grouped := r.groupOf(&r.messages[i])
 		at, known := byKey[key]
 		switch {
@@ -121,7 +124,7 @@ func (r *run) groups() [][]int {
 		case grouped:
 			byKey[key] = len(groups)
 		}
-		groups = append(groups, []int{i})
+		groups = append(groups, alone[i:i+1:i+1])
 	}
 	if r.inOrder {
 		for _, g := range groups {

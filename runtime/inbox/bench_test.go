@@ -18,8 +18,10 @@ import (
 // instant answers at once: what is left is the handler's own work.
 type instant struct{}
 
+var written = &dynamodb.TransactWriteItemsOutput{}
+
 func (instant) TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
-	return &dynamodb.TransactWriteItemsOutput{}, nil
+	return written, nil
 }
 
 func (instant) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {

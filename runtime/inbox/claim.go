@@ -43,15 +43,11 @@ func (m marker) key(event record.Event) string {
 
 // item of a handled event.
 func (m marker) item(event record.Event) map[string]types.AttributeValue {
-	now := time.Now()
 	return map[string]types.AttributeValue{
 		record.AttrPK:        text(m.key(event)),
-		attrHandledAt:        number(now.UnixMilli()),
-		record.AttrExpiresAt: number(now.Add(m.config.TTL).Unix()),
+		record.AttrExpiresAt: number(time.Now().Add(m.config.TTL).Unix()),
 	}
 }
-
-const attrHandledAt = "handledAt" // N: epoch milliseconds
 
 var notThereYet = "attribute_not_exists(" + record.AttrPK + ")"
 
@@ -75,7 +71,10 @@ func (m marker) judge(_ record.Event, item map[string]types.AttributeValue) erro
 // would be too early.
 type position struct{ config *Config }
 
-const attrEventID = "eventId" // S: the event that has the position's version
+const (
+	attrEventID   = "eventId"   // S: the event that has the position's version
+	attrHandledAt = "handledAt" // N: epoch milliseconds
+)
 
 func (p position) key(event record.Event) string {
 	return "position#" + p.config.Consumer + "#" + record.PartitionKey(event.AggregateType, event.AggregateID)

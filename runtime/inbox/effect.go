@@ -57,11 +57,15 @@ func (e effectful) process(ctx context.Context, event record.Event) error {
 	if err := e.claim(ctx, event, owner); err != nil {
 		return err
 	}
-	effectCtx := outbox.CausedBy(ctx, event)
-	if err := guard(func() error { return e.effect(effectCtx, event) }); err != nil {
+	if err := e.call(outbox.CausedBy(ctx, event), event); err != nil {
 		return err
 	}
 	return e.complete(ctx, event, owner)
+}
+
+func (e effectful) call(ctx context.Context, event record.Event) (err error) {
+	defer recoverInto(&err)
+	return e.effect(ctx, event)
 }
 
 var dueOrLeaseOver = "attribute_not_exists(" + record.AttrPK + ") OR " + attrLeaseUntil + " < :now"

@@ -102,14 +102,11 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// guard turns a panic into an error, so that it fails one message and not the batch.
-func guard(f func() error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &panicError{value: value, stack: debug.Stack()}
-		}
-	}()
-	return f()
+// recoverInto, deferred, turns a panic into an error, so that it fails one message and not the batch.
+func recoverInto(err *error) {
+	if value := recover(); value != nil {
+		*err = &panicError{value: value, stack: debug.Stack()}
+	}
 }
 
 func stackOf(err error) string {

@@ -96,10 +96,13 @@ func (t transactional) attempt(ctx context.Context, event record.Event) error {
 	ctx = outbox.CausedBy(ctx, event)
 	tx := t.store.outbox.Begin(ctx)
 	tx.Put(t.claim.put(event))
-	if err := guard(func() error { return t.handle(ctx, tx, event) }); err != nil {
+	if err := t.call(ctx, tx, event); err != nil {
 		return err
 	}
 	err := tx.Commit(ctx)
+	if err == nil {
+		return nil
+	}
 	var failed *outbox.ConditionFailedError
 	if errors.As(err, &failed) {
 		const first = 0 // the claim was added first
@@ -110,6 +113,11 @@ func (t transactional) attempt(ctx context.Context, event record.Event) error {
 		}
 	}
 	return err
+}
+
+func (t transactional) call(ctx context.Context, tx *outbox.Tx, event record.Event) (err error) {
+	defer recoverInto(&err)
+	return t.handle(ctx, tx, event)
 }
 
 // lookUp says what the inbox knows about the event.

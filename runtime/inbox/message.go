@@ -57,11 +57,12 @@ func (c *consumer) handleMessage(ctx context.Context, m *message) result {
 
 // resultOf does what the error of a message's process asks for.
 func (c *consumer) resultOf(ctx context.Context, m *message, err error) result {
+	if err == nil {
+		return result{outcome: handled}
+	}
 	var early *tooEarlyError
 	var final *permanentError
 	switch {
-	case err == nil:
-		return result{outcome: handled}
 	case errors.Is(err, errDuplicate):
 		return result{outcome: duplicate}
 	case errors.As(err, &early):
@@ -143,7 +144,7 @@ func (c *consumer) log(m *message, r result) {
 			slog.Int64("version", e.Version),
 			slog.String("correlationId", e.CorrelationID),
 			slog.Int64("ageMs", r.age.Milliseconds()),
-			slog.Float64("tookMs", float64(r.took.Microseconds())/1000),
+			slog.Int64("tookUs", r.took.Microseconds()),
 		)
 		if id := trace.XRayID(e.Traceparent); id != "" {
 			attrs = append(attrs, slog.String("traceId", id))
@@ -151,9 +152,9 @@ func (c *consumer) log(m *message, r result) {
 	}
 	if r.err != nil {
 		attrs = append(attrs, slog.String("error", r.err.Error()))
-	}
-	if stack := stackOf(r.err); stack != "" {
-		attrs = append(attrs, slog.String("stack", stack))
+		if stack := stackOf(r.err); stack != "" {
+			attrs = append(attrs, slog.String("stack", stack))
+		}
 	}
 	c.store.config.Logger.LogAttrs(context.Background(), level, string(r.outcome), attrs...)
 }

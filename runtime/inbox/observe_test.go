@@ -38,7 +38,7 @@ func TestLogLineOfAMessage(t *testing.T) {
 	} {
 		expect(t, name, lines[0][name], want)
 	}
-	for _, name := range []string{"ageMs", "tookMs"} {
+	for _, name := range []string{"ageMs", "tookUs"} {
 		if v, ok := lines[0][name].(float64); !ok || v < 0 {
 			t.Errorf("%s = %v", name, lines[0][name])
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/uuid"
 )
 
 const (
@@ -28,9 +29,10 @@ const (
 
 // attempts is what a transaction remembers of its requests.
 type attempts struct {
-	input     *dynamodb.TransactWriteItemsInput // the same, with its token, until a lost race for a version changes it
-	first     time.Time                         // when the input was sent first
-	unknown   bool                              // a request was sent whose outcome is not known yet
+	input     dynamodb.TransactWriteItemsInput // the same, with its token, until a lost race for a version changes it
+	token     string                           // of the input; empty when there is none yet
+	first     time.Time                        // when the input was sent first
+	unknown   bool                             // a request was sent whose outcome is not known yet
 	committed bool
 }
 
@@ -58,8 +60,7 @@ func (tx *Tx) commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return tx.orUnknown(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, commitTime)
-	defer cancel()
+	end := time.Now().Add(commitTime)
 	if err := tx.prepare(ctx); err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (tx *Tx) commit(ctx context.Context) error {
 		if !tx.retry(&err) {
 			return tx.orUnknown(err)
 		}
-		if ended := pause(ctx, try); ended != nil {
+		if ended := pause(ctx, end, try); ended != nil {
 			return fmt.Errorf("%w: gave up after %d attempts: %w", tx.orUnknown(err), try+1, ended)
 		}
 	}
@@ -79,14 +80,14 @@ func (tx *Tx) commit(ctx context.Context) error {
 
 // prepare makes the request, unless an earlier Commit has made it and its token still holds.
 func (tx *Tx) prepare(ctx context.Context) error {
-	if tx.input != nil && time.Since(tx.first) > tokenTime {
+	if tx.token != "" && time.Since(tx.first) > tokenTime {
 		if tx.unknown {
 			return fmt.Errorf("%w: the first attempt was %s ago, longer than its request token is remembered: read the items to find out",
 				ErrUnknownOutcome, time.Since(tx.first).Round(time.Second))
 		}
-		tx.input = nil
+		tx.token = ""
 	}
-	if tx.input != nil && len(tx.problems) == 0 {
+	if tx.token != "" && len(tx.problems) == 0 {
 		return nil
 	}
 	if len(tx.problems) == 0 {
@@ -98,11 +99,17 @@ func (tx *Tx) prepare(ctx context.Context) error {
 	return tx.renew()
 }
 
-// renew makes a new request with a new token from the actions as they are numbered now.
-func (tx *Tx) renew() (err error) {
-	tx.input, err = tx.build()
+// renew makes a new request from the actions as they are numbered now. Its token is new too: it stands
+// for exactly these parameters.
+func (tx *Tx) renew() error {
+	items, err := tx.build()
+	if err != nil {
+		return err
+	}
+	tx.token = uuid.NewString()
+	tx.input = dynamodb.TransactWriteItemsInput{TransactItems: items, ClientRequestToken: &tx.token}
 	tx.first = time.Now()
-	return err
+	return nil
 }
 
 // send makes one attempt and returns what its error means. The SDK's own retries are turned off: an
@@ -110,7 +117,7 @@ func (tx *Tx) renew() (err error) {
 func (tx *Tx) send(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	_, err := tx.outbox.client.TransactWriteItems(ctx, tx.input, withoutRetries)
+	_, err := tx.outbox.client.TransactWriteItems(ctx, &tx.input, withoutRetries)
 	if err == nil {
 		return nil
 	}
@@ -183,15 +190,22 @@ func (tx *Tx) orUnknown(err error) error {
 	return err
 }
 
-// pause waits before the next attempt and returns the context's error if that ends first.
-func pause(ctx context.Context, try int) error {
+// errCommitTime is a deadline of our own.
+var errCommitTime = fmt.Errorf("%w: %s is the most for one commit", context.DeadlineExceeded, commitTime)
+
+// pause waits before the next attempt. It returns the context's error if that ends first, or one of the
+// kind when there is no time left for another attempt.
+func pause(ctx context.Context, end time.Time, try int) error {
 	bound := min(firstPause<<min(try, 10), longestPause)
-	timer := time.NewTimer(rand.N(bound))
+	timer := time.NewTimer(min(rand.N(bound), time.Until(end)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if !time.Now().Before(end) {
+		return errCommitTime
+	}
+	return nil
 }

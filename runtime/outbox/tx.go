@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
@@ -143,9 +142,8 @@ func (tx *Tx) refuse(format string, args ...any) {
 	tx.problems = append(tx.problems, fmt.Errorf(format, args...))
 }
 
-// build makes the request from the actions, in their order, followed by the counters. The token is new
-// each time: it stands for exactly these parameters.
-func (tx *Tx) build() (*dynamodb.TransactWriteItemsInput, error) {
+// build makes the request's items from the actions, in their order, followed by the counters.
+func (tx *Tx) build() ([]types.TransactWriteItem, error) {
 	items := make([]types.TransactWriteItem, 0, len(tx.actions)+len(tx.counters))
 	problems := slices.Clip(tx.problems)
 	for i, a := range tx.actions {
@@ -165,8 +163,7 @@ func (tx *Tx) build() (*dynamodb.TransactWriteItemsInput, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	token := uuid.NewString()
-	return &dynamodb.TransactWriteItemsInput{TransactItems: items, ClientRequestToken: &token}, nil
+	return items, nil
 }
 
 // eventPut puts the event's item on the condition that it is not there: overwriting one would be a
