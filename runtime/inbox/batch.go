@@ -92,12 +92,14 @@ func (r *run) start(ctx context.Context) <-chan struct{} {
 	close(queue)
 	var workers sync.WaitGroup
 	work := func() {
+		defer workers.Done()
 		for g := range queue {
 			r.handleGroup(ctx, g)
 		}
 	}
 	for range min(len(groups), r.store.config.Concurrency) {
-		workers.Go(work)
+		workers.Add(1)
+		go work()
 	}
 	done := make(chan struct{})
 	go func() {

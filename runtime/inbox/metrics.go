@@ -82,7 +82,7 @@ func (c *consumer) writeMetrics(results []result) {
 
 // metricsOf counts the results.
 func (c *consumer) metricsOf(results []result) metrics {
-	m := metrics{Consumer: c.store.config.Consumer}
+	m := metrics{Consumer: c.store.config.Consumer, EventAge: make([]int64, 0, len(results))}
 	for _, r := range results {
 		switch r.outcome {
 		case handled:

@@ -2,14 +2,14 @@ package outbox
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/google/uuid"
 )
 
 const (
@@ -106,7 +106,7 @@ func (tx *Tx) renew() error {
 	if err != nil {
 		return err
 	}
-	tx.token = uuid.NewString()
+	tx.token = rand.Text()
 	tx.input = dynamodb.TransactWriteItemsInput{TransactItems: items, ClientRequestToken: &tx.token}
 	tx.first = time.Now()
 	return nil
@@ -117,14 +117,14 @@ func (tx *Tx) renew() error {
 func (tx *Tx) send(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	_, err := tx.outbox.client.TransactWriteItems(ctx, &tx.input, withoutRetries)
+	_, err := tx.outbox.client.TransactWriteItems(ctx, &tx.input, withoutRetries...)
 	if err == nil {
 		return nil
 	}
 	return classify(err, tx.input.TransactItems)
 }
 
-func withoutRetries(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }
+var withoutRetries = []func(*dynamodb.Options){func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }}
 
 // retry decides whether another attempt may succeed where this one failed with the given error, and
 // prepares it. It notes what the error says about the outcome, and replaces the error of a lost race.
@@ -197,7 +197,7 @@ var errCommitTime = fmt.Errorf("%w: %s is the most for one commit", context.Dead
 // kind when there is no time left for another attempt.
 func pause(ctx context.Context, end time.Time, try int) error {
 	bound := min(firstPause<<min(try, 10), longestPause)
-	timer := time.NewTimer(min(rand.N(bound), time.Until(end)))
+	timer := time.NewTimer(min(mathrand.N(bound), time.Until(end)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -72,9 +72,11 @@ func FromEnv(client Client) (*Outbox, error) {
 // Begin starts a transaction. Nothing is sent before Commit. The context says what the events appended
 // belong to: the current trace, and the event that caused them (see CausedBy).
 func (o *Outbox) Begin(ctx context.Context) *Tx {
-	tx := &Tx{outbox: o, traceparent: trace.FromContext(ctx)}
-	if c, ok := ctx.Value(causeKey{}).(cause); ok {
-		tx.cause = c
+	tx := &Tx{outbox: o}
+	tx.actions = tx.space[:0]
+	tx.cause, _ = ctx.Value(causeKey{}).(cause)
+	if tx.cause.traceparent == "" {
+		tx.cause.traceparent = trace.FromContext(ctx)
 	}
 	return tx
 }
@@ -82,14 +84,14 @@ func (o *Outbox) Begin(ctx context.Context) *Tx {
 type causeKey struct{}
 
 // cause is what follow-on events take over from the event that led to them.
-type cause struct{ correlationID, causationID string }
+type cause struct{ correlationID, causationID, traceparent string }
 
 // CausedBy is a context for handling the event: events that are appended to transactions begun with it
 // carry its id as their causation id, continue its correlation id, and continue its trace if it has one.
 func CausedBy(ctx context.Context, event record.Event) context.Context {
-	ctx = trace.NewContext(ctx, event.Traceparent)
 	return context.WithValue(ctx, causeKey{}, cause{
 		correlationID: cmp.Or(event.CorrelationID, event.ID),
 		causationID:   event.ID,
+		traceparent:   event.Traceparent,
 	})
 }

@@ -41,11 +41,11 @@ type Event struct {
 // Its methods return no errors: whatever is wrong with an action is reported by Commit, before anything
 // is sent. The structs given to it must not be changed afterwards.
 type Tx struct {
-	outbox      *Outbox
-	traceparent string
-	cause       cause
+	outbox *Outbox
+	cause  cause
 
 	actions  []action
+	space    [4]action // for the actions of most transactions
 	problems []error
 	sealed   bool // Commit has been called: the actions can no longer change
 	counters []counter
@@ -123,7 +123,7 @@ func (tx *Tx) addEvent(event Event, claim bool) string {
 		Version:       event.Version,
 		OccurredAt:    event.OccurredAt,
 		Data:          data,
-		Traceparent:   tx.traceparent,
+		Traceparent:   tx.cause.traceparent,
 		CorrelationID: cmp.Or(event.CorrelationID, tx.cause.correlationID, id),
 		CausationID:   tx.cause.causationID,
 	}})

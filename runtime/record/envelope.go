@@ -74,7 +74,7 @@ func Decode(body []byte) (Event, error) {
 		AggregateID:   d.AggregateID,
 		Version:       d.Version.value,
 		OccurredAt:    time.UnixMilli(d.OccurredAt.value).UTC(),
-		Data:          json.RawMessage(d.Data),
+		Data:          d.Data.json,
 		Traceparent:   d.Traceparent,
 		CorrelationID: cmp.Or(d.CorrelationID, d.ID),
 		CausationID:   d.CausationID,
@@ -112,20 +112,22 @@ func (n *integer) problem(field string) error {
 }
 
 // document is JSON: that in a JSON string which holds JSON text, else the value itself.
-type document json.RawMessage
+type document struct {
+	json json.RawMessage
+	text string // the JSON string, where it is one
+}
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (d *document) UnmarshalJSON(raw []byte) error {
 	if raw[0] == '"' {
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
+		if err := json.Unmarshal(raw, &d.text); err != nil {
 			return err
 		}
-		if inner := []byte(text); json.Valid(inner) {
-			*d = inner
+		if inner := []byte(d.text); json.Valid(inner) {
+			d.json = inner
 			return nil
 		}
 	}
-	*d = bytes.Clone(raw)
+	d.json = bytes.Clone(raw)
 	return nil
 }
