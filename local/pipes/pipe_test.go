@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// The thread that starts children lives as long as the process.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/outboxkit/transactional-outbox/local/process.init.func1.1"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/outboxkit/transactional-outbox/local/process.spawnForever"))
 }
 
 // Whatever fails, and wherever the pipe is killed: every record is accepted or named in the dead-letter
@@ -32,7 +32,7 @@ func TestNothingIsLost(t *testing.T) {
 			Parallel:   rapid.IntRange(1, 4).Draw(rt, "parallel"),
 			Window:     rapid.SampledFrom([]time.Duration{0, 0, time.Second}).Draw(rt, "window"),
 			MaxRetries: rapid.IntRange(-1, 3).Draw(rt, "retries"),
-			MaxAge:     rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(rt, "age"),
+			MaxAge:     rapid.SampledFrom([]time.Duration{time.Minute, time.Hour}).Draw(rt, "age"),
 			Bisect:     rapid.Bool().Draw(rt, "bisect"),
 		}
 		records := rapid.IntRange(1, 30).Draw(rt, "records")
@@ -52,7 +52,7 @@ func TestNothingIsLost(t *testing.T) {
 			w.closed["a"] = true
 			w.addShard("b", "a")
 			w.add("b", records/2)
-			if err = w.drain(settings, 2*Retention); err == nil && len(w.missing()) > 0 {
+			if err = w.drain(settings, 3*time.Hour); err == nil && len(w.missing()) > 0 {
 				err = fmt.Errorf("records %v are neither accepted nor in the dead-letter queue", w.missing())
 			}
 		})
@@ -236,7 +236,7 @@ func TestPositions(t *testing.T) {
 	check(t, "filtered records advance the position", func(t *testing.T) {
 		w := newWorld(3)
 		w.hidden = map[string]bool{"0001": true, "0002": true, "0003": true}
-		run(t, w, Settings{BatchSize: 10}, time.Second)
+		run(t, w, Settings{BatchSize: 10, Window: time.Minute}, time.Second)
 		if w.positions["a"].After != "0003" || len(w.calls) != 0 {
 			t.Errorf("position %+v, calls %v", w.positions["a"], w.calls)
 		}
@@ -246,13 +246,24 @@ func TestPositions(t *testing.T) {
 		w.addShard("b", "a")
 		w.add("b", 5)
 		w.closed["a"] = true
-		w.plan = []fault{refuseAll, awayAll}
-		run(t, w, Settings{BatchSize: 2, MaxRetries: 9}, time.Minute)
-		if !slices.IsSorted(w.accepted) || len(w.accepted) != 10 {
+		w.poison["0001"] = true
+		run(t, w, Settings{BatchSize: 2, MaxRetries: 5}, time.Minute)
+		if !slices.IsSorted(w.accepted) || len(w.accepted) != 9 {
 			t.Errorf("accepted %v", w.accepted)
 		}
 		if !w.positions["a"].Ended || w.positions["b"].Ended {
 			t.Errorf("positions %+v", w.positions)
+		}
+	})
+	check(t, "a lost cursor and a failed read cost no duplicate", func(t *testing.T) {
+		w := newWorld(6)
+		w.plan = []fault{shortPage, noNext, shortPage, readError, readError, readError, noNext}
+		run(t, w, Settings{BatchSize: 10}, time.Minute)
+		if want := []string{"0001", "0002", "0003", "0004", "0005", "0006"}; !slices.Equal(w.accepted, want) {
+			t.Errorf("accepted %v, want each once", w.accepted)
+		}
+		if len(w.outcomes(hop.Retry)) != 1 {
+			t.Errorf("hops %+v, want one for three failed reads in a row", w.hops)
 		}
 	})
 	check(t, "LATEST skips what was there, and nothing that came after, however often it is killed", func(t *testing.T) {

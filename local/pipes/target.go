@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	smithy "github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -16,10 +17,13 @@ var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 // classified marks a failed call of a target with ErrInternal unless it was the caller's fault: an
 // answer in the 400s that is not throttling.
 func classified(err error) error {
-	var answer smithy.APIError
-	var status *smithyhttp.ResponseError
-	if errors.As(err, &answer) && errors.As(err, &status) && status.HTTPStatusCode() < 500 && throttles.IsErrorThrottle(err).Bool() == false {
-		return err
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) {
+		status := answer.HTTPStatusCode()
+		throttled := status == http.StatusTooManyRequests || throttles.IsErrorThrottle(err) == aws.TrueTernary
+		if status >= 400 && status < 500 && !throttled {
+			return err
+		}
 	}
 	return fmt.Errorf("%w: %w", ErrInternal, err)
 }

@@ -49,7 +49,8 @@ type world struct {
 	closed map[string]bool
 	stream map[string][]Record // by shard
 
-	accepted  []string // sequence numbers in the order of acceptance, duplicates included
+	accepted  []string        // sequence numbers in the order of acceptance, duplicates included
+	done      map[string]bool // sequence numbers that were accepted or are in the dead-letter queue
 	calls     [][]string
 	callTimes []time.Time
 	rejected  []Rejected
@@ -62,7 +63,7 @@ type world struct {
 }
 
 func newWorld(records int) *world {
-	w := &world{poison: map[string]bool{}, hidden: map[string]bool{}, closed: map[string]bool{}, stream: map[string][]Record{}}
+	w := &world{poison: map[string]bool{}, hidden: map[string]bool{}, done: map[string]bool{}, closed: map[string]bool{}, stream: map[string][]Record{}}
 	w.addShard("a", "")
 	w.add("a", records)
 	return w
@@ -89,14 +90,15 @@ func (w *world) add(shard string, n int) {
 	}
 }
 
-// next takes the next fault of the plan if it is one of these.
+// next takes the first fault of the plan that fits; noFault fits every call.
 func (w *world) next(fitting ...fault) fault {
-	if len(w.plan) > 0 && slices.Contains(fitting, w.plan[0]) {
-		f := w.plan[0]
-		w.plan = w.plan[1:]
-		return f
+	i := slices.IndexFunc(w.plan, func(f fault) bool { return f == noFault || slices.Contains(fitting, f) })
+	if i < 0 {
+		return noFault
 	}
-	return noFault
+	f := w.plan[i]
+	w.plan = slices.Delete(slices.Clone(w.plan), i, i+1)
+	return f
 }
 
 // enter begins a call of a seam by the pipe of one era. A killed pipe has no effect any more.
@@ -193,6 +195,7 @@ func (s *seams) Deliver(_ context.Context, batch []Record) []error {
 			errs[i] = errRefused
 		default:
 			s.accepted = append(s.accepted, r.SequenceNumber)
+			s.done[r.SequenceNumber] = true
 		}
 		if f == lateAnswer {
 			errs[i] = errAway
@@ -218,6 +221,9 @@ func (s *seams) Send(_ context.Context, r Rejected) error {
 		return errors.Join(err, errAway)
 	}
 	s.rejected = append(s.rejected, r)
+	for _, record := range r.Records {
+		s.done[record.SequenceNumber] = true
+	}
 	return s.leave(f)
 }
 
@@ -254,12 +260,7 @@ func (s *seams) Save(positions map[string]Position) error {
 
 // settled says whether nothing more needs to happen to a record.
 func (w *world) settled(r Record) bool {
-	if w.hidden[r.SequenceNumber] || w.before[r.SequenceNumber] || slices.Contains(w.accepted, r.SequenceNumber) {
-		return true
-	}
-	return slices.ContainsFunc(w.rejected, func(rejected Rejected) bool {
-		return slices.ContainsFunc(rejected.Records, func(x Record) bool { return x.SequenceNumber == r.SequenceNumber })
-	})
+	return w.hidden[r.SequenceNumber] || w.before[r.SequenceNumber] || w.done[r.SequenceNumber]
 }
 
 // passed finds a position that has passed a record that is not settled.
@@ -294,7 +295,7 @@ func (w *world) drain(settings Settings, d time.Duration) error {
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	watch.Go(func() {
-		for sleep(ctx, time.Second) == nil {
+		for sleep(ctx, time.Minute) == nil {
 			w.mu.Lock()
 			if len(w.missing()) == 0 {
 				cancel()

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// The thread that starts children lives as long as the process.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/outboxkit/transactional-outbox/local/process.init.func1.1"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/outboxkit/transactional-outbox/local/process.spawnForever"))
 }
 
 func start(t *testing.T, dir string) *Service {
