@@ -2,13 +2,11 @@ package apigateway
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/outboxkit/transactional-outbox/local/template"
 )
@@ -150,11 +148,11 @@ func (s *Service) respond(x *exchange, e *gatewayError) response {
 	if defined.status != 0 {
 		status = defined.status
 	}
-	message, _ := json.Marshal(e.message)
+	validation := compact(e.validation)
 	x.context.Error = &contextError{
-		Message: e.message, MessageString: string(message), ResponseType: string(e.kind),
+		Message: e.message, MessageString: compact(e.message), ResponseType: string(e.kind),
 		// The templates put it between quotes of their own.
-		ValidationErrorString: strings.Trim(compact(e.validation), `"`),
+		ValidationErrorString: validation[1 : len(validation)-1],
 	}
 	contentType, text := chooseTemplate(defined.templates, x.request.Header.Get("Accept"))
 	out := response{status: status, header: http.Header{}, body: []byte(x.substitute(text))}

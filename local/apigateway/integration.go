@@ -13,20 +13,18 @@ import (
 
 // integrationProperties are those of a method's Integration.
 type integrationProperties struct {
-	Type                  string
-	URI                   string           `json:"Uri"`
-	HTTPMethod            template.Ignored `json:"IntegrationHttpMethod"`
-	CacheKeyParameters    template.Ignored
-	CacheNamespace        template.Ignored
-	ConnectionType        template.Ignored
-	Credentials           template.Ignored
-	PassthroughBehavior   string
-	RequestParameters     map[string]string
-	RequestTemplates      map[string]string
-	IntegrationResponses  []integrationResponseProperties
-	TimeoutInMillis       template.Int
-	ResponseTransferMode  template.Ignored
-	IntegrationTargetName template.Ignored `json:"IntegrationTarget"`
+	Type                 string
+	URI                  string           `json:"Uri"`
+	HTTPMethod           template.Ignored `json:"IntegrationHttpMethod"`
+	CacheKeyParameters   template.Ignored
+	CacheNamespace       template.Ignored
+	ConnectionType       template.Ignored
+	Credentials          template.Ignored
+	PassthroughBehavior  string
+	RequestParameters    map[string]string
+	RequestTemplates     map[string]string
+	IntegrationResponses []integrationResponseProperties
+	TimeoutInMillis      template.Int
 }
 
 // defaultTimeout is how long a backend may take.

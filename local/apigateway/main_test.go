@@ -79,6 +79,7 @@ type gateway struct {
 type options struct {
 	resources []template.Resource
 	invoke    func(ctx context.Context, arn string, payload []byte) ([]byte, error)
+	watch     func(r *http.Request) // sees each request before the service does
 }
 
 func start(t testing.TB, o options) *gateway {
@@ -103,6 +104,12 @@ func start(t testing.TB, o options) *gateway {
 	}
 	if err := provision(t, s, o.resources); err != nil {
 		t.Fatal(err)
+	}
+	if o.watch != nil {
+		s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			o.watch(r)
+			s.ServeHTTP(w, r)
+		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

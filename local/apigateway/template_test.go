@@ -78,7 +78,7 @@ func TestRender(t *testing.T) {
 		{"comments", "a## comment\n#* block *#b", `ab`},
 		// Java
 		{"strings", `#set($s = 'aXbX')$s.length() $s.contains('X') $s.startsWith('a') $s.endsWith('b') $s.indexOf('X') $s.substring(1) $s.substring(1,2) $s.toLowerCase() $s.isEmpty()`, `4 true true false 1 XbX X axbx false`},
-		{"replace is literal, replaceAll is not", `#set($s = 'a.b')$s.replace('.', '$1') $s.replaceAll('.', 'x') $s.replaceAll('(a)\.(b)', '$2\\$1')`, `a$1b xxx b\a`},
+		{"replace is literal, replaceAll is not", `#set($s = 'a.b')$s.replace('.', '$&') $s.replaceAll('.', 'x') $s.replaceAll('(a)\.(b)', '$2\\$1')`, `a$&b xxx b\a`},
 		{"matches all of it", `#set($s = 'ab1')$s.matches('[a-z]+\d') $s.matches('[a-z]+')`, `true false`},
 		{"a split string", `#set($s = 'a,b,,')#set($p = $s.split(','))$p $p.size() $p.get(1) $p[0]`, `[a, b] 2 b a`},
 		{"lists", `#set($l = [1, 'a'])#set($_ = $l.add(true))$l $l.size() $l.contains('a') $l.isEmpty() $l.get(2) $l.indexOf('a')`, `[1, a, true] 3 true false true 1`},
@@ -283,41 +283,4 @@ func render(t testing.TB, r *renderer, template string, v *variables) rendered {
 		t.Error(err)
 	}
 	return got
-}
-
-// One order's request template, the costlier of its two.
-func BenchmarkRender(b *testing.B) {
-	r := newRenderer()
-	defer r.close()
-	var source string
-	for _, resource := range orders(b) {
-		if resource.LogicalID == "PostOrders" {
-			source = resource.Properties["Integration"].(map[string]any)["RequestTemplates"].(map[string]any)[jsonType].(string)
-		}
-	}
-	compiled, err := r.compile(b.Context(), source)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.RunParallel(func(pb *testing.PB) {
-		v := input(goodOrder)
-		for pb.Next() {
-			if _, err := r.render(b.Context(), compiled, v); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
-// A whole request: two renders and a call of DynamoDB, which answers at once.
-func BenchmarkRequest(b *testing.B) {
-	g := start(b, options{})
-	b.SetParallelism(8) // 16 clients on two cores
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if got := g.do("POST", "/orders", goodOrder, "Idempotency-Key", "k"); got.status != 201 {
-				b.Errorf("status is %d", got.status)
-			}
-		}
-	})
 }
