@@ -90,8 +90,8 @@ func TestOrderOfOneItem(t *testing.T) {
 			}
 			last[key] = sequence
 		}
-		if len(w.accepted) != 40 {
-			rt.Fatalf("%d records accepted, want 40", len(w.accepted))
+		if len(w.accepted) != 40 || w.positions["a"].After != "0040" {
+			rt.Fatalf("%d records accepted up to %+v, want 40 and the last", len(w.accepted), w.positions["a"])
 		}
 	})
 }
