@@ -14,8 +14,6 @@ import (
 )
 
 func main() {
-	// Node 20 still works, and jsii's box about its age would bury what the app has to say. `npm ci` brings a newer one.
-	_ = os.Setenv("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 	err := synth()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
