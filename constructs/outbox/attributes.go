@@ -18,10 +18,18 @@ type TransactionalOutboxAttributes struct {
 	// Table for GrantWrite.
 	// Default: nobody can be granted to write.
 	Table awsdynamodb.ITable
-	// EncryptionKey for what consumers add here: queues, log groups, the functions' environment.
+	// InboxTable is an existing table in which the consumers remember the events that they have handled.
+	// Its only key is the string pk. Give it the TTL attribute expiresAt, or delete old items yourself.
+	// Default: a table is created here with the first consumer that has an inbox.
+	InboxTable awsdynamodb.ITable
+	// ArchiveRetention is how long an archive of the bus keeps events: consumers remember what they have
+	// handled at least as long.
+	// Default: the bus has no archive.
+	ArchiveRetention awscdk.Duration
+	// EncryptionKey for what consumers add here: inbox table, queues, log groups, the functions' environment.
 	// Default: keys that AWS owns or manages.
 	EncryptionKey awskms.IKey
-	// RemovalPolicy of the functions' log groups.
+	// RemovalPolicy of the inbox table and the functions' log groups.
 	// Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 	// LogRetention of the functions' log groups.
@@ -50,18 +58,26 @@ func TransactionalOutbox_FromAttributes(scope constructs.Construct, id *string, 
 	if attrs.EventBus == nil {
 		found.add("EventBus is missing: the bus that the outbox's events are on")
 	}
+	if attrs.InboxTable != nil {
+		found.inboxTable(attrs.InboxTable)
+	}
+	found.days("ArchiveRetention", attrs.ArchiveRetention, 1, 3650)
 	found.alarms(attrs.Alarms)
 	found.refuse("imported outbox", id)
 
 	o := &ImportedOutbox{flow: flow{
-		source:        attrs.Source,
-		table:         attrs.Table,
-		eventBus:      attrs.EventBus,
-		encryptionKey: attrs.EncryptionKey,
-		removalPolicy: attrs.RemovalPolicy,
-		logRetention:  attrs.LogRetention,
-		alarmProps:    attrs.Alarms.withDefaults(),
+		source:     attrs.Source,
+		table:      attrs.Table,
+		inboxTable: attrs.InboxTable,
+		eventBus:   attrs.EventBus,
+		tableSettings: tableSettings{
+			encryptionKey: attrs.EncryptionKey,
+			removalPolicy: attrs.RemovalPolicy,
+		},
+		logRetention: attrs.LogRetention,
+		alarmProps:   attrs.Alarms.withDefaults(),
 	}}
+	o.archived, _ = length(attrs.ArchiveRetention)
 	o.attachTo(o, scope, id)
 	return o
 }

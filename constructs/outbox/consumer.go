@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -51,18 +52,24 @@ func (f *flow) AddConsumer(id *string, props *ConsumerProps) *Consumer {
 	if props == nil {
 		props = &ConsumerProps{}
 	}
-	found := props.check(f.source)
+	found := props.check(f)
 	if f.scope.Node().TryFindChild(id) != nil {
 		found.add("the id is taken in %s, choose another one", *f.scope.Node().Path())
 	}
+	if strings.Contains(*id, "#") {
+		found.add("the id contains '#', which runtime/inbox keeps for itself")
+	}
 	found.refuse("consumer", id)
-	p := props.withDefaults(f.source)
+	p := props.withDefaults(f)
 
 	c := &Consumer{flow: f}
 	constructs.NewConstruct_Override(c, f.scope, id)
 	c.queue, c.deadLetterQueue = c.queues(p)
 	c.rule = c.newRule(p)
 	c.function = c.functionOf(p)
+	if p.Inbox == Inbox_TABLE {
+		c.useInbox(p)
+	}
 	c.mapping = c.newMapping(p)
 	c.addAlarms()
 	return c
@@ -206,17 +213,9 @@ func (c *Consumer) newMapping(p ConsumerProps) awslambda.EventSourceMapping {
 // imported function of unknown role CDK warns and shows the statements that are missing.
 // Source: Lambda developer guide, services-sqs-configure.
 func (c *Consumer) grantConsume() awsiam.Grant {
-	grant := c.allowFunction(c.queue.QueueArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+	grant := allowPrincipal(c.function, c.queue.QueueArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 	if key := c.queue.EncryptionMasterKey(); key != nil {
-		grant = grant.Combine(c.allowFunction(key.KeyArn(), "kms:Decrypt"))
+		grant = grant.Combine(allowPrincipal(c.function, key.KeyArn(), "kms:Decrypt"))
 	}
 	return grant
-}
-
-func (c *Consumer) allowFunction(resource *string, actions ...string) awsiam.Grant {
-	return awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
-		Grantee:      c.function,
-		Actions:      jsii.Strings(actions...),
-		ResourceArns: &[]*string{resource},
-	})
 }

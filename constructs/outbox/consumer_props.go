@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
@@ -25,6 +26,23 @@ type ConsumerProps struct {
 	// its data on as strings, so "numeric" and a pattern inside of "data" do not match them.
 	// Default: none.
 	Detail *map[string]any
+
+	// Ordered is for a function that handles the events of an aggregate in the order of their versions, with
+	// inbox.InOrder. It needs AggregateTypes, of which the function then gets every event, and no other
+	// filter. Do not handle events of a type that does not matter by filtering, but by returning nil.
+	// Default: false.
+	Ordered *bool
+	// Inbox says whether the function gets what runtime/inbox needs for effects that happen once.
+	// Default: Inbox_TABLE.
+	Inbox Inbox
+	// InboxTTL is how long the inbox remembers an event, at least as long as it can come again: 2 days, plus
+	// the retention of the queue, its dead-letter queue and the archive.
+	// Default: just as long.
+	InboxTTL awscdk.Duration
+	// BusinessTables are the tables that the function writes in its transactions. It may use them in
+	// TransactWriteItems only; further permissions are the application's to grant.
+	// Default: none.
+	BusinessTables *[]awsdynamodb.ITable
 
 	// Function is an existing function, which must answer with partial batch failures. Set it or Entry.
 	Function awslambda.IFunction
@@ -75,7 +93,7 @@ type ConsumerProps struct {
 	// Default: 7 days.
 	RetentionPeriod awscdk.Duration
 	// MaxReceiveCount is how often a message is tried before it goes to the dead-letter queue, 1 to 1000.
-	// Default: 5.
+	// Default: 5, or 40 when Ordered, because an event that waits for its predecessor is tried again.
 	MaxReceiveCount *float64
 	// DeadLetterQueue is an existing queue for messages that cannot be handled. With an imported Queue it
 	// is required and names the queue that the imported one's redrive policy names.
@@ -102,16 +120,22 @@ const (
 )
 
 // withDefaults is a copy of the properties in which every setting that has a default has a value.
-func (p ConsumerProps) withDefaults(source *string) ConsumerProps {
+func (p ConsumerProps) withDefaults(f *flow) ConsumerProps {
 	if p.Sources == nil {
-		p.Sources = &[]*string{source}
+		p.Sources = &[]*string{f.source}
+	}
+	if p.Inbox == "" {
+		p.Inbox = Inbox_TABLE
+	}
+	if p.InboxTTL == nil {
+		p.InboxTTL = awscdk.Duration_Seconds(jsii.Number(p.lastRedelivery(f).Seconds()))
 	}
 	if p.Timeout == nil && p.Function == nil {
 		p.Timeout = awscdk.Duration_Seconds(jsii.Number(defaultTimeoutSeconds))
 	}
 	p.BatchSize = orDefault(p.BatchSize, jsii.Number(defaultBatchSize))
 	p.MaxConcurrency = orDefault(p.MaxConcurrency, jsii.Number(defaultMaxConcurrency))
-	p.MaxReceiveCount = orDefault(p.MaxReceiveCount, jsii.Number(defaultMaxReceiveCount))
+	p.MaxReceiveCount = p.receives()
 	if p.RetentionPeriod == nil {
 		p.RetentionPeriod = awscdk.Duration_Days(jsii.Number(defaultRetentionDays))
 	}
@@ -122,6 +146,14 @@ func (p ConsumerProps) withDefaults(source *string) ConsumerProps {
 	return p
 }
 
+// receives is how often a message is tried.
+func (p ConsumerProps) receives() *float64 {
+	if p.ordered() {
+		return orDefault(p.MaxReceiveCount, jsii.Number(orderedReceives))
+	}
+	return orDefault(p.MaxReceiveCount, jsii.Number(defaultMaxReceiveCount))
+}
+
 func orDefault[T any](value, byDefault *T) *T {
 	if value == nil {
 		return byDefault
@@ -130,14 +162,15 @@ func orDefault[T any](value, byDefault *T) *T {
 }
 
 // check finds everything that is wrong with the properties.
-func (p ConsumerProps) check(source *string) *problems {
+func (p ConsumerProps) check(f *flow) *problems {
 	var found problems
 	p.checkPattern(&found)
 	p.checkFunction(&found)
 	p.checkMapping(&found)
 	p.checkQueue(&found)
+	p.checkInbox(&found, f)
 	if len(found) == 0 {
-		found.patternSize(p.withDefaults(source).pattern())
+		found.patternSize(p.withDefaults(f).pattern())
 	}
 	return &found
 }

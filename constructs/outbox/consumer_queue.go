@@ -81,7 +81,7 @@ func (p ConsumerProps) checkRetention(found *problems, visibility time.Duration)
 	if p.RetentionPeriod == nil {
 		retention, known = defaultRetentionDays*day, true
 	}
-	receives := orDefault(p.MaxReceiveCount, jsii.Number(defaultMaxReceiveCount))
+	receives := p.receives()
 	if !known || *awscdk.Token_IsUnresolved(receives) {
 		return
 	}

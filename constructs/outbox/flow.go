@@ -1,10 +1,10 @@
 package outbox
 
 import (
-	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awspipes"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -14,20 +14,21 @@ import (
 // flow is what an outbox of this app and an imported one have in common: what its consumers and
 // writers are attached to.
 type flow struct {
-	scope         constructs.Construct
-	source        *string
-	table         awsdynamodb.ITable
-	eventBus      awsevents.IEventBus
-	encryptionKey awskms.IKey
-	removalPolicy awscdk.RemovalPolicy
-	logRetention  awslogs.RetentionDays
-	alarmProps    *AlarmProps
+	scope      constructs.Construct
+	source     *string
+	table      awsdynamodb.ITable
+	inboxTable awsdynamodb.ITable // nil until a consumer needs one
+	eventBus   awsevents.IEventBus
+	archived   time.Duration    // how long the bus's archive can replay an event
+	pipe       awspipes.CfnPipe // nil for an imported outbox
 
 	// ruleDeadLetterQueue takes what a rule could not deliver. An imported outbox has none until it has a
 	// consumer.
 	ruleDeadLetterQueue awssqs.IQueue
-	// pipe is nil for an imported outbox.
-	pipe awspipes.CfnPipe
+
+	tableSettings
+	logRetention awslogs.RetentionDays
+	alarmProps   *AlarmProps
 }
 
 // attachTo makes the construct that embeds the flow a node of the tree. The flow must not be empty then:
@@ -50,3 +51,6 @@ func (f *flow) Table() awsdynamodb.ITable { return f.table }
 // queue, each with the reason in its message attributes. It is nil for an imported outbox without
 // consumers.
 func (f *flow) RuleDeadLetterQueue() awssqs.IQueue { return f.ruleDeadLetterQueue }
+
+// InboxTable is where consumers remember the events that they have handled, or nil while none does.
+func (f *flow) InboxTable() awsdynamodb.ITable { return f.inboxTable }

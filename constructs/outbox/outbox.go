@@ -11,6 +11,7 @@ import (
 // resources of deployed stacks, the table with its events among them.
 const (
 	tableID               = "Table"
+	inboxTableID          = "InboxTable"
 	eventBusID            = "EventBus"
 	archiveID             = "Archive"
 	pipeID                = "Pipe"
@@ -39,19 +40,25 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	p := props.withDefaults()
 
 	o := &TransactionalOutbox{flow: flow{
-		source:        p.Source,
-		encryptionKey: p.EncryptionKey,
-		removalPolicy: p.RemovalPolicy,
-		logRetention:  p.LogRetention,
-		alarmProps:    p.Alarms,
+		source:     p.Source,
+		table:      p.Table,
+		inboxTable: p.InboxTable,
+		eventBus:   p.EventBus,
+		tableSettings: tableSettings{
+			encryptionKey:       p.EncryptionKey,
+			removalPolicy:       p.RemovalPolicy,
+			deletionProtection:  p.DeletionProtection,
+			pointInTimeRecovery: p.PointInTimeRecovery,
+		},
+		logRetention: p.LogRetention,
+		alarmProps:   p.Alarms,
 	}}
+	o.archived, _ = length(p.ArchiveRetention)
 	o.attachTo(o, scope, id)
-	o.table = p.Table
 	if o.table == nil {
-		o.table = newTable(o, p)
+		o.table = newOutboxTable(o, o.tableSettings)
 	}
 	o.ruleDeadLetterQueue = newQueue(o, ruleDeadLetterQueueID, p.EncryptionKey, deadLetters())
-	o.eventBus = p.EventBus
 	if o.eventBus == nil {
 		o.eventBus = newEventBus(&o.flow)
 	}

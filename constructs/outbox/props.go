@@ -25,13 +25,17 @@ type TransactionalOutboxProps struct {
 	// is "outbox.event". Give it the TTL attribute expiresAt, or delete old events yourself.
 	// Default: a table is created, on demand, with a stream and TTL.
 	Table awsdynamodb.ITable
-	// DeletionProtection keeps the table from being deleted.
+	// InboxTable is an existing table in which consumers remember the events that they have handled. Its
+	// only key is the string pk. Give it the TTL attribute expiresAt, or delete old items yourself.
+	// Default: a table is created with the first consumer that has an inbox, on demand, with TTL.
+	InboxTable awsdynamodb.ITable
+	// DeletionProtection keeps the outbox table, and an inbox table that is created, from being deleted.
 	// Default: no protection.
 	DeletionProtection *bool
-	// PointInTimeRecovery keeps continuous backups of the table for 35 days.
+	// PointInTimeRecovery keeps continuous backups of these tables for 35 days.
 	// Default: no backups.
 	PointInTimeRecovery *bool
-	// RemovalPolicy says what happens to the table and the log groups when they leave the stack.
+	// RemovalPolicy says what happens to these tables and the log groups when they leave the stack.
 	// Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 
@@ -140,6 +144,9 @@ func (p TransactionalOutboxProps) check() *problems {
 	})
 	if p.Table != nil {
 		found.outboxTable(p.Table)
+	}
+	if p.InboxTable != nil {
+		found.inboxTable(p.InboxTable)
 	}
 	if p.StartingPosition != "" && p.StartingPosition != awslambda.StartingPosition_TRIM_HORIZON {
 		found.add("StartingPosition is %s, only TRIM_HORIZON is allowed: anything else loses what is written while the pipe is being created or replaced", p.StartingPosition)

@@ -13,6 +13,10 @@ import (
 // deadLetterDays is how long a dead-letter queue keeps a message: as long as SQS can.
 const deadLetterDays = 14
 
+// longestRetention is how long any queue can keep a message.
+// Source: SQS developer guide, quotas-messages.
+const longestRetention = 14 * day
+
 func deadLetters() awssqs.QueueProps {
 	return awssqs.QueueProps{RetentionPeriod: awscdk.Duration_Days(jsii.Number(deadLetterDays))}
 }

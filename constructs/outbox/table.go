@@ -3,36 +3,55 @@ package outbox
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// newTable adds the outbox table: on demand, with a stream of new images and TTL.
+// tableSettings are what the tables of an outbox have in common.
+type tableSettings struct {
+	encryptionKey       awskms.IKey
+	removalPolicy       awscdk.RemovalPolicy
+	deletionProtection  *bool
+	pointInTimeRecovery *bool
+}
+
+// newOutboxTable adds the table that the pipe reads.
+func newOutboxTable(scope constructs.Construct, settings tableSettings) awsdynamodb.ITable {
+	return newTable(scope, tableID, settings, awsdynamodb.TableProps{
+		SortKey: textKey(record.AttrSK),
+		Stream:  awsdynamodb.StreamViewType_NEW_IMAGE,
+	})
+}
+
+// newInboxTable adds the table in which consumers remember the events that they have handled.
+func newInboxTable(scope constructs.Construct, settings tableSettings) awsdynamodb.ITable {
+	return newTable(scope, inboxTableID, settings, awsdynamodb.TableProps{})
+}
+
+// newTable adds a table, on demand and with TTL.
 //
 // Table and not TableV2: an outbox is in one region, TableV2 takes a customer-managed key only in a stack
 // whose region is known, and it makes every synthesis print deprecation warnings of its own.
-func newTable(scope constructs.Construct, p TransactionalOutboxProps) awsdynamodb.ITable {
-	props := &awsdynamodb.TableProps{
-		PartitionKey:        textKey(record.AttrPK),
-		SortKey:             textKey(record.AttrSK),
-		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
-		Stream:              awsdynamodb.StreamViewType_NEW_IMAGE,
-		TimeToLiveAttribute: jsii.String(record.AttrExpiresAt),
-		EncryptionKey:       p.EncryptionKey,
-		DeletionProtection:  p.DeletionProtection,
-		RemovalPolicy:       p.RemovalPolicy,
-	}
-	if p.PointInTimeRecovery != nil {
+func newTable(scope constructs.Construct, id string, settings tableSettings, props awsdynamodb.TableProps) awsdynamodb.ITable {
+	props.PartitionKey = textKey(record.AttrPK)
+	props.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
+	props.TimeToLiveAttribute = jsii.String(record.AttrExpiresAt)
+	props.EncryptionKey = settings.encryptionKey
+	props.RemovalPolicy = settings.removalPolicy
+	props.DeletionProtection = settings.deletionProtection
+	if settings.pointInTimeRecovery != nil {
 		props.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{
-			PointInTimeRecoveryEnabled: p.PointInTimeRecovery,
+			PointInTimeRecoveryEnabled: settings.pointInTimeRecovery,
 		}
 	}
-	return awsdynamodb.NewTable(scope, jsii.String(tableID), props)
+	return awsdynamodb.NewTable(scope, &id, &props)
 }
 
 func textKey(name string) *awsdynamodb.Attribute {
@@ -42,20 +61,33 @@ func textKey(name string) *awsdynamodb.Attribute {
 // outboxTable wants a table that the pipe can read events from. Of an imported table only the ARN of
 // its stream is known.
 func (f *problems) outboxTable(table awsdynamodb.ITable) {
-	var stream, keys any
-	switch cfn := table.Node().DefaultChild().(type) {
-	case awsdynamodb.CfnTable:
-		stream, keys = cfn.StreamSpecification(), cfn.KeySchema()
-	case awsdynamodb.CfnGlobalTable:
-		stream, keys = cfn.StreamSpecification(), cfn.KeySchema()
-	default:
+	stream, keys, ownedHere := layoutOf(table)
+	if !ownedHere {
 		if table.TableStreamArn() == nil {
 			f.add("Table is imported without a stream: give its TableStreamArn to Table_FromTableAttributes")
 		}
 		return
 	}
 	f.outboxStream(table, stream)
-	f.outboxKeys(table, keys)
+	f.keys("Table", table, keys, record.AttrPK, record.AttrSK)
+}
+
+// inboxTable wants a table that runtime/inbox can use. Of an imported table nothing is known.
+func (f *problems) inboxTable(table awsdynamodb.ITable) {
+	if _, keys, ownedHere := layoutOf(table); ownedHere {
+		f.keys("InboxTable", table, keys, record.AttrPK)
+	}
+}
+
+// layoutOf is the stream specification and the key schema of a table of this app.
+func layoutOf(table awsdynamodb.ITable) (stream, keys any, ownedHere bool) {
+	switch cfn := table.Node().DefaultChild().(type) {
+	case awsdynamodb.CfnTable:
+		return cfn.StreamSpecification(), cfn.KeySchema(), true
+	case awsdynamodb.CfnGlobalTable:
+		return cfn.StreamSpecification(), cfn.KeySchema(), true
+	}
+	return nil, nil, false
 }
 
 func (f *problems) outboxStream(table awsdynamodb.ITable, specification any) {
@@ -70,15 +102,15 @@ func (f *problems) outboxStream(table awsdynamodb.ITable, specification any) {
 	}
 }
 
-func (f *problems) outboxKeys(table awsdynamodb.ITable, schema any) {
+func (f *problems) keys(prop string, table awsdynamodb.ITable, schema any, want ...string) {
 	var keys []struct{ AttributeName string }
 	resolve(table, schema, &keys)
 	var names []string
 	for _, key := range keys {
 		names = append(names, key.AttributeName)
 	}
-	if got, want := fmt.Sprint(names), fmt.Sprint([]string{record.AttrPK, record.AttrSK}); got != want {
-		f.add("Table has the keys %s, allowed are %s", got, want)
+	if !slices.Equal(names, want) {
+		f.add("%s has the keys %v, allowed are %v", prop, names, want)
 	}
 }
 

@@ -168,7 +168,7 @@ func TestConsumerMappingOverrides(t *testing.T) {
 }
 
 func TestConsumerFunctionMayDoNothingElse(t *testing.T) {
-	tpl := synthesizeConsumer(t, outbox.ConsumerProps{})
+	tpl := synthesizeConsumer(t, outbox.ConsumerProps{Inbox: outbox.Inbox_NONE})
 	same(t, "policy", tpl.statements(tpl.part(t, "Outbox/Shipping/Function/Role/DefaultPolicy").Properties["PolicyDocument"]), `[
 		{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "${Outbox/Shipping/Function/LogGroup.Arn}"},
 		{"Effect": "Allow", "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "Resource": "*"},
@@ -187,6 +187,7 @@ func TestConsumerFunctionOverrides(t *testing.T) {
 			RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 		})
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			Inbox:                        outbox.Inbox_NONE,
 			Entry:                        jsii.String(greet),
 			Architecture:                 awslambda.Architecture_X86_64(),
 			MemorySize:                   jsii.Number(256),

@@ -41,7 +41,8 @@ func TestImportedOutboxTakesConsumers(t *testing.T) {
 	tpl := synthesize(t, stack)
 	list(t, "queues", tpl.paths("AWS::SQS::Queue"),
 		"Orders/Billing/DeadLetterQueue", "Orders/Billing/Queue", "Orders/RuleDeadLetterQueue", "Orders/Shipping/DeadLetterQueue", "Orders/Shipping/Queue")
-	for _, typ := range []string{"AWS::Events::EventBus", "AWS::DynamoDB::Table", "AWS::Pipes::Pipe"} {
+	list(t, "tables", tpl.paths("AWS::DynamoDB::Table"), "Orders/InboxTable")
+	for _, typ := range []string{"AWS::Events::EventBus", "AWS::Pipes::Pipe"} {
 		list(t, typ, tpl.paths(typ))
 	}
 	rule := tpl.part(t, "Orders/Shipping/Rule")
@@ -115,7 +116,7 @@ func TestImportRefuses(t *testing.T) {
 		})
 		role := awsiam.NewRole(stack, jsii.String("Role"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
 		message := refused(t, func() { box.GrantWrite(role) })
-		if want := "Stack/NoTable is imported without its table, so nobody can be granted to write"; !strings.Contains(message, want) {
+		if want := "Stack/NoTable is imported without its table, so nobody can be granted to use it"; !strings.Contains(message, want) {
 			t.Errorf("GrantWrite says %q, want %q", message, want)
 		}
 	})

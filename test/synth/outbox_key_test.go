@@ -21,7 +21,9 @@ func encrypted(t *testing.T) template {
 			EncryptionKey:    awskms.NewKey(stack, jsii.String("Key"), nil),
 			ArchiveRetention: awscdk.Duration_Days(jsii.Number(1)),
 		})
-		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet), Environment: &map[string]*string{"A": jsii.String("b")}})
+		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			Inbox: outbox.Inbox_NONE, Entry: jsii.String(greet), Environment: &map[string]*string{"A": jsii.String("b")},
+		})
 		box.GrantWrite(awsiam.NewRole(stack, jsii.String("Writer"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()}))
 	})
 	return synthesize(t, stack)

@@ -113,7 +113,7 @@ func TestOutboxOnASuppliedBus(t *testing.T) {
 func TestConsumerWithASuppliedFunction(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
-		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: newFunction(stack, "Ship", 20)})
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: newFunction(stack, "Ship", 20), Inbox: outbox.Inbox_NONE})
 	})
 	tpl := synthesize(t, stack)
 	list(t, "functions", tpl.paths("AWS::Lambda::Function"), "Ship")
@@ -130,6 +130,7 @@ func TestConsumerWithAnImportedFunction(t *testing.T) {
 		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
 			Function:          awslambda.Function_FromFunctionName(stack, jsii.String("Ship"), jsii.String("ship")),
 			VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(5)),
+			Inbox:             outbox.Inbox_NONE,
 		})
 	})
 	tpl := synthesize(t, stack)
