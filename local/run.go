@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/local/cloud"
@@ -96,7 +97,7 @@ func openData(o options) (*data, error) {
 	}
 	d.dir = abs
 	d.db, err = bbolt.Open(filepath.Join(d.dir, "positions.db"), 0o644, &bbolt.Options{Timeout: time.Second})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("--data: another local run uses %s", d.dir)
 	}
 	if err != nil {

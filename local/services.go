@@ -190,7 +190,7 @@ func (s *services) summary(data string, took time.Duration, d *template.Deployme
 		sum.Skipped[i].Count++
 	}
 	for _, o := range d.Outputs {
-		sum.Outputs[o.Name] = o.Value
+		sum.Outputs[o.Name] = s.api.Local(o.Value)
 	}
 	return sum
 }

@@ -79,12 +79,17 @@ func (s *Service) report(x *exchange, out response, err error) {
 	if err != nil {
 		detail += ": " + err.Error()
 	}
+	outcome := hop.OK
+	if out.status >= http.StatusBadRequest {
+		outcome = hop.Failed
+	}
+	now := time.Now()
 	s.config.Sink(hop.Hop{
-		At:       x.received,
+		At:       now,
 		Stage:    hop.API,
 		Resource: resource,
-		Outcome:  hop.OK,
-		Latency:  time.Since(x.received),
+		Outcome:  outcome,
+		Latency:  now.Sub(x.received),
 		Count:    1,
 		Detail:   detail,
 	})

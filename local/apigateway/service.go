@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -84,6 +85,16 @@ func (s *Service) URL() string {
 		return ""
 	}
 	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), s.api.stages[0].name)
+}
+
+// Local is the text with the address that the API would have on AWS replaced by the one it has here. A
+// template builds that address from the API's id, for example in an output.
+func (s *Service) Local(text string) string {
+	if s.api.id == "" {
+		return text
+	}
+	deployed := fmt.Sprintf("https://%s.execute-api.%s.amazonaws.com/", s.api.id, s.config.Cloud.Region)
+	return strings.ReplaceAll(text, deployed, fmt.Sprintf("http://%s/", s.listener.Addr()))
 }
 
 // Run answers requests until ctx is done. It returns within a second then, after the requests in

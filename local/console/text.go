@@ -32,6 +32,7 @@ var (
 
 	outcomeStyle = map[hop.Outcome]lipgloss.Style{
 		hop.OK:         lipgloss.NewStyle().Foreground(lipgloss.Green),
+		hop.Failed:     lipgloss.NewStyle().Foreground(lipgloss.Red),
 		hop.Retry:      lipgloss.NewStyle().Foreground(lipgloss.Yellow),
 		hop.DeadLetter: lipgloss.NewStyle().Foreground(lipgloss.Magenta),
 		hop.Dropped:    lipgloss.NewStyle().Foreground(lipgloss.Red),

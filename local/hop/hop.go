@@ -22,6 +22,7 @@ type Outcome string
 // The outcomes.
 const (
 	OK         Outcome = "ok"          // the next part has it
+	Failed     Outcome = "failed"      // a caller of the API got an error
 	Retry      Outcome = "retry"       // it did not work and will be tried again
 	DeadLetter Outcome = "dead-letter" // it waits in a dead-letter queue now
 	Dropped    Outcome = "dropped"     // it is gone: no dead-letter queue would take it
@@ -29,7 +30,7 @@ const (
 
 // A Hop is one step of one or several events.
 type Hop struct {
-	At       time.Time     `json:"at"`
+	At       time.Time     `json:"at"` // when the hop ended
 	Stage    Stage         `json:"stage"`
 	Resource string        `json:"resource"`         // logical id of the part that made the hop
 	Target   string        `json:"target,omitempty"` // logical id or ARN of the part it went to
