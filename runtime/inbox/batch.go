@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 

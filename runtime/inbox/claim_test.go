@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+	"pgregory.net/rapid"
+
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
-	"pgregory.net/rapid"
 )
 
 // The history of one event's claim, as those who claim it see it. A claim is an operation from the

@@ -8,7 +8,10 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
+	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
@@ -84,9 +87,12 @@ func TestFailedMessageIsHandledWhenItComesAgain(t *testing.T) {
 
 func TestFailedConditionOfTheApplicationFailsTheMessage(t *testing.T) {
 	f := newFixture()
-	handler := inbox.Handler(f.store(t, f.DB), func(ctx context.Context, tx *outbox.Tx, event record.Event) error {
-		event.ID = "always the same"
-		return ship(ctx, tx, event)
+	handler := inbox.Handler(f.store(t, f.DB), func(_ context.Context, tx *outbox.Tx, _ record.Event) error {
+		tx.Put(types.Put{
+			TableName: aws.String(shipments), Item: dynamotest.Item{"id": s("always the same")},
+			ConditionExpression: aws.String("attribute_not_exists(id)"),
+		})
+		return nil
 	})
 	deliver(t, t.Context(), handler, message("e1", "o1", 1))
 	expect(t, "failures", deliver(t, t.Context(), handler, message("e2", "o1", 1)), []string{"m-e2"})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"

@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"pgregory.net/rapid"
+
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
-	"pgregory.net/rapid"
 )
 
 // schedule is one run of writers, a queue and a consumer, with everything that goes wrong drawn before.

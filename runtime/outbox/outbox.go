@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 	"github.com/outboxkit/transactional-outbox/runtime/trace"
 )

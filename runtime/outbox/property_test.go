@@ -11,9 +11,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"pgregory.net/rapid"
+
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
-	"pgregory.net/rapid"
 )
 
 // write is one transaction of a schedule: it adds one to a count that all share, puts an order of its own
