@@ -160,14 +160,18 @@ func (c *Consumer) useInbox(p ConsumerProps) {
 	}
 	function := c.function.(awslambda.Function)
 	function.Node().AddMetadata(jsii.String(consumerOfFunction), c.Node().Path(), nil)
-	for name, value := range map[string]*string{
-		envInboxTable:        f.inboxTable.TableName(),
-		envInboxConsumer:     c.Node().Path(),
-		envInboxTTL:          jsii.String(fmt.Sprintf("%.0f", *p.InboxTTL.ToSeconds(nil))),
-		envConsumerQueue:     c.queue.QueueUrl(),
-		envConsumerDeadQueue: c.deadLetterQueue.QueueUrl(),
+	// A list, because the order of a map, and with it the template, would change from synth to synth.
+	for _, variable := range []struct {
+		name  string
+		value *string
+	}{
+		{envInboxTable, f.inboxTable.TableName()},
+		{envInboxConsumer, c.Node().Path()},
+		{envInboxTTL, jsii.String(fmt.Sprintf("%.0f", *p.InboxTTL.ToSeconds(nil)))},
+		{envConsumerQueue, c.queue.QueueUrl()},
+		{envConsumerDeadQueue, c.deadLetterQueue.QueueUrl()},
 	} {
-		function.AddEnvironment(&name, value, nil)
+		function.AddEnvironment(&variable.name, variable.value, nil)
 	}
 	c.grantInbox(p)
 }
