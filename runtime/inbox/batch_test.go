@@ -40,7 +40,7 @@ func TestMessagesRunConcurrentlyUpToALimit(t *testing.T) {
 					time.Sleep(time.Second)
 					return nil
 				})
-				expect(t, "failures", deliver(t, t.Context(), handler, manyOrders(25)...), []string{})
+				expect(t, "failures", deliver(t.Context(), t, handler, manyOrders(25)...), []string{})
 				expect(t, "most at a time", most.Load(), want)
 			})
 		})
@@ -70,7 +70,7 @@ func TestRemainingTimeIsRespected(t *testing.T) {
 					return ship(ctx, tx, event)
 				})
 				// e00 and e02 are done by 2 s, e01 blocks one worker, e03 is cut off in its second, e04 is not started.
-				failures := sorted(deliver(t, ctx, handler, manyOrders(5)...))
+				failures := sorted(deliver(ctx, t, handler, manyOrders(5)...))
 				expect(t, "failures", failures, []string{"m-e01", "m-e03", "m-e04"})
 				expect(t, "shipments", len(f.Items(shipments)), 2)
 				if took := time.Since(start); took >= 3*time.Second {
@@ -90,7 +90,7 @@ func TestEndedContextStartsNothing(t *testing.T) {
 		t.Error("started")
 		return nil
 	})
-	expect(t, "failures", len(deliver(t, ctx, handler, manyOrders(3)...)), 3)
+	expect(t, "failures", len(deliver(ctx, t, handler, manyOrders(3)...)), 3)
 }
 
 func TestFIFOGroupsKeepTheirOrder(t *testing.T) {
@@ -111,7 +111,7 @@ func TestFIFOGroupsKeepTheirOrder(t *testing.T) {
 		messages[i].EventSourceARN += ".fifo"
 		messages[i].Attributes["MessageGroupId"] = []string{"even", "odd"}[i%2]
 	}
-	failures := sorted(deliver(t, t.Context(), handler, messages...))
+	failures := sorted(deliver(t.Context(), t, handler, messages...))
 	expect(t, "failures", failures, []string{"m-e02", "m-e04", "m-e06"})
 	for group, want := range map[int][]string{0: {"e00", "e02"}, 1: {"e01", "e03", "e05", "e07"}} {
 		var got []string
@@ -139,7 +139,7 @@ func TestGroupsOfAStandardQueueRunConcurrently(t *testing.T) {
 		for i := range messages {
 			messages[i].Attributes["MessageGroupId"] = "tenant"
 		}
-		deliver(t, t.Context(), handler, messages...)
+		deliver(t.Context(), t, handler, messages...)
 		expect(t, "time", time.Since(start), time.Second)
 	})
 }
@@ -156,6 +156,6 @@ func TestDuplicatesInOneBatch(t *testing.T) {
 	f := newFixture()
 	a, b := message("e1", "o1", 1), message("e1", "o1", 1)
 	b.MessageId = "m-other"
-	expect(t, "failures", deliver(t, t.Context(), inbox.Handler(f.store(t, f.DB), ship), a, b), []string{})
+	expect(t, "failures", deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), ship), a, b), []string{})
 	expect(t, "shipments", len(f.Items(shipments)), 1)
 }

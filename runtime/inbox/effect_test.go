@@ -20,7 +20,7 @@ func TestEffectTakesPlaceOnce(t *testing.T) {
 		return nil
 	})
 	for range 3 {
-		expect(t, "failures", deliver(t, t.Context(), handler, message("e1", "o1", 1)), []string{})
+		expect(t, "failures", deliver(t.Context(), t, handler, message("e1", "o1", 1)), []string{})
 	}
 	expect(t, "effects", got, []string{"e1"})
 	expect(t, "outcome", f.outcomes(t)["m-e1"], "duplicate")
@@ -40,9 +40,9 @@ func TestClaimKeepsADuplicateOut(t *testing.T) {
 			return nil
 		})
 		done := make(chan []string)
-		go func() { done <- deliver(t, t.Context(), handler, message("e1", "o1", 1)) }()
+		go func() { done <- deliver(t.Context(), t, handler, message("e1", "o1", 1)) }()
 		synctest.Wait()
-		expect(t, "failures of the duplicate", deliver(t, t.Context(), handler, message("e1", "o1", 1)), []string{"m-e1"})
+		expect(t, "failures of the duplicate", deliver(t.Context(), t, handler, message("e1", "o1", 1)), []string{"m-e1"})
 		if text := f.logs.lines(t)[0]["error"].(string); !strings.Contains(text, "another invocation is handling the event") {
 			t.Errorf("logged %q", text)
 		}
@@ -77,14 +77,14 @@ func TestClaimEndsWithTheInvocation(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				first := inbox.EffectHandler(f.store(t, conn), func(context.Context, record.Event) error { return end(conn) })
-				expect(t, "failures", deliver(t, ctx, first, message("e1", "o1", 1)), []string{"m-e1"})
+				expect(t, "failures", deliver(ctx, t, first, message("e1", "o1", 1)), []string{"m-e1"})
 
 				effects := 0
 				second := inbox.EffectHandler(f.store(t, f.DB), func(context.Context, record.Event) error { effects++; return nil })
 				time.Sleep(time.Until(start.Add(11 * time.Second)))
-				expect(t, "failures under the lease", deliver(t, t.Context(), second, message("e1", "o1", 1)), []string{"m-e1"})
+				expect(t, "failures under the lease", deliver(t.Context(), t, second, message("e1", "o1", 1)), []string{"m-e1"})
 				time.Sleep(time.Second)
-				expect(t, "failures after the lease", deliver(t, t.Context(), second, message("e1", "o1", 1)), []string{})
+				expect(t, "failures after the lease", deliver(t.Context(), t, second, message("e1", "o1", 1)), []string{})
 				expect(t, "effects", effects, 1)
 			})
 		})
@@ -100,9 +100,9 @@ func TestLostClaimIsNotCompleted(t *testing.T) {
 		first := inbox.EffectHandler(store, func(context.Context, record.Event) error { <-release; return nil })
 		second := inbox.EffectHandler(store, func(context.Context, record.Event) error { close(release); synctest.Wait(); return errTest })
 		done := make(chan []string)
-		go func() { done <- deliver(t, t.Context(), first, message("e1", "o1", 1)) }()
+		go func() { done <- deliver(t.Context(), t, first, message("e1", "o1", 1)) }()
 		time.Sleep(time.Hour)
-		deliver(t, t.Context(), second, message("e1", "o1", 1))
+		deliver(t.Context(), t, second, message("e1", "o1", 1))
 		expect(t, "failures of the first", <-done, []string{"m-e1"})
 		if _, claimed := f.Items(inboxTable)[0]["leaseUntil"]; !claimed {
 			t.Error("the event is marked as handled")

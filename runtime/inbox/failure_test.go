@@ -50,7 +50,7 @@ func TestMessageFailsAlone(t *testing.T) {
 			handler := inbox.Handler(f.store(t, f.DB), failing(tt.fail))
 			messages := threeOrders()
 			messages[1] = tt.message
-			expect(t, "failures", deliver(t, t.Context(), handler, messages...), []string{"m-e2"})
+			expect(t, "failures", deliver(t.Context(), t, handler, messages...), []string{"m-e2"})
 			expect(t, "shipments", len(f.Items(shipments)), 2)
 			expect(t, "markers", len(f.Items(inboxTable)), 2)
 			expect(t, "dead letters", len(f.queues.sent), 0)
@@ -79,9 +79,9 @@ func TestFailedMessageIsHandledWhenItComesAgain(t *testing.T) {
 		}
 		return nil
 	}))
-	deliver(t, t.Context(), handler, message("e2", "o2", 1))
+	deliver(t.Context(), t, handler, message("e2", "o2", 1))
 	broken = false
-	expect(t, "failures", deliver(t, t.Context(), handler, message("e2", "o2", 1)), []string{})
+	expect(t, "failures", deliver(t.Context(), t, handler, message("e2", "o2", 1)), []string{})
 	expect(t, "shipments", len(f.Items(shipments)), 1)
 }
 
@@ -94,8 +94,8 @@ func TestFailedConditionOfTheApplicationFailsTheMessage(t *testing.T) {
 		})
 		return nil
 	})
-	deliver(t, t.Context(), handler, message("e1", "o1", 1))
-	expect(t, "failures", deliver(t, t.Context(), handler, message("e2", "o1", 1)), []string{"m-e2"})
+	deliver(t.Context(), t, handler, message("e1", "o1", 1))
+	expect(t, "failures", deliver(t.Context(), t, handler, message("e2", "o1", 1)), []string{"m-e2"})
 	expect(t, "markers", len(f.Items(inboxTable)), 1)
 }
 
@@ -104,7 +104,7 @@ func TestPermanentErrorGoesToTheDeadLetterQueue(t *testing.T) {
 	handler := inbox.Handler(f.store(t, f.DB), failing(func() error { return inbox.Permanent(errTest) }))
 	messages := threeOrders()
 	messages[1].MessageAttributes = map[string]events.SQSMessageAttribute{"tenant": {DataType: "String", StringValue: aws.String("t1")}}
-	expect(t, "failures", deliver(t, t.Context(), handler, messages...), []string{})
+	expect(t, "failures", deliver(t.Context(), t, handler, messages...), []string{})
 	if len(f.queues.sent) != 1 {
 		t.Fatalf("%d dead letters, want 1", len(f.queues.sent))
 	}
@@ -122,7 +122,7 @@ func TestPermanentErrorIsAcknowledgedOnlyWhenMoved(t *testing.T) {
 	f := newFixture()
 	f.queues.err = errors.New("access denied")
 	handler := inbox.Handler(f.store(t, f.DB), failing(func() error { return inbox.Permanent(errTest) }))
-	expect(t, "failures", deliver(t, t.Context(), handler, message("e2", "o2", 1)), []string{"m-e2"})
+	expect(t, "failures", deliver(t.Context(), t, handler, message("e2", "o2", 1)), []string{"m-e2"})
 	expect(t, "outcome", f.outcomes(t)["m-e2"], "failed")
 }
 
@@ -130,11 +130,11 @@ func TestRedrivenMessageIsHandled(t *testing.T) {
 	f := newFixture()
 	err := inbox.Permanent(errTest)
 	handler := inbox.Handler(f.store(t, f.DB), failing(func() error { return err }))
-	deliver(t, t.Context(), handler, message("e2", "o2", 1))
+	deliver(t.Context(), t, handler, message("e2", "o2", 1))
 	err = nil
 	redriven := message("e2", "o2", 1)
 	redriven.Body = *f.queues.sent[0].MessageBody
-	expect(t, "failures", deliver(t, t.Context(), handler, redriven), []string{})
+	expect(t, "failures", deliver(t.Context(), t, handler, redriven), []string{})
 	expect(t, "shipments", len(f.Items(shipments)), 1)
 }
 
@@ -145,9 +145,9 @@ func TestErrorOfADuplicateIsADuplicate(t *testing.T) {
 			f := newFixture()
 			var fail error
 			handler := inbox.Handler(f.store(t, f.DB), failing(func() error { return fail }))
-			deliver(t, t.Context(), handler, message("e2", "o2", 1))
+			deliver(t.Context(), t, handler, message("e2", "o2", 1))
 			fail = err
-			expect(t, "failures", deliver(t, t.Context(), handler, message("e2", "o2", 1)), []string{})
+			expect(t, "failures", deliver(t.Context(), t, handler, message("e2", "o2", 1)), []string{})
 			expect(t, "outcome", f.outcomes(t)["m-e2"], "duplicate")
 			expect(t, "dead letters", len(f.queues.sent), 0)
 		})
@@ -165,7 +165,7 @@ func TestDeadLetterAttributesFitSQS(t *testing.T) {
 	for _, name := range strings.Split("a b c d e f g h i j", " ") {
 		m.MessageAttributes[name] = events.SQSMessageAttribute{DataType: "Binary", BinaryValue: []byte(name)}
 	}
-	deliver(t, t.Context(), handler, m)
+	deliver(t.Context(), t, handler, m)
 	sent := f.queues.sent[0]
 	expect(t, "attributes", len(sent.MessageAttributes), 10)
 	text := aws.ToString(sent.MessageAttributes[inbox.ReasonAttribute].StringValue)

@@ -149,7 +149,7 @@ func message(id, orderID string, version int) events.SQSMessage {
 func batch(messages ...events.SQSMessage) events.SQSEvent { return events.SQSEvent{Records: messages} }
 
 // deliver hands a batch to the handler and returns the ids of the messages that failed.
-func deliver(t testing.TB, ctx context.Context, handler inbox.LambdaHandler, messages ...events.SQSMessage) []string {
+func deliver(ctx context.Context, t testing.TB, handler inbox.LambdaHandler, messages ...events.SQSMessage) []string {
 	t.Helper()
 	response, err := handler(ctx, batch(messages...))
 	if err != nil {
@@ -218,7 +218,7 @@ func TestEventTakesEffectOnce(t *testing.T) {
 			f := newFixture()
 			handler := inbox.Handler(f.store(t, f.DB), ship, options...)
 			for range 3 {
-				expect(t, "failures", deliver(t, t.Context(), handler, message("e1", "o1", 1)), []string{})
+				expect(t, "failures", deliver(t.Context(), t, handler, message("e1", "o1", 1)), []string{})
 			}
 			expect(t, "shipments", len(f.Items(shipments)), 1)
 			expect(t, "events", len(f.Items(outboxTable)), 1)
@@ -238,8 +238,8 @@ func TestReadFirstSparesTheFunction(t *testing.T) {
 		calls++
 		return ship(ctx, tx, event)
 	}, inbox.ReadFirst())
-	deliver(t, t.Context(), handler, message("e1", "o1", 1))
-	deliver(t, t.Context(), handler, message("e1", "o1", 1))
+	deliver(t.Context(), t, handler, message("e1", "o1", 1))
+	deliver(t.Context(), t, handler, message("e1", "o1", 1))
 	expect(t, "calls", calls, 1)
 }
 
@@ -251,7 +251,7 @@ func TestConsumersDoNotShareAMemory(t *testing.T) {
 			tx.Put(types.Put{TableName: aws.String(shipments), Item: dynamotest.Item{"id": s(name)}})
 			return nil
 		})
-		deliver(t, t.Context(), handler, message("e1", "o1", 1))
+		deliver(t.Context(), t, handler, message("e1", "o1", 1))
 	}
 	expect(t, "effects", len(f.Items(shipments)), 2)
 }
@@ -259,7 +259,7 @@ func TestConsumersDoNotShareAMemory(t *testing.T) {
 func TestMarkerExpiresAfterTheTTL(t *testing.T) {
 	f := newFixture()
 	before := time.Now()
-	deliver(t, t.Context(), inbox.Handler(f.store(t, f.DB), ship), message("e1", "o1", 1))
+	deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), ship), message("e1", "o1", 1))
 	item := f.Items(inboxTable)[0]
 	expect(t, "key", stringOf(item, "pk"), "event#shipping#e1")
 	expires, err := strconv.ParseInt(stringOf(item, "expiresAt"), 10, 64)
@@ -270,7 +270,7 @@ func TestMarkerExpiresAfterTheTTL(t *testing.T) {
 
 func TestPositionNeverExpires(t *testing.T) {
 	f := newFixture()
-	deliver(t, t.Context(), inbox.Handler(f.store(t, f.DB), ship, inbox.InOrder()), message("e1", "o1", 1))
+	deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), ship, inbox.InOrder()), message("e1", "o1", 1))
 	item := f.Items(inboxTable)[0]
 	expect(t, "key", stringOf(item, "pk"), "position#shipping#Order#o1")
 	if _, ok := item["expiresAt"]; ok {
@@ -280,7 +280,7 @@ func TestPositionNeverExpires(t *testing.T) {
 
 func TestFollowOnEventsCarryTheirCause(t *testing.T) {
 	f := newFixture()
-	deliver(t, t.Context(), inbox.Handler(f.store(t, f.DB), ship), message("e1", "o1", 1))
+	deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), ship), message("e1", "o1", 1))
 	event := f.Items(outboxTable)[0]
 	for name, want := range map[string]string{"causationId": "e1", "correlationId": "c-e1", "traceparent": traceparent, "source": "shipping"} {
 		expect(t, name, stringOf(event, name), want)
@@ -309,7 +309,7 @@ func TestFromEnv(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deliver(t, t.Context(), inbox.Handler(store, ship), message("e1", "o1", 1))
+	deliver(t.Context(), t, inbox.Handler(store, ship), message("e1", "o1", 1))
 	expect(t, "events", len(f.Items(outboxTable)), 1)
 
 	for name := range set {

@@ -123,12 +123,14 @@ func (m *message) receives() int {
 
 // log writes the one line of a message.
 func (c *consumer) log(m *message, r result) {
-	level := slog.LevelInfo
+	var level slog.Level
 	switch r.outcome {
 	case failed, permanent:
 		level = slog.LevelError
 	case tooEarly:
 		level = slog.LevelWarn
+	case handled, duplicate:
+		level = slog.LevelInfo
 	}
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,

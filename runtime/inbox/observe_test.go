@@ -59,9 +59,9 @@ func TestMetricsOfABatch(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil
 		}, inbox.InOrder())
-		deliver(t, t.Context(), handler,
+		deliver(t.Context(), t, handler,
 			message("e1", "o1", 1), message("e2", "o2", 1), message("gap", "o3", 2), message("failed", "o4", 1), message("permanent", "o5", 1))
-		deliver(t, t.Context(), handler, message("e1", "o1", 1))
+		deliver(t.Context(), t, handler, message("e1", "o1", 1))
 
 		lines := f.metrics.lines(t)
 		expect(t, "documents", len(lines), 2)
@@ -94,7 +94,7 @@ func TestMetricsOfABatch(t *testing.T) {
 // A document takes at most a hundred values of a metric, and a batch may have ten thousand messages.
 func TestMetricsOfALargeBatch(t *testing.T) {
 	f := newFixture()
-	deliver(t, t.Context(), inbox.Handler(f.store(t, f.DB), func(context.Context, *outbox.Tx, record.Event) error { return nil }), manyMessages(250)...)
+	deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), func(context.Context, *outbox.Tx, record.Event) error { return nil }), manyMessages(250)...)
 	total := 0
 	for _, line := range f.metrics.lines(t) {
 		n := len(line["EventAge"].([]any))
@@ -123,7 +123,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken pi
 func TestMetricsThatCannotBeWrittenFailNoMessage(t *testing.T) {
 	f := newFixture()
 	f.config.Metrics = brokenWriter{}
-	expect(t, "failures", deliver(t, t.Context(), inbox.Handler(f.store(t, f.DB), ship), message("e1", "o1", 1)), []string{})
+	expect(t, "failures", deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), ship), message("e1", "o1", 1)), []string{})
 	lines := f.logs.lines(t)
 	expect(t, "logged", lines[len(lines)-1]["error"], "broken pipe")
 }

@@ -32,8 +32,8 @@ func (s *seen) ship(ctx context.Context, tx *outbox.Tx, event record.Event) erro
 
 func TestInOrderGivesBackWhatComesTooEarly(t *testing.T) {
 	for name, options := range map[string][]inbox.Option{
-		"":            {inbox.InOrder()},
-		"read first ": {inbox.InOrder(), inbox.ReadFirst()},
+		"no read":    {inbox.InOrder()},
+		"read first": {inbox.InOrder(), inbox.ReadFirst()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture()
@@ -52,7 +52,7 @@ func TestInOrderGivesBackWhatComesTooEarly(t *testing.T) {
 				{"e3", 3, "handled"},
 			}
 			for i, step := range steps {
-				failures := deliver(t, t.Context(), handler, message(step.id, "o1", step.version))
+				failures := deliver(t.Context(), t, handler, message(step.id, "o1", step.version))
 				if got := f.outcomes(t)["m-"+step.id]; got != step.want {
 					t.Errorf("step %d: version %d is %s, want %s", i, step.version, got, step.want)
 				}
@@ -62,7 +62,7 @@ func TestInOrderGivesBackWhatComesTooEarly(t *testing.T) {
 			}
 			expect(t, "shipments", len(f.Items(shipments)), 3)
 			expect(t, "visibility changes", len(f.queues.changed), 2)
-			expect(t, "other aggregates", deliver(t, t.Context(), handler, message("e9", "o9", 1)), []string{})
+			expect(t, "other aggregates", deliver(t.Context(), t, handler, message("e9", "o9", 1)), []string{})
 		})
 	}
 }
@@ -71,7 +71,7 @@ func TestInOrderSortsABatch(t *testing.T) {
 	f := newFixture()
 	var s seen
 	handler := inbox.Handler(f.store(t, f.DB), s.ship, inbox.InOrder())
-	failures := deliver(t, t.Context(), handler,
+	failures := deliver(t.Context(), t, handler,
 		message("e3", "o1", 3), message("e2", "o1", 2), message("e1", "o1", 1), message("e4", "o1", 4))
 	expect(t, "failures", failures, []string{})
 	expect(t, "order", s.versions, []int64{1, 2, 3, 4})
@@ -86,7 +86,7 @@ func TestInOrderDoesNotStartSuccessorsOfAFailure(t *testing.T) {
 		}
 		return s.ship(ctx, tx, event)
 	}, inbox.InOrder())
-	failures := sorted(deliver(t, t.Context(), handler, message("e3", "o1", 3), message("e2", "o1", 2), message("e1", "o1", 1)))
+	failures := sorted(deliver(t.Context(), t, handler, message("e3", "o1", 3), message("e2", "o1", 2), message("e1", "o1", 1)))
 	expect(t, "failures", failures, []string{"m-e2", "m-e3"})
 	expect(t, "order", s.versions, []int64{1})
 }
@@ -95,7 +95,7 @@ func TestInOrderGivesBackAllThatComesAfterAGap(t *testing.T) {
 	f := newFixture()
 	var s seen
 	handler := inbox.Handler(f.store(t, f.DB), s.ship, inbox.InOrder(), inbox.ReadFirst())
-	failures := sorted(deliver(t, t.Context(), handler, message("e3", "o1", 3), message("e4", "o1", 4), message("e1", "o1", 1)))
+	failures := sorted(deliver(t.Context(), t, handler, message("e3", "o1", 3), message("e4", "o1", 4), message("e1", "o1", 1)))
 	expect(t, "failures", failures, []string{"m-e3", "m-e4"})
 	expect(t, "visibility changes", len(f.queues.changed), 2)
 	expect(t, "order", s.versions, []int64{1})
@@ -109,7 +109,7 @@ func TestInOrderWaitsLongerEachTime(t *testing.T) {
 		f.queues.changed = nil
 		m := message("e2", "o1", 2)
 		m.Attributes["ApproximateReceiveCount"] = strconv.Itoa(receives)
-		deliver(t, t.Context(), handler, m)
+		deliver(t.Context(), t, handler, m)
 		change := f.queues.changed[0]
 		if change.VisibilityTimeout > longest || change.VisibilityTimeout < max(1, longest/2) {
 			t.Errorf("receive %d: %d s, want between %d and %d", receives, change.VisibilityTimeout, longest/2, longest)
@@ -133,9 +133,9 @@ func TestInOrderEndsTheWaiting(t *testing.T) {
 				handler := inbox.Handler(f.store(t, f.DB), ship, tt.options...)
 				m := message("e3", "o1", 3)
 				time.Sleep(tt.bound - time.Second)
-				expect(t, "failures before the bound", deliver(t, t.Context(), handler, m), []string{"m-e3"})
+				expect(t, "failures before the bound", deliver(t.Context(), t, handler, m), []string{"m-e3"})
 				time.Sleep(time.Second)
-				expect(t, "failures at the bound", deliver(t, t.Context(), handler, m), []string{})
+				expect(t, "failures at the bound", deliver(t.Context(), t, handler, m), []string{})
 				if len(f.queues.sent) != 1 {
 					t.Fatalf("%d dead letters, want 1", len(f.queues.sent))
 				}
@@ -151,8 +151,8 @@ func TestInOrderEndsTheWaiting(t *testing.T) {
 func TestInOrderRefusesASecondEventOfAVersion(t *testing.T) {
 	f := newFixture()
 	handler := inbox.Handler(f.store(t, f.DB), ship, inbox.InOrder())
-	deliver(t, t.Context(), handler, message("e1", "o1", 1))
-	expect(t, "failures", deliver(t, t.Context(), handler, message("other", "o1", 1)), []string{})
+	deliver(t.Context(), t, handler, message("e1", "o1", 1))
+	expect(t, "failures", deliver(t.Context(), t, handler, message("other", "o1", 1)), []string{})
 	expect(t, "outcome", f.outcomes(t)["m-other"], "permanent")
 	reason := aws.ToString(f.queues.sent[0].MessageAttributes[inbox.ReasonAttribute].StringValue)
 	if !strings.Contains(reason, `version 1 of Order "o1" is that of event e1 already`) {
@@ -164,7 +164,7 @@ func TestInOrderRefusesASecondEventOfAVersion(t *testing.T) {
 func TestInOrderErrorOfAnEarlyEventIsAGap(t *testing.T) {
 	f := newFixture()
 	handler := inbox.Handler(f.store(t, f.DB), func(context.Context, *outbox.Tx, record.Event) error { return inbox.Permanent(errTest) }, inbox.InOrder())
-	expect(t, "failures", deliver(t, t.Context(), handler, message("e2", "o1", 2)), []string{"m-e2"})
+	expect(t, "failures", deliver(t.Context(), t, handler, message("e2", "o1", 2)), []string{"m-e2"})
 	expect(t, "outcome", f.outcomes(t)["m-e2"], "too early")
 	expect(t, "dead letters", len(f.queues.sent), 0)
 }
@@ -173,7 +173,7 @@ func TestInOrderComesBackEvenIfVisibilityCannotBeChanged(t *testing.T) {
 	f := newFixture()
 	f.queues.err = errors.New("access denied")
 	handler := inbox.Handler(f.store(t, f.DB), ship, inbox.InOrder())
-	expect(t, "failures", deliver(t, t.Context(), handler, message("e2", "o1", 2)), []string{"m-e2"})
+	expect(t, "failures", deliver(t.Context(), t, handler, message("e2", "o1", 2)), []string{"m-e2"})
 	if text := f.logs.lines(t)[0]["error"].(string); !strings.Contains(text, "access denied") {
 		t.Errorf("logged %q", text)
 	}

@@ -185,7 +185,7 @@ func (tx *Tx) lostRace(condition *ConditionFailedError) (bool, error) {
 // while that is unknown.
 func (tx *Tx) orUnknown(err error) error {
 	if tx.unknown && !errors.Is(err, ErrUnknownOutcome) {
-		return fmt.Errorf("%w: an attempt was not answered; then: %v", ErrUnknownOutcome, err)
+		return fmt.Errorf("%w: an attempt was not answered; then: %s", ErrUnknownOutcome, err.Error())
 	}
 	return err
 }

@@ -28,7 +28,7 @@ func canceled(codes ...string) error {
 
 // commitOnce commits an order and its event through a client whose calls fail first with the given errors, each
 // before or after the commit took place.
-func commitOnce(t *testing.T, ctx context.Context, after bool, errs ...error) (*client, error) {
+func commitOnce(ctx context.Context, t *testing.T, after bool, errs ...error) (*client, error) {
 	t.Helper()
 	c := &client{DB: newDB()}
 	c.answer = func(call int, in *dynamodb.TransactWriteItemsInput) (bool, error) {
@@ -44,7 +44,7 @@ func commitOnce(t *testing.T, ctx context.Context, after bool, errs ...error) (*
 	}
 	tx := outbox.New(c, config).Begin(ctx)
 	tx.Put(order("o1"))
-	tx.Append(created("o1"))
+	tx.Append(created())
 	return c, tx.Commit(ctx)
 }
 
@@ -69,7 +69,7 @@ func TestRetriesKeepTheTokenAndWriteOnce(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, err := commitOnce(t, t.Context(), tt.after, tt.err, tt.err, tt.err)
+				c, err := commitOnce(t.Context(), t, tt.after, tt.err, tt.err, tt.err)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -96,7 +96,7 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			c, err := commitOnce(t, t.Context(), false, tt.err)
+			c, err := commitOnce(t.Context(), t, false, tt.err)
 			if err == nil || tt.want != nil && !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
@@ -129,7 +129,7 @@ func TestGivingUp(t *testing.T) {
 				start := time.Now()
 				errs := slices.Repeat([]error{tt.then}, 1000)
 				errs[0] = tt.first
-				_, err := commitOnce(t, ctx, false, errs...)
+				_, err := commitOnce(ctx, t, false, errs...)
 				if !errors.Is(err, tt.want) || errors.Is(err, tt.absent) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v, want %v without %v", err, tt.want, tt.absent)
 				}
@@ -144,7 +144,7 @@ func TestGivingUp(t *testing.T) {
 func TestCommitEndsWithoutADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		_, err := commitOnce(t, t.Context(), false, slices.Repeat([]error{canceled("TransactionConflict")}, 10_000)...)
+		_, err := commitOnce(t.Context(), t, false, slices.Repeat([]error{canceled("TransactionConflict")}, 10_000)...)
 		if !errors.Is(err, outbox.ErrConflict) || time.Since(start) != time.Minute {
 			t.Errorf("got %v after %s, want ErrConflict after a minute", err, time.Since(start))
 		}
@@ -156,7 +156,7 @@ func TestLostRequestIsSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &hanging{DB: newDB()}
 		tx := outbox.New(c, config).Begin(t.Context())
-		tx.Append(created("o1"))
+		tx.Append(created())
 		if err := tx.Commit(t.Context()); err != nil || c.calls != 2 {
 			t.Errorf("%v after %d calls, want success after 2", err, c.calls)
 		}
@@ -192,7 +192,7 @@ func TestUnknownOutcomeIsResolvedByCommittingAgain(t *testing.T) {
 				}
 				tx := outbox.New(c, config).Begin(ctx)
 				tx.Put(order("o1"))
-				tx.Append(created("o1"))
+				tx.Append(created())
 				if err := tx.Commit(ctx); !errors.Is(err, outbox.ErrUnknownOutcome) {
 					t.Fatalf("got %v, want ErrUnknownOutcome", err)
 				}
@@ -222,7 +222,7 @@ func TestCommitAgainAfterADefiniteFailureAndTheTokensTime(t *testing.T) {
 			return false, nil
 		}}
 		tx := outbox.New(c, config).Begin(t.Context())
-		tx.Append(created("o1"))
+		tx.Append(created())
 		if err := tx.Commit(t.Context()); err == nil {
 			t.Fatal("want an error")
 		}
@@ -239,14 +239,14 @@ func TestCommitAgainAfterADefiniteFailureAndTheTokensTime(t *testing.T) {
 func TestCommitOnAnEndedContextSendsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	c, err := commitOnce(t, ctx, false)
+	c, err := commitOnce(ctx, t, false)
 	if !errors.Is(err, context.Canceled) || errors.Is(err, outbox.ErrUnknownOutcome) || len(c.tokens) != 0 {
 		t.Errorf("got %v after %d calls", err, len(c.tokens))
 	}
 }
 
 func TestFailedConditionNamesTheAction(t *testing.T) {
-	_, err := commitOnce(t, t.Context(), false, canceled("ConditionalCheckFailed", "None"))
+	_, err := commitOnce(t.Context(), t, false, canceled("ConditionalCheckFailed", "None"))
 	if want := `outbox: commit: condition failed: action[0] (Put on "orders")`; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -256,7 +256,7 @@ func TestFailedConditionNamesTheAction(t *testing.T) {
 // answer says that nothing was written.
 func TestFailedConditionSettlesALostAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err := commitOnce(t, t.Context(), false, errors.New("connection reset by peer"), canceled("ConditionalCheckFailed", "None"))
+		_, err := commitOnce(t.Context(), t, false, errors.New("connection reset by peer"), canceled("ConditionalCheckFailed", "None"))
 		if !errors.Is(err, outbox.ErrConditionFailed) || errors.Is(err, outbox.ErrUnknownOutcome) {
 			t.Errorf("got %v, want ErrConditionFailed alone", err)
 		}

@@ -28,7 +28,7 @@ func TestLimits(t *testing.T) {
 		return types.Update{TableName: aws.String(ordersTable), Key: key, UpdateExpression: aws.String("SET a = :a"), ExpressionAttributeValues: dynamotest.Item{":a": s("")}}
 	}
 	event := func(data int) outbox.Event {
-		e := created("o1")
+		e := created()
 		e.Data = strings.Repeat("x", data)
 		return e
 	}
@@ -72,7 +72,7 @@ func TestLimits(t *testing.T) {
 		}, "too large: transaction's items have 4194313 bytes, at most 4194304 are allowed"},
 		"event that fits":    {func(tx *outbox.Tx) { tx.Append(event(260_000)) }, ""},
 		"event over 256 KB":  {func(tx *outbox.Tx) { tx.Append(event(262_144)) }, "too large: event OrderCreated of Order \"o1\" has up to"},
-		"quotes are doubled": {func(tx *outbox.Tx) { e := created("o1"); e.Data = make([]string, 70_000); tx.Append(e) }, "too large: event OrderCreated"},
+		"quotes are doubled": {func(tx *outbox.Tx) { e := created(); e.Data = make([]string, 70_000); tx.Append(e) }, "too large: event OrderCreated"},
 		"two updates":        {func(tx *outbox.Tx) { tx.Update(update()); tx.Update(update()) }, `action[0] and action[1] are for the same item of "orders"`},
 		"put, check": {func(tx *outbox.Tx) {
 			tx.Put(order("o1"))

@@ -60,8 +60,9 @@ func order(id string) types.Put {
 	}
 }
 
-func created(id string) outbox.Event {
-	return outbox.Event{Type: "OrderCreated", AggregateType: "Order", AggregateID: id, Version: 1, Data: map[string]string{"orderId": id}}
+// created is an event of the order o1.
+func created() outbox.Event {
+	return outbox.Event{Type: "OrderCreated", AggregateType: "Order", AggregateID: "o1", Version: 1, Data: map[string]string{"orderId": "o1"}}
 }
 
 func stringOf(item dynamotest.Item, name string) string {
@@ -80,7 +81,7 @@ func TestCommitWritesOrderAndEvent(t *testing.T) {
 		ctx := trace.NewContext(t.Context(), traceparent)
 		tx := outbox.New(db, config).Begin(ctx)
 		tx.Put(order("o1"))
-		id := tx.Append(created("o1"))
+		id := tx.Append(created())
 		if err := tx.Commit(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +114,7 @@ func TestFollowOnEventsCarryTheirCause(t *testing.T) {
 	cause := record.Event{ID: "e1", CorrelationID: "e0", Traceparent: traceparent}
 	ctx := outbox.CausedBy(t.Context(), cause)
 	tx := outbox.New(db, config).Begin(ctx)
-	tx.Append(created("o1"))
+	tx.Append(created())
 	if err := tx.Commit(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +135,7 @@ func TestFailedConditionIsNotRetried(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := o.Begin(t.Context())
-	second.Append(created("o1"))
+	second.Append(created())
 	put := order("o1")
 	put.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	second.Put(put)
@@ -163,7 +164,7 @@ func TestEventIDIsWrittenOnce(t *testing.T) {
 	o := outbox.New(newDB(), config)
 	for i, want := range []error{nil, outbox.ErrConditionFailed} {
 		tx := o.Begin(t.Context())
-		event := created("o1")
+		event := created()
 		event.ID = "given"
 		tx.Append(event)
 		if err := tx.Commit(t.Context()); !errors.Is(err, want) {
@@ -175,7 +176,7 @@ func TestEventIDIsWrittenOnce(t *testing.T) {
 func TestCommitAgainAfterSuccessDoesNothing(t *testing.T) {
 	c := &client{DB: newDB()}
 	tx := outbox.New(c, config).Begin(t.Context())
-	tx.Append(created("o1"))
+	tx.Append(created())
 	for range 2 {
 		if err := tx.Commit(t.Context()); err != nil {
 			t.Fatal(err)
@@ -214,7 +215,7 @@ func TestActionsAfterCommitAreRefused(t *testing.T) {
 		return true, errors.Join(&types.ResourceNotFoundException{})
 	}}
 	tx := outbox.New(c, config).Begin(t.Context())
-	tx.Append(created("o1"))
+	tx.Append(created())
 	if err := tx.Commit(t.Context()); err == nil {
 		t.Fatal("commit to a missing table succeeded")
 	}
@@ -247,7 +248,7 @@ func TestFromEnv(t *testing.T) {
 		t.Fatal(err)
 	}
 	tx := o.Begin(t.Context())
-	tx.Append(created("o1"))
+	tx.Append(created())
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestWhatTheSDKsErrorsMean(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
 			tx := outbox.New(sdkClient(server.URL, signed), config).Begin(ctx)
-			tx.Append(created("o1"))
+			tx.Append(created())
 			err := tx.Commit(ctx)
 			if err == nil || tt.want != nil && !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
@@ -64,7 +64,7 @@ func TestWhatTheSDKsErrorsMean(t *testing.T) {
 			if tt.want == nil && errors.Is(err, outbox.ErrUnknownOutcome) {
 				t.Errorf("a definite refusal is reported as unknown: %v", err)
 			}
-			if got := calls.Load(); tt.calls != got && !(tt.calls == 0 && got > 1) {
+			if got := calls.Load(); tt.calls == 1 && got != 1 || tt.calls == 0 && got < 2 {
 				t.Errorf("%d calls, want %d", got, tt.calls)
 			}
 		})
@@ -79,7 +79,7 @@ func TestAnswerThatComesTooLateIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	tx := outbox.New(sdkClient(server.URL, signed), config).Begin(ctx)
-	tx.Append(created("o1"))
+	tx.Append(created())
 	if err := tx.Commit(ctx); !errors.Is(err, outbox.ErrUnknownOutcome) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want ErrUnknownOutcome and DeadlineExceeded", err)
 	}
@@ -94,7 +94,7 @@ func TestRequestThatIsNeverSentIsNoUnknownOutcome(t *testing.T) {
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
 			tx := outbox.New(c, config).Begin(t.Context())
-			tx.Append(created("o1"))
+			tx.Append(created())
 			start := time.Now()
 			err := tx.Commit(t.Context())
 			var operation *smithy.OperationError

@@ -44,7 +44,7 @@ func FromContext(ctx context.Context) string {
 // for a header without a valid root and parent: a traceparent cannot do without either.
 // Source: X-Ray developer guide, "Tracing header".
 func FromXRay(header string) string {
-	var root, parent, flags = "", "", "00"
+	root, parent, flags := "", "", "00"
 	for field := range strings.SplitSeq(header, ";") {
 		switch name, value, _ := strings.Cut(strings.TrimSpace(field), "="); name {
 		case "Root":
@@ -91,6 +91,9 @@ func XRayID(traceparent string) string {
 	return "1-" + id[:8] + "-" + id[8:]
 }
 
+// oddDigits are those whose lowest bit is set: in a traceparent's flags, that of a sampled trace.
+const oddDigits = "13579bdf"
+
 // parse takes a traceparent apart: version-traceid-parentid-flags. A later version may append fields,
 // version ff is forbidden, and so are ids that are all zeros.
 // Source: W3C Trace Context, section 3.2 "Traceparent Header".
@@ -112,5 +115,5 @@ func parse(traceparent string) (id, parent string, sampled, ok bool) {
 	case strings.Trim(id, "0") == "", strings.Trim(parent, "0") == "":
 		return "", "", false, false
 	}
-	return id, parent, strings.Contains("13579bdf", flags[1:]), true
+	return id, parent, strings.IndexByte(oddDigits, flags[1]) >= 0, true
 }

@@ -61,7 +61,7 @@ func TestToXRay(t *testing.T) {
 }
 
 func TestFromContext(t *testing.T) {
-	lambda := context.WithValue(t.Context(), "x-amzn-trace-id", header) //nolint:revive,staticcheck // the key is aws-lambda-go's
+	lambda := context.WithValue(t.Context(), "x-amzn-trace-id", header) //nolint:staticcheck // the key is aws-lambda-go's
 
 	t.Run("nothing known", func(t *testing.T) {
 		t.Setenv("_X_AMZN_TRACE_ID", "")

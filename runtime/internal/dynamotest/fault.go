@@ -93,6 +93,7 @@ func (c *Conn) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWrit
 		return nil, context.DeadlineExceeded
 	case CrashBefore:
 		return nil, ErrCrashed
+	default: // the others let the call through
 	}
 	out, err := c.db.TransactWriteItems(ctx, in, options...)
 	switch fault {
@@ -102,8 +103,9 @@ func (c *Conn) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWrit
 		return nil, context.DeadlineExceeded
 	case CrashAfter:
 		return nil, ErrCrashed
+	default:
+		return out, err
 	}
-	return out, err
 }
 
 // next draws the fault of a call, and crashes the connection by it.
