@@ -124,8 +124,8 @@ func (in *input) render(r Record, f *facts) string {
 		case in.isDoc && !p.quoted && found:
 			out.WriteString(compact(value))
 		case in.isDoc && !p.quoted:
-			// AWS says that the output stays valid JSON and not what stands for a path that leads
-			// nowhere. An empty string is what its rules' templates are seen to put there.
+			// AWS says that the output stays valid JSON, and not what stands for a path that leads nowhere.
+			// The empty string is our reading. The outbox never comes here: its items have every attribute.
 			out.WriteString(`""`)
 		case found && p.quoted:
 			out.WriteString(inString(value))
