@@ -124,6 +124,8 @@ func addPublisher(box *outbox.TransactionalOutbox, id, entry string, env Environ
 		EventTypes:     jsii.Strings(orderCreated),
 		Entry:          jsii.String(entry),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
+		// A publisher writes its log and nothing else: there is no effect for an inbox to keep single.
+		Inbox: outbox.Inbox_NONE,
 	})
 }
 
