@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
@@ -65,6 +68,8 @@ func TestRetriesKeepTheTokenAndWriteOnce(t *testing.T) {
 		"timeout after commit":   {true, context.DeadlineExceeded},
 		"connection lost before": {false, errors.New("connection reset by peer")},
 		"connection lost after":  {true, errors.New("connection reset by peer")},
+		"not sent, says the SDK": {true, &smithy.OperationError{Err: &smithyhttp.RequestSendError{Err: io.EOF}}},
+		"canceled, says the SDK": {true, &smithy.OperationError{Err: &aws.RequestCanceledError{Err: io.EOF}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
