@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 )
@@ -67,7 +68,7 @@ func (t target) asset(built bool) (dir string, discard func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	dir, err = os.MkdirTemp("", "golambda-asset-")
+	dir, err = temporaryFolder()
 	if err != nil {
 		return "", nil, err
 	}
@@ -114,7 +115,7 @@ func (t target) build() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := os.MkdirTemp("", "golambda-build-")
+	out, err := temporaryFolder()
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", importPath, err)
 	}
@@ -137,4 +138,21 @@ func (t target) run(args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("go %s: %w\n%s", args[0], err, stderr.Bytes())
 	}
 	return stdout.Bytes(), nil
+}
+
+const temporaryPrefix = "golambda-"
+
+// temporaryFolder is a folder for the caller to remove. A process that ends while it builds in the
+// background leaves its folder behind; the next process removes what is older than any build takes.
+func temporaryFolder() (string, error) {
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), temporaryPrefix+"*"))
+	if err != nil {
+		return "", err
+	}
+	for _, folder := range left {
+		if info, err := os.Stat(folder); err == nil && time.Since(info.ModTime()) > time.Hour {
+			os.RemoveAll(folder) //nolint:errcheck // it may belong to another user
+		}
+	}
+	return os.MkdirTemp("", temporaryPrefix)
 }

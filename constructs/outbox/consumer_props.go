@@ -210,8 +210,8 @@ func (p ConsumerProps) checkMapping(found *problems) {
 	if p.BatchSize != nil && *p.BatchSize > 10 && p.window() < second {
 		found.add("BatchSize is %v without a MaxBatchingWindow: more than 10 need a window of at least 1 second", *p.BatchSize)
 	}
-	concurrency := *orDefault(p.MaxConcurrency, jsii.Number(defaultMaxConcurrency))
-	if r := p.ReservedConcurrentExecutions; r != nil && *r < concurrency {
-		found.add("ReservedConcurrentExecutions is %v, allowed is at least MaxConcurrency, which is %v: with fewer, throttled messages would end in the dead-letter queue", *r, concurrency)
+	concurrency := orDefault(p.MaxConcurrency, jsii.Number(defaultMaxConcurrency))
+	if r := p.ReservedConcurrentExecutions; r != nil && !*awscdk.Token_IsUnresolved(r) && *r < *concurrency {
+		found.add("ReservedConcurrentExecutions is %v, allowed is at least MaxConcurrency, which is %v: with fewer, throttled messages would end in the dead-letter queue", *r, *concurrency)
 	}
 }

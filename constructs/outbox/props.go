@@ -70,7 +70,7 @@ type TransactionalOutboxProps struct {
 	// EncryptionKey encrypts the table, the bus, the archive, the queues, the log groups and the functions'
 	// environment. The key's policy gets what CloudWatch Logs and EventBridge need; for an imported key
 	// the synthesis warns and shows the statements that its owner must add. The pipe itself stores no
-	// events.
+	// events. Do not disable the key while events are on their way: the dead-letter queues need it too.
 	// Default: keys that AWS owns or manages.
 	EncryptionKey awskms.IKey
 	// LogRetention of the pipe's and the functions' log groups.
@@ -81,8 +81,19 @@ type TransactionalOutboxProps struct {
 	Alarms *AlarmProps
 }
 
-// AlarmProps say what the alarms do. Each watches for something that needs a person: see the table in
-// the documentation of NewTransactionalOutbox.
+// AlarmProps say what the alarms do. Each watches for something that needs a person:
+//
+//	PipeFailedAlarm, PipeThrottledAlarm   3 executions within 5 minutes
+//	PipeDeadLettersAlarm                  1 message in the pipe's dead-letter queue
+//	RuleDeadLettersAlarm                  1 message in the rules' dead-letter queue
+//
+// and for each consumer:
+//
+//	DeliveryFailedAlarm                   1 event that the rule gave up on
+//	DeliveryLostAlarm                     1 event that the rule could not even put into its dead-letter queue
+//	OldestMessageAlarm                    a message in the queue as old as OldestMessageAge
+//	DeadLettersAlarm                      1 message in the dead-letter queue
+//	ErrorsAlarm, ThrottlesAlarm           3 invocations within 5 minutes
 type AlarmProps struct {
 	// Topic is told when an alarm goes off, and when it is over.
 	// Default: the alarms show in CloudWatch and tell nobody.

@@ -1,8 +1,9 @@
-// Command shipping is a whole CDK app: an outbox, and a consumer that ships what was ordered.
+// Command shipping is a whole CDK app: an outbox, and a consumer that makes one shipment of each order.
 package main
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
@@ -12,13 +13,18 @@ func main() {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
 	stack := awscdk.NewStack(app, jsii.String("Shipping"), nil)
+	shipments := awsdynamodb.NewTable(stack, jsii.String("Shipments"), &awsdynamodb.TableProps{
+		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("orderId"), Type: awsdynamodb.AttributeType_STRING},
+	})
 
 	box := outbox.NewTransactionalOutbox(stack, jsii.String("Outbox"), &outbox.TransactionalOutboxProps{
 		Source: jsii.String("orders"),
 	})
 	box.AddConsumer(jsii.String("Ship"), &outbox.ConsumerProps{
-		EventTypes: jsii.Strings("OrderCreated"),
-		Entry:      jsii.String("lambdas/ship"),
+		EventTypes:     jsii.Strings("OrderCreated"),
+		Entry:          jsii.String("lambdas/ship"),
+		Environment:    &map[string]*string{"SHIPMENTS_TABLE": shipments.TableName()},
+		BusinessTables: &[]awsdynamodb.ITable{shipments},
 	})
 
 	app.Synth(nil)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -214,6 +215,14 @@ func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 	app := newApp(t)
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
+	interrupted := filepath.Join(temporary, "golambda-of-a-process-that-was-killed")
+	if err := os.Mkdir(interrupted, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(interrupted, long, long); err != nil {
+		t.Fatal(err)
+	}
 	guard(t, func() {
 		stack := awscdk.NewStack(app, jsii.String("Stack"), nil)
 		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: &program})

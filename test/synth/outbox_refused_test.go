@@ -267,10 +267,11 @@ func TestUnresolvedValuesAreNotRefused(t *testing.T) {
 			MaximumRecordAge:      awscdk.Duration_Seconds(number),
 		})
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Entry:           jsii.String(greet),
-			EventTypes:      &[]*string{awscdk.Aws_STACK_NAME()},
-			BatchSize:       number,
-			MaxReceiveCount: number,
+			Entry:                        jsii.String(greet),
+			EventTypes:                   &[]*string{awscdk.Aws_STACK_NAME()},
+			BatchSize:                    number,
+			MaxReceiveCount:              number,
+			ReservedConcurrentExecutions: number,
 		})
 	})
 }

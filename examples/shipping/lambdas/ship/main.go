@@ -1,35 +1,42 @@
-// Command ship is the function of the consumer: it gets a batch of queue messages, each an event, and
-// names those that it could not handle.
+// Command ship is the consumer's function: it makes a shipment of each order, once, however often the
+// order's event is delivered.
 package main
 
 import (
 	"context"
-	"log/slog"
+	"log"
+	"os"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/outboxkit/transactional-outbox/runtime/inbox"
+	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-func main() { lambda.Start(handle) }
-
-func handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
-	var response events.SQSEventResponse
-	for _, message := range batch.Records {
-		if err := ship(ctx, message.Body); err != nil {
-			slog.ErrorContext(ctx, "not shipped", "messageId", message.MessageId, "error", err)
-			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
-		}
+func main() {
+	cfg, err := config.LoadDefaultConfig(context.Background())
+	if err != nil {
+		log.Fatal(err)
 	}
-	return response, nil
+	store, err := inbox.FromEnv(dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg))
+	if err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(inbox.Handler(store, ship(os.Getenv("SHIPMENTS_TABLE"))))
 }
 
-func ship(ctx context.Context, body string) error {
-	event, err := record.Decode([]byte(body))
-	if err != nil {
-		return err
+// ship adds the shipment to the transaction that remembers the event.
+func ship(table string) func(context.Context, *outbox.Tx, record.Event) error {
+	return func(_ context.Context, tx *outbox.Tx, event record.Event) error {
+		tx.Put(types.Put{
+			TableName: &table,
+			Item:      map[string]types.AttributeValue{"orderId": &types.AttributeValueMemberS{Value: event.AggregateID}},
+		})
+		return nil
 	}
-	slog.InfoContext(ctx, "shipped", "order", event.AggregateID, "event", event.ID)
-	return nil
 }
