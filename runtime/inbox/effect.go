@@ -28,8 +28,8 @@ import (
 // Errors mean what they mean to Handler.
 func EffectHandler(store *Store, effect func(ctx context.Context, event record.Event) error) LambdaHandler {
 	e := effectful{store: store, effect: effect, marker: marker{&store.config}}
-	consumer := &consumer{store: store, process: e.process}
-	return consumer.handle
+	c := consumer{store: store, process: e.process}
+	return c.handle
 }
 
 type effectful struct {

@@ -62,8 +62,8 @@ func Handler(store *Store, handle func(ctx context.Context, tx *outbox.Tx, event
 	if o.inOrder {
 		t.claim = position{&store.config}
 	}
-	consumer := &consumer{store: store, process: t.process, inOrder: o.inOrder, gapTimeout: o.gapTimeout}
-	return consumer.handle
+	c := consumer{store: store, process: t.process, inOrder: o.inOrder, gapTimeout: o.gapTimeout}
+	return c.handle
 }
 
 // transactional handles an event in one transaction with its claim.

@@ -46,7 +46,7 @@ type attempts struct {
 // Commit gave up on wrap the context's error too. After any error Commit may be called again.
 func (tx *Tx) Commit(ctx context.Context) error {
 	tx.sealed = true
-	if tx.committed || len(tx.actions) == 0 && len(tx.problems) == 0 {
+	if len(tx.problems) == 0 && (tx.committed || len(tx.actions) == 0) {
 		return nil
 	}
 	if err := tx.commit(ctx); err != nil {
@@ -62,7 +62,7 @@ func (tx *Tx) commit(ctx context.Context) error {
 	}
 	end := time.Now().Add(commitTime)
 	if err := tx.prepare(ctx); err != nil {
-		return err
+		return tx.orUnknown(err)
 	}
 	for try := 0; ; try++ {
 		err := tx.send(ctx)

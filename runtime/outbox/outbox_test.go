@@ -225,6 +225,23 @@ func TestActionsAfterCommitAreRefused(t *testing.T) {
 	}
 }
 
+// What is added too late must not get lost without a word.
+func TestActionsAfterASuccessfulCommitAreRefused(t *testing.T) {
+	c := &client{DB: newDB()}
+	tx := outbox.New(c, config).Begin(t.Context())
+	tx.Append(created())
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tx.Put(order("o1"))
+	if err := tx.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "added after Commit") {
+		t.Errorf("got %v", err)
+	}
+	if len(c.tokens) != 1 {
+		t.Errorf("%d calls, want 1", len(c.tokens))
+	}
+}
+
 func TestEmptyTransactionCommits(t *testing.T) {
 	if err := outbox.New(nil, outbox.Config{}).Begin(t.Context()).Commit(t.Context()); err != nil {
 		t.Error(err)

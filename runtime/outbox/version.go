@@ -161,6 +161,8 @@ func (tx *Tx) readCounter(ctx context.Context, aggregate string) (int64, error) 
 	if !ok {
 		return 0, nil // already among the transaction's problems
 	}
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
 	out, err := reader.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &tx.outbox.config.Table,
 		Key: map[string]types.AttributeValue{
@@ -169,6 +171,9 @@ func (tx *Tx) readCounter(ctx context.Context, aggregate string) (int64, error) 
 		},
 	})
 	if err != nil {
+		if isThrottle(err) {
+			err = fmt.Errorf("%w: %w", ErrThrottled, err)
+		}
 		return 0, fmt.Errorf("read the counter of %s: %w", aggregate, err)
 	}
 	return versionOf(out.Item)

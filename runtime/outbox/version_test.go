@@ -277,6 +277,26 @@ func TestAppendNextNeedsToRead(t *testing.T) {
 
 type writeOnly struct{ outbox.Client }
 
+func TestCounterThatCannotBeRead(t *testing.T) {
+	throttled := &types.ProvisionedThroughputExceededException{}
+	for err, want := range map[error]error{throttled: outbox.ErrThrottled, context.DeadlineExceeded: context.DeadlineExceeded} {
+		tx := outbox.New(unreadable{newDB(), err}, config).Begin(t.Context())
+		tx.AppendNext(updated("o1"))
+		if got := tx.Commit(t.Context()); !errors.Is(got, want) || errors.Is(got, outbox.ErrUnknownOutcome) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
+type unreadable struct {
+	*dynamotest.DB
+	err error
+}
+
+func (u unreadable) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	return nil, u.err
+}
+
 func TestAppendNextRefusesACounterThatIsNoNumber(t *testing.T) {
 	tx := outbox.New(brokenCounter{newDB()}, config).Begin(t.Context())
 	tx.AppendNext(updated("o1"))
