@@ -4,32 +4,83 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
+	"strconv"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/outboxkit/transactional-outbox/runtime/inbox"
+	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// order is what fulfilment needs of an OrderCreated event.
+// order is what fulfilment needs of an OrderCreated event. The order's id is the aggregate's.
 type order struct {
-	OrderID string `json:"orderId"`
-	Items   []struct {
-		SKU      string `json:"sku"`
-		Quantity int    `json:"quantity"`
+	CustomerID string `json:"customerId"`
+	Items      []struct {
+		Quantity int `json:"quantity"`
 	} `json:"items"`
 }
 
-// publish tells how many units of how many items the new order needs.
-func publish(_ context.Context, event record.Event) ([]slog.Attr, error) {
+// shipmentRequested is the data of the event ShipmentRequested, and all that its consumers get to know.
+type shipmentRequested struct {
+	OrderID    string `json:"orderId"`
+	CustomerID string `json:"customerId"`
+	Units      int    `json:"units"`
+}
+
+// shipments stand in the table of orders, each beside its order.
+type shipments struct{ table string }
+
+// request creates the order's shipment and tells about it.
+func (s shipments) request(_ context.Context, tx *outbox.Tx, event record.Event) error {
+	requested, err := shipmentOf(event)
+	if err != nil {
+		return inbox.Permanent(err) // it reads the same the next time
+	}
+	now := time.Now()
+	tx.Put(types.Put{
+		TableName: &s.table,
+		Item: map[string]types.AttributeValue{
+			"id":          text(requested.OrderID),
+			"entity":      text("shipment"),
+			"status":      text("REQUESTED"),
+			"units":       number(int64(requested.Units)),
+			"requestedAt": number(now.UnixMilli()),
+		},
+		// The inbox keeps an event from being handled twice. This keeps an order from being shipped twice,
+		// whatever event says that it was created.
+		ConditionExpression: aws.String("attribute_not_exists(id)"),
+	})
+	tx.Append(outbox.Event{
+		Type:          "ShipmentRequested",
+		AggregateType: "Shipment",
+		AggregateID:   requested.OrderID,
+		Version:       1, // the condition above allows no other event of this shipment before
+		OccurredAt:    now,
+		Data:          requested,
+	})
+	return nil
+}
+
+func shipmentOf(event record.Event) (shipmentRequested, error) {
 	var o order
 	if err := json.Unmarshal(event.Data, &o); err != nil {
-		return nil, fmt.Errorf("data of %s: %w", event.Type, err)
+		return shipmentRequested{}, fmt.Errorf("data of %s: %w", event.Type, err)
 	}
-	if o.OrderID == "" || len(o.Items) == 0 {
-		return nil, fmt.Errorf("data of %s holds no order: it needs orderId and items", event.Type)
+	if o.CustomerID == "" || len(o.Items) == 0 {
+		return shipmentRequested{}, fmt.Errorf("data of %s holds no order: it needs customerId and items", event.Type)
 	}
-	units := 0
+	requested := shipmentRequested{OrderID: event.AggregateID, CustomerID: o.CustomerID}
 	for _, item := range o.Items {
-		units += item.Quantity
+		requested.Units += item.Quantity
 	}
-	return []slog.Attr{slog.Int("items", len(o.Items)), slog.Int("units", units)}, nil
+	return requested, nil
+}
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }

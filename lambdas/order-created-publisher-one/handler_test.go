@@ -1,52 +1,72 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"log/slog"
-	"os"
+	"reflect"
+	"strings"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
-
-	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumer"
+	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumertest"
 )
 
 // testdata/orders.json holds an order, an event without items, one whose data is no object, and an order.
-func TestPublish(t *testing.T) {
-	raw, err := os.ReadFile("testdata/orders.json")
-	if err != nil {
-		t.Fatal(err)
+func TestShipments(t *testing.T) {
+	r := consumertest.Handle(t, "orders.json", shipments{table: "orders"}.request)
+	if len(r.Failed) != 0 {
+		t.Errorf("messages %v come back, none can be mended by that", r.Failed)
 	}
-	var batch events.SQSEvent
-	if err := json.Unmarshal(raw, &batch); err != nil {
-		t.Fatal(err)
+	if len(r.Refused) != 2 || !strings.Contains(r.Refused[0], "items") || !strings.Contains(r.Refused[1], "OrderCreated") {
+		t.Errorf("dead letters are %q, want that the second has no items and the third is no order", r.Refused)
 	}
-	var out bytes.Buffer
-	response, err := consumer.Handler(slog.New(slog.NewJSONHandler(&out, nil)), publish)(t.Context(), batch)
-	if err != nil {
-		t.Fatal(err)
+	orders := []struct {
+		id    string
+		units float64
+		cause string
+	}{{"order-1", 3, "order-1-1"}, {"order-4", 3, "order-4-1"}}
+	if len(r.Commits) != len(orders) {
+		t.Fatalf("%d transactions, want %d", len(r.Commits), len(orders))
 	}
-	failures := response.BatchItemFailures
-	if len(failures) != 2 || failures[0].ItemIdentifier != batch.Records[1].MessageId || failures[1].ItemIdentifier != batch.Records[2].MessageId {
-		t.Errorf("failures are %v, want the second and the third message", failures)
-	}
-	want := []map[string]any{
-		{"aggregateId": "order-1", "items": 2.0, "units": 3.0},
-		{"aggregateId": "order-2", "level": "ERROR"},
-		{"aggregateId": "order-3", "level": "ERROR"},
-		{"aggregateId": "order-4", "items": 1.0, "units": 3.0},
-	}
-	dec := json.NewDecoder(&out)
-	for i, attrs := range want {
-		var line map[string]any
-		if err := dec.Decode(&line); err != nil {
-			t.Fatal(err)
+	for i, want := range orders {
+		shipment, event := r.Commits[i].To("orders"), r.Commits[i].To(consumertest.OutboxTable)
+		if len(shipment) != 1 || len(event) != 1 || len(r.Commits[i].To(consumertest.InboxTable)) != 1 || len(r.Commits[i]) != 3 {
+			t.Fatalf("transaction %d is %v, want a marker, a shipment and an event", i, r.Commits[i])
 		}
-		for key, value := range attrs {
-			if line[key] != value {
-				t.Errorf("line %d: %s is %v, want %v", i, key, line[key], value)
-			}
+		consumertest.Want(t, shipment[0].Item, map[string]any{
+			"id": want.id, "entity": "shipment", "status": "REQUESTED", "units": want.units, "requestedAt": event[0].Item["occurredAt"],
+		})
+		if shipment[0].Condition != "attribute_not_exists(id)" {
+			t.Errorf("the shipment is written if %q, want only if there is none", shipment[0].Condition)
+		}
+		consumertest.Want(t, event[0].Item, map[string]any{
+			"type": "ShipmentRequested", "source": "orders", "aggregateType": "Shipment", "aggregateId": want.id,
+			"version": 1.0, "causationId": want.cause,
+		})
+		wantData(t, event[0].Item["data"], map[string]any{"orderId": want.id, "customerId": "c-42", "units": want.units})
+	}
+}
+
+// wantData: ShipmentRequested carries these fields and no others.
+func wantData(t *testing.T, data any, want map[string]any) {
+	t.Helper()
+	got := map[string]any{}
+	if err := json.Unmarshal([]byte(data.(string)), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("data is %v, want %v", got, want)
+	}
+}
+
+// TestWireNamesWhatIsMissing: a function that is not wired says so when it starts, not at the first order.
+func TestWireNamesWhatIsMissing(t *testing.T) {
+	if _, err := wire(t.Context()); err == nil || !strings.Contains(err.Error(), "ORDERS_TABLE") {
+		t.Errorf("error is %v, want one that names ORDERS_TABLE", err)
+	}
+	t.Setenv("ORDERS_TABLE", "orders")
+	_, err := wire(t.Context())
+	for _, name := range []string{"INBOX_TABLE", "CONSUMER_DLQ_URL"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error is %v, want one that names %s", err, name)
 		}
 	}
 }

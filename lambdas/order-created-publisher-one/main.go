@@ -1,13 +1,41 @@
-// Command order-created-publisher-one is the Lambda function that tells fulfilment about new orders.
+// Command order-created-publisher-one is the Lambda function that has new orders shipped: for each it
+// creates a shipment and requests it with the event ShipmentRequested, once.
 package main
 
 import (
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
+	"context"
+	"errors"
+	"log"
+	"os"
 
-	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumer"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 )
 
 func main() {
-	lambda.Start(consumer.Handler(lambdacontext.NewLogger(), publish))
+	handler, err := wire(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(handler)
+}
+
+func wire(ctx context.Context) (inbox.LambdaHandler, error) {
+	table := os.Getenv("ORDERS_TABLE")
+	if table == "" {
+		return nil, errors.New("environment variable ORDERS_TABLE is not set")
+	}
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := inbox.FromEnv(dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg))
+	if err != nil {
+		return nil, err
+	}
+	return inbox.Handler(store, shipments{table: table}.request), nil
 }

@@ -3,34 +3,62 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"log/slog"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/outboxkit/transactional-outbox/runtime/inbox"
+	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// order is what billing needs of an OrderCreated event. Prices are in minor units of the currency.
-type order struct {
-	OrderID  string `json:"orderId"`
-	Currency string `json:"currency"`
-	Items    []struct {
-		Quantity  int64 `json:"quantity"`
-		UnitPrice int64 `json:"unitPrice"`
-	} `json:"items"`
+// texts are what customers are told about events. The order's id is the aggregate's.
+var texts = map[string]string{
+	"OrderCreated":      "We have received your order %s.",
+	"ShipmentRequested": "We are getting your order %s ready for shipment.",
 }
 
-// publish tells what the new order is worth, in minor units of its currency.
-func publish(_ context.Context, event record.Event) ([]slog.Attr, error) {
-	var o order
-	if err := json.Unmarshal(event.Data, &o); err != nil {
-		return nil, fmt.Errorf("data of %s: %w", event.Type, err)
+// notifications are a list for each customer, in the order in which things happened.
+type notifications struct{ table string }
+
+// sortable is RFC 3339 with milliseconds, of which every text has the same length.
+const sortable = "2006-01-02T15:04:05.000Z07:00"
+
+// add puts the event on its customer's list.
+func (n notifications) add(_ context.Context, tx *outbox.Tx, event record.Event) error {
+	customer, message, err := read(event)
+	if err != nil {
+		return inbox.Permanent(err) // it reads the same the next time
 	}
-	if o.OrderID == "" || o.Currency == "" || len(o.Items) == 0 {
-		return nil, fmt.Errorf("data of %s holds no order: it needs orderId, currency and items", event.Type)
-	}
-	var total int64
-	for _, item := range o.Items {
-		total += item.Quantity * item.UnitPrice
-	}
-	return []slog.Attr{slog.Int64("total", total), slog.String("currency", o.Currency)}, nil
+	tx.Put(types.Put{
+		TableName: &n.table,
+		Item: map[string]types.AttributeValue{
+			"customerId":   text(customer),
+			"notification": text(event.OccurredAt.UTC().Format(sortable) + "#" + event.ID),
+			"orderId":      text(event.AggregateID),
+			"eventType":    text(event.Type),
+			"text":         text(message),
+		},
+	})
+	return nil
 }
+
+func read(event record.Event) (customer, message string, err error) {
+	format, known := texts[event.Type]
+	if !known {
+		return "", "", fmt.Errorf("customers are not told about events of type %s", event.Type)
+	}
+	var data struct {
+		CustomerID string `json:"customerId"`
+	}
+	if err := json.Unmarshal(event.Data, &data); err != nil {
+		return "", "", fmt.Errorf("data of %s: %w", event.Type, err)
+	}
+	if data.CustomerID == "" {
+		return "", "", errors.New("data of " + event.Type + " has no customerId")
+	}
+	return data.CustomerID, fmt.Sprintf(format, event.AggregateID), nil
+}
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }

@@ -1,52 +1,51 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"log/slog"
-	"os"
+	"strings"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
-
-	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumer"
+	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumertest"
 )
 
-// testdata/orders.json holds an order, an event without items, one whose data is no object, and an order.
-func TestPublish(t *testing.T) {
-	raw, err := os.ReadFile("testdata/orders.json")
-	if err != nil {
-		t.Fatal(err)
+// testdata/events.json holds OrderCreated, the ShipmentRequested that follows from it, an event without a
+// customer, one whose data is no object, and one of a type that is nobody's business.
+func TestNotifications(t *testing.T) {
+	r := consumertest.Handle(t, "events.json", notifications{table: "notifications"}.add)
+	if len(r.Failed) != 0 {
+		t.Errorf("messages %v come back, none can be mended by that", r.Failed)
 	}
-	var batch events.SQSEvent
-	if err := json.Unmarshal(raw, &batch); err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	response, err := consumer.Handler(slog.New(slog.NewJSONHandler(&out, nil)), publish)(t.Context(), batch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	failures := response.BatchItemFailures
-	if len(failures) != 2 || failures[0].ItemIdentifier != batch.Records[1].MessageId || failures[1].ItemIdentifier != batch.Records[2].MessageId {
-		t.Errorf("failures are %v, want the second and the third message", failures)
+	if len(r.Refused) != 3 || !strings.Contains(r.Refused[0], "customerId") || !strings.Contains(r.Refused[1], "OrderCreated") || !strings.Contains(r.Refused[2], "OrderLost") {
+		t.Errorf("dead letters are %q, want one for each of the last three events", r.Refused)
 	}
 	want := []map[string]any{
-		{"aggregateId": "order-1", "total": 7080.0, "currency": "EUR"},
-		{"aggregateId": "order-2", "level": "ERROR"},
-		{"aggregateId": "order-3", "level": "ERROR"},
-		{"aggregateId": "order-4", "total": 2997.0, "currency": "EUR"},
+		{
+			"customerId": "c-42", "notification": "2026-11-02T09:30:01.000Z#order-1-1", "orderId": "order-1",
+			"eventType": "OrderCreated", "text": "We have received your order order-1.",
+		},
+		{
+			"customerId": "c-42", "notification": "2026-11-02T09:30:01.250Z#0192d3a4-5b6c-7d8e-9f00-0123456789ab", "orderId": "order-1",
+			"eventType": "ShipmentRequested", "text": "We are getting your order order-1 ready for shipment.",
+		},
 	}
-	dec := json.NewDecoder(&out)
-	for i, attrs := range want {
-		var line map[string]any
-		if err := dec.Decode(&line); err != nil {
-			t.Fatal(err)
+	if len(r.Commits) != len(want) {
+		t.Fatalf("%d transactions, want %d", len(r.Commits), len(want))
+	}
+	for i, item := range want {
+		added := r.Commits[i].To("notifications")
+		if len(added) != 1 || len(r.Commits[i].To(consumertest.InboxTable)) != 1 || len(r.Commits[i]) != 2 {
+			t.Fatalf("transaction %d is %v, want a marker and a notification", i, r.Commits[i])
 		}
-		for key, value := range attrs {
-			if line[key] != value {
-				t.Errorf("line %d: %s is %v, want %v", i, key, line[key], value)
-			}
-		}
+		consumertest.Want(t, added[0].Item, item)
+	}
+}
+
+// TestWireNamesWhatIsMissing: a function that is not wired says so when it starts, not at the first event.
+func TestWireNamesWhatIsMissing(t *testing.T) {
+	if _, err := wire(t.Context()); err == nil || !strings.Contains(err.Error(), "NOTIFICATIONS_TABLE") {
+		t.Errorf("error is %v, want one that names NOTIFICATIONS_TABLE", err)
+	}
+	t.Setenv("NOTIFICATIONS_TABLE", "notifications")
+	if _, err := wire(t.Context()); err == nil || !strings.Contains(err.Error(), "INBOX_TABLE") {
+		t.Errorf("error is %v, want one that names INBOX_TABLE", err)
 	}
 }
