@@ -2,6 +2,7 @@ package golambda
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -44,11 +45,11 @@ var (
 // it runs on the goroutine of the app.
 func newTarget(entry *string, architecture awslambda.Architecture) (target, error) {
 	if entry == nil || *entry == "" {
-		return target{}, errors.New("Entry is missing: the folder of the function's main package")
+		return target{}, errors.New("no Entry is given: the folder of the function's main package")
 	}
 	dir, err := filepath.Abs(*entry)
 	if err != nil {
-		return target{}, fmt.Errorf("Entry %q: %w", *entry, err)
+		return target{}, fmt.Errorf("entry %q: %w", *entry, err)
 	}
 	goarch := "arm64"
 	if *architecture.Name() == *awslambda.Architecture_X86_64().Name() {
@@ -68,11 +69,10 @@ func (t target) asset(built bool) (dir string, discard func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	dir, err = temporaryFolder()
+	dir, discard, err = temporaryFolder()
 	if err != nil {
 		return "", nil, err
 	}
-	discard = func() { os.RemoveAll(dir) }
 	if err := os.WriteFile(filepath.Join(dir, bootstrap), program, 0o755); err != nil {
 		discard()
 		return "", nil, err
@@ -115,11 +115,11 @@ func (t target) build() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := temporaryFolder()
+	out, discard, err := temporaryFolder()
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", importPath, err)
 	}
-	defer os.RemoveAll(out)
+	defer discard()
 	file := filepath.Join(out, bootstrap)
 	if _, err := t.run("build", "-trimpath", "-buildvcs=false", "-tags", buildTags, "-ldflags", linkerFlags, "-o", file, "."); err != nil {
 		return nil, fmt.Errorf("build %s: %w", importPath, err)
@@ -130,7 +130,7 @@ func (t target) build() ([]byte, error) {
 // run runs the go command in the target's folder. Its error carries what the command wrote to stderr.
 func (t target) run(args ...string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command("go", args...)
+	cmd := exec.CommandContext(context.Background(), "go", args...)
 	cmd.Dir = t.dir
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+t.goarch, "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -142,17 +142,18 @@ func (t target) run(args ...string) ([]byte, error) {
 
 const temporaryPrefix = "golambda-"
 
-// temporaryFolder is a folder for the caller to remove. A process that ends while it builds in the
+// temporaryFolder makes a folder and what removes it. A process that ends while it builds in the
 // background leaves its folder behind; the next process removes what is older than any build takes.
-func temporaryFolder() (string, error) {
+func temporaryFolder() (dir string, remove func(), err error) {
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), temporaryPrefix+"*"))
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, folder := range left {
 		if info, err := os.Stat(folder); err == nil && time.Since(info.ModTime()) > time.Hour {
-			os.RemoveAll(folder) //nolint:errcheck // it may belong to another user
+			_ = os.RemoveAll(folder) // it may belong to another user
 		}
 	}
-	return os.MkdirTemp("", temporaryPrefix)
+	dir, err = os.MkdirTemp("", temporaryPrefix)
+	return dir, func() { _ = os.RemoveAll(dir) }, err
 }

@@ -105,7 +105,7 @@ func TestGoFunctionRefuses(t *testing.T) {
 		entry *string
 		want  []string
 	}{
-		"no entry":             {nil, []string{"Entry is missing: the folder of the function's main package"}},
+		"no entry":             {nil, []string{"no Entry is given: the folder of the function's main package"}},
 		"a folder that is not": {jsii.String("lambdas/nowhere"), []string{"lambdas/nowhere is not a folder"}},
 		"a file":               {jsii.String(filepath.Join(program, "main.go")), []string{"main.go is not a folder"}},
 		"a library":            {jsii.String(filepath.Join(root, "greeting")), []string{"greeting is package greeting, a function needs a main package"}},
