@@ -35,4 +35,10 @@
 //
 // A message that fails costs 1 RCU more: before it is given back, the inbox is asked whether it is a
 // duplicate. A message that came too early costs one SQS request more, as does one that fails for good.
+//
+// # Least privilege
+//
+// On the inbox table dynamodb:PutItem and GetItem; on the tables of the function's writes and events what
+// package outbox says; sqs:SendMessage on the dead-letter queue; and, with InOrder,
+// sqs:ChangeMessageVisibility on the queue.
 package inbox
