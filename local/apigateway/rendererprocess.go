@@ -212,7 +212,7 @@ func (c *rendererProcess) ended() bool {
 func (c *rendererProcess) lost() error {
 	<-c.closed
 	c.stop()
-	return fmt.Errorf("%w (%v) %s", errRendererLost, c.proc.Err(), c.stderr)
+	return fmt.Errorf("%w (%w) %s", errRendererLost, c.proc.Err(), c.stderr)
 }
 
 func (c *rendererProcess) stop() {

@@ -205,14 +205,14 @@ func TestCallerGoesAway(t *testing.T) {
 	}
 	g.dynamoDB.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, "GET", g.URL()+"orders/7", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL()+"orders/7", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		if _, err := http.DefaultClient.Do(r); err == nil { //nolint:bodyclose // there is no response
+		if _, err := http.DefaultClient.Do(r); err == nil {
 			t.Error("the request was answered")
 		}
 	}()
@@ -254,7 +254,7 @@ func TestRunEndsWhatHangs(t *testing.T) {
 		<-r.Context().Done()
 	}
 	g.dynamoDB.mu.Unlock()
-	go http.Get(g.URL() + "orders/7") //nolint:bodyclose // there is no response
+	go http.Get(g.URL() + "orders/7")
 	<-arrived
 	begin := time.Now()
 	g.end()

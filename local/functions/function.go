@@ -49,12 +49,12 @@ func (f *function) prepare(work func(context.Context) (program, error)) {
 }
 
 // ready waits until the function can be started.
-func (f *function) ready(ctx context.Context) (program, error) {
+func (f *function) ready(ctx context.Context) error {
 	select {
 	case <-f.prepared:
-		return f.program, f.problem
+		return f.problem
 	case <-ctx.Done():
-		return program{}, ctx.Err()
+		return ctx.Err()
 	}
 }
 
@@ -63,7 +63,7 @@ func (f *function) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if cap(f.slots) == 0 {
 		return nil, fmt.Errorf("%w: ReservedConcurrentExecutions is 0", ErrThrottled)
 	}
-	if _, err := f.ready(ctx); err != nil {
+	if err := f.ready(ctx); err != nil {
 		return nil, err
 	}
 	select {

@@ -44,7 +44,7 @@ func newInvocation(payload []byte, deadline time.Time, traced bool) *invocation 
 // Source: X-Ray developer guide, xray-concepts, "Tracing header".
 func newTrace(sampled bool) string {
 	var random [20]byte
-	rand.Read(random[:]) //nolint:errcheck // it never returns an error
+	rand.Read(random[:])
 	flag := 0
 	if sampled {
 		flag = 1

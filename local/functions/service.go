@@ -59,7 +59,7 @@ func (s *Service) Provisions() map[string]template.Provision {
 func (s *Service) Prepare(ctx context.Context) error {
 	var problems []error
 	for _, f := range s.all() {
-		if _, err := f.ready(ctx); err != nil {
+		if err := f.ready(ctx); err != nil {
 			problems = append(problems, err)
 		}
 		if ctx.Err() != nil {
@@ -104,8 +104,8 @@ func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byt
 // Close ends every function's process, even a hung one, and returns when all have ended.
 func (s *Service) Close() {
 	s.stop()
-	s.mu.Lock() // nothing is added to running from here on
-	s.mu.Unlock()
+	s.mu.Lock()
+	s.mu.Unlock() //nolint:staticcheck // waits for a spawn that is under way: nothing is added to running from here on
 	s.running.Wait()
 }
 

@@ -74,7 +74,7 @@ func run(t *testing.T, f function, adjust func(*bench)) *bench {
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(t.Context())
 	go func() {
-		b.mapping.run(ctx)
+		b.run(ctx)
 		close(b.ended)
 	}()
 	t.Cleanup(func() {

@@ -150,9 +150,9 @@ func (s *dynamoDBStream) record(in types.Record, read time.Time) Record {
 }
 
 // eventID is the attribute id of an item that says what kind of record it is, as outbox items do.
-func eventID(new map[string]types.AttributeValue) string {
-	id, isText := new["id"].(*types.AttributeValueMemberS)
-	if _, marked := new["recordType"]; !marked || !isText {
+func eventID(image map[string]types.AttributeValue) string {
+	id, isText := image["id"].(*types.AttributeValueMemberS)
+	if _, marked := image["recordType"]; !marked || !isText {
 		return ""
 	}
 	return id.Value

@@ -219,7 +219,8 @@ func TestRedrive(t *testing.T) {
 	}
 	s.process.Kill()
 	s = start(t, dir)
-	dead = strings.Replace(dead, dead[:strings.Index(dead, "/0")], s.cloud.Endpoint(cloud.SQS), 1)
+	_, path, _ := strings.Cut(dead, "/"+cloud.Account+"/") // the port is another one now
+	dead = s.cloud.Endpoint(cloud.SQS) + "/" + cloud.Account + "/" + path
 	url = queue(t, s, "Orders", properties)
 	expectBody(t, receive(t, s, dead), "poison")
 	expectAttributes(t, s, url, map[string]string{"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"})
@@ -259,7 +260,7 @@ func TestVisibilityZeroGivesTheMessageBack(t *testing.T) {
 func TestAbandonedLongPollTakesNothing(t *testing.T) {
 	s := start(t, t.TempDir())
 	url := queue(t, s, "Orders", nil)
-	request, err := http.NewRequest("POST", s.cloud.Endpoint(cloud.SQS), strings.NewReader(`{"QueueUrl":"`+url+`","WaitTimeSeconds":20}`))
+	request, err := http.NewRequest(http.MethodPost, s.cloud.Endpoint(cloud.SQS), strings.NewReader(`{"QueueUrl":"`+url+`","WaitTimeSeconds":20}`))
 	if err != nil {
 		t.Fatal(err)
 	}
