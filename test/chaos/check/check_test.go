@@ -168,14 +168,14 @@ func TestLettersNeedAFault(t *testing.T) {
 		legal bool
 	}{
 		"no fault":                             {nil, nil, history.ConsumerQueue, false},
-		"a fault that hit the event":           {&history.Fault{Point: "function.timeout", Key: "o-1"}, nil, history.ConsumerQueue, true},
-		"a fault that hit the aggregate":       {&history.Fault{Point: "dynamodb.throttle", Key: "Order#o"}, nil, history.ConsumerQueue, true},
+		"a fault that hit the event":           {&history.Fault{Point: "function.timeout", Events: []string{"o-1"}}, nil, history.ConsumerQueue, true},
+		"a fault that hit no known event":      {&history.Fault{Point: "function.init-failure", Key: "Mail"}, nil, history.ConsumerQueue, false},
 		"a fault that hit everything":          {&history.Fault{Point: check.KillRun}, nil, history.ConsumerQueue, true},
-		"a fault that hit another event":       {&history.Fault{Point: "function.timeout", Key: "x-1"}, nil, history.ConsumerQueue, false},
-		"a fault that hit another of a batch":  {&history.Fault{Point: "function.timeout", Key: "x-1"}, []string{"x-1", "o-1"}, history.ConsumerQueue, true},
-		"a fault that leads to another queue":  {&history.Fault{Point: "bus.no-permission", Key: "o-1"}, nil, history.ConsumerQueue, false},
-		"a denied target and the rule's queue": {&history.Fault{Point: "bus.no-permission", Key: "o-1"}, nil, history.RuleQueue, true},
-		"a failed function and a rule's queue": {&history.Fault{Point: "function.timeout", Key: "o-1"}, nil, history.RuleQueue, false},
+		"a fault that hit another event":       {&history.Fault{Point: "function.timeout", Events: []string{"x-1"}}, nil, history.ConsumerQueue, false},
+		"a fault that hit another of a batch":  {&history.Fault{Point: "function.timeout", Events: []string{"x-1"}}, []string{"x-1", "o-1"}, history.ConsumerQueue, true},
+		"a fault that leads to another queue":  {&history.Fault{Point: "bus.no-permission", Events: []string{"o-1"}}, nil, history.ConsumerQueue, false},
+		"a denied target and the rule's queue": {&history.Fault{Point: "bus.no-permission", Events: []string{"o-1"}}, nil, history.RuleQueue, true},
+		"a failed function and a rule's queue": {&history.Fault{Point: "function.timeout", Events: []string{"o-1"}}, nil, history.RuleQueue, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			entries := small(func(log *history.Log, s *history.State) {
@@ -205,12 +205,12 @@ func TestJudge(t *testing.T) {
 	}{
 		"everything is there": {func(*history.Log, *history.State) {}, rules, nil},
 		"an effect waits in a dead-letter queue of all": {func(log *history.Log, s *history.State) {
-			log.Fault(at, history.Fault{Point: "bus.partial", Key: "o-1"})
+			log.Fault(at, history.Fault{Point: "bus.partial", Events: []string{"o-1"}})
 			s.Effects = s.Effects[:2]
 			s.Letters = []history.Letter{{Queue: history.PipeQueue, Name: "pipe-dlq", Events: []string{"o-1", "s-1"}}}
 		}, rules, nil},
 		"a letter for another consumer does not count": {func(log *history.Log, s *history.State) {
-			log.Fault(at, history.Fault{Point: "function.timeout", Key: "s-1"})
+			log.Fault(at, history.Fault{Point: "function.timeout", Events: []string{"s-1"}})
 			s.Effects = s.Effects[:2]
 			s.Letters = []history.Letter{{Queue: history.ConsumerQueue, Name: "dlq", Consumer: "shipping", Events: []string{"s-1"}}}
 		}, rules, []check.Rule{check.Lost}},
@@ -224,11 +224,11 @@ func TestJudge(t *testing.T) {
 		}, rules, []check.Rule{check.Torn, check.Unexpected}},
 		"of two writers of a version the one that was told so has it": {func(log *history.Log, s *history.State) {
 			for status, step := range map[string]history.Step{"CANCELLED": history.Fail, "CONFIRMED": history.OK} {
-				write := history.Write{Aggregate: "Order#o", Version: 2, Type: "OrderUpdated", Status: status}
+				write := history.Write{Aggregate: "Order#o", Version: 2, Type: "OrderUpdated", Value: status}
 				log.Call(history.Call{Operation: status, Step: history.Invoke, Write: write})
 				log.Call(history.Call{Operation: status, Step: step, Write: write})
 			}
-			s.Events = append(s.Events, history.Event{ID: "o-2", Type: "OrderUpdated", Aggregate: "Order#o", Version: 2, Status: "CANCELLED"})
+			s.Events = append(s.Events, history.Event{ID: "o-2", Type: "OrderUpdated", Aggregate: "Order#o", Version: 2, Value: "CANCELLED"})
 			s.Objects[0].Version = 2
 			s.Effects = append(s.Effects, history.Effect{Consumer: "audit", Kind: "entry", Event: "o-2", Aggregate: "Order#o", Version: 2})
 		}, rules, []check.Rule{check.Lost, check.Unexpected}},

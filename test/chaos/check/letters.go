@@ -1,6 +1,7 @@
 package check
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,18 +29,21 @@ func (j *judgement) explain(entries []history.Entry) {
 	if len(j.Letters) == 0 {
 		return
 	}
-	hit := faultsByKey(entries)
+	hit := hits(entries)
 	together := companions(entries)
 	for _, l := range j.Letters {
 		if len(l.Events) == 0 {
 			j.violate(Unexplained, "", "", "a letter in %s names no event: %s", l.Name, l.Reason)
 			continue
 		}
-		var suspects []string
+		suspects := map[string]bool{everything: true}
 		for _, id := range l.Events {
-			suspects = append(suspects, j.suspects(id, l.Consumer)...)
+			for _, s := range j.suspects(id, l.Consumer) {
+				suspects[s] = true
+				maps.Copy(suspects, together[s])
+			}
 		}
-		if !slices.ContainsFunc(suspects, func(id string) bool { return accounts(l.Queue, hit, together[id], id, j.byID[id].Aggregate) }) {
+		if !accounts(l.Queue, hit, suspects) {
 			j.violate(Unexplained, j.byID[l.Events[0]].Aggregate, l.Events[0], "no fault accounts for the letter of event %s in %s: %s",
 				strings.Join(l.Events, ", "), l.Name, l.Reason)
 		}
@@ -62,22 +66,34 @@ func (j *judgement) suspects(id, consumer string) []string {
 	return all
 }
 
-// accounts says whether a fault that leads to that kind of queue hit the event, its companions, its
-// aggregate, or everything.
-func accounts(queue history.QueueKind, hit map[string][]string, companions map[string]bool, id, aggregate string) bool {
-	keys := append(sorted(companions), id, aggregate, "")
-	return slices.ContainsFunc(keys, func(key string) bool {
-		return slices.ContainsFunc(hit[key], func(point string) bool {
-			return slices.ContainsFunc(accountable[queue], func(prefix string) bool { return strings.HasPrefix(point, prefix) })
-		})
-	})
+// accounts says whether a fault that leads to that kind of queue hit one of the suspects.
+func accounts(queue history.QueueKind, hit map[string][]string, suspects map[string]bool) bool {
+	for id := range suspects {
+		for _, point := range hit[id] {
+			if slices.ContainsFunc(accountable[queue], func(prefix string) bool { return strings.HasPrefix(point, prefix) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
-func faultsByKey(entries []history.Entry) map[string][]string {
+// everything stands for what a fault without an event hit.
+const everything = ""
+
+// hits are the faults by the ids of the events that they hit.
+func hits(entries []history.Entry) map[string][]string {
 	hit := map[string][]string{}
 	for _, e := range entries {
-		if e.Kind == history.KindFault {
-			hit[e.Fault.Key] = append(hit[e.Fault.Key], e.Fault.Point)
+		if e.Kind != history.KindFault {
+			continue
+		}
+		ids := e.Fault.Events
+		if len(ids) == 0 && e.Fault.Key == "" {
+			ids = []string{everything}
+		}
+		for _, id := range ids {
+			hit[id] = append(hit[id], e.Fault.Point)
 		}
 	}
 	return hit

@@ -110,7 +110,7 @@ func (w *world) event(e history.Event) {
 			w.state.Effects = append(w.state.Effects, effect)
 		}
 		if c.Name == "mail" && len(c.Effects[e.Type]) > 0 && rapid.IntRange(0, 5).Draw(w.t, "dead letter") == 0 {
-			w.log.Fault(at, history.Fault{Point: "function.kill-before", Key: e.ID})
+			w.log.Fault(at, history.Fault{Point: "function.kill-before", Events: []string{e.ID}})
 			w.missing = append(w.missing, history.Letter{Queue: history.ConsumerQueue, Name: "mail-dlq", Consumer: c.Name, Events: []string{e.ID}})
 		}
 	}

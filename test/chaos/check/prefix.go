@@ -117,7 +117,7 @@ func rootsOf(entries []history.Entry) map[string]history.Event {
 // About keeps the lines that concern an aggregate: its requests, the hops of its events, the faults that
 // hit it or everything, and the phases.
 func About(entries []history.Entry, aggregate string) []history.Entry {
-	ids := map[string]bool{aggregate: true, "": true}
+	ids := map[string]bool{}
 	for id, root := range rootsOf(entries) {
 		if root.Aggregate == aggregate {
 			ids[id] = true
@@ -139,7 +139,7 @@ func concerns(e history.Entry, aggregate string, ids map[string]bool) bool {
 	case history.KindHop:
 		return slices.ContainsFunc(e.Hop.EventIDs, func(id string) bool { return ids[id] })
 	case history.KindFault:
-		return ids[e.Fault.Key]
+		return e.Fault.Key == "" || slices.ContainsFunc(e.Fault.Events, func(id string) bool { return ids[id] })
 	case history.KindPhase:
 		return true
 	case history.KindEvent:

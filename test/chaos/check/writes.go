@@ -86,7 +86,7 @@ type slot struct {
 // makes says whether the event is what the write makes.
 func makes(w history.Write, e history.Event) bool {
 	return w.Aggregate == e.Aggregate && w.Version == e.Version && w.Type == e.Type &&
-		(w.Status == "" || e.Status == "" || w.Status == e.Status)
+		(w.Value == "" || e.Value == "" || w.Value == e.Value)
 }
 
 // writes judges what became of each operation: acknowledged, all of it is there; failed, none of it;

@@ -72,15 +72,17 @@ type Write struct {
 	Aggregate string `json:"aggregate"` // the aggregate's id
 	Version   int64  `json:"version"`
 	Type      string `json:"type"` // of the event
-	// Status is what the aggregate's status becomes; it tells two writers of one version apart.
-	Status string `json:"status,omitempty"`
+	// Value is what the write makes of the aggregate, for example its status: it tells two writers of one
+	// version apart. Empty: any.
+	Value string `json:"value,omitempty"`
 }
 
 // Fault is a fault that fired.
 type Fault struct {
-	Point string `json:"point"`         // for example "bus.partial"
-	Key   string `json:"key,omitempty"` // what it hit: an event's id, or empty for everything
-	Nth   int    `json:"nth,omitempty"` // how often the point had been asked for the key
+	Point  string   `json:"point"`            // for example "bus.partial"
+	Key    string   `json:"key,omitempty"`    // what it hit, by the same name in every run; empty: everything
+	N      int      `json:"n,omitempty"`      // the point was asked for the key for the nth time
+	Events []string `json:"events,omitempty"` // ids of the events that it hit, where they are known
 }
 
 // Phase says that the run went into another phase.
@@ -106,15 +108,14 @@ type Event struct {
 	Type      string `json:"type"`
 	Aggregate string `json:"aggregate"`
 	Version   int64  `json:"version"`
-	Status    string `json:"status,omitempty"` // the aggregate's, as the event tells it
-	Cause     string `json:"cause,omitempty"`  // the id of the event whose handling led to this one
+	Value     string `json:"value,omitempty"` // what the event says about the aggregate, as Write.Value
+	Cause     string `json:"cause,omitempty"` // the id of the event whose handling led to this one
 }
 
 // Object is an aggregate as it stands in the business table.
 type Object struct {
 	Aggregate string `json:"aggregate"`
 	Version   int64  `json:"version"`
-	Status    string `json:"status,omitempty"`
 }
 
 // Effect is one thing that a consumer did because of an event, as it stands in a table. The same effect
