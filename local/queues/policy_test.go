@@ -102,10 +102,27 @@ func TestGlob(t *testing.T) {
 		pattern, value string
 		want           bool
 	}{
-		{"", "", true}, {"", "a", false}, {"a", "", false}, {"a", "a", true}, {"a", "A", false},
-		{"*", "", true}, {"*", "abc", true}, {"**", "abc", true}, {"a*", "abc", true}, {"*c", "abc", true}, {"a*c", "ac", true},
-		{"a*b*c", "axbxbxc", true}, {"a*b*c", "axc", false}, {"*ab", "aab", true}, {"*a?", "aab", true}, {"a*", "ba", false},
-		{"?", "a", true}, {"?", "", false}, {"a?c", "abc", true}, {"a?c", "ac", false}, {"abc?*", "abc", false},
+		{"", "", true},
+		{"", "a", false},
+		{"a", "", false},
+		{"a", "a", true},
+		{"a", "A", false},
+		{"*", "", true},
+		{"*", "abc", true},
+		{"**", "abc", true},
+		{"a*", "abc", true},
+		{"*c", "abc", true},
+		{"a*c", "ac", true},
+		{"a*b*c", "axbxbxc", true},
+		{"a*b*c", "axc", false},
+		{"*ab", "aab", true},
+		{"*a?", "aab", true},
+		{"a*", "ba", false},
+		{"?", "a", true},
+		{"?", "", false},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"abc?*", "abc", false},
 	}
 	for _, c := range cases {
 		if got := glob(c.pattern, c.value); got != c.want {

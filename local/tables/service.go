@@ -109,7 +109,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-s.current().Done():
 		}
 		if err := s.start(ctx); err != nil {
-			if ctx.Err() != nil || errors.Is(err, errClosed) { //nolint:nilerr // being told to stop is no failure
+			if ctx.Err() != nil || errors.Is(err, errClosed) {
 				return nil
 			}
 			return fmt.Errorf("start DynamoDB Local again: %w", err)
