@@ -14,41 +14,40 @@ import (
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
-// The events of the orders service.
+// The events of the orders service, by aggregate.
 const (
-	ordersSource   = "orders"
+	ordersSource = "orders"
+
 	orderAggregate = "Order"
-	orderCreated   = "OrderCreated"
-)
+	orderCreated   = "OrderCreated" // a status change is OrderUpdated, which no rule needs to name
 
-// The folders of the functions, relative to the app's cdk.json.
-const (
-	publisherOneEntry = "lambdas/order-created-publisher-one"
-	publisherTwoEntry = "lambdas/order-created-publisher-two"
+	shipmentRequested = "ShipmentRequested" // of the aggregate Shipment
 )
-
-// FunctionEntries are the folders of all functions, so that the app can have them built at once.
-func FunctionEntries() []string { return []string{publisherOneEntry, publisherTwoEntry} }
 
 // NewOrdersStack adds the stack Orders-<environment>, the reference application: an API that writes orders together
-// with their events, and two publishers that consume the events.
+// with their events, and the consumers of the events.
 func NewOrdersStack(scope constructs.Construct, env Environment) awscdk.Stack {
 	stack := awscdk.NewStack(scope, jsii.String("Orders-"+env.Name), &awscdk.StackProps{
 		Description:           jsii.String("Orders with a transactional outbox, " + env.Name),
 		Env:                   deployTo(env.Pin),
 		TerminationProtection: jsii.Bool(env.DeletionProtection),
 	})
-	orders := newOrdersTable(stack, env)
+	// An order is the item with entity "order" under its id; its shipment and history stand beside it.
+	orders := newTable(stack, "Orders", "id", "entity", env)
+	notifications := newTable(stack, "Notifications", "customerId", "notification", env)
 	box := newOutbox(stack, env)
-	one := addPublisher(box, "PublisherOne", publisherOneEntry, env)
-	two := addPublisher(box, "PublisherTwo", publisherTwoEntry, env)
+	one := addPublisherOne(box, orders, env)
+	two := addPublisherTwo(box, notifications, env)
+	updated := addOrderUpdatedPublisher(box, orders, env)
 	api := newOrdersAPI(stack, env, orders, box)
 
-	output(stack, "ApiUrl", "the API: POST orders, GET orders/{id}", api.Url())
-	output(stack, "OrdersTableName", "the table of orders", orders.TableName())
+	output(stack, "ApiUrl", "the API: POST orders, GET and PATCH orders/{id}", api.Url())
+	output(stack, "OrdersTableName", "the table of orders, their shipments and their history", orders.TableName())
+	output(stack, "NotificationsTableName", "the table of what customers were told", notifications.TableName())
 	outboxOutputs(stack, box)
 	consumerOutputs(stack, "PublisherOne", one)
 	consumerOutputs(stack, "PublisherTwo", two)
+	consumerOutputs(stack, "OrderUpdatedPublisher", updated)
 	return stack
 }
 
@@ -71,13 +70,12 @@ func deployTo(pin Pin) *awscdk.Environment {
 	return env
 }
 
-// newOrdersTable adds the business table. An order is the item with entity "order" under its id; other entities of
-// the order can stand beside it. The table has no stream: what the rest of the company must hear goes to the outbox.
-func newOrdersTable(scope constructs.Construct, env Environment) awsdynamodb.ITable {
-	return awsdynamodb.NewTable(scope, jsii.String("Orders"), &awsdynamodb.TableProps{
+// newTable adds a business table. It has no stream: what the rest of the company must hear goes to the outbox.
+func newTable(scope constructs.Construct, id, partitionKey, sortKey string, env Environment) awsdynamodb.ITable {
+	return awsdynamodb.NewTable(scope, jsii.String(id), &awsdynamodb.TableProps{
 		BillingMode:        awsdynamodb.BillingMode_PAY_PER_REQUEST,
-		PartitionKey:       &awsdynamodb.Attribute{Name: jsii.String("id"), Type: awsdynamodb.AttributeType_STRING},
-		SortKey:            &awsdynamodb.Attribute{Name: jsii.String("entity"), Type: awsdynamodb.AttributeType_STRING},
+		PartitionKey:       &awsdynamodb.Attribute{Name: jsii.String(partitionKey), Type: awsdynamodb.AttributeType_STRING},
+		SortKey:            &awsdynamodb.Attribute{Name: jsii.String(sortKey), Type: awsdynamodb.AttributeType_STRING},
 		RemovalPolicy:      env.RemovalPolicy,
 		DeletionProtection: jsii.Bool(env.DeletionProtection),
 		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
@@ -119,18 +117,9 @@ func alarmTopic(scope constructs.Construct, pin Pin) awssns.ITopic {
 	}
 }
 
-func addPublisher(box *outbox.TransactionalOutbox, id, entry string, env Environment) *outbox.Consumer {
-	return box.AddConsumer(jsii.String(id), &outbox.ConsumerProps{
-		EventTypes:     jsii.Strings(orderCreated),
-		Entry:          jsii.String(entry),
-		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
-		// A publisher writes its log and nothing else: there is no effect for an inbox to keep single.
-		Inbox: outbox.Inbox_NONE,
-	})
-}
-
 func outboxOutputs(stack awscdk.Stack, box *outbox.TransactionalOutbox) {
 	output(stack, "OutboxTableName", "the table of events", box.Table().TableName())
+	output(stack, "InboxTableName", "the table of what consumers have handled", box.InboxTable().TableName())
 	output(stack, "EventBusName", "the bus that carries the events", box.EventBus().EventBusName())
 	output(stack, "EventBusArn", "the bus that carries the events", box.EventBus().EventBusArn())
 	output(stack, "PipeDeadLetterQueueUrl", "positions of stream records that the pipe could not deliver", box.PipeDeadLetterQueue().QueueUrl())

@@ -4,6 +4,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -12,10 +13,12 @@ import (
 
 const jsonType = "application/json"
 
-// newOrdersAPI adds the REST API, which writes and reads orders without a function in between:
+// newOrdersAPI adds the REST API. It writes and reads orders without a function in between; to change one, there are
+// rules to keep:
 //
-//	POST /orders       one transaction with the order and its event OrderCreated
-//	GET  /orders/{id}  the order
+//	POST  /orders       one transaction with the order and its event OrderCreated
+//	GET   /orders/{id}  the order, its shipment and its history
+//	PATCH /orders/{id}  a function: one transaction with the order's new status and its event OrderUpdated
 func newOrdersAPI(scope constructs.Construct, env Environment, orders awsdynamodb.ITable, box *outbox.TransactionalOutbox) awsapigateway.RestApi {
 	api := awsapigateway.NewRestApi(scope, jsii.String("Api"), &awsapigateway.RestApiProps{
 		Description:                 jsii.String("Orders, " + env.Name),
@@ -34,18 +37,22 @@ func newOrdersAPI(scope constructs.Construct, env Environment, orders awsdynamod
 		OutboxTable:           *box.Table().TableName(),
 		EventRetentionSeconds: int64(env.EventRetentionDays) * 24 * 60 * 60,
 	}
+	body := api.AddRequestValidator(jsii.String("BodyValidator"), &awsapigateway.RequestValidatorOptions{
+		ValidateRequestBody: jsii.Bool(true),
+	})
 	collection := api.Root().AddResource(jsii.String("orders"), nil)
-	addCreateOrder(api, collection, templates, createOrderRole(scope, orders, box))
+	addCreateOrder(collection, newModel(api, "Order", orderSchema()), body, templates, createOrderRole(scope, orders, box))
 	one := collection.AddResource(jsii.String("{id}"), nil)
 	addGetOrder(one, templates, getOrderRole(scope, orders))
+	addUpdateOrder(one, newModel(api, "OrderStatus", orderStatusSchema()), body, newUpdateOrder(scope, orders, box, env))
 	return api
 }
 
-func addCreateOrder(api awsapigateway.RestApi, orders awsapigateway.Resource, templates mapping, role awsiam.IRole) {
-	model := api.AddModel(jsii.String("Order"), &awsapigateway.ModelOptions{
-		ContentType: jsii.String(jsonType),
-		Schema:      orderSchema(),
-	})
+func newModel(api awsapigateway.RestApi, id string, schema *awsapigateway.JsonSchema) awsapigateway.IModel {
+	return api.AddModel(jsii.String(id), &awsapigateway.ModelOptions{ContentType: jsii.String(jsonType), Schema: schema})
+}
+
+func addCreateOrder(orders awsapigateway.Resource, model awsapigateway.IModel, body awsapigateway.IRequestValidator, templates mapping, role awsiam.IRole) {
 	integration := dynamoDB("TransactWriteItems", role, templates.render("create_order_request.vtl"),
 		response("201", "200", templates.render("create_order_created.vtl")),
 		unavailable(templates),
@@ -56,15 +63,13 @@ func addCreateOrder(api awsapigateway.RestApi, orders awsapigateway.Resource, te
 		OperationName:     jsii.String("CreateOrder"),
 		RequestParameters: &map[string]*bool{"method.request.header.Idempotency-Key": jsii.Bool(false)},
 		RequestModels:     &map[string]awsapigateway.IModel{jsonType: model},
-		RequestValidator: api.AddRequestValidator(jsii.String("BodyValidator"), &awsapigateway.RequestValidatorOptions{
-			ValidateRequestBody: jsii.Bool(true),
-		}),
-		MethodResponses: methodResponses("201"),
+		RequestValidator:  body,
+		MethodResponses:   methodResponses("201"),
 	})
 }
 
 func addGetOrder(order awsapigateway.Resource, templates mapping, role awsiam.IRole) {
-	integration := dynamoDB("GetItem", role, templates.render("get_order_request.vtl"),
+	integration := dynamoDB("Query", role, templates.render("get_order_request.vtl"),
 		response("200", "200", templates.render("get_order_found.vtl")),
 		unavailable(templates),
 		response("500", "", templates.render("get_order_refused.vtl")),
@@ -73,6 +78,22 @@ func addGetOrder(order awsapigateway.Resource, templates mapping, role awsiam.IR
 		OperationName:     jsii.String("GetOrder"),
 		RequestParameters: &map[string]*bool{"method.request.path.id": jsii.Bool(true)},
 		MethodResponses:   methodResponses("200"),
+	})
+}
+
+// addUpdateOrder leaves a missing If-Match to the function, which answers with 428 and says what to send.
+func addUpdateOrder(order awsapigateway.Resource, model awsapigateway.IModel, body awsapigateway.IRequestValidator, function awslambda.IFunction) {
+	integration := awsapigateway.NewLambdaIntegration(function, &awsapigateway.LambdaIntegrationOptions{
+		AllowTestInvoke: jsii.Bool(false), // the console's test button needs a permission of its own
+	})
+	order.AddMethod(jsii.String("PATCH"), integration, &awsapigateway.MethodOptions{
+		OperationName: jsii.String("UpdateOrder"),
+		RequestParameters: &map[string]*bool{
+			"method.request.path.id":         jsii.Bool(true),
+			"method.request.header.If-Match": jsii.Bool(false),
+		},
+		RequestModels:    &map[string]awsapigateway.IModel{jsonType: model},
+		RequestValidator: body,
 	})
 }
 
@@ -127,23 +148,14 @@ func methodResponses(success string) *[]*awsapigateway.MethodResponse {
 // createOrderRole may put an order and its event, in one transaction only.
 func createOrderRole(scope constructs.Construct, orders awsdynamodb.ITable, box *outbox.TransactionalOutbox) awsiam.IRole {
 	role := apiRole(scope, "CreateOrderRole")
-	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions:   jsii.Strings("dynamodb:PutItem"),
-		Resources: &[]*string{orders.TableArn()},
-		Conditions: &map[string]any{
-			"ForAnyValue:StringEquals": map[string]any{"dynamodb:EnclosingOperation": []string{"TransactWriteItems"}},
-		},
-	}))
+	role.AddToPolicy(allowInTransaction("dynamodb:PutItem", orders))
 	box.GrantWrite(role)
 	return role
 }
 
 func getOrderRole(scope constructs.Construct, orders awsdynamodb.ITable) awsiam.IRole {
 	role := apiRole(scope, "GetOrderRole")
-	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions:   jsii.Strings("dynamodb:GetItem"),
-		Resources: &[]*string{orders.TableArn()},
-	}))
+	role.AddToPolicy(allow("dynamodb:Query", orders))
 	return role
 }
 

@@ -26,6 +26,13 @@ func orderSchema() *awsapigateway.JsonSchema {
 	})
 }
 
+// orderStatusSchema is what the body of PATCH /orders/{id} may hold.
+func orderStatusSchema() *awsapigateway.JsonSchema {
+	return object([]string{"status"}, map[string]*awsapigateway.JsonSchema{
+		"status": {Type: awsapigateway.JsonSchemaType_STRING, Enum: &[]any{"CREATED", "CONFIRMED", "SHIPPED", "CANCELLED"}},
+	})
+}
+
 // object has these properties and no others.
 func object(required []string, properties map[string]*awsapigateway.JsonSchema) *awsapigateway.JsonSchema {
 	return &awsapigateway.JsonSchema{

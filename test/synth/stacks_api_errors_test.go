@@ -198,46 +198,6 @@ func (g *gateway) testGatewayResponses(t *testing.T) {
 	}
 }
 
-func (g *gateway) testReading(t *testing.T) {
-	const item = `{"id":{"S":"o-1"},"entity":{"S":"order"},"customerId":{"S":"c-42"},"items":{"L":[
-		{"M":{"sku":{"S":"tea"},"quantity":{"N":"2"},"unitPrice":{"N":"1290"}}},{"M":{"sku":{"S":"pot"},"quantity":{"N":"1"},"unitPrice":{"N":"0"}}}
-		]},"currency":{"S":"EUR"},"status":{"S":"CREATED"},"version":{"N":"1"},"createdAt":{"N":"1793611801123"}`
-	const order = `{"id":"o-1","customerId":"c-42","items":[{"sku":"tea","quantity":2,"unitPrice":1290},{"sku":"pot","quantity":1,"unitPrice":0}],
-		"currency":"EUR","status":"CREATED","version":1,"createdAt":1793611801123`
-
-	g.dynamoDB.answer(http.StatusOK, `{"Item":`+item+`}}`)
-	r := g.do(t, http.MethodGet, "/orders/o-1", "")
-	if r.status != http.StatusOK {
-		t.Fatalf("answer is %d %s", r.status, r.body)
-	}
-	same(t, "the order", decoded(t, r.body), order+`}`)
-	action, sent := g.dynamoDB.call()
-	if action != "GetItem" {
-		t.Errorf("DynamoDB got %s", action)
-	}
-	var request map[string]any
-	if err := json.Unmarshal(sent, &request); err != nil {
-		t.Fatal(err)
-	}
-	same(t, "the key", request["Key"], `{"id":{"S":"o-1"},"entity":{"S":"order"}}`)
-	same(t, "a consistent read", request["ConsistentRead"], `true`)
-
-	g.dynamoDB.answer(http.StatusOK, `{"Item":`+item+`,"note":{"S":"ring twice"}}}`)
-	same(t, "the order with a note", decoded(t, g.do(t, http.MethodGet, "/orders/o-1", "").body), order+`,"note":"ring twice"}`)
-
-	g.dynamoDB.answer(http.StatusOK, `{}`)
-	g.do(t, http.MethodGet, "/orders/o-2", "").wantError(t, http.StatusNotFound, "ORDER_NOT_FOUND")
-
-	for _, id := range []string{"a%22b", "a%20b", strings.Repeat("k", 65), "%24x", "x.y"} {
-		g.do(t, http.MethodGet, "/orders/"+id, "").wantError(t, http.StatusNotFound, "ORDER_NOT_FOUND")
-		_, sent := g.dynamoDB.call()
-		if err := json.Unmarshal(sent, &request); err != nil {
-			t.Fatalf("%s: %v", sent, err)
-		}
-		same(t, "the key for "+id, request["Key"], `{"id":{"S":"!"},"entity":{"S":"order"}}`)
-	}
-}
-
 func (g *gateway) testRefusedReads(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status int

@@ -28,8 +28,9 @@ func orders(t *testing.T, env stacks.Environment, edit ...func(*stacks.Environme
 func TestStackOutputs(t *testing.T) {
 	tpl := orders(t, stacks.Dev())
 	want := []string{
-		"ApiUrl", "EventBusArn", "EventBusName", "OrdersTableName", "OutboxTableName", "PipeDeadLetterQueueUrl",
-		"PublisherOneDeadLetterQueueUrl", "PublisherOneQueueUrl", "PublisherTwoDeadLetterQueueUrl", "PublisherTwoQueueUrl",
+		"ApiUrl", "EventBusArn", "EventBusName", "InboxTableName", "NotificationsTableName",
+		"OrderUpdatedPublisherDeadLetterQueueUrl", "OrderUpdatedPublisherQueueUrl", "OrdersTableName", "OutboxTableName",
+		"PipeDeadLetterQueueUrl", "PublisherOneDeadLetterQueueUrl", "PublisherOneQueueUrl", "PublisherTwoDeadLetterQueueUrl", "PublisherTwoQueueUrl",
 		"RuleDeadLetterQueueUrl",
 	}
 	if got := slices.Sorted(maps.Keys(tpl.Outputs)); !slices.Equal(got, want) {
@@ -92,7 +93,7 @@ func TestEnvironments(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tpl := orders(t, tc.env)
-			for _, path := range []string{"Orders", "Outbox/Table"} {
+			for _, path := range []string{"Orders", "Notifications", "Outbox/Table", "Outbox/InboxTable"} {
 				_, table := tpl.at(t, path)
 				if table.DeletionPolicy != tc.deletionPolicy {
 					t.Errorf("%s: DeletionPolicy is %s, want %s", path, table.DeletionPolicy, tc.deletionPolicy)
@@ -151,8 +152,8 @@ func TestEnvironmentWithoutAuthorization(t *testing.T) {
 func TestLogRetentionReachesEveryLogGroup(t *testing.T) {
 	tpl := orders(t, stacks.Dev(), func(e *stacks.Environment) { e.LogRetention = awslogs.RetentionDays_FIVE_DAYS })
 	groups := tpl.ofType("AWS::Logs::LogGroup")
-	if len(groups) != 4 { // the API's, the pipe's, and one for each function
-		t.Errorf("there are %d log groups, want 4", len(groups))
+	if len(groups) != 6 { // the API's, the pipe's, and one for each of four functions
+		t.Errorf("there are %d log groups, want 6", len(groups))
 	}
 	for id, group := range groups {
 		if group.Properties["RetentionInDays"] != 5.0 {

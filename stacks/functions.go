@@ -1,0 +1,100 @@
+package stacks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
+	"github.com/outboxkit/transactional-outbox/constructs/outbox"
+)
+
+// The folders of the functions, relative to the app's cdk.json.
+const (
+	publisherOneEntry          = "lambdas/order-created-publisher-one"
+	publisherTwoEntry          = "lambdas/order-created-publisher-two"
+	orderUpdatedPublisherEntry = "lambdas/order-updated-publisher"
+	updateOrderEntry           = "lambdas/update-order"
+)
+
+// FunctionEntries are the folders of all functions, so that the app can have them built at once.
+func FunctionEntries() []string {
+	return []string{publisherOneEntry, publisherTwoEntry, orderUpdatedPublisherEntry, updateOrderEntry}
+}
+
+// The environment variables with which functions find their business tables.
+const (
+	envOrdersTable        = "ORDERS_TABLE"
+	envNotificationsTable = "NOTIFICATIONS_TABLE"
+)
+
+// addPublisherOne adds the consumer that has new orders shipped. It tells about it through the same outbox.
+func addPublisherOne(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable, env Environment) *outbox.Consumer {
+	consumer := box.AddConsumer(jsii.String("PublisherOne"), &outbox.ConsumerProps{
+		EventTypes:     jsii.Strings(orderCreated),
+		Entry:          jsii.String(publisherOneEntry),
+		Environment:    &map[string]*string{envOrdersTable: orders.TableName()},
+		BusinessTables: &[]awsdynamodb.ITable{orders},
+		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
+	})
+	box.GrantWrite(consumer.Function())
+	return consumer
+}
+
+// addPublisherTwo adds the consumer that tells customers how their orders come along.
+func addPublisherTwo(box *outbox.TransactionalOutbox, notifications awsdynamodb.ITable, env Environment) *outbox.Consumer {
+	return box.AddConsumer(jsii.String("PublisherTwo"), &outbox.ConsumerProps{
+		EventTypes:     jsii.Strings(orderCreated, shipmentRequested),
+		Entry:          jsii.String(publisherTwoEntry),
+		Environment:    &map[string]*string{envNotificationsTable: notifications.TableName()},
+		BusinessTables: &[]awsdynamodb.ITable{notifications},
+		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
+	})
+}
+
+// addOrderUpdatedPublisher adds the consumer that keeps the history of orders. It gets every event of an order, because
+// it takes them in the order of their versions, and a type that it never saw would look like a lost event.
+func addOrderUpdatedPublisher(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable, env Environment) *outbox.Consumer {
+	return box.AddConsumer(jsii.String("OrderUpdatedPublisher"), &outbox.ConsumerProps{
+		AggregateTypes: jsii.Strings(orderAggregate),
+		Ordered:        jsii.Bool(true),
+		Entry:          jsii.String(orderUpdatedPublisherEntry),
+		Environment:    &map[string]*string{envOrdersTable: orders.TableName()},
+		BusinessTables: &[]awsdynamodb.ITable{orders},
+		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
+	})
+}
+
+// newUpdateOrder adds the function that moves orders on. It may read an order, and write one in a transaction only.
+func newUpdateOrder(scope constructs.Construct, orders awsdynamodb.ITable, box *outbox.TransactionalOutbox, env Environment) awslambda.IFunction {
+	function := golambda.NewFunction(scope, jsii.String("UpdateOrder"), &golambda.FunctionProps{
+		Entry:         jsii.String(updateOrderEntry),
+		Environment:   &map[string]*string{envOrdersTable: orders.TableName()},
+		Description:   jsii.String("PATCH /orders/{id}"),
+		LogRetention:  env.LogRetention,
+		RemovalPolicy: env.RemovalPolicy,
+	})
+	function.AddToRolePolicy(allow("dynamodb:GetItem", orders))
+	function.AddToRolePolicy(allowInTransaction("dynamodb:UpdateItem", orders))
+	box.GrantWrite(function)
+	return function
+}
+
+func allow(action string, table awsdynamodb.ITable) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:   jsii.Strings(action),
+		Resources: &[]*string{table.TableArn()},
+	})
+}
+
+// allowInTransaction allows the action within TransactWriteItems only, where it comes with its event.
+// Source: DynamoDB developer guide, transaction-apis-iam.
+func allowInTransaction(action string, table awsdynamodb.ITable) awsiam.PolicyStatement {
+	statement := allow(action, table)
+	statement.AddCondition(jsii.String("ForAnyValue:StringEquals"), map[string]any{
+		"dynamodb:EnclosingOperation": []string{"TransactWriteItems"},
+	})
+	return statement
+}

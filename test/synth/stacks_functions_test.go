@@ -1,0 +1,100 @@
+package synth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/outboxkit/transactional-outbox/stacks"
+)
+
+// TestFunctionsMayWriteTheirTablesInTransactionsOnly shows every permission of the functions on tables.
+func TestFunctionsMayWriteTheirTablesInTransactionsOnly(t *testing.T) {
+	tpl := orders(t, stacks.Dev())
+	const (
+		business = "ConditionCheckItem DeleteItem PutItem UpdateItem"
+		events   = "ConditionCheckItem PutItem UpdateItem"
+		inTx     = " in TransactWriteItems"
+	)
+	inbox := []string{"Outbox/InboxTable: GetItem", "Outbox/InboxTable: PutItem" + inTx}
+	for function, want := range map[string][]string{
+		"Outbox/PublisherOne/Function":          append(inbox, "Orders: "+business+inTx, "Outbox/Table: "+events+inTx),
+		"Outbox/PublisherTwo/Function":          append(inbox, "Notifications: "+business+inTx),
+		"Outbox/OrderUpdatedPublisher/Function": append(inbox, "Orders: "+business+inTx),
+		"UpdateOrder":                           {"Orders: GetItem", "Orders: UpdateItem" + inTx, "Outbox/Table: " + events + inTx},
+	} {
+		got := tpl.tablePermissions(t, function+"/Role")
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s may\n%s\nwant\n%s", function, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+// tablePermissions are the role's permissions on tables, as "table: actions", sorted.
+func (tpl template) tablePermissions(t *testing.T, role string) []string {
+	t.Helper()
+	var found []string
+	for _, s := range tpl.statements(tpl.part(t, role+"/DefaultPolicy").Properties["PolicyDocument"]) {
+		statement := s.(map[string]any)
+		var actions []string
+		for _, action := range asList(statement["Action"]) {
+			if name, ok := strings.CutPrefix(action, "dynamodb:"); ok {
+				actions = append(actions, name)
+			}
+		}
+		if len(actions) == 0 {
+			continue
+		}
+		for _, resource := range asList(statement["Resource"]) {
+			permission := strings.NewReplacer("${", "", ".Arn}", "").Replace(resource) + ": " + strings.Join(actions, " ")
+			if condition := statement["Condition"]; condition != nil {
+				same(t, role+"'s condition", condition, `{"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}`)
+				permission += " in TransactWriteItems"
+			}
+			found = append(found, permission)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// asList is what a policy writes as one value or a list.
+func asList(value any) []string {
+	if list, ok := value.([]any); ok {
+		var texts []string
+		for _, v := range list {
+			texts = append(texts, fmt.Sprint(v))
+		}
+		return texts
+	}
+	return []string{fmt.Sprint(value)}
+}
+
+// TestConsumersOfOrders shows which events each consumer gets.
+func TestConsumersOfOrders(t *testing.T) {
+	tpl := orders(t, stacks.Dev())
+	for consumer, want := range map[string]string{
+		"PublisherOne":          `{"source": ["orders"], "detail-type": ["OrderCreated"]}`,
+		"PublisherTwo":          `{"source": ["orders"], "detail-type": ["OrderCreated", "ShipmentRequested"]}`,
+		"OrderUpdatedPublisher": `{"source": ["orders"], "detail": {"aggregateType": ["Order"]}}`,
+	} {
+		same(t, consumer, tpl.part(t, "Outbox/"+consumer+"/Rule").Properties["EventPattern"], want)
+	}
+}
+
+// TestOnlyTheAPIMayCallUpdateOrder, and only for its method.
+func TestOnlyTheAPIMayCallUpdateOrder(t *testing.T) {
+	tpl := orders(t, stacks.Dev())
+	permissions := tpl.ofType("AWS::Lambda::Permission")
+	if len(permissions) != 1 {
+		t.Fatalf("there are %d permissions to call functions, want 1", len(permissions))
+	}
+	for _, p := range permissions {
+		properties := tpl.readable(p.Properties).(map[string]any)
+		if properties["Principal"] != "apigateway.amazonaws.com" || !strings.HasSuffix(fmt.Sprint(properties["SourceArn"]), "/${Api/DeploymentStage.dev}/PATCH/orders/*") {
+			t.Errorf("it is %v, want the API's PATCH /orders/*", properties)
+		}
+	}
+}
