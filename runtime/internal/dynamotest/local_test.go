@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/uuid"
 
 	"github.com/outboxkit/transactional-outbox/local/cloud"
 	"github.com/outboxkit/transactional-outbox/local/tables"
@@ -103,8 +104,13 @@ func s(value string) types.AttributeValue { return &types.AttributeValueMemberS{
 
 func n(value string) types.AttributeValue { return &types.AttributeValueMemberN{Value: value} }
 
-// id is a key for the running test alone.
-func id(t testing.TB, name string) string { return t.Name() + "/" + name }
+// id is a key, or a request token, for this run of this test alone: tables and tokens outlive it.
+func id(t testing.TB, name string) string {
+	run, _ := runs.LoadOrStore(t, uuid.NewString()[:8])
+	return run.(string) + "/" + name
+}
+
+var runs sync.Map // of a test's T to what makes its ids unique
 
 func stringOf(item dynamotest.Item, name string) string {
 	switch v := item[name].(type) {
@@ -167,7 +173,7 @@ func codes(err error) []string {
 
 func TestTokenOfACommittedTransactionIsAnsweredWithSuccess(t *testing.T) {
 	onBoth(t, func(t *testing.T, db database) {
-		o, token := id(t, "o"), "replay-"+t.Name()[len(t.Name())-5:]
+		o, token := id(t, "o"), id(t, "replay")
 		if err := write(t, db, "", put(o, "")); err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +193,7 @@ func TestReplayDoesNotLookAtConditions(t *testing.T) {
 	onBoth(t, func(t *testing.T, db database) {
 		o := id(t, "o")
 		for range 2 {
-			if err := write(t, db, "once-"+t.Name()[len(t.Name())-5:], put(o, "attribute_not_exists(orderId)")); err != nil {
+			if err := write(t, db, id(t, "once"), put(o, "attribute_not_exists(orderId)")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -196,7 +202,7 @@ func TestReplayDoesNotLookAtConditions(t *testing.T) {
 
 func TestTokenOfACancelledTransactionIsNotRemembered(t *testing.T) {
 	onBoth(t, func(t *testing.T, db database) {
-		o, token := id(t, "o"), "cancelled-"+t.Name()[len(t.Name())-5:]
+		o, token := id(t, "o"), id(t, "cancelled")
 		needsOrder := put(o, "attribute_exists(orderId)")
 		if err := write(t, db, token, needsOrder); !slices.Equal(codes(err), []string{"ConditionalCheckFailed"}) {
 			t.Fatalf("got %v", err)
@@ -212,7 +218,7 @@ func TestTokenOfACancelledTransactionIsNotRemembered(t *testing.T) {
 
 func TestTokenForOtherParametersIsAMismatch(t *testing.T) {
 	onBoth(t, func(t *testing.T, db database) {
-		token := "mismatch-" + t.Name()[len(t.Name())-5:]
+		token := id(t, "mismatch")
 		if err := write(t, db, token, put(id(t, "o"), "")); err != nil {
 			t.Fatal(err)
 		}

@@ -191,7 +191,7 @@ func TestItemSizeIsDynamoDBs(t *testing.T) {
 	db := dynamoDBLocal(t)
 	const limit = 400 << 10
 	for size, fits := range map[int]bool{limit: true, limit + 1: false} {
-		orderID := fmt.Sprintf("size-%d", size)
+		orderID := id(t, fmt.Sprint(size))
 		item := dynamotest.Item{"orderId": s(orderID), "n": n("12345"), "b": s("")}
 		item["b"] = s(strings.Repeat("x", size-len("orderId")-len(orderID)-len("n")-4-len("b")))
 		err := write(t, db, "", types.TransactWriteItem{Put: &types.Put{TableName: aws.String(ordersTable), Item: item}})
