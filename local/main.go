@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,12 +23,13 @@ import (
 
 // options are the command's flags.
 type options struct {
-	app   string
-	stack string
-	port  int
-	data  string
-	keep  bool
-	json  bool
+	app    string
+	stack  string
+	port   int
+	data   string
+	keep   bool
+	json   bool
+	faults string
 }
 
 const usage = `Run a synthesized CDK stack on this machine.
@@ -45,12 +47,16 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.data, "data", "", "`folder` that keeps tables, queues and positions; a later run with it continues there (default: a new temporary folder)")
 	flags.BoolVar(&o.keep, "keep", false, "do not remove the temporary folder at the end")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object a line, for programs")
-	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), usage)
+	flags.StringVar(&o.faults, "faults", "", "`file` with a plan of faults to inject (see the package local/faults); SIGUSR1 ends them")
+	// A mistake gets one line, not a page; the page is for those who ask.
+	flags.SetOutput(io.Discard)
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(os.Stdout)
+		fmt.Print(usage)
 		flags.PrintDefaults()
-	}
-	if err := flags.Parse(args); err != nil {
 		return o, err
+	} else if err != nil {
+		return o, fmt.Errorf("%w; local --help lists the flags", err)
 	}
 	switch {
 	case flags.NArg() > 0:

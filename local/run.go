@@ -29,13 +29,18 @@ func run(ctx context.Context, o options, out console.Console) error {
 	if err != nil {
 		return err
 	}
+	injector, done, err := injectFaults(o, out)
+	if err != nil {
+		return err
+	}
+	defer done()
 	data, err := openData(o)
 	if err != nil {
 		return err
 	}
 	defer data.close()
 
-	services, err := start(ctx, o, stack, data, out)
+	services, err := start(ctx, o, stack, data, out, injector)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
@@ -66,7 +71,7 @@ func choose(assembly *template.Assembly, name string, out console.Console) (*tem
 
 // unlessStopped drops the errors that come from being told to stop.
 func unlessStopped(ctx context.Context, err error) error {
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err

@@ -16,6 +16,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/local/cloud"
 	"github.com/outboxkit/transactional-outbox/local/console"
 	"github.com/outboxkit/transactional-outbox/local/events"
+	"github.com/outboxkit/transactional-outbox/local/faults"
 	"github.com/outboxkit/transactional-outbox/local/functions"
 	"github.com/outboxkit/transactional-outbox/local/mappings"
 	"github.com/outboxkit/transactional-outbox/local/pipes"
@@ -33,7 +34,9 @@ type part interface {
 }
 
 // preparer is a part that has something to finish before the stack can be called ready, such as a build.
-type preparer interface{ Prepare(ctx context.Context) error }
+type preparer interface {
+	Prepare(ctx context.Context) error
+}
 
 // runner is a part with workers. Run is called when all resources are there, and returns when ctx is done.
 type runner interface {
@@ -51,27 +54,32 @@ type services struct {
 	logs  *logs
 }
 
-// start brings up the parts for a stack. On an error nothing is left running.
-func start(ctx context.Context, o options, stack *template.Stack, data *data, out console.Console) (_ *services, err error) {
+// start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
+func start(ctx context.Context, o options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector) (_ *services, err error) {
 	s := &services{cloud: cloud.New(region(stack)), logs: &logs{dir: data.dir}}
+	seams := newSeams(injector, s.cloud)
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	queue, err := s.startPrograms(ctx, o, data)
+	queue, err := s.startPrograms(ctx, o, data, seams)
 	if err != nil {
 		return nil, err
 	}
-	bus, err := events.New(events.Config{Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: out.Hop})
+	bus, err := events.New(events.Config{
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: out.Hop, Wrap: seams.bus, Around: seams.targets,
+	})
 	if err != nil {
 		return nil, err
 	}
 	s.all = append(s.all, bus)
-	host := functions.New(functions.Config{Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Sink: out.Hop})
+	host := functions.New(functions.Config{
+		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Sink: out.Hop, Wrap: seams.function,
+	})
 	s.all = append(s.all, host,
-		pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop}),
-		mappings.New(mappings.Config{Cloud: s.cloud, Invoke: host.Invoke, Sink: out.Hop}))
+		pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe}),
+		mappings.New(mappings.Config{Cloud: s.cloud, Invoke: host.Invoke, Sink: out.Hop, Wrap: seams.queue}))
 	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Sink: out.Hop})
 	if err != nil {
 		return nil, err
@@ -82,13 +90,14 @@ func start(ctx context.Context, o options, stack *template.Stack, data *data, ou
 
 // startPrograms starts, side by side because they take the longest, the parts that are programs of
 // their own.
-func (s *services) startPrograms(ctx context.Context, o options, data *data) (*queues.Service, error) {
+func (s *services) startPrograms(ctx context.Context, o options, data *data, seams seams) (*queues.Service, error) {
 	var table *tables.Service
 	var queue *queues.Service
 	both, startCtx := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
 		table, err = tables.Start(startCtx, tables.Config{
 			Cloud: s.cloud, Dir: filepath.Join(data.dir, "tables"), Port: o.portOf(1), Log: s.logs.open("dynamodb.log"),
+			Wrap: seams.tables,
 		})
 		return err
 	})

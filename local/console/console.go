@@ -3,6 +3,8 @@
 package console
 
 import (
+	"time"
+
 	"github.com/outboxkit/transactional-outbox/local/cloud"
 	"github.com/outboxkit/transactional-outbox/local/hop"
 )
@@ -15,6 +17,19 @@ type Console interface {
 	Ready(Summary)
 	// Hop says that an event took a step.
 	Hop(hop.Hop)
+	// Fault says that a fault was injected.
+	Fault(Fault)
+	// Faults says how often each point of a fault plan has fired.
+	Faults(fired map[string]int)
+}
+
+// Fault is one injected fault. The package local/faults says what the points and keys are.
+type Fault struct {
+	At       time.Time `json:"at"`
+	Point    string    `json:"point"`
+	Key      string    `json:"key"`                // what it happened to, by the same name in every run
+	N        int       `json:"n"`                  // the point was asked for this key for the nth time
+	EventIDs []string  `json:"eventIds,omitempty"` // ids of the events that it happened to, where they are known
 }
 
 // Summary is what runs once the stack is up.

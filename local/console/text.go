@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -29,6 +30,8 @@ type textConsole struct {
 var (
 	bold  = lipgloss.NewStyle().Bold(true)
 	faint = lipgloss.NewStyle().Faint(true)
+
+	faultStyle = lipgloss.NewStyle().Foreground(lipgloss.Magenta)
 
 	outcomeStyle = map[hop.Outcome]lipgloss.Style{
 		hop.OK:         lipgloss.NewStyle().Foreground(lipgloss.Green),
@@ -97,6 +100,21 @@ func (c *textConsole) Hop(h hop.Hop) {
 		outcomeStyle[h.Outcome].Render(fmt.Sprintf("%-11s", h.Outcome)),
 		latency(h),
 		what))
+}
+
+func (c *textConsole) Fault(f Fault) {
+	c.print(fmt.Sprintf("%s  %-8s  %s  %s", faint.Render(f.At.Format("15:04:05.000")), "fault", faultStyle.Render(f.Point), f.Key))
+}
+
+func (c *textConsole) Faults(fired map[string]int) {
+	var b strings.Builder
+	b.WriteString("Faults that fired\n")
+	table(&b, func(row func(...string)) {
+		for _, point := range slices.Sorted(maps.Keys(fired)) {
+			row(point, strconv.Itoa(fired[point]))
+		}
+	})
+	c.print(strings.TrimSuffix(b.String(), "\n"))
 }
 
 // way says what went from where to where: "Outbox/Pipe → Outbox/Bus, 3 events".

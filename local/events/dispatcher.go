@@ -75,6 +75,7 @@ type dispatcher struct {
 	policies Policies
 	target   func(ruleARN, targetID string) (target, bool)
 	sink     hop.Sink
+	around   Around        // nil: nothing
 	slots    chan struct{} // one an attempt
 
 	mu      sync.Mutex
@@ -159,6 +160,19 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 
 // attempt tries a delivery once.
 func (d *dispatcher) attempt(ctx context.Context, t target, one *delivery) *failure {
+	if d.around == nil {
+		return d.try(ctx, t, one)
+	}
+	err := d.around(ctx, Attempt{RuleARN: t.ruleARN, QueueARN: t.arn, Event: one.Event}, func(ctx context.Context) error {
+		if failed := d.try(ctx, t, one); failed != nil {
+			return failed
+		}
+		return nil
+	})
+	return asFailure(err)
+}
+
+func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure {
 	if !d.policies.Allows(t.arn, principal, t.ruleARN) {
 		return &failure{codeNoPermissions, true, errors.New("the queue policy of " + t.arn + " does not let the rule send messages")}
 	}
@@ -176,15 +190,7 @@ func (d *dispatcher) send(ctx context.Context, queueARN string, m message) *fail
 	case d.slots <- struct{}{}:
 	}
 	defer func() { <-d.slots }()
-	err := d.sender.send(ctx, queueARN, m)
-	if err == nil {
-		return nil
-	}
-	var failed *failure
-	if !errors.As(err, &failed) {
-		failed = &failure{codeTarget, false, err}
-	}
-	return failed
+	return asFailure(d.sender.send(ctx, queueARN, m))
 }
 
 // giveUp sends the event to the target's dead-letter queue. An event that has none, or one that will never take

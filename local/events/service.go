@@ -31,6 +31,11 @@ type Config struct {
 	Port     int          // 0: the system chooses
 	Policies Policies
 	Sink     hop.Sink // gets one hop.Bus a delivery, a retry, a dead letter and a dropped event
+
+	// Wrap may put something in front of the API, for example faults. Default: nothing.
+	Wrap func(http.Handler) http.Handler
+	// Around may put something around each attempt to deliver. Default: nothing.
+	Around Around
 }
 
 // Service holds the stack's buses and rules.
@@ -68,8 +73,13 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.addBus(defaultBus)
 	s.dispatcher = newDispatcher(journal, newSender(cfg.Cloud), cfg.Policies, s.target, cfg.Sink)
+	s.dispatcher.around = cfg.Around
 	s.dispatcher.dispatch(pending)
-	s.server = &http.Server{Handler: s}
+	var handler http.Handler = s
+	if cfg.Wrap != nil {
+		handler = cfg.Wrap(s)
+	}
+	s.server = &http.Server{Handler: handler}
 	go func() {
 		defer close(s.serving)
 		_ = s.server.Serve(listener)

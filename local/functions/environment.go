@@ -62,7 +62,11 @@ func (f *function) start(ctx context.Context) (*environment, error) {
 		listener.Close()
 		return nil, err
 	}
-	api := &http.Server{Handler: e.runtimeAPI()}
+	handler := e.runtimeAPI()
+	if wrap := f.service.cfg.Wrap; wrap != nil {
+		handler = wrap(Environment{Function: f.logicalID, Kill: e.process.Kill}, handler)
+	}
+	api := &http.Server{Handler: handler}
 	go api.Serve(listener) //nolint:errcheck // it ends when live closes the server
 	if !f.service.spawn(func() { e.live(api) }) {
 		e.live(api)

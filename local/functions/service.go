@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,7 @@ import (
 // Source: Lambda developer guide, gettingstarted-limits: 6 MB for synchronous invocations.
 const MaxRequest = 6 << 20
 
-// Config is what a Service needs. All fields are required.
+// Config is what a Service needs. All fields but the last are required.
 type Config struct {
 	Cloud *cloud.Cloud
 	// Dir takes what is compiled, in one folder a function.
@@ -27,6 +28,16 @@ type Config struct {
 	App string
 	// Sink is told each line that a function logs, and when one crashes, times out or does not start.
 	Sink hop.Sink
+	// Wrap may put something in front of the Runtime API of each execution environment, for example
+	// faults. Default: nothing.
+	Wrap func(Environment, http.Handler) http.Handler
+}
+
+// Environment is an execution environment as Wrap sees it.
+type Environment struct {
+	Function string // logical id
+	// Kill ends the process with kill -9 and returns when it has ended.
+	Kill func()
 }
 
 // Service hosts the functions of one stack.

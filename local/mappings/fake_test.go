@@ -52,7 +52,7 @@ func (q *fakeQueue) send(bodies ...string) {
 	q.arrived = make(chan struct{})
 }
 
-func (q *fakeQueue) receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
+func (q *fakeQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
 	if limit > maxReceive || wait < time.Second || wait > longPoll || wait%time.Second != 0 {
 		return nil, fmt.Errorf("receive %d messages in %v: SQS does not take that", limit, wait)
 	}
@@ -124,7 +124,7 @@ func (q *fakeQueue) take(limit int) (taken []types.Message, next time.Time, arri
 	return taken, next, q.arrived
 }
 
-func (q *fakeQueue) delete(ctx context.Context, messages []types.Message) error {
+func (q *fakeQueue) Delete(ctx context.Context, messages []types.Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

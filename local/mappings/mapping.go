@@ -26,13 +26,13 @@ const (
 	deleteGrace = 500 * time.Millisecond
 )
 
-// queue is what a mapping needs of SQS.
-type queue interface {
-	// receive returns up to limit messages, at most maxReceive, as soon as there are any, and none after wait.
+// Queue is what a mapping needs of SQS.
+type Queue interface {
+	// Receive returns up to limit messages, at most 10, as soon as there are any, and none after wait.
 	// A wait has whole seconds, at least one.
-	receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error)
-	// delete removes messages that were received.
-	delete(ctx context.Context, messages []types.Message) error
+	Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error)
+	// Delete removes messages that were received.
+	Delete(ctx context.Context, messages []types.Message) error
 }
 
 // mapping is one event source mapping.
@@ -47,7 +47,7 @@ type mapping struct {
 	partial     bool // ReportBatchItemFailures
 	filters     []*pattern.Pattern
 
-	queue  queue
+	queue  Queue
 	invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	sink   hop.Sink
 }
@@ -96,7 +96,7 @@ func (m *mapping) collect(ctx context.Context) []types.Message {
 // receive receives from the queue, and tries again until that works or ctx is done.
 func (m *mapping) receive(ctx context.Context, limit int, wait time.Duration) []types.Message {
 	for backoff := firstBackoff; ; backoff = min(2*backoff, lastBackoff) {
-		messages, err := m.queue.receive(ctx, min(limit, maxReceive), wait)
+		messages, err := m.queue.Receive(ctx, min(limit, maxReceive), wait)
 		if err == nil {
 			return messages
 		}
@@ -167,7 +167,7 @@ func (m *mapping) delete(ctx context.Context, messages []types.Message) error {
 		case <-lasting.Done():
 		}
 	})()
-	return m.queue.delete(lasting, messages)
+	return m.queue.Delete(lasting, messages)
 }
 
 // wants says whether the message passes one of the filters. A body that is a JSON object is filtered as such,

@@ -69,6 +69,10 @@ func (s *Service) mapping(logicalID string, p properties, filters []*pattern.Pat
 	if !strings.HasPrefix(function, "arn:") {
 		function = s.cfg.Cloud.ARN("lambda", "function:"+function)
 	}
+	var queue Queue = &sqsQueue{client: s.cfg.Cloud.SQS(), url: s.cfg.Cloud.QueueURL(p.EventSourceArn)}
+	if s.cfg.Wrap != nil {
+		queue = s.cfg.Wrap(p.EventSourceArn, queue)
+	}
 	return &mapping{
 		logicalID:   logicalID,
 		sourceARN:   p.EventSourceArn,
@@ -79,7 +83,7 @@ func (s *Service) mapping(logicalID string, p properties, filters []*pattern.Pat
 		concurrency: int(or(p.ScalingConfig.MaximumConcurrency, startConcurrency)),
 		partial:     len(p.FunctionResponseTypes) > 0,
 		filters:     filters,
-		queue:       &sqsQueue{client: s.cfg.Cloud.SQS(), url: s.cfg.Cloud.QueueURL(p.EventSourceArn)},
+		queue:       queue,
 		invoke:      s.cfg.Invoke,
 		sink:        s.cfg.Sink,
 	}

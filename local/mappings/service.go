@@ -15,6 +15,8 @@ type Config struct {
 	// Invoke runs a function and returns its response. Its error means that the function failed or did not run.
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	Sink   hop.Sink // gets one hop.Queue an invocation
+	// Wrap may put something between a mapping and its queue, for example faults. Default: nothing.
+	Wrap func(queueARN string, q Queue) Queue
 }
 
 // Service holds the stack's event source mappings.

@@ -21,7 +21,7 @@ type sqsQueue struct {
 	url    string
 }
 
-func (q *sqsQueue) receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
+func (q *sqsQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
 	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    &q.url,
 		MaxNumberOfMessages:         int32(limit),
@@ -35,7 +35,7 @@ func (q *sqsQueue) receive(ctx context.Context, limit int, wait time.Duration) (
 	return out.Messages, nil
 }
 
-func (q *sqsQueue) delete(ctx context.Context, messages []types.Message) error {
+func (q *sqsQueue) Delete(ctx context.Context, messages []types.Message) error {
 	var problems []error
 	for chunk := range slices.Chunk(messages, maxDelete) {
 		entries := make([]types.DeleteMessageBatchRequestEntry, len(chunk))

@@ -2,6 +2,7 @@ package pipes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -38,13 +39,21 @@ func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{"AWS::Pipes::Pipe": s.provision}
 }
 
+// ErrRestart makes a pipe begin anew, from the positions that are stored, when something put there by Wrap
+// returns it in place of storing one: what a worker does whose machine is replaced.
+var ErrRestart = errors.New("the pipe restarts")
+
 // Run moves records until ctx is done. It returns an error when the position of a pipe cannot be loaded
 // or stored.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, pipe := range s.pipes {
 		group.Go(func() error {
-			if err := pipe.Run(ctx); err != nil {
+			err := pipe.Run(ctx)
+			for errors.Is(err, ErrRestart) {
+				err = pipe.Run(ctx)
+			}
+			if err != nil {
 				return fmt.Errorf("pipe %s: %w", pipe.Name, err)
 			}
 			return nil

@@ -41,6 +41,8 @@ type Config struct {
 	Port int
 	// Log takes what DynamoDB Local prints. Default: thrown away.
 	Log io.Writer
+	// Wrap may put something in front of the endpoint, for example faults. Default: nothing.
+	Wrap func(http.Handler) http.Handler
 }
 
 // Service is a running DynamoDB Local and the endpoint in front of it.
@@ -79,7 +81,11 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 		return nil, fmt.Errorf("port %d for DynamoDB is taken: choose other ports with --port", config.Port)
 	}
 	s := &Service{cloud: config.Cloud, address: loopbackAddress(port), program: program}
-	s.endpoint = &http.Server{Handler: newProxy(s.address, s.direct())}
+	handler := newProxy(s.address, s.direct())
+	if config.Wrap != nil {
+		handler = config.Wrap(handler)
+	}
+	s.endpoint = &http.Server{Handler: handler}
 	if err := s.start(ctx); err != nil {
 		listener.Close()
 		return nil, err
