@@ -23,10 +23,12 @@ import (
 
 // Options say which run to start.
 type Options struct {
-	Binary string        // the compiled local run (see Build)
-	Dir    string        // working directory; default: ours
-	Args   []string      // flags beside --json, for example "--stack", "Orders-dev"
-	OnHop  func(hop.Hop) // called for each hop as it arrives; default: nothing
+	Binary  string              // the compiled local run (see Build)
+	Dir     string              // working directory; default: ours
+	Args    []string            // flags beside --json, for example "--stack", "Orders-dev"
+	Env     []string            // what its environment has besides ours, as KEY=value
+	OnHop   func(hop.Hop)       // called for each hop as it arrives; default: nothing
+	OnFault func(console.Fault) // called for each injected fault as it arrives; default: nothing
 }
 
 // Run is a local run that is up.
@@ -38,14 +40,18 @@ type Run struct {
 	done chan struct{} // closed when the process has ended and all it said was read
 	err  error         // how it ended, valid once done is closed
 
+	healed chan struct{} // closed when the run said that no fault is injected any more
+
+	once    sync.Once // closes healed
 	mu      sync.Mutex
 	hops    []hop.Hop
 	changed chan struct{} // closed and replaced whenever a hop arrives
 }
 
-// Build compiles the local run to path.
-func Build(ctx context.Context, path string) error {
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/outboxkit/transactional-outbox/local").CombinedOutput()
+// Build compiles the local run to path, with flags of go build.
+func Build(ctx context.Context, path string, flags ...string) error {
+	args := append(append([]string{"build"}, flags...), "-o", path, "github.com/outboxkit/transactional-outbox/local")
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build the local run: %w\n%s", err, out)
 	}
@@ -56,6 +62,7 @@ func Build(ctx context.Context, path string) error {
 func Start(ctx context.Context, o Options) (*Run, error) {
 	cmd := exec.Command(o.Binary, append([]string{"--json"}, o.Args...)...)
 	cmd.Dir = o.Dir
+	cmd.Env = append(os.Environ(), o.Env...)
 	// A group of its own, so that a Ctrl-C for us does not reach it: we stop it ourselves.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := cmd.StdoutPipe()
@@ -67,10 +74,10 @@ func Start(ctx context.Context, o Options) (*Run, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	r := &Run{cmd: cmd, done: make(chan struct{}), changed: make(chan struct{})}
+	r := &Run{cmd: cmd, done: make(chan struct{}), healed: make(chan struct{}), changed: make(chan struct{})}
 	ready := make(chan console.Summary, 1)
 	go func() {
-		r.follow(stdout, ready, o.OnHop)
+		r.follow(stdout, ready, o)
 		r.err = cmd.Wait()
 		if text := strings.TrimSpace(stderr.String()); r.err != nil && text != "" {
 			r.err = fmt.Errorf("%w: %s", r.err, text)
@@ -89,7 +96,7 @@ func Start(ctx context.Context, o Options) (*Run, error) {
 }
 
 // follow reads the run's lines until it ends.
-func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, onHop func(hop.Hop)) {
+func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, o Options) {
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -106,9 +113,15 @@ func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, onHop func(
 			close(r.changed)
 			r.changed = make(chan struct{})
 			r.mu.Unlock()
-			if onHop != nil {
-				onHop(*line.Hop)
+			if o.OnHop != nil {
+				o.OnHop(*line.Hop)
 			}
+		case line.Fault != nil:
+			if o.OnFault != nil {
+				o.OnFault(*line.Fault)
+			}
+		case strings.HasPrefix(line.Notice, "healed"):
+			r.once.Do(func() { close(r.healed) })
 		}
 	}
 }
@@ -169,6 +182,21 @@ func (r *Run) Cloud() *cloud.Cloud {
 
 // PID is the process id of the run.
 func (r *Run) PID() int { return r.cmd.Process.Pid }
+
+// Heal ends all faults, for a run that was started with --faults, and returns when they have ended.
+func (r *Run) Heal(ctx context.Context) error {
+	if err := r.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		return fmt.Errorf("heal the faults: %w", err)
+	}
+	select {
+	case <-r.healed:
+		return nil
+	case <-r.done:
+		return fmt.Errorf("heal the faults: the local run ended: %w", r.err)
+	case <-ctx.Done():
+		return fmt.Errorf("heal the faults: %w", ctx.Err())
+	}
+}
 
 // Done is closed when the run has ended.
 func (r *Run) Done() <-chan struct{} { return r.done }

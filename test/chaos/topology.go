@@ -1,0 +1,59 @@
+package chaos
+
+import (
+	"context"
+
+	"github.com/outboxkit/transactional-outbox/test/chaos/check"
+	"github.com/outboxkit/transactional-outbox/test/chaos/history"
+	"github.com/outboxkit/transactional-outbox/test/localrun"
+)
+
+// topology is a stack that can be run, and what is known about it from outside.
+type topology struct {
+	stack     string
+	consumers []check.Consumer
+	// queues are the outputs that hold the URLs of the queues that must be empty when nothing moves.
+	queues []string
+	// read reads tables and dead-letter queues.
+	read func(context.Context, *localrun.Run) (history.State, error)
+	// redrive puts all dead letters back on their way. It is nil where there is no way.
+	redrive func(context.Context, *localrun.Run) error
+}
+
+// The names of the production consumers in the reference application, and of the two of this package.
+const (
+	publisherOne = "PublisherOne"
+	publisherTwo = "PublisherTwo"
+	publisherUpd = "OrderUpdatedPublisher"
+	ledger       = "Ledger"
+	journal      = "Journal"
+)
+
+var consumers = []string{publisherOne, publisherTwo, publisherUpd, ledger, journal}
+
+// orders is the reference application, with a ledger and a journal added.
+var orders = topology{
+	stack: "Orders-dev",
+	consumers: []check.Consumer{
+		{Name: publisherOne, Effects: map[string][]string{"OrderCreated": {"shipment", "ShipmentRequested"}}},
+		{Name: publisherTwo, Effects: map[string][]string{"OrderCreated": {"notification"}, "ShipmentRequested": {"notification"}}},
+		{Name: publisherUpd, Effects: map[string][]string{"OrderCreated": {"history"}, "OrderUpdated": {"history"}}},
+		{Name: ledger, Effects: map[string][]string{"OrderCreated": {"entry"}, "ShipmentRequested": {"entry"}}},
+		{Name: journal, Effects: map[string][]string{"OrderCreated": {"entry"}, "OrderUpdated": {"entry"}}, Ordered: true},
+	},
+	queues:  urls("QueueUrl"),
+	read:    readOrders,
+	redrive: redriveOrders,
+}
+
+// urls are the outputs with an URL of each consumer.
+func urls(suffix string) []string {
+	var all []string
+	for _, c := range consumers {
+		all = append(all, c+suffix)
+	}
+	return all
+}
+
+// ordersChanges are what a run changes in the template of the reference application.
+var ordersChanges = []Change{clone(publisherTwo, ledger, "ledger"), clone(publisherUpd, journal, "journal"), hasten}
