@@ -116,7 +116,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.stop()
 		_ = s.server.Close()
 	}
-	<-served
+	_ = <-served // http.ErrServerClosed: it has ended
 	return nil
 }
 
