@@ -29,7 +29,7 @@ type Fault struct {
 	Point    string    `json:"point"`
 	Key      string    `json:"key"`                // what it happened to, by the same name in every run
 	N        int       `json:"n"`                  // the point was asked for this key for the nth time
-	EventIDs []string  `json:"eventIds,omitempty"` // ids of the events that it happened to, where they are known
+	EventIDs []string  `json:"eventIds,omitempty"` // ids of all events that it hit, where they are known
 }
 
 // Summary is what runs once the stack is up.

@@ -159,7 +159,9 @@ func (d *dynamoDB) subject(ctx context.Context, action string, request dataReque
 	var s subject
 	words := []string{action}
 	for _, item := range request.items() {
-		if e := d.names.inItem(item.Item); e.key != "" {
+		d.names.inItem(item.Item) // learn its name, if it is an event
+		for _, attributes := range []map[string]any{item.Item, item.Key} {
+			e := d.names.mentioned(attributes)
 			s.events, s.ids = append(s.events, e.events...), append(s.ids, e.ids...)
 		}
 		words = append(words, d.nameOf(ctx, item)...)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -115,7 +116,10 @@ func (f *function) handleResponse(w http.ResponseWriter, r *http.Request) {
 		return
 	case f.anyFires(FunctionKillAfterResponse, in.subjects):
 		// The function is told that its response was taken. As far as anyone else can see, it never was.
+		const taken = `{"status":"OK"}`
+		w.Header().Set("Content-Length", strconv.Itoa(len(taken)))
 		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, taken)
 		_ = http.NewResponseController(w).Flush()
 		f.env.Kill()
 		return

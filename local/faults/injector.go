@@ -111,7 +111,23 @@ func (s subject) is(key string) bool {
 }
 
 // fires says whether the fault happens now, and reports it if so.
-func (i *Injector) fires(p Point, s subject) bool {
+func (i *Injector) fires(p Point, s subject) bool { return i.decide(p, s, s.ids) }
+
+// anyFires asks for each of the subjects and says whether the fault happens to one of them, and so to all.
+func (i *Injector) anyFires(p Point, subjects []subject) bool {
+	var all []string
+	for _, s := range subjects {
+		all = append(all, s.ids...)
+	}
+	fires := false
+	for _, s := range subjects {
+		fires = i.decide(p, s, all) || fires
+	}
+	return fires
+}
+
+// decide says whether the fault happens to the subject. If so it hits all the events with these ids.
+func (i *Injector) decide(p Point, s subject, hit []string) bool {
 	if !i.enabled[p] || i.isHealed() || i.over() {
 		return false
 	}
@@ -130,7 +146,7 @@ func (i *Injector) fires(p Point, s subject) bool {
 	}
 	if fires {
 		i.fired[string(p)]++
-		i.sink(console.Fault{At: time.Now(), Point: string(p), Key: s.key, N: n, EventIDs: s.ids})
+		i.sink(console.Fault{At: time.Now(), Point: string(p), Key: s.key, N: n, EventIDs: hit})
 	}
 	return fires
 }
@@ -138,15 +154,6 @@ func (i *Injector) fires(p Point, s subject) bool {
 func (i *Injector) over() bool {
 	until, ends := i.Until()
 	return ends && !time.Now().Before(until)
-}
-
-// anyFires asks for each of the subjects and says whether the fault happens to one of them.
-func (i *Injector) anyFires(p Point, subjects []subject) bool {
-	fires := false
-	for _, s := range subjects {
-		fires = i.fires(p, s) || fires
-	}
-	return fires
 }
 
 // pick chooses one of n forms of a fault.

@@ -3,7 +3,9 @@ package faults
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -13,7 +15,7 @@ import (
 // seen as a whole, so that a key which holds only the id can be named too.
 type names struct {
 	mu   sync.Mutex
-	byID map[string]string
+	byID map[string]string // of all events that were seen
 }
 
 func newNames() *names { return &names{byID: map[string]string{}} }
@@ -37,21 +39,37 @@ func (n *names) subject(e event) subject {
 	if e.ID == "" {
 		return subject{}
 	}
-	name := e.ID
-	if unstable.MatchString(e.ID) {
-		name = n.learn(e)
-	}
+	name := n.learn(e)
 	return subject{key: name, events: []string{name}, ids: []string{e.ID}}
 }
 
 func (n *names) learn(e event) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if e.AggregateType != "" && e.AggregateID != "" && e.Version != nil {
+	switch {
+	case !unstable.MatchString(e.ID):
+		n.byID[e.ID] = e.ID
+	case e.AggregateType != "" && e.AggregateID != "" && e.Version != nil:
 		aggregate := unstable.ReplaceAllStringFunc(e.AggregateID, n.known)
 		n.byID[e.ID] = fmt.Sprintf("%s#%s@%v", e.AggregateType, aggregate, e.Version)
 	}
 	return unstable.ReplaceAllStringFunc(e.ID, n.known)
+}
+
+// mentioned are the events whose ids are attributes of an item, or the last part of one, as in the marker
+// of a handled event.
+func (n *names) mentioned(item map[string]any) (found subject) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, attribute := range slices.Sorted(maps.Keys(item)) {
+		value, _ := item[attribute].(map[string]any)
+		text, _ := value["S"].(string)
+		id := text[strings.LastIndexByte(text, '#')+1:]
+		if name, seen := n.byID[id]; seen && !slices.Contains(found.ids, id) {
+			found.events, found.ids = append(found.events, name), append(found.ids, id)
+		}
+	}
+	return found
 }
 
 // known is called with the lock.
