@@ -45,6 +45,10 @@ func TestTextNamesResources(t *testing.T) {
 			hop.Hop{At: at, Stage: hop.Function, Resource: "Fn1", Outcome: hop.OK, Detail: `{"timestamp":"x","level":"INFO","message":"event handled","eventId":"e-1","version":1}`},
 			"15:04:05.000  function  ok                     Outbox/One/Function  event handled  eventId=e-1 version=1\n",
 		},
+		"a line of metrics": {
+			hop.Hop{At: at, Stage: hop.Function, Resource: "Fn1", Outcome: hop.OK, Detail: `{"_aws":{"Timestamp":1},"Handled":1}`},
+			"",
+		},
 		"any other log line": {
 			hop.Hop{At: at, Stage: hop.Function, Resource: "Fn1", Outcome: hop.OK, Detail: `panic: {"oh"`},
 			"15:04:05.000  function  ok                     Outbox/One/Function  panic: {\"oh\"\n",

@@ -7,10 +7,14 @@ import (
 )
 
 // routine are the fields of a function's log line that say nothing beyond the hop itself.
-var routine = map[string]bool{"timestamp": true, "time": true, "level": true, "requestId": true}
+var routine = map[string]bool{"timestamp": true, "time": true, "level": true, "requestId": true, "consumer": true, "messageId": true}
+
+// embedded is the field by which CloudWatch knows a line of metrics, which is not for people to read.
+// Source: CloudWatch user guide, CloudWatch_Embedded_Metric_Format_Specification.
+const embedded = "_aws"
 
 // logLine shortens a structured log line for a person: its message, then its fields as name=value in
-// the order of the line. Any other line stays as it is.
+// the order of the line. A line of metrics becomes empty, any other line stays as it is.
 func logLine(line string) string {
 	dec := json.NewDecoder(strings.NewReader(line))
 	dec.UseNumber()
@@ -29,6 +33,8 @@ func logLine(line string) string {
 			return line
 		}
 		switch {
+		case name == embedded:
+			return ""
 		case name == "message" || name == "msg":
 			message = fmt.Sprint(value)
 		case !routine[fmt.Sprint(name)]:

@@ -90,7 +90,11 @@ func (c *textConsole) Hop(h hop.Hop) {
 	case hop.API:
 		what = h.Detail
 	case hop.Function:
-		what = c.name(h.Resource) + "  " + logLine(h.Detail)
+		line := logLine(h.Detail)
+		if line == "" {
+			return
+		}
+		what = c.name(h.Resource) + "  " + line
 	default:
 		what = strings.TrimSpace(c.way(h) + "  " + h.Detail)
 	}
