@@ -16,7 +16,6 @@ import (
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/google/uuid"
 
 	"github.com/outboxkit/transactional-outbox/local/hop"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
@@ -141,7 +140,7 @@ func TestDelivery(t *testing.T) {
 	})
 
 	t.Run("a poison record is isolated and waits in the pipe's dead-letter queue", func(t *testing.T) {
-		before, poison, after := outboxItem(t, "before"), outboxItem(t, "poison"), outboxItem(t, "after")
+		before, poison, after := createdItem(t, "before", "c-42"), createdItem(t, "poison", "c-42"), createdItem(t, "after", "c-42")
 		delete(poison, record.AttrType) // without it there is no detail-type, which PutEvents refuses
 		writeTogether(t, run, before, poison, after)
 		awaitPublishers(t, run, "before", "PublisherTwo")
@@ -176,7 +175,7 @@ func TestDelivery(t *testing.T) {
 	})
 
 	t.Run("an outbox item that expires makes no event", func(t *testing.T) {
-		item := outboxItem(t, "expired")
+		item := createdItem(t, "expired", "c-42")
 		item[record.AttrExpiresAt] = &types.AttributeValueMemberN{Value: fmt.Sprint(time.Now().Add(-time.Hour).Unix())}
 		writeTogether(t, run, item)
 		awaitPublishers(t, run, "expired", "PublisherTwo")
@@ -197,27 +196,37 @@ func TestDelivery(t *testing.T) {
 }
 
 // TestKill ends the local run with kill -9 right after orders were accepted, several times, and shows
-// that each order still reaches both publishers.
+// that each order still has all of its effects, and each of them once. What a consumer had in its hands
+// comes back after seconds instead of a minute.
 func TestKill(t *testing.T) {
 	data := t.TempDir()
+	assembly := patched(t, func(p tmpl) {
+		for _, consumer := range consumers {
+			p.properties("AWS::SQS::Queue", consumer+"/Queue")["VisibilityTimeout"] = 15
+		}
+	})
 	var orders []string
 	for round := range 3 {
 		run := launch(t, assembly, "--data", data)
 		for i := range 5 {
-			orders = append(orders, post(t, run, tea, fmt.Sprintf("Idempotency-Key: kill-%d-%d", round, i)))
+			orders = append(orders, post(t, run, bought("killed"), fmt.Sprintf("Idempotency-Key: kill-%d-%d", round, i)))
 		}
 		run.Kill()
 	}
 	run := start(t, assembly, "--data", data)
-	id := post(t, run, tea)
-	awaitPublishers(t, run, id, "PublisherOne", "PublisherTwo")
+	orders = append(orders, post(t, run, bought("killed")))
 	for _, order := range orders {
 		if got := call(t, run, http.MethodGet, "/orders/"+order, "").status; got != http.StatusOK {
 			t.Errorf("order %s is gone: %d", order, got)
 		}
+		awaitEffects(t, run, order, "killed", created)
 	}
-	awaitEmpty(t, run, "PublisherOneQueueUrl")
-	awaitEmpty(t, run, "PublisherTwoQueueUrl")
+	for _, consumer := range consumers {
+		awaitEmpty(t, run, consumer+"QueueUrl")
+	}
+	for _, order := range orders {
+		wantEffects(t, run, order, "killed", created)
+	}
 }
 
 // TestKillBeforeDelivery kills the run while the orders are written and nothing is delivered: the pipe of
@@ -304,19 +313,6 @@ func eventually(t *testing.T, what string, holds func(context.Context) bool) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// outboxItem is the record of an OrderCreated as any writer would put it into the outbox.
-func outboxItem(t *testing.T, order string) map[string]types.AttributeValue {
-	t.Helper()
-	item, err := record.Event{
-		ID: uuid.NewString(), Type: "OrderCreated", Source: "orders", AggregateType: "Order", AggregateID: order,
-		Version: 1, OccurredAt: time.Now(), Data: json.RawMessage(noted("by hand")),
-	}.Item(time.Now().Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return item
 }
 
 // writeTogether puts items into the outbox in one transaction.

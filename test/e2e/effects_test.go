@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/outboxkit/transactional-outbox/local/hop"
+	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/test/localrun"
+)
+
+// effects of an order, counted in the tables and not in logs.
+type effects struct {
+	shipments     int // beside the order
+	requests      int // events ShipmentRequested in the outbox
+	history       []string
+	notifications int // of the order's customer about the order
+}
+
+// created are the effects of an OrderCreated.
+var created = effects{shipments: 1, requests: 1, history: []string{"1 CREATED"}, notifications: 2}
+
+func (e effects) equal(other effects) bool {
+	return e.shipments == other.shipments && e.requests == other.requests && e.notifications == other.notifications &&
+		slices.Equal(e.history, other.history)
+}
+
+// effectsOf counts what consumers did about a customer's order.
+func effectsOf(ctx context.Context, t *testing.T, run *localrun.Run, order, customer string) effects {
+	t.Helper()
+	var e effects
+	for _, item := range query(ctx, t, run, "OrdersTableName", "id", order) {
+		switch entity := text(item["entity"]); {
+		case entity == "shipment":
+			e.shipments++
+		case strings.HasPrefix(entity, "history#"):
+			e.history = append(e.history, text(item["version"])+" "+text(item["status"]))
+		}
+	}
+	e.requests = len(query(ctx, t, run, "OutboxTableName", record.AttrPK, "Shipment#"+order))
+	for _, item := range query(ctx, t, run, "NotificationsTableName", "customerId", customer) {
+		if text(item["orderId"]) == order {
+			e.notifications++
+		}
+	}
+	return e
+}
+
+// awaitEffects waits until the order has these effects.
+func awaitEffects(t *testing.T, run *localrun.Run, order, customer string, want effects) {
+	t.Helper()
+	ctx := within(t)
+	for {
+		got := effectsOf(ctx, t, run, order, customer)
+		if got.equal(want) {
+			return
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("the effects of order %s are %+v, want %+v", order, got, want)
+		}
+	}
+}
+
+// wantEffects is awaitEffects for when nothing more is to come.
+func wantEffects(t *testing.T, run *localrun.Run, order, customer string, want effects) {
+	t.Helper()
+	if got := effectsOf(within(t), t, run, order, customer); !got.equal(want) {
+		t.Errorf("the effects of order %s are %+v, want %+v", order, got, want)
+	}
+}
+
+// query is all items under a partition key in the table of an output.
+func query(ctx context.Context, t *testing.T, run *localrun.Run, output, key, value string) []map[string]types.AttributeValue {
+	t.Helper()
+	var items []map[string]types.AttributeValue
+	pages := dynamodb.NewQueryPaginator(run.Cloud().DynamoDB(), &dynamodb.QueryInput{
+		TableName:                 aws.String(run.Summary.Outputs[output]),
+		ConsistentRead:            aws.Bool(true),
+		KeyConditionExpression:    aws.String("#k = :v"),
+		ExpressionAttributeNames:  map[string]string{"#k": key},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":v": &types.AttributeValueMemberS{Value: value}},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, page.Items...)
+	}
+	return items
+}
+
+// text is a string or a number.
+func text(value types.AttributeValue) string {
+	switch v := value.(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return v.Value
+	}
+	return ""
+}
+
+// envelope is the message in which a consumer's queue gets the event of an outbox item.
+func envelope(t *testing.T, item map[string]types.AttributeValue) string {
+	t.Helper()
+	body, err := localrun.Envelope(item)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// deliver sends a message n times at once to the queue of an output.
+func deliver(t *testing.T, run *localrun.Run, output, body string, n int) {
+	t.Helper()
+	var entries []sqstypes.SendMessageBatchRequestEntry
+	for i := range n {
+		entries = append(entries, sqstypes.SendMessageBatchRequestEntry{Id: aws.String(string(rune('a' + i))), MessageBody: &body})
+	}
+	out, err := run.Cloud().SQS().SendMessageBatch(within(t), &sqs.SendMessageBatchInput{
+		QueueUrl: aws.String(run.Summary.Outputs[output]), Entries: entries,
+	})
+	if err != nil || len(out.Failed) != 0 {
+		t.Fatalf("send to %s: %v, %v", output, err, out)
+	}
+}
+
+// logLine is the inbox's line about a message.
+type logLine struct {
+	Msg         string // the outcome
+	EventType   string
+	AggregateID string
+	Version     int64
+	Error       string
+	Stack       string
+}
+
+// outcomes are the lines that a consumer's inbox wrote about an aggregate, in their order.
+func outcomes(run *localrun.Run, consumer, aggregate string) []logLine {
+	var lines []logLine
+	for _, h := range run.Hops(outcome(run, consumer, aggregate, "")) {
+		lines = append(lines, parse(h))
+	}
+	return lines
+}
+
+// awaitOutcomes waits until a consumer's inbox has said so of an aggregate n times.
+func awaitOutcomes(t *testing.T, run *localrun.Run, consumer, aggregate, msg string, n int) []hop.Hop {
+	t.Helper()
+	hops, err := run.Wait(within(t), n, outcome(run, consumer, aggregate, msg))
+	if err != nil {
+		t.Fatalf("%s did not say %q of %s %d times: %v; it said %+v", consumer, msg, aggregate, n, err, outcomes(run, consumer, aggregate))
+	}
+	return hops
+}
+
+// outcome keeps the lines of a consumer about an aggregate, those with one outcome or all.
+func outcome(run *localrun.Run, consumer, aggregate, msg string) func(hop.Hop) bool {
+	return func(h hop.Hop) bool {
+		if h.Stage != hop.Function || !strings.Contains(run.Name(h.Resource), consumer) {
+			return false
+		}
+		l := parse(h)
+		return l.AggregateID == aggregate && (msg == "" || l.Msg == msg)
+	}
+}
+
+func parse(h hop.Hop) (l logLine) {
+	if json.Unmarshal([]byte(h.Detail), &l) != nil {
+		return logLine{} // not the inbox's
+	}
+	return l
+}
