@@ -58,26 +58,41 @@ func newTarget(entry *string, architecture awslambda.Architecture) (target, erro
 	return target{dir: dir, goarch: goarch}, nil
 }
 
-// asset is a folder to make the function's asset from: one that holds nothing but the program, or the
-// source where nothing is to be built. CDK copies it into the cloud assembly while the function is
-// made; discard removes it afterwards, so that nothing is left behind outside of the cloud assembly.
-func (t target) asset(built bool) (dir string, discard func(), err error) {
+// A code is a folder to make a function's asset from: one that holds nothing but the program, or the
+// source where nothing is to be built. CDK copies it into the cloud assembly while the function is made;
+// discard removes it afterwards, so that nothing is left behind outside of the cloud assembly.
+type code struct {
+	importPath string
+	dir        string
+	discard    func()
+}
+
+// bundle is the code of the main package in the folder entry, built or not.
+func bundle(entry *string, architecture awslambda.Architecture, built bool) (code, error) {
+	t, err := newTarget(entry, architecture)
+	if err != nil {
+		return code{}, err
+	}
+	importPath, err := t.importPath()
+	if err != nil {
+		return code{}, err
+	}
 	if !built {
-		return t.dir, func() {}, nil
+		return code{importPath: importPath, dir: t.dir, discard: func() {}}, nil
 	}
 	program, err := t.binary()
 	if err != nil {
-		return "", nil, err
+		return code{}, err
 	}
-	dir, discard, err = temporaryFolder()
+	dir, discard, err := temporaryFolder()
 	if err != nil {
-		return "", nil, err
+		return code{}, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, bootstrap), program, 0o755); err != nil {
 		discard()
-		return "", nil, err
+		return code{}, err
 	}
-	return dir, discard, nil
+	return code{importPath: importPath, dir: dir, discard: discard}, nil
 }
 
 // importPath is the import path of the target's main package.

@@ -91,26 +91,18 @@ func Prebuild(app constructs.Construct, architecture awslambda.Architecture, ent
 // source folder stands in for the asset.
 func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) awslambda.Function {
 	c := newConfig(props)
-	source, err := newTarget(c.Entry, c.Architecture)
+	code, err := bundle(c.Entry, c.Architecture, *awscdk.Stack_Of(scope).BundlingRequired())
 	if err != nil {
 		panic(fmt.Sprintf("golambda %q: %v", *id, err))
 	}
-	importPath, err := source.importPath()
-	if err != nil {
-		panic(fmt.Sprintf("golambda %q: %v", *id, err))
-	}
-	asset, discard, err := source.asset(*awscdk.Stack_Of(scope).BundlingRequired())
-	if err != nil {
-		panic(fmt.Sprintf("golambda %q: %v", *id, err))
-	}
-	defer discard()
+	defer code.discard()
 
 	group := constructs.NewConstruct(scope, id)
 	logGroup := newLogGroup(group, c)
 	function := awslambda.NewFunction(group, jsii.String(functionID), &awslambda.FunctionProps{
 		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
 		Handler:                      jsii.String(bootstrap),
-		Code:                         awslambda.Code_FromAsset(&asset, nil),
+		Code:                         awslambda.Code_FromAsset(&code.dir, nil),
 		Architecture:                 c.Architecture,
 		MemorySize:                   c.MemorySize,
 		Timeout:                      c.Timeout,
@@ -124,7 +116,7 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 		Tracing:                      awslambda.Tracing_ACTIVE,
 	})
 	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String(MetadataKey), map[string]string{
-		"package": importPath,
+		"package": code.importPath,
 		"tags":    buildTags,
 		"ldflags": linkerFlags,
 	})

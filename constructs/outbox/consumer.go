@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -53,12 +54,7 @@ func (f *flow) AddConsumer(id *string, props *ConsumerProps) *Consumer {
 		props = &ConsumerProps{}
 	}
 	found := props.check(f)
-	if f.scope.Node().TryFindChild(id) != nil {
-		found.add("the id is taken in %s, choose another one", *f.scope.Node().Path())
-	}
-	if strings.Contains(*id, "#") {
-		found.add("the id contains '#', which runtime/inbox keeps for itself")
-	}
+	f.checkID(found, id)
 	found.refuse("consumer", id)
 	p := props.withDefaults(f)
 
@@ -73,6 +69,15 @@ func (f *flow) AddConsumer(id *string, props *ConsumerProps) *Consumer {
 	c.mapping = c.newMapping(p)
 	c.addAlarms()
 	return c
+}
+
+func (f *flow) checkID(found *problems, id *string) {
+	if slices.Contains(ownIDs, *id) || f.scope.Node().TryFindChild(id) != nil {
+		found.add("the id is taken in %s, choose another one", *f.scope.Node().Path())
+	}
+	if strings.Contains(*id, "#") {
+		found.add("the id contains '#', which runtime/inbox keeps for itself")
+	}
 }
 
 // Rule decides which events the consumer gets.

@@ -21,6 +21,12 @@ const (
 	ruleDeadLetterQueueID = "RuleDeadLetterQueue"
 )
 
+// ownIDs are not free for consumers, not even while an outbox has no such part.
+var ownIDs = []string{
+	tableID, inboxTableID, eventBusID, archiveID,
+	pipeID, pipeRoleID, pipeLogGroupID, pipeDeadLetterQueueID, ruleDeadLetterQueueID,
+}
+
 // TransactionalOutbox is a table for events and the way from it to a bus. See the package documentation.
 type TransactionalOutbox struct {
 	constructs.Construct
