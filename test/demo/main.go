@@ -11,11 +11,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/local/console"
-	"github.com/outboxkit/transactional-outbox/local/hop"
 	"github.com/outboxkit/transactional-outbox/test/localrun"
 )
 
@@ -45,7 +43,7 @@ func demo(ctx context.Context) error {
 		return err
 	}
 	text := console.Text(os.Stdout)
-	run, err := localrun.Start(ctx, localrun.Options{Binary: binary, Args: []string{"--stack", stack, "--port", "0"}, OnHop: withoutMetrics(text.Hop)})
+	run, err := localrun.Start(ctx, localrun.Options{Binary: binary, Args: []string{"--stack", stack, "--port", "0"}, OnHop: text.Hop})
 	if err != nil {
 		return err
 	}
@@ -56,13 +54,4 @@ func demo(ctx context.Context) error {
 		return err
 	}
 	return run.Stop()
-}
-
-// withoutMetrics leaves out the lines that functions write for CloudWatch and not for people.
-func withoutMetrics(show hop.Sink) hop.Sink {
-	return func(h hop.Hop) {
-		if h.Stage != hop.Function || !strings.HasPrefix(h.Detail, `{"_aws":`) {
-			show(h)
-		}
-	}
 }
