@@ -1,0 +1,226 @@
+package redrive_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	bustypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/runtime/redrive"
+)
+
+// bus keeps what was put on it.
+type bus struct {
+	events []record.Event
+	refuse string // an event's id
+}
+
+func (b *bus) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	if len(in.Entries) > 10 {
+		return nil, errors.New("too many entries")
+	}
+	out := &eventbridge.PutEventsOutput{}
+	for _, e := range in.Entries {
+		body := fmt.Appendf(nil, `{"detail-type":%q,"source":%q,"detail":%s}`, *e.DetailType, *e.Source, *e.Detail)
+		event, err := record.Decode(body)
+		if err != nil {
+			return nil, err
+		}
+		if event.ID == b.refuse {
+			out.FailedEntryCount++
+			out.Entries = append(out.Entries, bustypes.PutEventsResultEntry{ErrorCode: aws.String("InternalFailure")})
+			continue
+		}
+		b.events = append(b.events, event)
+		out.Entries = append(out.Entries, bustypes.PutEventsResultEntry{EventId: aws.String("e")})
+	}
+	return out, nil
+}
+
+func (b *bus) ids() []string {
+	var ids []string
+	for _, e := range b.events {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+// stream is one shard, read two records at a time.
+type stream struct {
+	records []streamtypes.Record
+	trimmed bool
+}
+
+func (s *stream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
+	if s.trimmed {
+		return nil, &streamtypes.TrimmedDataAccessException{}
+	}
+	at := slices.IndexFunc(s.records, func(r streamtypes.Record) bool { return *r.Dynamodb.SequenceNumber == *in.SequenceNumber })
+	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(fmt.Sprint(at))}, nil
+}
+
+func (s *stream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+	var at int
+	if _, err := fmt.Sscan(*in.ShardIterator, &at); err != nil {
+		return nil, err
+	}
+	end := min(at+2, len(s.records))
+	out := &dynamodbstreams.GetRecordsOutput{Records: s.records[at:end]}
+	if end < len(s.records) {
+		out.NextShardIterator = aws.String(fmt.Sprint(end))
+	}
+	return out, nil
+}
+
+// table answers a scan with all its items: the filter is DynamoDB's.
+type table []redrive.Item
+
+func (t table) Scan(_ context.Context, in *dynamodb.ScanInput, _ ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
+	first, last := in.ExpressionAttributeValues[":first"], in.ExpressionAttributeValues[":last"]
+	out := &dynamodb.ScanOutput{}
+	for _, item := range t {
+		at := numberOf(item[record.AttrOccurredAt])
+		if at >= numberOf(first) && at <= numberOf(last) {
+			out.Items = append(out.Items, item)
+		}
+	}
+	return out, nil
+}
+
+func numberOf(v types.AttributeValue) (n int64) {
+	_, _ = fmt.Sscan(v.(*types.AttributeValueMemberN).Value, &n)
+	return n
+}
+
+var written = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func itemOf(t *testing.T, id string) redrive.Item {
+	t.Helper()
+	item, err := record.Event{
+		ID: id, Type: "OrderCreated", Source: "orders", AggregateType: "Order", AggregateID: id, Version: 1,
+		OccurredAt: written, Data: json.RawMessage(`{"note":"it's \"urgent\""}`),
+	}.Item(written.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return item
+}
+
+// recordOf is the stream's record of a change of the item.
+func recordOf(item redrive.Item, n int, change streamtypes.OperationType) streamtypes.Record {
+	image := map[string]streamtypes.AttributeValue{}
+	for name, value := range item {
+		switch v := value.(type) {
+		case *types.AttributeValueMemberS:
+			image[name] = &streamtypes.AttributeValueMemberS{Value: v.Value}
+		case *types.AttributeValueMemberN:
+			image[name] = &streamtypes.AttributeValueMemberN{Value: v.Value}
+		}
+	}
+	return streamtypes.Record{EventName: change, Dynamodb: &streamtypes.StreamRecord{SequenceNumber: aws.String(fmt.Sprint(n)), NewImage: image}}
+}
+
+// letterOf is a pipe's dead letter of records n to m.
+func letterOf(n, m int) string {
+	return fmt.Sprintf(`{"context":{"condition":"RetryAttemptsExhausted"},"DDBStreamBatchInfo":{"shardId":"s","startSequenceNumber":"%d","endSequenceNumber":"%d",
+		"approximateArrivalOfFirstRecord":%q,"approximateArrivalOfLastRecord":%q,"batchSize":%d,"streamArn":"arn"}}`,
+		n, m, written.Format(time.RFC3339), written.Format(time.RFC3339), m-n+1)
+}
+
+func TestPipe(t *testing.T) {
+	counter := redrive.Item{"pk": &types.AttributeValueMemberS{Value: "Order#o"}, "sk": &types.AttributeValueMemberS{Value: "version"}}
+	late := itemOf(t, "much-later")
+	late[record.AttrOccurredAt] = &types.AttributeValueMemberN{Value: fmt.Sprint(written.Add(time.Hour).UnixMilli())}
+	broken := itemOf(t, "broken")
+	delete(broken, record.AttrType)
+	insert := streamtypes.OperationTypeInsert
+	for name, tc := range map[string]struct {
+		stream stream
+		table  table
+		letter string
+		refuse string
+		want   []string
+		kept   string
+	}{
+		"what was given up, and nothing before or after it": {
+			stream: stream{records: []streamtypes.Record{
+				recordOf(itemOf(t, "a"), 8, insert), recordOf(itemOf(t, "b"), 9, insert), recordOf(itemOf(t, "c"), 10, insert),
+				recordOf(itemOf(t, "d"), 11, insert), recordOf(itemOf(t, "e"), 100, insert),
+			}},
+			letter: letterOf(9, 11), want: []string{"b", "c", "d"},
+		},
+		"only new outbox items": {
+			stream: stream{records: []streamtypes.Record{
+				recordOf(itemOf(t, "a"), 1, insert), recordOf(itemOf(t, "a"), 2, streamtypes.OperationTypeModify),
+				recordOf(counter, 3, insert), recordOf(nil, 4, streamtypes.OperationTypeRemove), recordOf(itemOf(t, "b"), 5, insert),
+			}},
+			letter: letterOf(1, 5), want: []string{"a", "b"},
+		},
+		"from the table when the stream has forgotten them": {
+			stream: stream{trimmed: true}, table: table{itemOf(t, "a"), itemOf(t, "b"), late},
+			letter: letterOf(1, 2), want: []string{"a", "b"},
+		},
+		"kept when the table has forgotten them too": {
+			stream: stream{trimmed: true}, table: table{itemOf(t, "a")}, letter: letterOf(1, 2), kept: "at least 2",
+		},
+		"kept when the record cannot be an event": {
+			stream: stream{records: []streamtypes.Record{recordOf(broken, 1, insert)}}, letter: letterOf(1, 1), kept: "type is missing",
+		},
+		"kept when the bus refuses one": {
+			stream: stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert)}}, letter: letterOf(1, 1), refuse: "a", kept: "InternalFailure",
+		},
+		"kept when the end is not in the shard": {
+			stream: stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert)}}, letter: letterOf(1, 2), kept: "shard ends",
+		},
+		"kept when it is no letter of a pipe": {letter: `{"orderId":"o"}`, kept: "not a dead letter"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, b := newQueues(), &bus{refuse: tc.refuse}
+			q.add("dlq", tc.letter, nil)
+			r := redrive.New(redrive.Clients{SQS: q, EventBridge: b, Streams: &tc.stream, DynamoDB: tc.table})
+			report, err := r.Pipe(t.Context(), "dlq", redrive.PipeTarget{Bus: "b", OutboxTable: "t"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := b.ids(); !slices.Equal(got, tc.want) {
+				t.Errorf("on the bus: %v, want %v", got, tc.want)
+			}
+			if tc.kept == "" {
+				if report.Redriven != 1 || len(q.bodies("dlq")) != 0 {
+					t.Errorf("report is %+v, want the letter redriven and deleted", report)
+				}
+				return
+			}
+			if len(report.Kept) != 1 || !strings.Contains(report.Kept[0].Err.Error(), tc.kept) || len(q.bodies("dlq")) != 1 {
+				t.Errorf("report is %+v, want the letter kept because %q", report, tc.kept)
+			}
+		})
+	}
+}
+
+func TestPipePublishesWhatThePipeWould(t *testing.T) {
+	q, b := newQueues(), &bus{}
+	q.add("dlq", letterOf(1, 1), nil)
+	item := itemOf(t, "a")
+	r := redrive.New(redrive.Clients{SQS: q, EventBridge: b, Streams: &stream{records: []streamtypes.Record{recordOf(item, 1, streamtypes.OperationTypeInsert)}}})
+	if _, err := r.Pipe(t.Context(), "dlq", redrive.PipeTarget{Bus: "b"}); err != nil || len(b.events) != 1 {
+		t.Fatalf("%v: %v", b.events, err)
+	}
+	got := b.events[0]
+	if got.Version != 1 || !got.OccurredAt.Equal(written) || string(got.Data) != `{"note":"it's \"urgent\""}` || got.CorrelationID != "a" {
+		t.Errorf("the event is %+v", got)
+	}
+}
