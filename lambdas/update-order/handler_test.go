@@ -226,8 +226,8 @@ func TestRefusedRequests(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tc.status == 200 {
-				if got.StatusCode != 200 {
+			if tc.status == http.StatusOK {
+				if got.StatusCode != http.StatusOK {
 					t.Errorf("answer is %d %s, want 200", got.StatusCode, got.Body)
 				}
 				return
