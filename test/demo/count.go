@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,20 +42,23 @@ func (s *story) count(ctx context.Context) error {
 			return err
 		}
 		wrong := differences(found)
-		if len(wrong) == 0 || waiting.Err() != nil {
-			for _, e := range expected {
-				s.say(fmt.Sprintf("   %d × %s", found[e.what], e.what))
-			}
-		}
 		if len(wrong) == 0 {
+			s.list(found)
 			s.say("\nEvery effect is there, and none is there twice.")
 			return nil
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-waiting.Done():
-			return errors.New(strings.Join(wrong, ", "))
+			s.list(found)
+			return fmt.Errorf("after %s: %s", patience, strings.Join(wrong, ", "))
 		}
+	}
+}
+
+func (s *story) list(found map[string]int) {
+	for _, e := range expected {
+		s.say(fmt.Sprintf("   %d × %s", found[e.what], e.what))
 	}
 }
 

@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,8 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/outboxkit/transactional-outbox/local/hop"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
@@ -21,7 +21,7 @@ import (
 
 // effects of an order, counted in the tables and not in logs.
 type effects struct {
-	shipments     int // beside the order
+	shipments     int // beside the order; what the function troubled has counted
 	requests      int // events ShipmentRequested in the outbox
 	history       []string
 	notifications int // of the order's customer about the order
@@ -42,7 +42,11 @@ func effectsOf(ctx context.Context, t *testing.T, run *localrun.Run, order, cust
 	for _, item := range query(ctx, t, run, "OrdersTableName", "id", order) {
 		switch entity := text(item["entity"]); {
 		case entity == "shipment":
-			e.shipments++
+			times, err := strconv.Atoi(cmp.Or(text(item["times"]), "1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.shipments += times
 		case strings.HasPrefix(entity, "history#"):
 			e.history = append(e.history, text(item["version"])+" "+text(item["status"]))
 		}
@@ -121,21 +125,6 @@ func envelope(t *testing.T, item map[string]types.AttributeValue) string {
 		t.Fatal(err)
 	}
 	return body
-}
-
-// deliver sends a message n times at once to the queue of an output.
-func deliver(t *testing.T, run *localrun.Run, output, body string, n int) {
-	t.Helper()
-	var entries []sqstypes.SendMessageBatchRequestEntry
-	for i := range n {
-		entries = append(entries, sqstypes.SendMessageBatchRequestEntry{Id: aws.String(string(rune('a' + i))), MessageBody: &body})
-	}
-	out, err := run.Cloud().SQS().SendMessageBatch(within(t), &sqs.SendMessageBatchInput{
-		QueueUrl: aws.String(run.Summary.Outputs[output]), Entries: entries,
-	})
-	if err != nil || len(out.Failed) != 0 {
-		t.Fatalf("send to %s: %v, %v", output, err, out)
-	}
 }
 
 // logLine is the inbox's line about a message.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/outboxkit/transactional-outbox/local/hop"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
@@ -195,60 +192,6 @@ func TestDelivery(t *testing.T) {
 	})
 }
 
-// TestKill ends the local run with kill -9 right after orders were accepted, several times, and shows
-// that each order still has all of its effects, and each of them once. What a consumer had in its hands
-// comes back after seconds instead of a minute.
-func TestKill(t *testing.T) {
-	data := t.TempDir()
-	assembly := patched(t, func(p tmpl) {
-		for _, consumer := range consumers {
-			p.properties("AWS::SQS::Queue", consumer+"/Queue")["VisibilityTimeout"] = 15
-		}
-	})
-	var orders []string
-	for round := range 3 {
-		run := launch(t, assembly, "--data", data)
-		for i := range 5 {
-			orders = append(orders, post(t, run, bought("killed"), fmt.Sprintf("Idempotency-Key: kill-%d-%d", round, i)))
-		}
-		run.Kill()
-	}
-	run := start(t, assembly, "--data", data)
-	orders = append(orders, post(t, run, bought("killed")))
-	for _, order := range orders {
-		if got := call(t, run, http.MethodGet, "/orders/"+order, "").status; got != http.StatusOK {
-			t.Errorf("order %s is gone: %d", order, got)
-		}
-		awaitEffects(t, run, order, "killed", created)
-	}
-	for _, consumer := range consumers {
-		awaitEmpty(t, run, consumer+"QueueUrl")
-	}
-	for _, order := range orders {
-		wantEffects(t, run, order, "killed", created)
-	}
-}
-
-// TestKillBeforeDelivery kills the run while the orders are written and nothing is delivered: the pipe of
-// the first run is stopped. The second run must deliver them.
-func TestKillBeforeDelivery(t *testing.T) {
-	data := t.TempDir()
-	stopped := patched(t, func(p tmpl) { p.properties("AWS::Pipes::Pipe", "Outbox")["DesiredState"] = "STOPPED" })
-	first := launch(t, stopped, "--data", data)
-	var orders []string
-	for range 5 {
-		orders = append(orders, post(t, first, tea))
-	}
-	first.Kill()
-	if hops := first.Hops(func(h hop.Hop) bool { return h.Stage == hop.Pipe }); len(hops) != 0 {
-		t.Fatalf("the stopped pipe delivered: %v", hops)
-	}
-	run := start(t, assembly, "--data", data)
-	for _, order := range orders {
-		awaitPublishers(t, run, order, "PublisherOne", "PublisherTwo")
-	}
-}
-
 // line keeps the lines with a message about an order from one function of a test.
 func line(run *localrun.Run, function, message, order string) func(hop.Hop) bool {
 	return func(h hop.Hop) bool {
@@ -262,44 +205,6 @@ func awaitLine(t *testing.T, run *localrun.Run, function, message, order string)
 	if _, err := run.Wait(within(t), 1, line(run, function, message, order)); err != nil {
 		t.Fatalf("%s did not say %q of order %s: %v", function, message, order, err)
 	}
-}
-
-// receive waits for a message in the queue of an output, and takes it.
-func receive(t *testing.T, run *localrun.Run, output string) sqstypes.Message {
-	t.Helper()
-	queue := run.Summary.Outputs[output]
-	ctx := within(t)
-	for {
-		out, err := run.Cloud().SQS().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-			QueueUrl: &queue, WaitTimeSeconds: 20, MaxNumberOfMessages: 1, MessageAttributeNames: []string{"All"},
-		})
-		if err != nil {
-			t.Fatalf("receive from %s: %v", output, err)
-		}
-		if len(out.Messages) == 0 {
-			continue
-		}
-		if _, err := run.Cloud().SQS().DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &queue, ReceiptHandle: out.Messages[0].ReceiptHandle}); err != nil {
-			t.Fatal(err)
-		}
-		return out.Messages[0]
-	}
-}
-
-// awaitEmpty waits until the queue of an output has no message, waiting or in flight.
-func awaitEmpty(t *testing.T, run *localrun.Run, output string) {
-	t.Helper()
-	queue := run.Summary.Outputs[output]
-	eventually(t, output+" is empty", func(ctx context.Context) bool {
-		out, err := run.Cloud().SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-			QueueUrl:       &queue,
-			AttributeNames: []sqstypes.QueueAttributeName{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out.Attributes["ApproximateNumberOfMessages"] == "0" && out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0"
-	})
 }
 
 // eventually looks again and again: for states that nothing announces.

@@ -30,9 +30,12 @@ func testOnce(t *testing.T, run *localrun.Run) {
 			deliver(t, run, consumer+"QueueUrl", envelope(t, event), 2)
 		}
 		for _, consumer := range consumers {
-			awaitOutcomes(t, run, consumer, id, "duplicate", 2)
+			awaitEmpty(t, run, consumer+"QueueUrl")
 		}
 		wantEffects(t, run, id, "again", created)
+		for _, consumer := range consumers {
+			awaitOutcomes(t, run, consumer, id, "duplicate", 2)
+		}
 	})
 
 	t.Run("an event that comes twice at once has one effect", func(t *testing.T) {
@@ -41,11 +44,13 @@ func testOnce(t *testing.T, run *localrun.Run) {
 		for _, consumer := range consumers {
 			deliver(t, run, consumer+"QueueUrl", envelope(t, event), 5)
 		}
-		for _, consumer := range consumers {
-			awaitOutcomes(t, run, consumer, order, "duplicate", 4)
-		}
 		awaitEffects(t, run, order, customer, created)
 		for _, consumer := range consumers {
+			awaitEmpty(t, run, consumer+"QueueUrl")
+		}
+		wantEffects(t, run, order, customer, created)
+		for _, consumer := range consumers {
+			awaitOutcomes(t, run, consumer, order, "duplicate", 4)
 			handled := 0
 			for _, l := range outcomes(run, consumer, order) {
 				if l.Msg == "handled" && l.EventType == "OrderCreated" {
@@ -142,6 +147,14 @@ func TestTrouble(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what is counted is counted once, however often it comes", func(t *testing.T) {
+		event := createdItem(t, "counted", "counter")
+		deliver(t, run, "PublisherOneQueueUrl", envelope(t, event), 5)
+		awaitEffects(t, run, "counted", "counter", effects{shipments: 1})
+		deliver(t, run, "PublisherOneQueueUrl", envelope(t, event), 2)
+		awaitEmpty(t, run, "PublisherOneQueueUrl")
+		wantEffects(t, run, "counted", "counter", effects{shipments: 1})
+	})
 	if ended := run.Hops(func(h hop.Hop) bool {
 		return h.Stage == hop.Queue && (strings.Contains(h.Detail, "timed out") || strings.Contains(h.Detail, "exit"))
 	}); len(ended) != 0 {

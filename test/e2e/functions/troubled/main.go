@@ -1,5 +1,5 @@
-// Command troubled is a consumer with an inbox that writes a shipment for each order, as publisher one
-// does. It panics when an order's note is "panic once", and works past its deadline when the note is
+// Command troubled is a consumer with an inbox that counts, beside each order, how often it was shipped: an
+// effect that shows when it takes place twice. It panics when an order's note is "panic once", and works past its deadline when the note is
 // "hang once": each order's trouble once in the life of the process.
 package main
 
@@ -45,12 +45,14 @@ func (c *consumer) handle(ctx context.Context, tx *outbox.Tx, event record.Event
 	if err := json.Unmarshal(event.Data, &order); err != nil {
 		return inbox.Permanent(err)
 	}
-	tx.Put(types.Put{
+	tx.Update(types.Update{
 		TableName: aws.String(c.table),
-		Item: map[string]types.AttributeValue{
+		Key: map[string]types.AttributeValue{
 			"id":     &types.AttributeValueMemberS{Value: event.AggregateID},
 			"entity": &types.AttributeValueMemberS{Value: "shipment"},
 		},
+		UpdateExpression:          aws.String("ADD times :one"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":one": &types.AttributeValueMemberN{Value: "1"}},
 	})
 	if _, again := c.seen.LoadOrStore(event.ID, true); again {
 		return nil
