@@ -65,6 +65,27 @@ golden: install ## Renew the golden templates after an intended change; read the
 bench: synth ## The figures of docs/benchmarks.md, measured on this machine
 	@go run ./test/bench
 
+ORDERS ?= 2000
+SEEDS ?= 1,2,3,4
+HOURS ?= 1
+SEED ?= 1
+
+.PHONY: chaos
+chaos: synth ## ORDERS (default 2000) under every legal fault and kills, shared by SEEDS: what goes in must come out, once
+	@go run ./test/chaos/cmd/chaos --orders $(ORDERS) --seeds $(SEEDS)
+
+.PHONY: soak
+soak: synth ## The same for HOURS, from SEED on, seed after seed
+	@go run ./test/chaos/cmd/chaos --orders 500 --seeds $(SEED) --hours $(HOURS)
+
+.PHONY: mutations
+mutations: synth ## Break each thing that the guarantee rests on; the checker must see it every time
+	@CHAOS_APP=$(CURDIR)/cdk.out go test ./test/chaos -count=1 -timeout 30m -run Mutations -mutations
+
+.PHONY: naive
+naive: install ## The topology of the AWS SAM sample under the same faults: what it loses and doubles
+	@go run ./test/chaos/cmd/chaos --naive --orders 500 --seeds $(SEED)
+
 .PHONY: fmt
 fmt: ## gofumpt
 	@$(TOOL) gofumpt -w constructs lambdas local runtime stacks test main.go

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/test/chaos/check"
@@ -41,7 +42,11 @@ func (r *runner) look(ctx context.Context, phase history.PhaseName, began time.T
 		return false, err
 	}
 	still := r.cluster.quiet()
-	left, err := waiting(ctx, current, r.queues)
+	queues := r.queues
+	if phase == history.Redriven {
+		queues = slices.Concat(r.queues, r.ordered)
+	}
+	left, err := waiting(ctx, current, queues)
 	if err != nil {
 		return false, err
 	}

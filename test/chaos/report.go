@@ -85,7 +85,7 @@ func (r Result) failure(out io.Writer, replay string) {
 	for _, v := range violations[:min(len(violations), mostViolations)] {
 		fmt.Fprintf(out, "  %s\n", v)
 	}
-	if prefix, shown := check.Shortest(r.Entries, r.Rules); len(shown) > 0 {
+	if prefix, shown := check.Shortest(r.Entries, r.Rules); len(shown) > 0 && shown[0].Aggregate != "" {
 		aggregate := shown[0].Aggregate
 		about := check.About(r.Entries, aggregate)
 		fmt.Fprintf(out, "\nThe first %d of %d lines show it: %s\nAll there is about %s:\n", len(prefix), len(r.Entries), shown[0], aggregate)

@@ -121,7 +121,8 @@ func (r *runner) all(ctx context.Context) (err error) {
 	if err := r.settle(ctx, history.Drained); err != nil {
 		return err
 	}
-	if r.redrive == nil {
+	// A run that has failed already is left as it is, for whoever looks into it.
+	if r.redrive == nil || len(check.Judge(r.log.Entries(), check.Rules{Consumers: r.consumers}).Violations) > 0 {
 		return nil
 	}
 	current, err := r.cluster.current(ctx)
@@ -150,7 +151,7 @@ func (r *runner) work(ctx context.Context) error {
 	})
 	var mu sync.Mutex
 	kills := r.Plan.Kills
-	w := &workload{client: newClient(r.cluster, r.log), dice: dice{r.Plan.Seed}, orders: r.Orders, begun: func(n int) {
+	w := &workload{client: newClient(r.cluster, r.log), dice: dice{r.Plan.Seed}, orders: r.Orders, onlyCreate: r.onlyCreate, begun: func(n int) {
 		mu.Lock()
 		defer mu.Unlock()
 		for len(kills) > 0 && float64(n) >= kills[0].After*float64(r.Orders) {

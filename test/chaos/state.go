@@ -88,7 +88,10 @@ func readOrder(s *history.State, item map[string]types.AttributeValue) {
 	case entity == "journal":
 		s.Effects = append(s.Effects, journalOf(aggregateOf(id), item["entries"])...)
 	case strings.HasPrefix(entity, "history#"):
-		s.Effects = append(s.Effects, history.Effect{Consumer: publisherUpd, Kind: "history", Event: text(item["eventId"])})
+		s.Effects = append(s.Effects, history.Effect{
+			Consumer: publisherUpd, Kind: "history", Event: text(item["eventId"]),
+			Aggregate: aggregateOf(id), Position: number(item["version"]), Version: number(item["version"]),
+		})
 	}
 }
 

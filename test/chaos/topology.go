@@ -12,12 +12,15 @@ import (
 type topology struct {
 	stack     string
 	consumers []check.Consumer
-	// queues are the outputs that hold the URLs of the queues that must be empty when nothing moves.
-	queues []string
+	// queues are the outputs that hold the URLs of the queues that must be empty when nothing moves. In those of
+	// ordered consumers events may wait for one that is in a dead-letter queue, until the redrive.
+	queues, ordered []string
 	// read reads tables and dead-letter queues.
 	read func(context.Context, *localrun.Run) (history.State, error)
 	// redrive puts all dead letters back on their way. It is nil where there is no way.
 	redrive func(context.Context, *localrun.Run) error
+	// onlyCreate says that an order cannot be changed.
+	onlyCreate bool
 }
 
 // The names of the production consumers in the reference application, and of the two of this package.
@@ -37,17 +40,18 @@ var orders = topology{
 	consumers: []check.Consumer{
 		{Name: publisherOne, Effects: map[string][]string{"OrderCreated": {"shipment", "ShipmentRequested"}}},
 		{Name: publisherTwo, Effects: map[string][]string{"OrderCreated": {"notification"}, "ShipmentRequested": {"notification"}}},
-		{Name: publisherUpd, Effects: map[string][]string{"OrderCreated": {"history"}, "OrderUpdated": {"history"}}},
+		{Name: publisherUpd, Effects: map[string][]string{"OrderCreated": {"history"}, "OrderUpdated": {"history"}}, Ordered: true},
 		{Name: ledger, Effects: map[string][]string{"OrderCreated": {"entry"}, "ShipmentRequested": {"entry"}}},
 		{Name: journal, Effects: map[string][]string{"OrderCreated": {"entry"}, "OrderUpdated": {"entry"}}, Ordered: true},
 	},
-	queues:  urls("QueueUrl"),
+	queues:  urls("QueueUrl", publisherOne, publisherTwo, ledger),
+	ordered: urls("QueueUrl", publisherUpd, journal),
 	read:    readOrders,
 	redrive: redriveOrders,
 }
 
-// urls are the outputs with an URL of each consumer.
-func urls(suffix string) []string {
+// urls are the outputs with an URL of some consumers.
+func urls(suffix string, consumers ...string) []string {
 	var all []string
 	for _, c := range consumers {
 		all = append(all, c+suffix)

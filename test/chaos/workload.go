@@ -9,8 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outboxkit/transactional-outbox/runtime/record"
 	"github.com/outboxkit/transactional-outbox/test/chaos/history"
 )
 
@@ -28,6 +32,8 @@ type workload struct {
 	*client
 	dice   dice
 	orders int
+	// onlyCreate says that an order cannot be changed.
+	onlyCreate bool
 	// begun is called when an order begins, with how many have begun so far.
 	begun func(n int)
 }
@@ -69,12 +75,39 @@ func (w *workload) order(ctx context.Context, n int) error {
 	if w.dice.percent(3, key, "other body") {
 		w.create(ctx, "create other "+key, key, "c-other", orderOf("c-other"))
 	}
+	if w.onlyCreate {
+		return ctx.Err()
+	}
+	if w.dice.percent(10, key, "retouched") {
+		w.retouch(ctx, key)
+	}
 	if w.dice.percent(15, key, "rivals") {
 		w.rivals(ctx, key, customer)
 		return ctx.Err()
 	}
 	w.lifeOf(ctx, key, customer)
 	return ctx.Err()
+}
+
+// retouch changes when the order's first event may be deleted, as someone does who cleans up. That must
+// never become an event. Whether it works does not matter.
+func (w *workload) retouch(ctx context.Context, key string) {
+	run, err := w.cluster.current(ctx)
+	if err != nil {
+		return
+	}
+	event := record.SortKey(key + "-1")
+	_, _ = run.Cloud().DynamoDB().UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: aws.String(run.Summary.Outputs["OutboxTableName"]),
+		Key: map[string]types.AttributeValue{
+			record.AttrPK: &types.AttributeValueMemberS{Value: aggregateOf(key)},
+			record.AttrSK: &types.AttributeValueMemberS{Value: event},
+		},
+		UpdateExpression:          aws.String("ADD #expires :day"),
+		ConditionExpression:       aws.String("attribute_exists(" + record.AttrPK + ")"),
+		ExpressionAttributeNames:  map[string]string{"#expires": record.AttrExpiresAt},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":day": &types.AttributeValueMemberN{Value: "86400"}},
+	})
 }
 
 // lifeOf moves an order on, as far as the dice say.

@@ -71,15 +71,16 @@ type Rule string
 
 // The rules.
 const (
-	Lost        Rule = "lost"        // an acknowledged write without its event, or an effect neither there nor in a dead-letter queue
-	Unexpected  Rule = "unexpected"  // an event or effect of no committed write, or of one that failed
-	Duplicated  Rule = "duplicated"  // an event or effect that is there twice
-	Torn        Rule = "torn"        // a part of a write: the event without the aggregate's new version, or the other way round
-	Order       Rule = "order"       // an ordered consumer's effects out of order
-	Unexplained Rule = "unexplained" // a dead letter that no fault accounts for
-	NotRedriven Rule = "not redriven"
-	NotFired    Rule = "not fired" // an enabled fault that never fired
-	Unfinished  Rule = "unfinished"
+	Lost        Rule = "lost"         // an acknowledged write without its event, or an effect neither there nor in a dead-letter queue
+	Unexpected  Rule = "unexpected"   // an event or effect of no committed write, or of one that failed
+	Duplicated  Rule = "duplicated"   // an event or effect that is there twice
+	Torn        Rule = "torn"         // a part of a write: the event without the aggregate's new version, or the other way round
+	Order       Rule = "order"        // an ordered consumer's effects out of order
+	Unexplained Rule = "unexplained"  // a dead letter that no fault accounts for
+	NotRedriven Rule = "not redriven" // a dead letter that a redrive left behind
+	Republished Rule = "republished"  // an event put on the bus again without a cause
+	NotFired    Rule = "not fired"    // an enabled fault that never fired
+	Unfinished  Rule = "unfinished"   // a run that was not judged in the end
 )
 
 // Judge judges a history.
@@ -107,6 +108,7 @@ func Judge(entries []history.Entry, rules Rules) Verdict {
 		}
 		verdict.merge(j.Verdict)
 	}
+	verdict.add(republished(entries)...)
 	verdict.add(neverFired(entries, rules.Enabled)...)
 	return verdict
 }
@@ -194,7 +196,7 @@ func (j *judgement) violate(rule Rule, aggregate, event, format string, args ...
 		j.Counts.Unexpected++
 	case Duplicated:
 		j.Counts.Duplicated++
-	case Torn, Order, Unexplained, NotRedriven, NotFired, Unfinished:
+	case Torn, Order, Unexplained, NotRedriven, Republished, NotFired, Unfinished:
 	}
 	j.add(Violation{Rule: rule, Aggregate: aggregate, Event: event, Text: fmt.Sprintf(format, args...)})
 }

@@ -2,6 +2,7 @@ package check_test
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -214,6 +215,28 @@ func TestJudge(t *testing.T) {
 			s.Effects = s.Effects[:2]
 			s.Letters = []history.Letter{{Queue: history.ConsumerQueue, Name: "dlq", Consumer: "shipping", Events: []string{"s-1"}}}
 		}, rules, []check.Rule{check.Lost}},
+		"an event waits for one that waits in a dead-letter queue": {func(log *history.Log, s *history.State) {
+			for v := int64(2); v <= 3; v++ {
+				write := history.Write{Aggregate: "Order#o", Version: v, Type: "OrderUpdated"}
+				id := fmt.Sprintf("o-%d", v)
+				log.Call(history.Call{Operation: id, Step: history.Invoke, Write: write})
+				s.Events = append(s.Events, history.Event{ID: id, Type: write.Type, Aggregate: write.Aggregate, Version: v})
+			}
+			log.Fault(at, history.Fault{Point: "bus.no-permission", Events: []string{"o-2"}})
+			s.Objects[0].Version = 3
+			s.Letters = []history.Letter{{Queue: history.RuleQueue, Name: "rule-dlq", Consumer: "audit", Events: []string{"o-2"}}}
+		}, rules, nil},
+		"an event waits for nothing": {func(log *history.Log, s *history.State) {
+			for v := int64(2); v <= 3; v++ {
+				write := history.Write{Aggregate: "Order#o", Version: v, Type: "OrderUpdated"}
+				id := fmt.Sprintf("o-%d", v)
+				log.Call(history.Call{Operation: id, Step: history.Invoke, Write: write})
+				s.Events = append(s.Events, history.Event{ID: id, Type: write.Type, Aggregate: write.Aggregate, Version: v})
+			}
+			log.Fault(at, history.Fault{Point: "bus.no-permission", Events: []string{"o-3"}})
+			s.Objects[0].Version = 3
+			s.Letters = []history.Letter{{Queue: history.RuleQueue, Name: "rule-dlq", Consumer: "audit", Events: []string{"o-3"}}}
+		}, rules, []check.Rule{check.Lost}},
 		"a letter that names no event": {func(_ *history.Log, s *history.State) {
 			s.Letters = []history.Letter{{Queue: history.PipeQueue, Name: "pipe-dlq"}}
 		}, rules, []check.Rule{check.Unexplained}},
@@ -232,6 +255,15 @@ func TestJudge(t *testing.T) {
 			s.Objects[0].Version = 2
 			s.Effects = append(s.Effects, history.Effect{Consumer: "audit", Kind: "entry", Event: "o-2", Aggregate: "Order#o", Version: 2})
 		}, rules, []check.Rule{check.Lost, check.Unexpected}},
+		"an event is put on the bus again": {func(log *history.Log, _ *history.State) {
+			log.Hop(published("o-1"))
+			log.Hop(published("s-1", "o-1"))
+		}, rules, []check.Rule{check.Republished}},
+		"an event is put on the bus again after the pipe restarted": {func(log *history.Log, _ *history.State) {
+			log.Hop(published("o-1"))
+			log.Fault(at, history.Fault{Point: "pipe.restart", Events: []string{"o-1"}})
+			log.Hop(published("o-1"))
+		}, rules, nil},
 		"an enabled fault never fired": {func(*history.Log, *history.State) {}, check.Rules{Consumers: rules.Consumers, Enabled: []string{"bus.partial"}}, []check.Rule{check.NotFired}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -87,10 +87,13 @@ func (j *judgement) effect(e history.Event, d due, times int, recovered bool) {
 	}
 }
 
-// waits says whether a dead-letter queue names the event for the consumer.
+// waits says whether a dead-letter queue names the event for the consumer, or one that an ordered consumer
+// has to handle before: then the event goes on coming back until its predecessor was redriven.
 func (j *judgement) waits(d due) bool {
-	return slices.ContainsFunc(j.Letters, func(l history.Letter) bool {
-		return (l.Consumer == "" || l.Consumer == d.consumer) && slices.Contains(l.Events, d.event)
+	return slices.ContainsFunc(j.suspects(d.event, d.consumer), func(id string) bool {
+		return slices.ContainsFunc(j.Letters, func(l history.Letter) bool {
+			return (l.Consumer == "" || l.Consumer == d.consumer) && slices.Contains(l.Events, id)
+		})
 	})
 }
 

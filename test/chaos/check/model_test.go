@@ -201,3 +201,8 @@ func list(violations []check.Violation) string {
 func retried(ids ...string) hop.Hop {
 	return hop.Hop{At: at, Stage: hop.Queue, Outcome: hop.Retry, EventIDs: ids, Count: len(ids)}
 }
+
+// published is a hop of a batch that a pipe put on the bus.
+func published(ids ...string) hop.Hop {
+	return hop.Hop{At: at, Stage: hop.Pipe, Outcome: hop.OK, EventIDs: ids, Count: len(ids)}
+}

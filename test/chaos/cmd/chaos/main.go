@@ -30,6 +30,7 @@ type options struct {
 	kills  int
 	tables int
 	hours  float64
+	naive  bool
 	app    string
 	out    string
 }
@@ -61,6 +62,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.kills, "kills", 2, "how often each run is killed with kill -9")
 	flags.IntVar(&o.tables, "table-kills", 1, "how often DynamoDB Local is killed with kill -9 in each run")
 	flags.Float64Var(&o.hours, "hours", 0, "go on with further seeds, each with that many orders, for so many hours")
+	flags.BoolVar(&o.naive, "naive", false, "run the topology of the AWS SAM sample instead, to see what it loses and doubles")
 	flags.StringVar(&o.app, "app", "cdk.out", "`folder` that cdk synth wrote")
 	flags.StringVar(&o.out, "out", "", "`folder` that keeps data and history of each run (default: only those of runs that failed, in a temporary one)")
 	if err := flags.Parse(args); err != nil {
@@ -129,7 +131,11 @@ func (o options) one(ctx context.Context, seed uint64, orders int, binary, dir s
 	}
 	replay := fmt.Sprintf("go run ./test/chaos/cmd/chaos --seeds %d --orders %d --kills %d --table-kills %d", seed, orders, o.kills, o.tables)
 	fmt.Printf("\nseed %d, %d orders\n", seed, orders)
-	result, err := chaos.Run(ctx, chaos.Config{
+	start := chaos.Run
+	if o.naive {
+		start, replay = chaos.RunNaive, replay+" --naive"
+	}
+	result, err := start(ctx, chaos.Config{
 		Plan: chaos.NewPlan(seed, o.kills, o.tables), Orders: orders,
 		Root: root, Binary: binary, Assembly: app, Dir: dir, Replay: replay, Out: os.Stdout,
 	})

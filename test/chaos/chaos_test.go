@@ -1,0 +1,38 @@
+package chaos
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestGuarantee is the short form of `make chaos`: a fixed seed, every legal fault, a kill of the whole run
+// and one of DynamoDB Local.
+func TestGuarantee(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs the whole stack")
+	}
+	const seed, orders = 1, 40
+	replay := fmt.Sprintf("go run ./test/chaos/cmd/chaos --seeds %d --orders %d --kills 1 --table-kills 1", seed, orders)
+	binary, err := binary()
+	config := Config{Plan: NewPlan(seed, 1, 1), Orders: orders, Dir: folder(t), Binary: must(t, binary, err), Replay: replay, Out: t.Output()}
+	root, err := root()
+	config.Root = must(t, root, err)
+	app, err := assembly()
+	config.Assembly = must(t, app, err)
+	result, err := Run(t.Context(), config)
+	var report strings.Builder
+	result.Report(&report, replay)
+	t.Log("\n" + report.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range result.Verdict.Violations {
+		t.Error(v)
+	}
+	// What the run must have met to have shown anything.
+	c := result.Verdict.Counts
+	if c.Acknowledged < orders/2 || c.Unknown+c.Recovered == 0 || Deliveries(result.Entries) <= c.Effects {
+		t.Errorf("the run was too mild: %+v, %d deliveries", c, Deliveries(result.Entries))
+	}
+}
