@@ -1,11 +1,15 @@
 package tables
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,13 +34,35 @@ func newProxy(server string, client *dynamodb.Client) http.Handler {
 		// Bodies pass as they are: clients check their length and checksum.
 		Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256},
 		ModifyResponse: func(r *http.Response) error {
-			if r.StatusCode != http.StatusOK || !lazy[operation(r.Request)] {
-				return nil
+			if r.StatusCode != http.StatusOK {
+				return addChecksum(r)
 			}
-			return commit(r.Request.Context(), client)
+			if lazy[operation(r.Request)] {
+				return commit(r.Request.Context(), client)
+			}
+			return nil
 		},
 		ErrorHandler: unavailable,
 	}
+}
+
+// checksum is the header with the CRC-32 of the body.
+const checksum = "X-Amz-Crc32"
+
+// addChecksum gives an error the checksum that DynamoDB sends with every answer and DynamoDB Local with
+// successes only. The SDK takes a missing one for 0 and warns in the log of each function.
+func addChecksum(r *http.Response) error {
+	if r.Header.Get(checksum) != "" {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read the error: %w", err)
+	}
+	_ = r.Body.Close()
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Header.Set(checksum, strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
+	return nil
 }
 
 // operation is the X of "X-Amz-Target: DynamoDB_20120810.X".
