@@ -80,6 +80,17 @@ func TestTextReadyShowsEverything(t *testing.T) {
 	}
 }
 
+func TestTextFaults(t *testing.T) {
+	var out bytes.Buffer
+	text := console.Text(&out)
+	text.Fault(console.Fault{At: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), Point: "queue.duplicate", Key: "e-1 @ Queue"})
+	text.Faults(map[string]int{"queue.duplicate": 12, "bus.partial": 0})
+	want := "15:04:05.000  fault     queue.duplicate  e-1 @ Queue\nFaults that fired\n  bus.partial      0\n  queue.duplicate  12\n"
+	if got := out.String(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 // A program gets one JSON object a line and can tell the kinds apart.
 func TestJSON(t *testing.T) {
 	var out bytes.Buffer
@@ -87,9 +98,11 @@ func TestJSON(t *testing.T) {
 	c.Notice("hello")
 	c.Ready(summary)
 	c.Hop(hop.Hop{Stage: hop.API, Outcome: hop.OK, EventIDs: []string{"e-1"}})
+	c.Fault(console.Fault{Point: "bus.partial", Key: "e-1", N: 2})
+	c.Faults(map[string]int{"bus.partial": 1, "bus.duplicate": 0})
 	dec := json.NewDecoder(&out)
 	dec.DisallowUnknownFields()
-	var lines [3]console.Line
+	var lines [5]console.Line
 	for i := range lines {
 		if err := dec.Decode(&lines[i]); err != nil {
 			t.Fatal(err)
@@ -98,7 +111,10 @@ func TestJSON(t *testing.T) {
 	if lines[0].Notice != "hello" || lines[1].Ready.Stack != "Orders-dev" || lines[2].Hop.EventIDs[0] != "e-1" {
 		t.Errorf("got %+v", lines)
 	}
-	for i, kind := range []string{"notice", "ready", "hop"} {
+	if f := lines[3].Fault; f.Point != "bus.partial" || f.Key != "e-1" || f.N != 2 || len(lines[4].Faults) != 2 {
+		t.Errorf("faults: %+v, %v", f, lines[4].Faults)
+	}
+	for i, kind := range []string{"notice", "ready", "hop", "fault", "faults"} {
 		if lines[i].Kind != kind {
 			t.Errorf("line %d is of kind %q, want %q", i, lines[i].Kind, kind)
 		}

@@ -245,8 +245,9 @@ func deadLetter(t target, one *delivery, failed *failure, condition string) mess
 
 // end reports a delivery that is over and forgets it.
 func (d *dispatcher) end(one *delivery, h hop.Hop) {
-	d.journal.remove(one)
+	// In this order: a kill in between reports the end of the delivery once more, and never not at all.
 	d.report(one, h)
+	d.journal.remove(one)
 }
 
 func (d *dispatcher) report(one *delivery, h hop.Hop) {

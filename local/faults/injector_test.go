@@ -160,6 +160,12 @@ func TestBatch(t *testing.T) {
 	if f := fired.faults[0]; len(fired.faults) != 1 || f.Key != "b" || !slices.Equal(f.EventIDs, []string{"a", "b", "c"}) {
 		t.Errorf("reported %+v", fired.faults)
 	}
+	// Each message is asked for, whatever became of those before it.
+	i, fired = injecting(FunctionKillBefore)
+	i.anyFires(FunctionKillBefore, []subject{about("a"), about("b")})
+	if got := fired.list(); !slices.Equal(got, []string{"function.kill-before | a | 1", "function.kill-before | b | 1"}) {
+		t.Errorf("fired %q", got)
+	}
 }
 
 func TestHeal(t *testing.T) {
@@ -178,11 +184,11 @@ func TestHeal(t *testing.T) {
 func TestUntil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, _ := planned(&Plan{Rates: map[Point]float64{BusPartial: 1}, Until: Time{time.Now().Add(time.Minute)}})
-		time.Sleep(time.Minute - 1)
+		time.Sleep(time.Minute - time.Nanosecond)
 		if !i.fires(BusPartial, about("a")) {
 			t.Error("it ended too early")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if i.fires(BusPartial, about("a")) {
 			t.Error("it did not end")
 		}

@@ -10,7 +10,7 @@ import (
 // Pipe puts faults between a pipe and what it talks to.
 func (i *Injector) Pipe(p *pipes.Pipe) {
 	restart := new(atomic.Bool)
-	p.Stream = &stream{Injector: i, pipe: p.Name, next: p.Stream, shards: map[string]*shard{}}
+	p.Stream = &stream{Stream: p.Stream, Injector: i, pipe: p.Name, shards: map[string]*shard{}}
 	p.Target = &target{Injector: i, pipe: p.Name, next: p.Target, restart: restart}
 	p.Checkpoints = &checkpoints{Checkpoints: p.Checkpoints, restart: restart}
 }

@@ -17,9 +17,9 @@ const held = "faults: held"
 // stream breaks what a pipe reads from. A decision is made for each record, once each time it is read, so
 // that it does not depend on how the records fall into pages.
 type stream struct {
+	pipes.Stream
 	*Injector
 	pipe string
-	next pipes.Stream
 
 	mu     sync.Mutex
 	shards map[string]*shard
@@ -35,24 +35,13 @@ type shard struct {
 	expired bool       // the next read fails
 }
 
-// Shards implements pipes.Stream.
-func (s *stream) Shards(ctx context.Context) ([]pipes.Shard, error) { return s.next.Shards(ctx) }
-
-// Open implements pipes.Stream.
-func (s *stream) Open(ctx context.Context, id, after string) (string, error) {
-	s.mu.Lock()
-	delete(s.shards, id)
-	s.mu.Unlock()
-	return s.next.Open(ctx, id, after)
-}
-
 // Read implements pipes.Stream.
 func (s *stream) Read(ctx context.Context, id, cursor string) (pipes.Page, error) {
 	s.mu.Lock()
 	sh := s.shards[id]
 	s.mu.Unlock()
 	if cursor != held {
-		page, err := s.next.Read(ctx, id, cursor)
+		page, err := s.Stream.Read(ctx, id, cursor)
 		if err != nil || len(page.Records) == 0 {
 			return page, err
 		}
@@ -89,7 +78,7 @@ func (s *stream) give(sh *shard) (pipes.Page, error) {
 		sh.decided += len(repeated)
 	}
 	page := sh.then
-	if len(sh.rest) > 0 || sh.expired {
+	if len(sh.rest) > 0 {
 		page = pipes.Page{Next: held}
 	}
 	page.Records = given

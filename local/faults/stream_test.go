@@ -54,7 +54,7 @@ func (s *tape) Read(_ context.Context, _, cursor string) (pipes.Page, error) {
 
 // broken puts the faults in front of a tape.
 func broken(i *Injector, s *tape) *stream {
-	return &stream{Injector: i, pipe: "Pipe", next: s, shards: map[string]*shard{}}
+	return &stream{Stream: s, Injector: i, pipe: "Pipe", shards: map[string]*shard{}}
 }
 
 // read reads n pages as a pipe does, and says what each gave: ids, "-" for none, "!" for an error, after
@@ -242,6 +242,18 @@ func TestRestart(t *testing.T) {
 	}
 	if got := fired.list(); !slices.Equal(got, []string{"pipe.restart | e2 @ Pipe | 1"}) {
 		t.Errorf("fired %q", got)
+	}
+}
+
+// What the target refused is no occasion: there is nothing between accept and position.
+func TestNoRestartAfterRefusal(t *testing.T) {
+	w := &world{refuse: "e2"}
+	i, fired := scripted(Step{Point: PipeRestart, Key: "e2"})
+	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: w, Checkpoints: w}
+	i.Pipe(p)
+	p.Target.Deliver(t.Context(), newTape(10, "a", "b").records)
+	if len(fired.all()) > 0 {
+		t.Errorf("fired %q", fired.list())
 	}
 }
 

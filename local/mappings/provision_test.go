@@ -90,3 +90,19 @@ func TestRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestWrap(t *testing.T) {
+	wrapped := newQueue(0)
+	s := New(Config{Cloud: cloud.New("eu-west-1"), Wrap: func(arn string, q Queue) Queue {
+		expect(t, "queue", arn, orders)
+		if q == nil {
+			t.Error("there is nothing to wrap")
+		}
+		return wrapped
+	}})
+	r := template.Resource{Properties: map[string]any{"EventSourceArn": orders, "FunctionName": "publisher"}}
+	if _, err := s.Provisions()["AWS::Lambda::EventSourceMapping"](t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "queue of the mapping", s.mappings[0].queue, Queue(wrapped))
+}
