@@ -3,10 +3,16 @@ package functions
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"syscall"
 
 	"github.com/outboxkit/transactional-outbox/local/process"
 	"github.com/outboxkit/transactional-outbox/local/toolchain"
@@ -26,14 +32,19 @@ func (s *source) build(ctx context.Context, dir string) (program, error) {
 	if err != nil {
 		return program{}, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return program{}, err
+	kept, err := s.kept()
+	if err != nil {
+		return program{}, fmt.Errorf("folder for programs: %w", err)
 	}
-	bootstrap := filepath.Join(dir, "bootstrap")
+	unlock, err := lock(kept + ".lock")
+	if err != nil {
+		return program{}, fmt.Errorf("folder for programs: %w", err)
+	}
+	defer unlock() //nolint:errcheck // closing a file that nothing was written to
 	var output bytes.Buffer
 	err = run(ctx, process.Spec{
 		Path: compiler,
-		Args: []string{"build", "-trimpath", "-buildvcs=false", "-tags", s.Tags, "-ldflags", s.Ldflags, "-o", bootstrap, s.Package},
+		Args: []string{"build", "-trimpath", "-buildvcs=false", "-tags", s.Tags, "-ldflags", s.localLdflags(), "-o", kept, s.Package},
 		// The user's settings hold, except those that would make a program for another machine.
 		Env:    append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH),
 		Stdout: &output,
@@ -43,7 +54,61 @@ func (s *source) build(ctx context.Context, dir string) (program, error) {
 		where, _ := os.Getwd()
 		return program{}, fmt.Errorf("go build %s in %s: %w\n%s", s.Package, where, err, bytes.TrimSpace(output.Bytes()))
 	}
+	bootstrap := filepath.Join(dir, "bootstrap")
+	if err := own(kept, bootstrap); err != nil {
+		return program{}, err
+	}
 	return program{path: bootstrap, root: dir}, nil
+}
+
+// localLdflags are the template's without an empty build id: by the build id the go command knows a program
+// that is up to date, and linking takes most of a start.
+func (s *source) localLdflags() string { return strings.ReplaceAll(s.Ldflags, "-buildid=", "") }
+
+// kept is where the program stays from run to run, in the user's cache folder.
+func (s *source) kept() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	module, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	what := sha256.Sum256([]byte(strings.Join([]string{module, s.Package, s.Tags, s.Ldflags}, "\x00")))
+	dir := filepath.Join(cache, "transactional-outbox", "functions", hex.EncodeToString(what[:8]))
+	return filepath.Join(dir, "bootstrap"), os.MkdirAll(dir, 0o755)
+}
+
+// lock waits until no other run builds the program. The kernel releases it however we end.
+func lock(path string) (unlock func() error, err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file.Close, nil
+}
+
+// own gives the run a name of its own for the program, so that a later build beside it does not change
+// what runs: the go command replaces a program and does not write into it.
+func own(kept, bootstrap string) error {
+	if err := os.MkdirAll(filepath.Dir(bootstrap), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(bootstrap); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if os.Link(kept, bootstrap) == nil {
+		return nil
+	}
+	content, err := os.ReadFile(kept) // the cache is on another disk
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(bootstrap, content, 0o755)
 }
 
 // run runs a program to its end, or kills it when ctx is done.
