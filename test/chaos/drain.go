@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/test/chaos/check"
@@ -42,13 +41,15 @@ func (r *runner) look(ctx context.Context, phase history.PhaseName, began time.T
 		return false, err
 	}
 	still := r.cluster.quiet()
-	queues := r.queues
-	if phase == history.Redriven {
-		queues = slices.Concat(r.queues, r.ordered)
-	}
-	left, err := waiting(ctx, current, queues)
+	left, err := waiting(ctx, current, r.queues)
 	if err != nil {
 		return false, err
+	}
+	if r.held, err = waiting(ctx, current, r.ordered); err != nil {
+		return false, err
+	}
+	if phase == history.Redriven {
+		left += r.held
 	}
 	outOfPatience := min(still, time.Since(began)) > r.Patience
 	if (still < stillFor || left > 0) && !outOfPatience {

@@ -146,7 +146,8 @@ func TestMutations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			result := runIn(t, situations[m.situation], m, 10*time.Second)
 			for _, v := range result.Verdict.Violations {
-				if slices.Contains(m.caught, v.Rule) {
+				uncertain := result.Held > 0 && (v.Consumer == publisherUpd || v.Consumer == journal)
+				if slices.Contains(m.caught, v.Rule) && !uncertain {
 					t.Logf("caught after %s: %s", result.Took.Round(time.Second), v)
 					return
 				}

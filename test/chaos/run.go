@@ -41,6 +41,9 @@ type Result struct {
 	Rules   check.Rules
 	Verdict check.Verdict
 	Took    time.Duration
+	// Held is how many messages still came back to ordered consumers, waiting for a predecessor, when the
+	// state was read last. What they miss then is not certain to be lost.
+	Held int
 }
 
 const defaultPatience = 75 * time.Second
@@ -58,6 +61,7 @@ type runner struct {
 	rules   check.Rules
 	log     *history.Log
 	cluster *cluster
+	held    int
 }
 
 func run(ctx context.Context, t topology, changes []Change, config Config) (Result, error) {
@@ -75,7 +79,7 @@ func run(ctx context.Context, t topology, changes []Change, config Config) (Resu
 		err = r.all(ctx)
 	}
 	entries := r.log.Entries()
-	result := Result{Entries: entries, Rules: r.rules, Verdict: check.Judge(entries, r.rules), Took: time.Since(began)}
+	result := Result{Entries: entries, Rules: r.rules, Verdict: check.Judge(entries, r.rules), Took: time.Since(began), Held: r.held}
 	if kept := r.keep(entries); err == nil {
 		err = kept
 	}

@@ -59,6 +59,7 @@ type Violation struct {
 	Rule      Rule
 	Aggregate string // empty: it is not about one
 	Event     string // the event's id, where there is one
+	Consumer  string // of a missing effect
 	Text      string
 }
 

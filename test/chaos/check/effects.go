@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/outboxkit/transactional-outbox/test/chaos/history"
@@ -82,9 +83,15 @@ func (j *judgement) effect(e history.Event, d due, times int, recovered bool) {
 	case j.waits(d):
 		j.Counts.Waiting++
 	default:
-		j.violate(Lost, e.Aggregate, e.ID, "%s has no %s of event %s (%s, version %d of %s), and no dead-letter queue names the event",
+		j.lost(e, d.consumer, "%s has no %s of event %s (%s, version %d of %s), and no dead-letter queue names the event",
 			d.consumer, d.kind, e.ID, e.Type, e.Version, e.Aggregate)
 	}
+}
+
+// lost notes that a consumer's effect is missing.
+func (j *judgement) lost(e history.Event, consumer, format string, args ...any) {
+	j.Counts.Lost++
+	j.add(Violation{Rule: Lost, Aggregate: e.Aggregate, Event: e.ID, Consumer: consumer, Text: fmt.Sprintf(format, args...)})
 }
 
 // waits says whether a dead-letter queue names the event for the consumer, or one that an ordered consumer
