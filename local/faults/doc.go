@@ -42,7 +42,10 @@
 //
 // # Heal
 //
-// SIGUSR1 ends all faults for the rest of the run, as "until" does when its time has come; what was being held back
-// goes on. The run says so with a notice that begins with "healed", and how often each
+// SIGUSR1 ends all faults for the rest of the run, as "until" does when its time has come: shards, targets,
+// messages and connections that were held back go on at once, functions that were left without an answer
+// run into their timeout. The run says so with a notice that begins with "healed", and how often each
 // point has fired. It says the latter at its end too.
+//
+// With --json each fault is a line of kind "fault" (console.Fault), and the counts are one of kind "faults".
 package faults
