@@ -71,8 +71,13 @@ HOURS ?= 1
 SEED ?= 1
 
 .PHONY: chaos
-chaos: synth ## ORDERS (default 2000) under every legal fault and kills, shared by SEEDS: what goes in must come out, once
+chaos: synth schedules ## ORDERS (default 2000) under every legal fault and kills, shared by SEEDS: what goes in must come out, once
 	@go run ./test/chaos/cmd/chaos --orders $(ORDERS) --seeds $(SEEDS)
+
+# Half of them in each package: rapid counts by test.
+.PHONY: schedules
+schedules: ## Ten thousand schedules of retry, backoff, age and bisect in virtual time
+	@go test ./local/pipes ./local/events -run TestNothingIsLost -rapid.checks=5000 -count=1
 
 .PHONY: soak
 soak: synth ## The same for HOURS, from SEED on, seed after seed
