@@ -89,7 +89,7 @@ func (q *queues) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttribute
 	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"ApproximateNumberOfMessages": strconv.Itoa(visible)}}, nil
 }
 
-func (q *queues) GetQueueUrl(_ context.Context, in *sqs.GetQueueUrlInput, _ ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error) {
+func (q *queues) GetQueueUrl(_ context.Context, in *sqs.GetQueueUrlInput, _ ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error) { //nolint:revive // the name is the SDK's
 	if *in.QueueName == "gone" {
 		return nil, &types.QueueDoesNotExist{}
 	}
