@@ -19,7 +19,7 @@ import (
 )
 
 // clients is how many orders are under way at once.
-const clients = 12
+const clients = 24
 
 // maxTries is how often a client tries one write before it leaves it at that.
 const maxTries = 20
