@@ -16,11 +16,12 @@ import (
 )
 
 // How every function is built. lambda.norpc leaves out the RPC server that only the retired go1.x
-// runtime needed; the linker flags drop the symbol table, debug information and the build id, which
+// runtime needed. nethttpomithttp2 leaves out net/http's own HTTP/2, which DynamoDB, SQS and EventBridge
+// are not called by; a function that needs it imports golang.org/x/net/http2. The linker flags drop the symbol table, debug information and the build id, which
 // together with -trimpath and -buildvcs=false makes the binary depend on nothing but the source.
-// Source: Lambda developer guide, golang-package.
+// Source: Lambda developer guide, golang-package; package net/http, "HTTP/2".
 const (
-	buildTags   = "lambda.norpc"
+	buildTags   = "lambda.norpc,nethttpomithttp2"
 	linkerFlags = "-s -w -buildid="
 )
 

@@ -16,7 +16,7 @@ import (
 
 // MetadataKey is the key of the function's template metadata under which it says how it was built:
 //
-//	{"package": "<import path>", "tags": "lambda.norpc", "ldflags": "-s -w -buildid="}
+//	{"package": "<import path>", "tags": "lambda.norpc,nethttpomithttp2", "ldflags": "-s -w -buildid="}
 const MetadataKey = "outboxkit:golambda"
 
 // Ids of the constructs inside a function. A change replaces the resources of deployed stacks.

@@ -3,33 +3,32 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/outboxkit/transactional-outbox/lambdas/internal/lambdaconfig"
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 )
 
 func main() {
-	handler, err := wire(context.Background())
+	handler, err := wire()
 	if err != nil {
 		log.Fatal(err)
 	}
 	lambda.Start(handler)
 }
 
-func wire(ctx context.Context) (inbox.LambdaHandler, error) {
+func wire() (inbox.LambdaHandler, error) {
 	table := os.Getenv("ORDERS_TABLE")
 	if table == "" {
 		return nil, errors.New("environment variable ORDERS_TABLE is not set")
 	}
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := lambdaconfig.FromEnv()
 	if err != nil {
 		return nil, err
 	}

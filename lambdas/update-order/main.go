@@ -3,33 +3,32 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/outboxkit/transactional-outbox/lambdas/internal/lambdaconfig"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 )
 
 func main() {
-	h, err := wire(context.Background())
+	h, err := wire()
 	if err != nil {
 		log.Fatal(err)
 	}
 	lambda.Start(h.handle)
 }
 
-func wire(ctx context.Context) (*handler, error) {
+func wire() (*handler, error) {
 	table := os.Getenv("ORDERS_TABLE")
 	if table == "" {
 		return nil, errors.New("environment variable ORDERS_TABLE is not set")
 	}
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := lambdaconfig.FromEnv()
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func TestGoFunctionDefaults(t *testing.T) {
 		"Role": "${Hello/Role.Arn}", "TracingConfig": {"Mode": "Active"}, "LoggingConfig": {"LogFormat": "JSON", "LogGroup": "${Hello/LogGroup}"}
 	}`)
 	same(t, "metadata", function.Metadata[golambda.MetadataKey], `{
-		"package": "github.com/outboxkit/transactional-outbox/test/synth/testdata/greet", "tags": "lambda.norpc", "ldflags": "-s -w -buildid="
+		"package": "github.com/outboxkit/transactional-outbox/test/synth/testdata/greet", "tags": "lambda.norpc,nethttpomithttp2", "ldflags": "-s -w -buildid="
 	}`)
 	same(t, "policy", tpl.statements(tpl.part(t, "Hello/Role/DefaultPolicy").Properties["PolicyDocument"]), `[
 		{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "${Hello/LogGroup.Arn}"},
