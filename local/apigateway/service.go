@@ -102,22 +102,22 @@ func (s *Service) Local(text string) string {
 func (s *Service) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(s.listener) }()
+	var ended error
 	select {
-	case err := <-served:
-		if errors.Is(err, http.ErrServerClosed) {
-			return nil
-		}
-		return fmt.Errorf("serve the REST API: %w", err)
+	case ended = <-served:
 	case <-ctx.Done():
+		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		if s.server.Shutdown(draining) != nil {
+			s.stop()
+			_ = s.server.Close()
+		}
+		ended = <-served
 	}
-	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if s.server.Shutdown(draining) != nil {
-		s.stop()
-		_ = s.server.Close()
+	if errors.Is(ended, http.ErrServerClosed) {
+		return nil
 	}
-	_ = <-served // http.ErrServerClosed: it has ended
-	return nil
+	return fmt.Errorf("serve the REST API: %w", ended)
 }
 
 // Close ends the listener and the renderer's process. The service cannot be used after it.

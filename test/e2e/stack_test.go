@@ -17,6 +17,9 @@ import (
 // patience bounds every wait for something that should happen.
 const patience = 60 * time.Second
 
+// startPatience bounds a start, which compiles the functions: on a machine that has never done it, all of the SDK.
+const startPatience = 5 * time.Minute
+
 // functions is where the functions live that tests put in place of the production ones.
 const functions = "github.com/outboxkit/transactional-outbox/test/e2e/functions/"
 
@@ -46,7 +49,9 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 // launch is start without the clean stop, for tests that kill the run.
 func launch(t *testing.T, app string, args ...string) *localrun.Run {
 	t.Helper()
-	run, err := localrun.Start(within(t), localrun.Options{
+	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
+	defer cancel()
+	run, err := localrun.Start(ctx, localrun.Options{
 		Binary: binary,
 		Dir:    root,
 		Args:   append([]string{"--app", app, "--stack", stack, "--port", "0"}, args...),
