@@ -3,15 +3,11 @@
 package main
 
 import (
-	"errors"
 	"log"
-	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/outboxkit/transactional-outbox/lambdas/internal/lambdaconfig"
+	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumer"
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 )
 
@@ -24,15 +20,7 @@ func main() {
 }
 
 func wire() (inbox.LambdaHandler, error) {
-	table := os.Getenv("ORDERS_TABLE")
-	if table == "" {
-		return nil, errors.New("environment variable ORDERS_TABLE is not set")
-	}
-	cfg, err := lambdaconfig.FromEnv()
-	if err != nil {
-		return nil, err
-	}
-	store, err := inbox.FromEnv(dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg))
+	store, table, err := consumer.FromEnv("ORDERS_TABLE")
 	if err != nil {
 		return nil, err
 	}
