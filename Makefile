@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 STACK ?= Orders-dev
 ENVIRONMENTS := dev staging prod
-CDK := npx --no-install cdk
+CDK := cdk
 TOOL := go tool -modfile=tools/go.mod
 
 # jsii prints a box of text about the age of Node 20, until npm has installed a newer one.

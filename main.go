@@ -25,12 +25,12 @@ func main() {
 }
 
 func synth() error {
+	golambda.Prebuild(golambda.ARM64, stacks.FunctionEntries()...)
 	app := awscdk.NewApp(nil)
 	environments, err := environments(app)
 	if err != nil {
 		return err
 	}
-	golambda.Prebuild(app, nil, stacks.FunctionEntries()...)
 	for _, env := range environments {
 		stacks.NewOrdersStack(app, env)
 	}

@@ -11,18 +11,19 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 )
 
 // How every function is built. lambda.norpc leaves out the RPC server that only the retired go1.x
 // runtime needed. nethttpomithttp2 leaves out net/http's own HTTP/2, which DynamoDB, SQS and EventBridge
-// are not called by; a function that needs it imports golang.org/x/net/http2. The linker flags drop the symbol table, debug information and the build id, which
-// together with -trimpath and -buildvcs=false makes the binary depend on nothing but the source.
-// Source: Lambda developer guide, golang-package; package net/http, "HTTP/2".
+// are not called by; a function that needs it imports golang.org/x/net/http2. The compiler does not inline
+// in AWS's modules, whose time is the network's: they are most of a function, and smaller so. The linker flags
+// drop the symbol table, debug information and the build id, which together with -trimpath and
+// -buildvcs=false makes the binary depend on nothing but the source.
+// Source: Lambda developer guide, golang-package; package net/http, "HTTP/2"; docs/adr/0007 has the figures.
 const (
-	buildTags   = "lambda.norpc,nethttpomithttp2"
-	linkerFlags = "-s -w -buildid="
+	buildTags     = "lambda.norpc,nethttpomithttp2"
+	compilerFlags = "github.com/aws/...=-l"
+	linkerFlags   = "-s -w -buildid="
 )
 
 // bootstrap is the name under which an OS-only runtime starts the program.
@@ -42,9 +43,8 @@ var (
 	binaries sync.Map // target → func() ([]byte, error)
 )
 
-// newTarget is the build of the main package in the folder entry. It asks jsii for the architecture, so
-// it runs on the goroutine of the app.
-func newTarget(entry *string, architecture awslambda.Architecture) (target, error) {
+// newTarget is the build of the main package in the folder entry.
+func newTarget(entry *string, architecture Architecture) (target, error) {
 	if entry == nil || *entry == "" {
 		return target{}, errors.New("no Entry is given: the folder of the function's main package")
 	}
@@ -52,9 +52,9 @@ func newTarget(entry *string, architecture awslambda.Architecture) (target, erro
 	if err != nil {
 		return target{}, fmt.Errorf("entry %q: %w", *entry, err)
 	}
-	goarch := "arm64"
-	if *architecture.Name() == *awslambda.Architecture_X86_64().Name() {
-		goarch = "amd64"
+	goarch, known := map[Architecture]string{ARM64: "arm64", X86_64: "amd64"}[architecture]
+	if !known {
+		return target{}, fmt.Errorf("architecture %q is not known, Lambda has %s and %s", architecture, ARM64, X86_64)
 	}
 	return target{dir: dir, goarch: goarch}, nil
 }
@@ -69,7 +69,7 @@ type code struct {
 }
 
 // bundle is the code of the main package in the folder entry, built or not.
-func bundle(entry *string, architecture awslambda.Architecture, built bool) (code, error) {
+func bundle(entry *string, architecture Architecture, built bool) (code, error) {
 	t, err := newTarget(entry, architecture)
 	if err != nil {
 		return code{}, err
@@ -137,7 +137,7 @@ func (t target) build() ([]byte, error) {
 	}
 	defer discard()
 	file := filepath.Join(out, bootstrap)
-	if _, err := t.run("build", "-trimpath", "-buildvcs=false", "-tags", buildTags, "-ldflags", linkerFlags, "-o", file, "."); err != nil {
+	if _, err := t.run("build", "-trimpath", "-buildvcs=false", "-tags", buildTags, "-gcflags", compilerFlags, "-ldflags", linkerFlags, "-o", file, "."); err != nil {
 		return nil, fmt.Errorf("build %s: %w", importPath, err)
 	}
 	return os.ReadFile(file)

@@ -4,7 +4,7 @@
 // the same source gives the same asset hash, in another folder too. The binary runs on the OS-only
 // runtime provided.al2023.
 //
-//	golambda.Prebuild(app, nil, "lambdas/one", "lambdas/two") // builds both in the background
+//	golambda.Prebuild(golambda.ARM64, "lambdas/one", "lambdas/two") // builds both in the background
 //	…
 //	golambda.NewFunction(stack, jsii.String("One"), &golambda.FunctionProps{
 //		Entry: jsii.String("lambdas/one"),

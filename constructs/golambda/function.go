@@ -16,7 +16,7 @@ import (
 
 // MetadataKey is the key of the function's template metadata under which it says how it was built:
 //
-//	{"package": "<import path>", "tags": "lambda.norpc,nethttpomithttp2", "ldflags": "-s -w -buildid="}
+//	{"package": "<import path>", "tags": "lambda.norpc,…", "gcflags": "…=-l", "ldflags": "-s -w -buildid="}
 const MetadataKey = "outboxkit:golambda"
 
 // Ids of the constructs inside a function. A change replaces the resources of deployed stacks.
@@ -60,28 +60,6 @@ type FunctionProps struct {
 	EncryptionKey awskms.IKey
 }
 
-// Prebuild starts building the main packages in these folders in the background and returns at once,
-// so that all of an app's functions are built in parallel while its constructs are made. NewFunction
-// waits for the build it needs, and reports its error. architecture is the functions'; nil is arm64.
-//
-// It does nothing when the CDK CLI asks for no bundling at all, as `cdk list` does.
-func Prebuild(app constructs.Construct, architecture awslambda.Architecture, entries ...string) {
-	stacks, chosen := app.Node().TryGetContext(jsii.String("aws:cdk:bundling-stacks")).([]any)
-	if chosen && len(stacks) == 0 {
-		return
-	}
-	if architecture == nil {
-		architecture = awslambda.Architecture_ARM_64()
-	}
-	for _, entry := range entries {
-		source, err := newTarget(&entry, architecture)
-		if err != nil {
-			continue // NewFunction says what is wrong
-		}
-		go source.binary() //nolint:errcheck // NewFunction asks again and gets the same error
-	}
-}
-
 // NewFunction adds a Go function on provided.al2023, with JSON logs, a log group of its own, active
 // X-Ray tracing, and a role that may do nothing but log and trace.
 //
@@ -91,7 +69,7 @@ func Prebuild(app constructs.Construct, architecture awslambda.Architecture, ent
 // source folder stands in for the asset.
 func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) awslambda.Function {
 	c := newConfig(props)
-	code, err := bundle(c.Entry, c.Architecture, *awscdk.Stack_Of(scope).BundlingRequired())
+	code, err := bundle(c.Entry, Architecture(*c.Architecture.Name()), *awscdk.Stack_Of(scope).BundlingRequired())
 	if err != nil {
 		panic(fmt.Sprintf("golambda %q: %v", *id, err))
 	}
@@ -118,6 +96,7 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String(MetadataKey), map[string]string{
 		"package": code.importPath,
 		"tags":    buildTags,
+		"gcflags": compilerFlags,
 		"ldflags": linkerFlags,
 	})
 	return function

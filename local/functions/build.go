@@ -22,6 +22,7 @@ import (
 type source struct {
 	Package string `json:"package"`
 	Tags    string `json:"tags"`
+	Gcflags string `json:"gcflags"`
 	Ldflags string `json:"ldflags"`
 }
 
@@ -44,7 +45,7 @@ func (s *source) build(ctx context.Context, dir string) (program, error) {
 	var output bytes.Buffer
 	err = run(ctx, process.Spec{
 		Path: compiler,
-		Args: []string{"build", "-trimpath", "-buildvcs=false", "-tags", s.Tags, "-ldflags", s.localLdflags(), "-o", kept, s.Package},
+		Args: []string{"build", "-trimpath", "-buildvcs=false", "-tags", s.Tags, "-gcflags", s.Gcflags, "-ldflags", s.localLdflags(), "-o", kept, s.Package},
 		// The user's settings hold, except those that would make a program for another machine.
 		Env:    append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH),
 		Stdout: &output,
@@ -75,7 +76,7 @@ func (s *source) kept() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	what := sha256.Sum256([]byte(strings.Join([]string{module, s.Package, s.Tags, s.Ldflags}, "\x00")))
+	what := sha256.Sum256([]byte(strings.Join([]string{module, s.Package, s.Tags, s.Gcflags, s.Ldflags}, "\x00")))
 	dir := filepath.Join(cache, "transactional-outbox", "functions", hex.EncodeToString(what[:8]))
 	return filepath.Join(dir, "bootstrap"), os.MkdirAll(dir, 0o755)
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"archive/zip"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,9 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/outboxkit/transactional-outbox/local/toolchain"
 )
 
 const starts = 20
@@ -30,7 +31,7 @@ func (b *bench) functions(ctx context.Context) error {
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(packages)) {
 		fn := packages[name]
-		size, err := zipSize(filepath.Join("cdk.out", fn.asset))
+		size, err := zipSize(ctx, filepath.Join("cdk.out", fn.asset))
 		if err != nil {
 			return err
 		}
@@ -46,8 +47,8 @@ func (b *bench) functions(ctx context.Context) error {
 
 // function is where a function's parts are, as its template says.
 type function struct {
-	asset              string // folder in the cloud assembly
-	pkg, tags, ldflags string
+	asset                       string // folder in the cloud assembly
+	pkg, tags, gcflags, ldflags string
 }
 
 // functionPackages are the Go functions of the synthesized stack, by the last part of their import path.
@@ -64,6 +65,7 @@ func functionPackages() (map[string]function, error) {
 				Go    struct {
 					Package string `json:"package"`
 					Tags    string `json:"tags"`
+					Gcflags string `json:"gcflags"`
 					Ldflags string `json:"ldflags"`
 				} `json:"outboxkit:golambda"`
 			}
@@ -75,29 +77,37 @@ func functionPackages() (map[string]function, error) {
 	found := map[string]function{}
 	for _, r := range template.Resources {
 		if m := r.Metadata; r.Type == "AWS::Lambda::Function" && m.Go.Package != "" {
-			found[filepath.Base(m.Go.Package)] = function{m.Asset, m.Go.Package, m.Go.Tags, m.Go.Ldflags}
+			found[filepath.Base(m.Go.Package)] = function{m.Asset, m.Go.Package, m.Go.Tags, m.Go.Gcflags, m.Go.Ldflags}
 		}
 	}
 	return found, nil
 }
 
-// zipSize is the size of the folder as a zip archive, which is how the CDK CLI uploads it.
-func zipSize(dir string) (int, error) {
-	var buf bytes.Buffer
-	archive := zip.NewWriter(&buf)
-	if err := archive.AddFS(os.DirFS(dir)); err != nil {
+// packer prints the size of a folder's only file in an archive as the CDK CLI makes it: with the npm package
+// yazl, which compresses with Node's zlib at level 6, and adds 130 bytes of headers or less.
+const packer = `
+const { readdirSync, readFileSync } = require("fs");
+const [file, ...others] = readdirSync(process.argv[1]);
+if (others.length) throw new Error("more than one file");
+console.log(require("zlib").deflateRawSync(readFileSync(process.argv[1] + "/" + file), { level: 6 }).length + 130);`
+
+// zipSize is how many bytes the CDK CLI uploads for the folder.
+func zipSize(ctx context.Context, dir string) (int, error) {
+	node, err := toolchain.Node(ctx)
+	if err != nil {
 		return 0, err
 	}
-	if err := archive.Close(); err != nil {
-		return 0, err
+	out, err := exec.CommandContext(ctx, node, "-e", packer, dir).Output()
+	if err != nil {
+		return 0, fmt.Errorf("pack %s: %w", dir, err)
 	}
-	return buf.Len(), nil
+	return strconv.Atoi(strings.TrimSpace(string(out)))
 }
 
 // firstNext builds the function for this machine and starts it against a Runtime API that gives it no work.
 func (b *bench) firstNext(ctx context.Context, fn function) (time.Duration, error) {
 	binary := b.scratch(filepath.Base(fn.pkg))
-	if _, err := timed(exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", fn.tags, "-ldflags", fn.ldflags, "-o", binary, fn.pkg)); err != nil {
+	if _, err := timed(exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", fn.tags, "-gcflags", fn.gcflags, "-ldflags", fn.ldflags, "-o", binary, fn.pkg)); err != nil {
 		return 0, err
 	}
 	var all []time.Duration

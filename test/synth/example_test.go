@@ -89,9 +89,9 @@ func Example_fromAttributes() {
 
 // A Go function without an outbox.
 func Example_goFunction() {
+	golambda.Prebuild(golambda.ARM64, "test/synth/testdata/greet") // before the app
 	stack, remove := exampleStack()
 	defer remove()
-	golambda.Prebuild(stack, nil, "test/synth/testdata/greet")
 
 	function := golambda.NewFunction(stack, jsii.String("Greet"), &golambda.FunctionProps{
 		Entry: jsii.String("test/synth/testdata/greet"),

@@ -49,7 +49,8 @@ func TestGoFunctionDefaults(t *testing.T) {
 		"Role": "${Hello/Role.Arn}", "TracingConfig": {"Mode": "Active"}, "LoggingConfig": {"LogFormat": "JSON", "LogGroup": "${Hello/LogGroup}"}
 	}`)
 	same(t, "metadata", function.Metadata[golambda.MetadataKey], `{
-		"package": "github.com/outboxkit/transactional-outbox/test/synth/testdata/greet", "tags": "lambda.norpc,nethttpomithttp2", "ldflags": "-s -w -buildid="
+		"package": "github.com/outboxkit/transactional-outbox/test/synth/testdata/greet",
+		"tags": "lambda.norpc,nethttpomithttp2", "gcflags": "github.com/aws/...=-l", "ldflags": "-s -w -buildid="
 	}`)
 	same(t, "policy", tpl.statements(tpl.part(t, "Hello/Role/DefaultPolicy").Properties["PolicyDocument"]), `[
 		{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "${Hello/LogGroup.Arn}"},
@@ -195,9 +196,9 @@ func TestGoFunctionIsBuiltOncePerProcess(t *testing.T) {
 
 func TestPrebuild(t *testing.T) {
 	root, program := copyModule(t)
+	golambda.Prebuild(golambda.ARM64, program, filepath.Join(root, "nowhere"))
 	app := newApp(t)
 	guard(t, func() {
-		golambda.Prebuild(app, nil, program, filepath.Join(root, "nowhere"))
 		stack := awscdk.NewStack(app, jsii.String("Stack"), nil)
 		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: &program})
 		// What Prebuild met is told where the function is added.

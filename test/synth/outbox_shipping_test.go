@@ -33,6 +33,7 @@ func TestShippingExampleSynthesizes(t *testing.T) {
 	}
 	same(t, "pattern", tpl.part(t, "Outbox/Ship/Rule").Properties["EventPattern"], `{"source": ["orders"], "detail-type": ["OrderCreated"]}`)
 	same(t, "function", tpl.part(t, "Outbox/Ship/Function").Metadata["outboxkit:golambda"], `{
-		"package": "example.com/shipping/lambdas/ship", "tags": "lambda.norpc,nethttpomithttp2", "ldflags": "-s -w -buildid="
+		"package": "example.com/shipping/lambdas/ship",
+		"tags": "lambda.norpc,nethttpomithttp2", "gcflags": "github.com/aws/...=-l", "ldflags": "-s -w -buildid="
 	}`)
 }
