@@ -20,9 +20,8 @@ type Environment struct {
 	PointInTimeRecovery bool
 	// LogRetention is how long log lines are kept.
 	LogRetention awslogs.RetentionDays
-	// EventRetentionDays is how long an OrderCreated stays in the outbox table after it was written. While it is there,
-	// another order under the same Idempotency-Key is recognised and refused. The events that functions write stay for
-	// runtime/outbox's default of 7 days.
+	// EventRetentionDays is how long an event stays in the outbox table after the API or a function wrote it, 2 to 3650.
+	// While an OrderCreated is there, another order under the same Idempotency-Key is recognised and refused.
 	EventRetentionDays int
 	// ArchiveDays is how long the bus's archive keeps events for a replay; 0 makes no archive.
 	ArchiveDays int

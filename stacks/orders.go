@@ -87,6 +87,7 @@ func newTable(scope constructs.Construct, id, partitionKey, sortKey string, env 
 func newOutbox(scope constructs.Construct, env Environment) *outbox.TransactionalOutbox {
 	props := &outbox.TransactionalOutboxProps{
 		Source:              jsii.String(ordersSource),
+		EventRetention:      awscdk.Duration_Days(jsii.Number(env.EventRetentionDays)),
 		RemovalPolicy:       env.RemovalPolicy,
 		DeletionProtection:  jsii.Bool(env.DeletionProtection),
 		PointInTimeRecovery: jsii.Bool(env.PointInTimeRecovery),

@@ -35,7 +35,7 @@ func newOrdersAPI(scope constructs.Construct, env Environment, orders awsdynamod
 	templates := mapping{
 		OrdersTable:           *orders.TableName(),
 		OutboxTable:           *box.Table().TableName(),
-		EventRetentionSeconds: int64(env.EventRetentionDays) * 24 * 60 * 60,
+		EventRetentionSeconds: int64(*box.EventRetention().ToSeconds(nil)),
 	}
 	body := api.AddRequestValidator(jsii.String("BodyValidator"), &awsapigateway.RequestValidatorOptions{
 		ValidateRequestBody: jsii.Bool(true),

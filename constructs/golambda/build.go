@@ -52,9 +52,9 @@ func newTarget(entry *string, architecture Architecture) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("entry %q: %w", *entry, err)
 	}
-	goarch, known := map[Architecture]string{ARM64: "arm64", X86_64: "amd64"}[architecture]
+	goarch, known := map[Architecture]string{ARM64: "arm64", X86: "amd64"}[architecture]
 	if !known {
-		return target{}, fmt.Errorf("architecture %q is not known, Lambda has %s and %s", architecture, ARM64, X86_64)
+		return target{}, fmt.Errorf("architecture %q is not known, Lambda has %s and %s", architecture, ARM64, X86)
 	}
 	return target{dir: dir, goarch: goarch}, nil
 }

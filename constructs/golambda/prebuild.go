@@ -10,8 +10,8 @@ type Architecture string
 
 // The architectures of Lambda. awslambda.Architecture cannot be asked before the CDK is up.
 const (
-	ARM64  Architecture = "arm64"
-	X86_64 Architecture = "x86_64"
+	ARM64 Architecture = "arm64"
+	X86   Architecture = "x86_64"
 )
 
 // Prebuild starts building the main packages in these folders in the background and returns at once.

@@ -18,6 +18,10 @@ type TransactionalOutboxAttributes struct {
 	// Table for GrantWrite.
 	// Default: nobody can be granted to write.
 	Table awsdynamodb.ITable
+	// EventRetention is how long an event that is written from here stays in the outbox table, in whole days
+	// from 2 to 3650: the outbox's own.
+	// Default: 7 days, as for an outbox.
+	EventRetention awscdk.Duration
 	// InboxTable is an existing table in which the consumers remember the events that they have handled.
 	// Its only key is the string pk. Give it the TTL attribute expiresAt, or delete old items yourself.
 	// Default: a table is created here with the first consumer that has an inbox.
@@ -61,15 +65,17 @@ func TransactionalOutbox_FromAttributes(scope constructs.Construct, id *string, 
 	if attrs.InboxTable != nil {
 		found.inboxTable(attrs.InboxTable)
 	}
+	found.eventRetention(attrs.EventRetention)
 	found.days("ArchiveRetention", attrs.ArchiveRetention, 1, 3650)
 	found.alarms(attrs.Alarms)
 	found.refuse("imported outbox", id)
 
 	o := &ImportedOutbox{flow: flow{
-		source:     attrs.Source,
-		table:      attrs.Table,
-		inboxTable: attrs.InboxTable,
-		eventBus:   attrs.EventBus,
+		source:         attrs.Source,
+		table:          attrs.Table,
+		eventRetention: eventRetention(attrs.EventRetention),
+		inboxTable:     attrs.InboxTable,
+		eventBus:       attrs.EventBus,
 		tableSettings: tableSettings{
 			encryptionKey: attrs.EncryptionKey,
 			removalPolicy: attrs.RemovalPolicy,

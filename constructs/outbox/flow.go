@@ -3,6 +3,7 @@ package outbox
 import (
 	"time"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -14,13 +15,14 @@ import (
 // flow is what an outbox of this app and an imported one have in common: what its consumers and
 // writers are attached to.
 type flow struct {
-	scope      constructs.Construct
-	source     *string
-	table      awsdynamodb.ITable
-	inboxTable awsdynamodb.ITable // nil until a consumer needs one
-	eventBus   awsevents.IEventBus
-	archived   time.Duration    // how long the bus's archive can replay an event
-	pipe       awspipes.CfnPipe // nil for an imported outbox
+	scope          constructs.Construct
+	source         *string
+	table          awsdynamodb.ITable
+	eventRetention awscdk.Duration
+	inboxTable     awsdynamodb.ITable // nil until a consumer needs one
+	eventBus       awsevents.IEventBus
+	archived       time.Duration    // how long the bus's archive can replay an event
+	pipe           awspipes.CfnPipe // nil for an imported outbox
 
 	// ruleDeadLetterQueue takes what a rule could not deliver. An imported outbox has none until it has a
 	// consumer.
@@ -46,6 +48,10 @@ func (f *flow) EventBus() awsevents.IEventBus { return f.eventBus }
 
 // Table is the outbox table, or nil for an outbox imported without one.
 func (f *flow) Table() awsdynamodb.ITable { return f.table }
+
+// EventRetention is how long an event stays in the table after it was written. A writer that is no function
+// of this app, for example an API's mapping template, sets the item's expiresAt by it.
+func (f *flow) EventRetention() awscdk.Duration { return f.eventRetention }
 
 // RuleDeadLetterQueue takes the events that a rule of this outbox could not deliver to a consumer's
 // queue, each with the reason in its message attributes. It is nil for an imported outbox without

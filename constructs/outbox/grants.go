@@ -18,6 +18,7 @@ func (f *flow) GrantWrite(grantee awsiam.IGrantable) awsiam.Grant {
 	if function, ok := grantee.(awslambda.Function); ok {
 		function.AddEnvironment(jsii.String(envOutboxTable), f.table.TableName(), nil)
 		function.AddEnvironment(jsii.String(envOutboxSource), f.source, nil)
+		function.AddEnvironment(jsii.String(envOutboxRetention), seconds(f.eventRetention), nil)
 	}
 	return grantInTransaction(f.table, grantee, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem")
 }

@@ -25,6 +25,7 @@ const (
 const (
 	envOutboxTable       = "OUTBOX_TABLE"
 	envOutboxSource      = "OUTBOX_SOURCE"
+	envOutboxRetention   = "OUTBOX_RETENTION_SECONDS"
 	envInboxTable        = "INBOX_TABLE"
 	envInboxConsumer     = "INBOX_CONSUMER"
 	envInboxTTL          = "INBOX_TTL_SECONDS"
@@ -167,13 +168,19 @@ func (c *Consumer) useInbox(p ConsumerProps) {
 	}{
 		{envInboxTable, f.inboxTable.TableName()},
 		{envInboxConsumer, c.Node().Path()},
-		{envInboxTTL, jsii.String(fmt.Sprintf("%.0f", *p.InboxTTL.ToSeconds(nil)))},
+		{envInboxTTL, seconds(p.InboxTTL)},
 		{envConsumerQueue, c.queue.QueueUrl()},
 		{envConsumerDeadQueue, c.deadLetterQueue.QueueUrl()},
 	} {
 		function.AddEnvironment(&variable.name, variable.value, nil)
 	}
 	c.grantInbox(p)
+}
+
+// seconds are those of a duration as the value of an environment variable. A duration that is only known
+// when the stack is deployed must be one in seconds, which CDK checks.
+func seconds(value awscdk.Duration) *string {
+	return awscdk.Tokenization_StringifyNumber(value.ToSeconds(nil))
 }
 
 // grantInbox lets the function remember events and write business tables in one transaction, look an

@@ -46,10 +46,11 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	p := props.withDefaults()
 
 	o := &TransactionalOutbox{flow: flow{
-		source:     p.Source,
-		table:      p.Table,
-		inboxTable: p.InboxTable,
-		eventBus:   p.EventBus,
+		source:         p.Source,
+		table:          p.Table,
+		eventRetention: p.EventRetention,
+		inboxTable:     p.InboxTable,
+		eventBus:       p.EventBus,
 		tableSettings: tableSettings{
 			encryptionKey:       p.EncryptionKey,
 			removalPolicy:       p.RemovalPolicy,

@@ -29,6 +29,13 @@ type TransactionalOutboxProps struct {
 	// only key is the string pk. Give it the TTL attribute expiresAt, or delete old items yourself.
 	// Default: a table is created with the first consumer that has an inbox, on demand, with TTL.
 	InboxTable awsdynamodb.ITable
+	// EventRetention is how long an event stays in the outbox table after it was written, in whole days from
+	// 2 to 3650. It must outlast the stream's 24 hours, because what the pipe could not deliver is nowhere
+	// else then: its dead-letter queue keeps a record's position for 14 days, but not the record. Functions
+	// of this app get it with GrantWrite, other writers ask the construct. A change counts for what is
+	// written from then on.
+	// Default: 7 days.
+	EventRetention awscdk.Duration
 	// DeletionProtection keeps the outbox table, and an inbox table that is created, from being deleted.
 	// Default: no protection.
 	DeletionProtection *bool
@@ -112,10 +119,17 @@ const (
 	// pipeBatchSize is the most records that a pipe can give to an event bus at once.
 	// Source: EventBridge user guide, eb-pipes-batching-concurrency.
 	pipeBatchSize = 10
+
+	// An event must outlast its record in the stream, which is there for 24 hours: one day would end together
+	// with it. The most is as for the archive.
+	// Source: DynamoDB developer guide, Streams.
+	shortestEventDays = 2
+	longestEventDays  = 3650
 )
 
 // withDefaults is a copy of the properties in which every setting that has a default has a value.
 func (p TransactionalOutboxProps) withDefaults() TransactionalOutboxProps {
+	p.EventRetention = eventRetention(p.EventRetention)
 	if p.StartingPosition == "" {
 		p.StartingPosition = awslambda.StartingPosition_TRIM_HORIZON
 	}
@@ -135,6 +149,14 @@ func (p TransactionalOutboxProps) withDefaults() TransactionalOutboxProps {
 	return p
 }
 
+// eventRetention is the given one, or the default that functions have without the construct, too.
+func eventRetention(given awscdk.Duration) awscdk.Duration {
+	if given == nil {
+		return awscdk.Duration_Seconds(jsii.Number(record.DefaultRetention.Seconds()))
+	}
+	return given
+}
+
 func (p *AlarmProps) withDefaults() *AlarmProps {
 	if p == nil || p.OldestMessageAge != nil {
 		return p
@@ -149,6 +171,7 @@ func (p *AlarmProps) withDefaults() *AlarmProps {
 func (p TransactionalOutboxProps) check() *problems {
 	var found problems
 	found.source(p.Source)
+	found.eventRetention(p.EventRetention)
 	found.exclusive("Table", p.Table != nil, map[string]bool{
 		"DeletionProtection":  p.DeletionProtection != nil,
 		"PointInTimeRecovery": p.PointInTimeRecovery != nil,
@@ -179,6 +202,11 @@ func (f *problems) source(source *string) {
 	}
 	f.text("Source", source, record.MaxSource)
 	f.notFromAWS("Source", source)
+}
+
+// eventRetention checks how long events stay in the outbox table.
+func (f *problems) eventRetention(retention awscdk.Duration) {
+	f.days("EventRetention", retention, shortestEventDays, longestEventDays)
 }
 
 func (f *problems) alarms(p *AlarmProps) {

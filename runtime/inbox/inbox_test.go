@@ -105,7 +105,10 @@ func TestNewReportsEverythingAtOnce(t *testing.T) {
 	}
 }
 
-func TestFromEnv(t *testing.T) {
+// setEnv sets what the construct gives to the function of a consumer that appends events, and returns all
+// but the retention.
+func setEnv(t *testing.T, retention string) map[string]string {
+	t.Helper()
 	set := map[string]string{
 		"INBOX_TABLE": inboxTable, "INBOX_CONSUMER": "shipping", "INBOX_TTL_SECONDS": "86400", "CONSUMER_DLQ_URL": dlqURL,
 		"CONSUMER_QUEUE_URL": queueURL, "OUTBOX_TABLE": outboxTable, "OUTBOX_SOURCE": "shipping",
@@ -113,6 +116,12 @@ func TestFromEnv(t *testing.T) {
 	for name, value := range set {
 		t.Setenv(name, value)
 	}
+	t.Setenv("OUTBOX_RETENTION_SECONDS", retention)
+	return set
+}
+
+func TestFromEnv(t *testing.T) {
+	set := setEnv(t, "")
 	f := newFixture()
 	store, err := inbox.FromEnv(f.DB, &f.queues)
 	if err != nil {
@@ -134,5 +143,45 @@ func TestFromEnv(t *testing.T) {
 	t.Setenv("INBOX_TTL_SECONDS", "a day")
 	if _, err = inbox.FromEnv(f.DB, &f.queues); err == nil || !strings.Contains(err.Error(), `"a day"`) {
 		t.Errorf("error does not name the value: %v", err)
+	}
+}
+
+func TestFromEnvTakesTheOutboxRetention(t *testing.T) {
+	for name, tc := range map[string]struct {
+		variable string
+		want     time.Duration
+	}{
+		"not set":     {"", outbox.DefaultRetention},
+		"thirty days": {"2592000", 30 * 24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			setEnv(t, tc.variable)
+			f := newFixture()
+			store, err := inbox.FromEnv(f.DB, &f.queues)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := time.Now()
+			deliver(t.Context(), t, inbox.Handler(store, ship), message("e1", "o1", 1))
+			expires, err := strconv.ParseInt(stringOf(f.Items(outboxTable)[0], "expiresAt"), 10, 64)
+			if left := time.Unix(expires, 0).Sub(before); err != nil || left < tc.want-time.Second || left > tc.want+time.Minute {
+				t.Errorf("the event expires in %s (%v), want %s", left, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestFromEnvRefusesAnOutboxRetention(t *testing.T) {
+	set := setEnv(t, "a week")
+	_, err := inbox.FromEnv(newDB(), &queues{})
+	const want = `environment variable OUTBOX_RETENTION_SECONDS is "a week", allowed are whole seconds from 1 to 2147483647`
+	if err == nil || err.Error() != "inbox: "+want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	for name := range set {
+		t.Setenv(name, "")
+	}
+	if _, err = inbox.FromEnv(newDB(), &queues{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "INBOX_TABLE") {
+		t.Errorf("the problems are not told together: %v", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/outboxkit/transactional-outbox/runtime/internal/environment"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
@@ -118,8 +119,9 @@ func New(db DynamoDB, queues SQS, config Config) (*Store, error) {
 }
 
 // FromEnv is New with what the construct gave to the function: INBOX_TABLE, INBOX_CONSUMER,
-// INBOX_TTL_SECONDS, CONSUMER_QUEUE_URL and CONSUMER_DLQ_URL, and OUTBOX_TABLE and OUTBOX_SOURCE where the
-// consumer appends events. The error names every variable that is missing or wrong.
+// INBOX_TTL_SECONDS, CONSUMER_QUEUE_URL and CONSUMER_DLQ_URL, and where the consumer appends events,
+// OUTBOX_TABLE, OUTBOX_SOURCE and OUTBOX_RETENTION_SECONDS, which outbox.FromEnv describes. The error names
+// every variable that is missing or wrong.
 func FromEnv(db DynamoDB, queues SQS) (*Store, error) {
 	var problems []error
 	get := func(name string) string {
@@ -143,6 +145,11 @@ func FromEnv(db DynamoDB, queues SQS) (*Store, error) {
 		}
 		config.TTL = time.Duration(seconds) * time.Second
 	}
+	retention, err := environment.OutboxRetention()
+	if err != nil {
+		problems = append(problems, err)
+	}
+	config.Outbox.Retention = retention
 	if (config.Outbox.Table == "") != (config.Outbox.Source == "") {
 		problems = append(problems, errors.New("environment variables OUTBOX_TABLE and OUTBOX_SOURCE are needed together, one is not set"))
 	}

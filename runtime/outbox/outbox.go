@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/outboxkit/transactional-outbox/runtime/internal/environment"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 	"github.com/outboxkit/transactional-outbox/runtime/trace"
 )
@@ -25,9 +26,8 @@ type ItemReader interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 }
 
-// DefaultRetention is how long an outbox item is kept: long enough to find and redrive an event whose
-// stream record, which DynamoDB keeps for 24 hours, is gone.
-const DefaultRetention = 7 * 24 * time.Hour
+// DefaultRetention is how long an outbox item is kept, 7 days: the construct's default too.
+const DefaultRetention = record.DefaultRetention
 
 // Config says where events go and who says them.
 type Config struct {
@@ -52,8 +52,9 @@ func New(client Client, config Config) *Outbox {
 	return &Outbox{client: client, config: config}
 }
 
-// FromEnv is New with the table and the source that the construct gave to the function: OUTBOX_TABLE and
-// OUTBOX_SOURCE. The error names every variable that is missing.
+// FromEnv is New with what the construct gave to the function: the table in OUTBOX_TABLE, the source in
+// OUTBOX_SOURCE, and the retention in OUTBOX_RETENTION_SECONDS, whole seconds from 1 to 2147483647. Without
+// the last it is DefaultRetention. The error names every variable that is missing or wrong.
 func FromEnv(client Client) (*Outbox, error) {
 	var problems []error
 	get := func(name string) string {
@@ -64,6 +65,11 @@ func FromEnv(client Client) (*Outbox, error) {
 		return value
 	}
 	config := Config{Table: get("OUTBOX_TABLE"), Source: get("OUTBOX_SOURCE")}
+	retention, err := environment.OutboxRetention()
+	if err != nil {
+		problems = append(problems, err)
+	}
+	config.Retention = retention
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("outbox: %w", err)
 	}

@@ -247,29 +247,3 @@ func TestEmptyTransactionCommits(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestFromEnv(t *testing.T) {
-	t.Setenv("OUTBOX_TABLE", "")
-	t.Setenv("OUTBOX_SOURCE", "")
-	_, err := outbox.FromEnv(newDB())
-	for _, name := range []string{"OUTBOX_TABLE", "OUTBOX_SOURCE"} {
-		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("error does not name %s: %v", name, err)
-		}
-	}
-	t.Setenv("OUTBOX_TABLE", outboxTable)
-	t.Setenv("OUTBOX_SOURCE", "orders")
-	db := newDB()
-	o, err := outbox.FromEnv(db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tx := o.Begin(t.Context())
-	tx.Append(created())
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := stringOf(db.Items(outboxTable)[0], "source"); got != "orders" {
-		t.Errorf("source = %q", got)
-	}
-}

@@ -224,7 +224,7 @@ func TestWriterFunction(t *testing.T) {
 		outbox.GrantTransactionWrites(inboxTable(stack, "Orders", "id"), writer)
 	})
 	tpl := synthesize(t, stack)
-	same(t, "environment", environment(t, tpl, "Writer"), `{"Variables": {"OUTBOX_TABLE": "${Outbox/Table}", "OUTBOX_SOURCE": "orders"}}`)
+	same(t, "environment", environment(t, tpl, "Writer"), `{"Variables": {"OUTBOX_TABLE": "${Outbox/Table}", "OUTBOX_SOURCE": "orders", "OUTBOX_RETENTION_SECONDS": "604800"}}`)
 	same(t, "policy", tpl.statements(tpl.part(t, "Writer/ServiceRole/DefaultPolicy").Properties["PolicyDocument"]), `[
 		{"Effect": "Allow", "Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "${Outbox/Table.Arn}",
 		 "Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}},

@@ -76,6 +76,18 @@ func TestOutboxRefuses(t *testing.T) {
 			outbox.TransactionalOutboxProps{Source: orders, ParallelizationFactor: jsii.Number(11)},
 			"ParallelizationFactor is 11, allowed is a whole number from 1 to 10",
 		},
+		"events no longer than the stream": {
+			outbox.TransactionalOutboxProps{Source: orders, EventRetention: days(1)},
+			"EventRetention is 24h0m0s, allowed are whole days from 2 to 3650",
+		},
+		"events for ever": {
+			outbox.TransactionalOutboxProps{Source: orders, EventRetention: days(3651)},
+			"EventRetention is 87624h0m0s, allowed are whole days from 2 to 3650",
+		},
+		"events for hours": {
+			outbox.TransactionalOutboxProps{Source: orders, EventRetention: awscdk.Duration_Hours(jsii.Number(49))},
+			"EventRetention is 49h0m0s, allowed are whole days from 2 to 3650",
+		},
 		"an archive of hours": {
 			outbox.TransactionalOutboxProps{Source: orders, ArchiveRetention: awscdk.Duration_Hours(jsii.Number(25))},
 			"ArchiveRetention is 25h0m0s, allowed are whole days from 1 to 3650",
@@ -236,9 +248,10 @@ func TestEveryProblemIsToldAtOnce(t *testing.T) {
 		outbox.NewTransactionalOutbox(stack, jsii.String("Outbox"), &outbox.TransactionalOutboxProps{
 			StartingPosition:     awslambda.StartingPosition_LATEST,
 			MaximumRetryAttempts: jsii.Number(-1),
+			EventRetention:       days(0),
 		})
 	})
-	for _, want := range []string{`transactional outbox "Outbox": `, "Source is missing", "StartingPosition is LATEST", "MaximumRetryAttempts is -1"} {
+	for _, want := range []string{`transactional outbox "Outbox": `, "Source is missing", "StartingPosition is LATEST", "MaximumRetryAttempts is -1", "EventRetention is 0s"} {
 		if !strings.Contains(message, want) {
 			t.Errorf("it says %q, want also %q", message, want)
 		}
@@ -269,6 +282,7 @@ func TestUnresolvedValuesAreNotRefused(t *testing.T) {
 			MaximumRetryAttempts:  number,
 			ParallelizationFactor: number,
 			MaximumRecordAge:      awscdk.Duration_Seconds(number),
+			EventRetention:        awscdk.Duration_Seconds(number),
 		})
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
 			Entry:                        jsii.String(greet),

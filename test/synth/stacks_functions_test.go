@@ -2,6 +2,7 @@ package synth
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,52 @@ func asList(value any) []string {
 		return texts
 	}
 	return []string{fmt.Sprint(value)}
+}
+
+var expiryInMapping = regexp.MustCompile(`\$now / 1000 \+ (\d+)\)`)
+
+// TestEventsStayAsLongWhoeverWritesThem: the environment's setting reaches the API's mapping template and each function
+// that writes events.
+func TestEventsStayAsLongWhoeverWritesThem(t *testing.T) {
+	elevenDays := stacks.Dev()
+	elevenDays.EventRetentionDays = 11
+	for name, tc := range map[string]struct {
+		env     stacks.Environment
+		seconds string
+	}{
+		"dev":            {stacks.Dev(), "604800"},
+		"prod":           {stacks.Prod(), "2592000"},
+		"another number": {elevenDays, "950400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tpl := orders(t, tc.env)
+			post := jsonOf(t, tpl.part(t, "Api/Default/orders/POST").Properties["Integration"])
+			if found := expiryInMapping.FindStringSubmatch(post); found == nil || found[1] != tc.seconds {
+				t.Errorf("the API's events expire by %q, want %s s", found, tc.seconds)
+			}
+			var writers []string
+			for _, path := range tpl.paths("AWS::Lambda::Function") {
+				variables := environment(t, tpl, path)["Variables"].(map[string]any)
+				if variables["OUTBOX_TABLE"] == nil {
+					continue
+				}
+				writers = append(writers, path)
+				same(t, path+"'s "+retentionVariable, variables[retentionVariable], `"`+tc.seconds+`"`)
+			}
+			list(t, "functions that write events", writers, "Outbox/PublisherOne/Function", "UpdateOrder")
+		})
+	}
+}
+
+// TestEnvironmentThatForgetsEvents: without the setting, nothing would tell one order from another under its key.
+func TestEnvironmentThatForgetsEvents(t *testing.T) {
+	env := stacks.Dev()
+	env.EventRetentionDays = 0
+	app := newApp(t, noBundling)
+	message := refused(t, func() { stacks.NewOrdersStack(app, env) })
+	if want := "EventRetention is 0s, allowed are whole days from 2 to 3650"; !strings.Contains(message, want) {
+		t.Errorf("it says %q, want %q", message, want)
+	}
 }
 
 // TestConsumersOfOrders shows which events each consumer gets.
