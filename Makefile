@@ -66,7 +66,7 @@ bench: synth ## The figures of docs/benchmarks.md, measured on this machine
 	@go run ./test/bench
 
 ORDERS ?= 2000
-SEEDS ?= 1,2,3
+SEEDS ?= 1,2,3,4
 HOURS ?= 1
 SEED ?= 1
 

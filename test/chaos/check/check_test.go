@@ -171,7 +171,7 @@ func TestLettersNeedAFault(t *testing.T) {
 		"no fault":                             {nil, nil, history.ConsumerQueue, false},
 		"a fault that hit the event":           {&history.Fault{Point: "function.timeout", Events: []string{"o-1"}}, nil, history.ConsumerQueue, true},
 		"a fault that hit no known event":      {&history.Fault{Point: "function.init-failure", Key: "Mail"}, nil, history.ConsumerQueue, false},
-		"a fault that hit everything":          {&history.Fault{Point: check.KillRun}, nil, history.ConsumerQueue, true},
+		"a kill, which hit everything":         {&history.Fault{Point: check.KillRun}, nil, history.ConsumerQueue, false},
 		"a fault that hit another event":       {&history.Fault{Point: "function.timeout", Events: []string{"x-1"}}, nil, history.ConsumerQueue, false},
 		"a fault that hit another of a batch":  {&history.Fault{Point: "function.timeout", Events: []string{"x-1"}}, []string{"x-1", "o-1"}, history.ConsumerQueue, true},
 		"a fault that leads to another queue":  {&history.Fault{Point: "bus.no-permission", Events: []string{"o-1"}}, nil, history.ConsumerQueue, false},
@@ -264,6 +264,23 @@ func TestJudge(t *testing.T) {
 			log.Fault(at, history.Fault{Point: "pipe.restart", Events: []string{"o-1"}})
 			log.Hop(published("o-1"))
 		}, rules, nil},
+		"an event is put on the bus again after the pipe restarted and sent it": {func(log *history.Log, _ *history.State) {
+			log.Fault(at, history.Fault{Point: "pipe.restart", Events: []string{"o-1"}})
+			log.Hop(published("o-1"))
+			log.Hop(published("o-1"))
+		}, rules, []check.Rule{check.Republished}},
+		"an event is put on the bus again with one that comes again": {func(log *history.Log, _ *history.State) {
+			log.Fault(at, history.Fault{Point: "stream.redeliver", Events: []string{"o-1"}})
+			log.Hop(published("o-1", "s-1"))
+			log.Hop(published("o-1", "s-1"))
+		}, rules, nil},
+		"an event is put on the bus again and came after the one that came again": {func(log *history.Log, _ *history.State) {
+			log.Fault(at, history.Fault{Point: "stream.redeliver", Events: []string{"o-1"}})
+			log.Hop(published("o-1"))
+			log.Hop(published("o-1"))
+			log.Hop(published("s-1"))
+			log.Hop(published("s-1"))
+		}, rules, []check.Rule{check.Republished}},
 		"an enabled fault never fired": {func(*history.Log, *history.State) {}, check.Rules{Consumers: rules.Consumers, Enabled: []string{"bus.partial"}}, []check.Rule{check.NotFired}},
 	} {
 		t.Run(name, func(t *testing.T) {

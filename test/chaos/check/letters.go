@@ -15,11 +15,12 @@ const (
 )
 
 // accountable are the faults, by what their names begin with, that can bring a message into a dead-letter
-// queue of each kind.
+// queue of each kind. A kill costs a message one of the times that it may be received, and a run has fewer
+// kills than that: it does not account for a letter.
 var accountable = map[history.QueueKind][]string{
 	history.PipeQueue:     {"stream.", "pipe.", "bus."},
 	history.RuleQueue:     {"bus.", "queue."},
-	history.ConsumerQueue: {"function.", "queue.", "dynamodb.", "bus.duplicate", KillRun, KillTables},
+	history.ConsumerQueue: {"function.", "queue.", "dynamodb.", "bus.duplicate"},
 }
 
 // explain finds dead letters that no fault accounts for. A fault accounts for a letter when it is of a kind
@@ -36,7 +37,7 @@ func (j *judgement) explain(entries []history.Entry) {
 			j.violate(Unexplained, "", "", "a letter in %s names no event: %s", l.Name, l.Reason)
 			continue
 		}
-		suspects := map[string]bool{everything: true}
+		suspects := map[string]bool{}
 		for _, id := range l.Events {
 			for _, s := range j.suspects(id, l.Consumer) {
 				suspects[s] = true
@@ -78,9 +79,6 @@ func accounts(queue history.QueueKind, hit map[string][]string, suspects map[str
 	return false
 }
 
-// everything stands for what a fault without an event hit.
-const everything = ""
-
 // hits are the faults by the ids of the events that they hit.
 func hits(entries []history.Entry) map[string][]string {
 	hit := map[string][]string{}
@@ -88,11 +86,7 @@ func hits(entries []history.Entry) map[string][]string {
 		if e.Kind != history.KindFault {
 			continue
 		}
-		ids := e.Fault.Events
-		if len(ids) == 0 && e.Fault.Key == "" {
-			ids = []string{everything}
-		}
-		for _, id := range ids {
+		for _, id := range e.Fault.Events {
 			hit[id] = append(hit[id], e.Fault.Point)
 		}
 	}

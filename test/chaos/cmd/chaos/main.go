@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/test/chaos"
@@ -27,6 +28,7 @@ import (
 type options struct {
 	seeds  []uint64
 	orders int
+	atOnce int
 	kills  int
 	tables int
 	hours  float64
@@ -59,6 +61,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.StringVar(&seeds, "seeds", "1", "comma-separated `seeds`, one run each")
 	flags.IntVar(&o.orders, "orders", 2000, "how many orders in all, shared by the seeds")
+	flags.IntVar(&o.atOnce, "at-once", 2, "how many seeds run at the same time")
 	flags.IntVar(&o.kills, "kills", 2, "how often each run is killed with kill -9")
 	flags.IntVar(&o.tables, "table-kills", 1, "how often DynamoDB Local is killed with kill -9 in each run")
 	flags.Float64Var(&o.hours, "hours", 0, "go on with further seeds, each with that many orders, for so many hours")
@@ -78,6 +81,9 @@ func parse(args []string) (options, error) {
 	if o.orders < len(o.seeds) {
 		return o, fmt.Errorf("--orders is %d, at least one a seed is needed", o.orders)
 	}
+	if o.atOnce < 1 {
+		return o, fmt.Errorf("--at-once is %d, at least 1 is needed", o.atOnce)
+	}
 	return o, nil
 }
 
@@ -93,20 +99,9 @@ func run(ctx context.Context, o options) error {
 	if err := localrun.Build(ctx, binary); err != nil {
 		return err
 	}
-	until := time.Now().Add(time.Duration(o.hours * float64(time.Hour)))
-	each := o.orders / len(o.seeds)
-	if o.hours > 0 {
-		each = o.orders
-	}
-	var failed error
-	for next := o.seeds; len(next) > 0 && ctx.Err() == nil; next = next[1:] {
-		if err := o.one(ctx, next[0], each, binary, filepath.Join(dir, fmt.Sprintf("seed-%d", next[0]))); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("seed %d: %w", next[0], err))
-		}
-		if len(next) == 1 && time.Now().Before(until) {
-			next = append(next, next[0]+1)
-		}
-	}
+	began := time.Now()
+	failed := o.all(ctx, binary, dir)
+	fmt.Printf("\nall of it took %s\n", time.Since(began).Round(time.Second))
 	if failed == nil && o.out == "" {
 		return os.RemoveAll(dir)
 	}
@@ -114,6 +109,57 @@ func run(ctx context.Context, o options) error {
 		fmt.Printf("\ndata and histories are in %s\n", dir)
 	}
 	return failed
+}
+
+// all runs the seeds, some at the same time: much of a run is waiting. One that fails does not end the others.
+func (o options) all(ctx context.Context, binary, dir string) error {
+	each := o.orders / len(o.seeds)
+	if o.hours > 0 {
+		each = o.orders
+	}
+	var mu sync.Mutex
+	var failed error
+	next := o.schedule()
+	var workers sync.WaitGroup
+	for range o.atOnce {
+		workers.Go(func() {
+			for seed, more := next(); more && ctx.Err() == nil; seed, more = next() {
+				if err := o.one(ctx, seed, each, binary, filepath.Join(dir, fmt.Sprintf("seed-%d", seed))); err != nil {
+					mu.Lock()
+					failed = errors.Join(failed, fmt.Errorf("seed %d: %w", seed, err))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return failed
+}
+
+// schedule gives out the seeds that were asked for, and further ones until the hours are over.
+func (o options) schedule() func() (seed uint64, more bool) {
+	until := time.Now().Add(time.Duration(o.hours * float64(time.Hour)))
+	var mu sync.Mutex
+	given := 0
+	return func() (uint64, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		given++
+		if given <= len(o.seeds) {
+			return o.seeds[given-1], true
+		}
+		return o.seeds[len(o.seeds)-1] + uint64(given-len(o.seeds)), time.Now().Before(until)
+	}
+}
+
+// lines writes to standard output with the seed before each line.
+type lines struct{ seed uint64 }
+
+func (l lines) Write(line []byte) (int, error) {
+	if _, err := fmt.Printf("seed %d  %s", l.seed, line); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // one runs one seed.
@@ -130,16 +176,17 @@ func (o options) one(ctx context.Context, seed uint64, orders int, binary, dir s
 		return err
 	}
 	replay := fmt.Sprintf("go run ./test/chaos/cmd/chaos --seeds %d --orders %d --kills %d --table-kills %d", seed, orders, o.kills, o.tables)
-	fmt.Printf("\nseed %d, %d orders\n", seed, orders)
 	start := chaos.Run
 	if o.naive {
 		start, replay = chaos.RunNaive, replay+" --naive"
 	}
 	result, err := start(ctx, chaos.Config{
 		Plan: chaos.NewPlan(seed, o.kills, o.tables), Orders: orders,
-		Root: root, Binary: binary, Assembly: app, Dir: dir, Replay: replay, Out: os.Stdout,
+		Root: root, Binary: binary, Assembly: app, Dir: dir, Replay: replay, Out: lines{seed},
 	})
-	result.Report(os.Stdout, replay)
+	var report strings.Builder
+	result.Report(&report, replay)
+	fmt.Printf("\nseed %d, %d orders\n%s\n", seed, orders, report.String())
 	switch {
 	case err != nil:
 		return err
