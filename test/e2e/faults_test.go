@@ -104,6 +104,7 @@ func TestTimeout(t *testing.T) {
 
 // TestDelivery breaks the way to publisher one and gives the pipe a record that it cannot deliver.
 func TestDelivery(t *testing.T) {
+	t.Parallel()
 	run := start(t, patched(t, func(p tmpl) {
 		policy := p.properties("AWS::SQS::QueuePolicy", "PublisherOne/Queue")["PolicyDocument"].(map[string]any)
 		var kept []any

@@ -12,6 +12,7 @@ import (
 // that each order still has all of its effects, and each of them once. What a consumer had in its hands
 // comes back after seconds instead of a minute.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	assembly := patched(t, func(p tmpl) {
 		for _, consumer := range consumers {
@@ -45,6 +46,7 @@ func TestKill(t *testing.T) {
 // TestKillBeforeDelivery kills the run while the orders are written and nothing is delivered: the pipe of
 // the first run is stopped. The second run must deliver them.
 func TestKillBeforeDelivery(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	stopped := patched(t, func(p tmpl) { p.properties("AWS::Pipes::Pipe", "Outbox")["DesiredState"] = "STOPPED" })
 	first := launch(t, stopped, "--data", data)

@@ -20,6 +20,7 @@ const tea = `{"customerId":"c-42","currency":"EUR","items":[{"sku":"tea-green-10
 
 // TestStack shows what the unchanged stack promises, on one run of it.
 func TestStack(t *testing.T) {
+	t.Parallel()
 	run := start(t, assembly)
 	t.Run("orders", func(t *testing.T) { testOrders(t, run) })
 	t.Run("updates", func(t *testing.T) { testUpdates(t, run) })
