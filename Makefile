@@ -85,7 +85,7 @@ soak: synth ## The same for HOURS, from SEED on, seed after seed
 
 .PHONY: mutations
 mutations: synth ## Break each thing that the guarantee rests on; the checker must see it every time
-	@CHAOS_APP=$(CURDIR)/cdk.out go test ./test/chaos -count=1 -timeout 30m -run Mutations -mutations
+	@CHAOS_APP=$(CURDIR)/cdk.out go test ./test/chaos -count=1 -timeout 30m -parallel 4 -run Mutations -mutations
 
 .PHONY: naive
 naive: install ## The topology of the AWS SAM sample under the same faults: what it loses and doubles

@@ -13,7 +13,27 @@ const (
 	lookEvery = 250 * time.Millisecond
 	// stillFor is how long nothing may have happened for the run to count as drained.
 	stillFor = 1500 * time.Millisecond
+	// faultsLast is how long faults go on, while something moves, after the last order was placed. On a fast
+	// machine that is before the first of them is handled.
+	faultsLast = 5 * time.Second
 )
+
+// suffer lets the faults go on until each has fired, and what was placed has met them.
+func (r *runner) suffer(ctx context.Context) error {
+	began := time.Now()
+	for {
+		still := r.cluster.quiet()
+		fired := r.cluster.fired(r.rules.Enabled)
+		if fired && (still > stillFor || time.Since(began) > faultsLast) || still > r.Patience {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lookEvery):
+		}
+	}
+}
 
 // settle waits until nothing moves any more and notes the state. It is drained when the queues are empty, no
 // hop was made for a while, and nothing that is owed is missing. If something stays missing, the state

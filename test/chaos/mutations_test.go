@@ -132,6 +132,7 @@ func TestMutations(t *testing.T) {
 	}
 	for _, name := range sortedKeys(situations) {
 		t.Run("none/"+name, func(t *testing.T) {
+			t.Parallel()
 			result := runIn(t, situations[name], mutation{}, 0)
 			for _, v := range result.Verdict.Violations {
 				t.Error(v)
@@ -144,6 +145,7 @@ func TestMutations(t *testing.T) {
 	for _, name := range sortedKeys(allMutations) {
 		m := allMutations[name]
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			result := runIn(t, situations[m.situation], m, 10*time.Second)
 			for _, v := range result.Verdict.Violations {
 				uncertain := result.Held > 0 && (v.Consumer == publisherUpd || v.Consumer == journal)

@@ -24,7 +24,7 @@ type Plan struct {
 
 // Kill is a kill -9 by the driver.
 type Kill struct {
-	// After is how many orders, as a share of all from 0 to 1, are under way or done by then.
+	// After is how many orders, as a share of all from 0 to 1, are done by then.
 	After float64
 	// Point is check.KillRun or check.KillTables.
 	Point string

@@ -118,7 +118,11 @@ func (r *runner) all(ctx context.Context) (err error) {
 	if err := r.work(ctx); err != nil {
 		return fmt.Errorf("place the orders: %w", err)
 	}
-	r.say("%d orders are placed; healing", r.Orders)
+	r.say("%d orders are placed", r.Orders)
+	if err := r.suffer(ctx); err != nil {
+		return err
+	}
+	r.say("healing")
 	if err := r.cluster.heal(ctx); err != nil {
 		return err
 	}
@@ -154,11 +158,12 @@ func (r *runner) work(ctx context.Context) error {
 		}
 	})
 	var mu sync.Mutex
-	kills := r.Plan.Kills
-	w := &workload{client: newClient(r.cluster, r.log), dice: dice{r.Plan.Seed}, orders: r.Orders, onlyCreate: r.onlyCreate, begun: func(n int) {
+	kills, done := r.Plan.Kills, 0
+	w := &workload{client: newClient(r.cluster, r.log), dice: dice{r.Plan.Seed}, orders: r.Orders, onlyCreate: r.onlyCreate, done: func() {
 		mu.Lock()
 		defer mu.Unlock()
-		for len(kills) > 0 && float64(n) >= kills[0].After*float64(r.Orders) {
+		done++
+		for len(kills) > 0 && float64(done) >= kills[0].After*float64(r.Orders) {
 			due <- kills[0]
 			kills = kills[1:]
 		}

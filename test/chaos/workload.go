@@ -34,8 +34,8 @@ type workload struct {
 	orders int
 	// onlyCreate says that an order cannot be changed.
 	onlyCreate bool
-	// begun is called when an order begins, with how many have begun so far.
-	begun func(n int)
+	// done is called when the client has all its answers about an order.
+	done func()
 }
 
 // run places all orders. It returns when the last client has its answers.
@@ -45,10 +45,10 @@ func (w *workload) run(ctx context.Context) error {
 	for range clients {
 		group.Go(func() error {
 			for n := int(next.Add(1)); n <= w.orders; n = int(next.Add(1)) {
-				w.begun(n)
 				if err := w.order(ctx, n); err != nil {
 					return err
 				}
+				w.done()
 			}
 			return nil
 		})
