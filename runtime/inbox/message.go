@@ -51,8 +51,9 @@ func (c *consumer) handleMessage(ctx context.Context, m *message) result {
 	}
 	start := time.Now()
 	r := c.resultOf(ctx, m, c.process(ctx, m.event))
-	r.took = time.Since(start)
-	r.age = time.Since(m.event.OccurredAt)
+	end := time.Now()
+	r.took = end.Sub(start)
+	r.age = end.Sub(m.event.OccurredAt)
 	return r
 }
 

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -66,17 +67,11 @@ const maxValues = 100
 
 // writeMetrics writes one document for each hundred messages of a batch.
 func (c *consumer) writeMetrics(results []result) {
-	for len(results) > 0 {
-		n := min(len(results), maxValues)
-		document, err := json.Marshal(c.metricsOf(results[:n]))
-		if err != nil {
-			c.store.config.Logger.Error("metrics", "error", err)
-			return
-		}
-		if _, err := c.store.config.Metrics.Write(append(document, '\n')); err != nil {
+	for some := range slices.Chunk(results, maxValues) {
+		// An Encoder writes no more after an error, so each document has its own.
+		if err := json.NewEncoder(c.store.config.Metrics).Encode(c.metricsOf(some)); err != nil {
 			c.store.config.Logger.Error("metrics", "error", err)
 		}
-		results = results[n:]
 	}
 }
 

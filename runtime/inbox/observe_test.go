@@ -16,7 +16,9 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-func TestLogLineOfAMessage(t *testing.T) {
+// readEvent is a batch of one message as Lambda hands it over.
+func readEvent(t testing.TB) events.SQSEvent {
+	t.Helper()
 	raw, err := os.ReadFile("testdata/event.json")
 	if err != nil {
 		t.Fatal(err)
@@ -25,8 +27,12 @@ func TestLogLineOfAMessage(t *testing.T) {
 	if err := json.Unmarshal(raw, &event); err != nil {
 		t.Fatal(err)
 	}
+	return event
+}
+
+func TestLogLineOfAMessage(t *testing.T) {
 	f := newFixture()
-	if _, err := inbox.Handler(f.store(t, f.DB), ship)(t.Context(), event); err != nil {
+	if _, err := inbox.Handler(f.store(t, f.DB), ship)(t.Context(), readEvent(t)); err != nil {
 		t.Fatal(err)
 	}
 	lines := f.logs.lines(t)

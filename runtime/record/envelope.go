@@ -50,10 +50,12 @@ type detail struct {
 //
 // An envelope without a correlationId begins its own chain: the event's id takes its place.
 //
+// The event's strings may be parts of one copy of the body: clone one that shall outlive the others.
+//
 // Every error wraps ErrNotAnEnvelope and names the field that is missing or wrong.
 func Decode(body []byte) (Event, error) {
-	var env envelope
-	if err := json.Unmarshal(body, &env); err != nil {
+	env, err := open(string(body))
+	if err != nil {
 		return Event{}, fmt.Errorf("%w: %w", ErrNotAnEnvelope, err)
 	}
 	if env.Detail == nil || env.DetailType == "" || env.Source == "" {
@@ -79,10 +81,22 @@ func Decode(body []byte) (Event, error) {
 		CorrelationID: cmp.Or(d.CorrelationID, d.ID),
 		CausationID:   d.CausationID,
 	}
-	if err := event.Validate(); err != nil {
+	// Where there are data, they are JSON already.
+	if err := event.validate(d.Data.json != nil); err != nil {
 		return Event{}, fmt.Errorf("%w: %w", ErrNotAnEnvelope, err)
 	}
 	return event, nil
+}
+
+// open reads the envelope. It takes a string so that Decode keeps no hold of its argument, and a caller
+// that has a string need not copy it.
+func open(text string) (envelope, error) {
+	if env, ok := scan(text); ok {
+		return env, nil
+	}
+	var env envelope
+	err := json.Unmarshal([]byte(text), &env)
+	return env, err
 }
 
 // integer is a JSON number, or a JSON string that holds one.

@@ -174,7 +174,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add([]byte(`{"detail-type":"T","source":"s","detail":{"id":"1","type":"T","aggregateType":"A","aggregateId":"a","version":null,"occurredAt":"-1","data":"\ud800"}}`))
+	f.Add([]byte(fromBus))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		readAlike(t, string(body))
 		event, err := record.Decode(body)
 		if err != nil {
 			if !errors.Is(err, record.ErrNotAnEnvelope) {

@@ -104,7 +104,7 @@ func parse(traceparent string) (id, parent string, sampled, ok bool) {
 	version, flags := traceparent[:2], traceparent[53:55]
 	id, parent = traceparent[3:35], traceparent[36:52]
 	for _, field := range []string{version, id, parent, flags} {
-		if strings.Trim(field, "0123456789abcdef") != "" {
+		if !isHex(field) {
 			return "", "", false, false
 		}
 	}
@@ -116,4 +116,14 @@ func parse(traceparent string) (id, parent string, sampled, ok bool) {
 		return "", "", false, false
 	}
 	return id, parent, strings.IndexByte(oddDigits, flags[1]) >= 0, true
+}
+
+// isHex is for the digits that a traceparent has: no capitals.
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }
