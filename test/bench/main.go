@@ -27,7 +27,7 @@ type bench struct {
 
 func main() {
 	file := flag.String("out", "docs/benchmarks.md", "`file` to write; - for standard output only")
-	only := flag.String("only", "", "comma-separated `names` of what to measure: synth, functions, latency, throughput (default: all)")
+	only := flag.String("only", "", "comma-separated `names` of what to measure: synth, functions, latency, throughput, runtime (default: all)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := measure(ctx, *file, *only)
@@ -55,6 +55,7 @@ func measure(ctx context.Context, file, only string) error {
 		{"functions", b.functions},
 		{"latency", b.latency},
 		{"throughput", b.throughput},
+		{"runtime", b.runtime},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), part.name) {
 			continue

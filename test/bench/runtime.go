@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// runtime measures what the runtime packages add to what DynamoDB and SQS take: with the benchmarks that stand
+// beside them, which say what is counted.
+func (b *bench) runtime(ctx context.Context) error {
+	handler, err := goBench(ctx, "./runtime/inbox", "Handler", "-benchmem", "-count=9")
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, batch := range []string{"1", "10"} {
+		figures := handler["BenchmarkHandler/batch_of_"+batch]
+		rows = append(rows, []string{batch, fmt.Sprintf("%.1f µs", middle(figures["ns/op"])/1000), fmt.Sprintf("%.0f", middle(figures["allocs/op"]))})
+	}
+	b.table("inbox.Handler without the network, a message (median of 9)", []string{"messages in a batch", "time", "allocations"}, rows...)
+
+	commit, err := goBench(ctx, "./runtime/internal/dynamotest", "Commit", "-benchtime=2000x", "-count=5")
+	if err != nil {
+		return err
+	}
+	figures := commit["BenchmarkCommit"]
+	b.table("A commit of two items to DynamoDB Local (median of 5 times 2,000, in turn)",
+		[]string{"TransactWriteItems", "outbox.Tx", "more"},
+		[]string{
+			fmt.Sprintf("%.2f ms", middle(figures["bare-µs"])/1000),
+			fmt.Sprintf("%.2f ms", middle(figures["outbox-µs"])/1000),
+			fmt.Sprintf("%.1f %%", middle(figures["overhead-%"])),
+		})
+	return nil
+}
+
+// goBench runs the benchmarks of a package on one processor. The figures are by benchmark and unit, one for
+// each time that it ran.
+func goBench(ctx context.Context, pkg, pattern string, args ...string) (map[string]map[string][]float64, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", pkg, "-run=^$", "-bench=" + pattern, "-cpu=1"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	found := map[string]map[string][]float64{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
+			continue
+		}
+		if found[fields[0]] == nil {
+			found[fields[0]] = map[string][]float64{}
+		}
+		for pair := range slices.Chunk(fields[2:], 2) { // name, iterations, then value and unit by turns
+			value, err := strconv.ParseFloat(pair[0], 64)
+			if err != nil || len(pair) < 2 {
+				return nil, fmt.Errorf("%s printed the line %q, which is none of a benchmark", cmd, line)
+			}
+			found[fields[0]][pair[1]] = append(found[fields[0]][pair[1]], value)
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s ran no benchmark", cmd)
+	}
+	return found, nil
+}
+
+func middle(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
