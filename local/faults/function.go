@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -127,18 +128,35 @@ func (f *function) handleResponse(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		return
 	case in.batch && f.anyFires(FunctionMalformedResponse, in.subjects):
-		body = malformed[f.pick(FunctionMalformedResponse, in.subjects[0], len(malformed))]
+		body = f.garbled(body, in.subjects[0])
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	f.next.ServeHTTP(w, r)
 }
 
-// malformed are responses to a batch that make Lambda take the whole batch for failed.
+// The responses to a batch that take the place of the function's: those that make Lambda take the whole batch
+// for failed, and those without a list of failures, which Lambda takes for a success.
 // Source: Lambda developer guide, services-sqs-errorhandling, "Success and failure conditions".
-var malformed = [][]byte{
-	[]byte(`{"batchItemFailures":[`),
-	[]byte(`{"batchItemFailures":[{"itemIdentifier":"injected: the id of no message"}]}`),
-	[]byte(`{"batchItemFailures":[{"itemIdentifier":""}]}`),
+var (
+	malformed = [][]byte{
+		[]byte(`{"batchItemFailures":[`),
+		[]byte(`{"batchItemFailures":[{"itemIdentifier":"injected: the id of no message"}]}`),
+		[]byte(`{"batchItemFailures":[{"itemIdentifier":""}]}`),
+	}
+	listless = [][]byte{[]byte(`{}`), []byte(`null`)}
+)
+
+// garbled is another response to a batch. The list of failures may be missing only where it was empty: a
+// function that says that all went well when it did not is no fault that anything could survive.
+func (f *function) garbled(response []byte, s subject) []byte {
+	var said struct {
+		BatchItemFailures []json.RawMessage `json:"batchItemFailures"`
+	}
+	forms := malformed
+	if json.Unmarshal(response, &said) == nil && len(said.BatchItemFailures) == 0 {
+		forms = slices.Concat(malformed, listless)
+	}
+	return forms[f.pick(FunctionMalformedResponse, s, len(forms))]
 }
 
 // read names what the function is invoked with.

@@ -160,24 +160,33 @@ func TestFunctionTimeout(t *testing.T) {
 }
 
 func TestFunctionMalformedResponse(t *testing.T) {
-	seen := map[string]bool{}
-	for seed := range uint64(12) {
-		i, _ := planned(&Plan{Seed: seed, Rates: map[Point]float64{FunctionMalformedResponse: 1}})
-		p := startProcess(t, i, batch)
-		if _, err := p.next(); err != nil {
-			t.Fatal(err)
+	// A list that is missing means success: it may not take the place of one that names failures.
+	const bad = `{"batchItemFailures":[{"itemIdentifier":"m-1"}]}`
+	for said, forms := range map[string][][]byte{good: slices.Concat(malformed, listless), bad: malformed} {
+		seen := map[string]bool{}
+		for seed := range uint64(40) {
+			i, _ := planned(&Plan{Seed: seed, Rates: map[Point]float64{FunctionMalformedResponse: 1}})
+			p := startProcess(t, i, batch)
+			if _, err := p.next(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.respond(said); err != nil {
+				t.Fatal(err)
+			}
+			_, responses, kills := p.state()
+			if len(responses) != 1 || kills > 0 || responses[0] == said {
+				t.Fatalf("the host got %q", responses)
+			}
+			seen[responses[0]] = true
 		}
-		if _, err := p.respond(good); err != nil {
-			t.Fatal(err)
+		for _, form := range forms {
+			if !seen[string(form)] {
+				t.Errorf("%s never took the place of %s", form, said)
+			}
 		}
-		_, responses, kills := p.state()
-		if len(responses) != 1 || kills > 0 || responses[0] == good {
-			t.Fatalf("the host got %q", responses)
+		if len(seen) != len(forms) {
+			t.Errorf("%d forms took the place of %s, want %d", len(seen), said, len(forms))
 		}
-		seen[responses[0]] = true
-	}
-	if len(seen) != len(malformed) {
-		t.Errorf("%d forms came up, want %d", len(seen), len(malformed))
 	}
 	i, _ := injecting(FunctionMalformedResponse)
 	p := startProcess(t, i, request)

@@ -44,7 +44,7 @@ const (
 	FunctionKillAfterResponse Point = "function.kill-after-response" // kill -9 right after the response was taken from the function, whose caller never gets it
 	FunctionTimeout           Point = "function.timeout"             // the invocation does not arrive, or its response is held, until the function's time is up
 	FunctionOutOfMemory       Point = "function.out-of-memory"       // killed while it works
-	FunctionMalformedResponse Point = "function.malformed-response"  // a batch is answered with broken JSON or the id of no message
+	FunctionMalformedResponse Point = "function.malformed-response"  // a batch is answered with broken JSON, the id of no message, or without a list of failures where there is none
 	FunctionInitFailure       Point = "function.init-failure"        // killed before its first invocation
 	FunctionSlowStart         Point = "function.slow-start"          // its init takes a second and a half longer
 )

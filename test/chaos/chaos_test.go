@@ -6,13 +6,22 @@ import (
 	"testing"
 )
 
-// TestGuarantee is the short form of `make chaos`: a fixed seed, every legal fault, a kill of the whole run
-// and one of DynamoDB Local.
+// TestGuarantee is the short form of `make chaos`: fixed seeds, every legal fault, a kill of the whole run and
+// one of DynamoDB Local.
 func TestGuarantee(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs the whole stack")
 	}
-	const seed, orders = 1, 40
+	for _, seed := range []uint64{1, 2} {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			guarantee(t, seed)
+		})
+	}
+}
+
+func guarantee(t *testing.T, seed uint64) {
+	const orders = 40
 	replay := fmt.Sprintf("go run ./test/chaos/cmd/chaos --seeds %d --orders %d --kills 1 --table-kills 1", seed, orders)
 	binary, err := binary()
 	config := Config{Plan: NewPlan(seed, 1, 1), Orders: orders, Dir: folder(t), Binary: must(t, binary, err), Replay: replay, Out: t.Output()}

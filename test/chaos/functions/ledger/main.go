@@ -5,32 +5,19 @@ package main
 
 import (
 	"context"
-	"log"
 	"os"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/test/consumer"
 )
 
 func main() {
-	cfg, err := config.LoadDefaultConfig(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	store, err := inbox.FromEnv(dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg))
-	if err != nil {
-		log.Fatal(err)
-	}
 	table := os.Getenv("LEDGER_TABLE")
-	lambda.Start(inbox.Handler(store, func(_ context.Context, tx *outbox.Tx, event record.Event) error {
+	consumer.Start(func(_ context.Context, tx *outbox.Tx, event record.Event) error {
 		tx.Update(types.Update{
 			TableName:        &table,
 			Key:              map[string]types.AttributeValue{"id": text(event.ID), "entity": text("ledger")},
@@ -40,7 +27,7 @@ func main() {
 			},
 		})
 		return nil
-	}))
+	})
 }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }

@@ -1,52 +1,40 @@
 // Command troubled is a consumer with an inbox that counts, beside each order, how often it was shipped: an
-// effect that shows when it takes place twice. It panics when an order's note is "panic once", and works past its deadline when the note is
-// "hang once": each order's trouble once in the life of the process.
+// effect that shows when it takes place twice. It panics when an order's note is "panic once", and works past
+// its deadline when the note is "hang once": each order's trouble once in the life of the process.
 package main
 
 import (
 	"context"
 	"encoding/json"
-	"log"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/test/consumer"
 )
 
 func main() {
-	cfg, err := config.LoadDefaultConfig(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	store, err := inbox.FromEnv(dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg))
-	if err != nil {
-		log.Fatal(err)
-	}
-	lambda.Start(inbox.Handler(store, (&consumer{table: os.Getenv("ORDERS_TABLE")}).handle))
+	consumer.Start((&shipping{table: os.Getenv("ORDERS_TABLE")}).handle)
 }
 
-type consumer struct {
+type shipping struct {
 	table string
 	seen  sync.Map // ids of the events that have met their trouble
 }
 
-func (c *consumer) handle(ctx context.Context, tx *outbox.Tx, event record.Event) error {
+func (s *shipping) handle(ctx context.Context, tx *outbox.Tx, event record.Event) error {
 	var order struct{ Note string }
 	if err := json.Unmarshal(event.Data, &order); err != nil {
 		return inbox.Permanent(err)
 	}
 	tx.Update(types.Update{
-		TableName: aws.String(c.table),
+		TableName: aws.String(s.table),
 		Key: map[string]types.AttributeValue{
 			"id":     &types.AttributeValueMemberS{Value: event.AggregateID},
 			"entity": &types.AttributeValueMemberS{Value: "shipment"},
@@ -54,7 +42,7 @@ func (c *consumer) handle(ctx context.Context, tx *outbox.Tx, event record.Event
 		UpdateExpression:          aws.String("ADD times :one"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":one": &types.AttributeValueMemberN{Value: "1"}},
 	})
-	if _, again := c.seen.LoadOrStore(event.ID, true); again {
+	if _, again := s.seen.LoadOrStore(event.ID, true); again {
 		return nil
 	}
 	switch order.Note {
