@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/local/process"
@@ -40,9 +39,10 @@ var jvm = []string{
 // mainClass is the Main-Class of DynamoDBLocal.jar. `java -jar` would leave no room for our class.
 const mainClass = "software.amazon.dynamodb.services.local.main.ServerRunner"
 
-// command is the program line of DynamoDB Local with its data in dir.
+// command is the program line of DynamoDB Local with its data in dir. Its option -port is left at the default
+// and has no effect: the system chooses, and the port's number is in the file portFile(dir) then.
 // Source: DynamoDB developer guide, DynamoDBLocal.UsageNotes, "Command line options".
-func command(ctx context.Context, dir string, port int) (process.Spec, error) {
+func command(ctx context.Context, dir string) (process.Spec, error) {
 	java, err := toolchain.Java(ctx)
 	if err != nil {
 		return process.Spec{}, err
@@ -51,21 +51,27 @@ func command(ctx context.Context, dir string, port int) (process.Spec, error) {
 	if err != nil {
 		return process.Spec{}, err
 	}
-	classes := filepath.Join(dir, "loopback")
+	classes := classFolder(dir)
 	if err := unpack(classes); err != nil {
 		return process.Spec{}, err
 	}
 	args := append([]string{}, jvm...)
 	args = append(args,
+		"-Dloopback.port="+portFile(dir),
 		"-Djava.library.path="+filepath.Join(filepath.Dir(jar), "DynamoDBLocal_lib"),
 		"-classpath", strings.Join([]string{jar, classes}, string(os.PathListSeparator)),
 		mainClass,
 		"-sharedDb", "-disableTelemetry",
 		"-dbPath", dir,
-		"-port", strconv.Itoa(port),
 	)
 	return process.Spec{Path: java, Args: args, Env: os.Environ()}, nil
 }
+
+// classFolder is where our classes are for the JVM.
+func classFolder(dir string) string { return filepath.Join(dir, "loopback") }
+
+// portFile is where the JVM writes the port on which it listens.
+func portFile(dir string) string { return filepath.Join(classFolder(dir), "port") }
 
 // jar finds DynamoDBLocal.jar. The package keeps it in a folder that is named after its release.
 func jar() (string, error) {

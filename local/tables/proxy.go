@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -27,12 +28,11 @@ var lazy = map[string]bool{
 
 // newProxy is the endpoint that the clients talk to. It holds back the answer to a lazy operation until
 // the operation is on disk.
-func newProxy(server string, client *dynamodb.Client) http.Handler {
-	target := &url.URL{Scheme: "http", Host: server}
+func newProxy(server http.RoundTripper, client *dynamodb.Client) http.Handler {
+	target := &url.URL{Scheme: "http", Host: anyHost}
 	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		// Bodies pass as they are: clients check their length and checksum.
-		Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256},
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: server,
 		ModifyResponse: func(r *http.Response) error {
 			if r.StatusCode != http.StatusOK {
 				return addChecksum(r)
@@ -43,6 +43,24 @@ func newProxy(server string, client *dynamodb.Client) http.Handler {
 			return nil
 		},
 		ErrorHandler: unavailable,
+	}
+}
+
+// anyHost stands for DynamoDB Local in URLs: where it is only the transport knows.
+const anyHost = "dynamodb-local"
+
+// newTransport takes every request to the server, which is at another address after each start.
+func newTransport(server func() (address string, err error)) *http.Transport {
+	return &http.Transport{
+		DisableCompression:  true, // bodies pass as they are: clients check their length and checksum
+		MaxIdleConnsPerHost: 256,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			address, err := server()
+			if err != nil {
+				return nil, err
+			}
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
 	}
 }
 

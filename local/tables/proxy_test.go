@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 )
 
@@ -28,7 +27,7 @@ func TestErrorsHaveAChecksum(t *testing.T) {
 				fmt.Fprint(w, "hello")
 			}))
 			defer dynamoDB.Close()
-			proxy := httptest.NewServer(newProxy(strings.TrimPrefix(dynamoDB.URL, "http://"), nil))
+			proxy := httptest.NewServer(newProxy(newTransport(func() (string, error) { return dynamoDB.Listener.Addr().String(), nil }), nil))
 			defer proxy.Close()
 			resp, err := http.Get(proxy.URL)
 			if err != nil {

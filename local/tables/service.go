@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -29,7 +30,10 @@ const (
 	stopGrace = 500 * time.Millisecond
 )
 
-var errClosed = errors.New("the tables are closed")
+var (
+	errClosed = errors.New("the tables are closed")
+	errAway   = errors.New("it is not up")
+)
 
 // Config says where DynamoDB Local keeps its data and where it is reached.
 type Config struct {
@@ -49,12 +53,13 @@ type Config struct {
 type Service struct {
 	cloud    *cloud.Cloud
 	endpoint *http.Server
-	address  string // of DynamoDB Local itself
 	program  process.Spec
+	portFile string // the running DynamoDB Local has written its port into it
 
-	mu     sync.Mutex
-	server *process.Process
-	closed bool
+	mu      sync.Mutex
+	server  *process.Process
+	address string // of the running DynamoDB Local itself; empty before it is up
+	closed  bool
 }
 
 // Start runs DynamoDB Local and returns when it answers. Its error says what to do when Java or the npm
@@ -67,11 +72,7 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data folder of the tables: %w", err)
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	program, err := command(ctx, dir, port)
+	program, err := command(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +81,9 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("port %d for DynamoDB is taken: choose other ports with --port", config.Port)
 	}
-	s := &Service{cloud: config.Cloud, address: loopbackAddress(port), program: program}
-	handler := newProxy(s.address, s.direct())
+	s := &Service{cloud: config.Cloud, program: program, portFile: portFile(dir)}
+	transport := newTransport(s.where)
+	handler := newProxy(transport, s.direct(transport))
 	if config.Wrap != nil {
 		handler = config.Wrap(handler)
 	}
@@ -162,6 +164,10 @@ func (s *Service) launch() (*process.Process, error) {
 	if s.closed {
 		return nil, errClosed
 	}
+	s.address = ""
+	if err := os.Remove(s.portFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	server, err := process.Start(s.program)
 	if err != nil {
 		return nil, err
@@ -175,8 +181,11 @@ func (s *Service) await(ctx context.Context, server *process.Process) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		if conn, err := net.Dial("tcp", s.address); err == nil {
-			return conn.Close()
+		if port, err := os.ReadFile(s.portFile); err == nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.address = net.JoinHostPort("127.0.0.1", string(port))
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -188,22 +197,23 @@ func (s *Service) await(ctx context.Context, server *process.Process) error {
 	}
 }
 
+// where is the address of the running DynamoDB Local.
+func (s *Service) where() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.address == "" {
+		return "", errAway
+	}
+	return s.address, nil
+}
+
 // direct is a client of DynamoDB Local itself that does not retry.
-func (s *Service) direct() *dynamodb.Client {
+func (s *Service) direct(transport http.RoundTripper) *dynamodb.Client {
 	return dynamodb.New(s.cloud.DynamoDB().Options(), func(o *dynamodb.Options) {
-		o.BaseEndpoint = aws.String("http://" + s.address)
+		o.BaseEndpoint = aws.String("http://" + anyHost)
+		o.HTTPClient = &http.Client{Transport: transport}
 		o.Retryer = aws.NopRetryer{}
 	})
 }
 
 func loopbackAddress(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// freePort lets the system choose a port. DynamoDB Local cannot choose one itself and say which.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", loopbackAddress(0))
-	if err != nil {
-		return 0, fmt.Errorf("find a port for DynamoDB Local: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
-}

@@ -11,14 +11,19 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.channels.spi.AbstractSelector;
 import java.nio.channels.spi.SelectorProvider;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Set;
 
 /**
- * Makes every listening channel of this JVM listen on 127.0.0.1, whatever address it asks for.
+ * Makes the listening channel of this JVM listen on 127.0.0.1, on a port that the system chooses, whatever
+ * address it asks for. The port is written into the file that the system property loopback.port names.
  *
- * <p>DynamoDB Local binds all interfaces and has no option for it. The JDK lets an operator choose the
- * provider of its channels with the system property java.nio.channels.spi.SelectorProvider; this one
- * hands everything to the JDK's own provider and changes nothing but the address of bind.
+ * <p>DynamoDB Local binds all interfaces and one given port, and has no option for anything else; a port that was
+ * free when it was chosen may be another program's by then. The JDK lets an operator choose the provider of its
+ * channels with the system property java.nio.channels.spi.SelectorProvider; this one hands everything to the
+ * JDK's own provider and changes nothing but the address of bind.
  */
 public final class LoopbackSelectorProvider extends SelectorProvider {
     private final SelectorProvider system;
@@ -69,9 +74,16 @@ public final class LoopbackSelectorProvider extends SelectorProvider {
 
         @Override
         public ServerSocketChannel bind(SocketAddress address, int backlog) throws IOException {
-            int port = ((InetSocketAddress) address).getPort();
-            channel.bind(new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 1}), port), backlog);
+            channel.bind(new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 1}), 0), backlog);
+            announce(((InetSocketAddress) channel.getLocalAddress()).getPort());
             return this;
+        }
+
+        /** Whoever finds the file finds the whole number in it. */
+        private static void announce(int port) throws IOException {
+            Path file = Path.of(System.getProperty("loopback.port"));
+            Path written = Files.writeString(file.resolveSibling(file.getFileName() + ".new"), Integer.toString(port));
+            Files.move(written, file, StandardCopyOption.ATOMIC_MOVE);
         }
 
         @Override
