@@ -57,10 +57,10 @@ type repeat struct {
 }
 
 func (p *published) fault(at int, f history.Fault) {
-	switch {
-	case f.Point == restart || f.Point == KillRun:
+	switch f.Point {
+	case restart, KillRun:
 		p.restarted = at
-	case f.Point == redeliver:
+	case redeliver:
 		for _, id := range f.Events {
 			p.repeats = append(p.repeats, repeat{at, id})
 		}
