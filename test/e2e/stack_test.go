@@ -55,6 +55,7 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 		Binary: binary,
 		Dir:    root,
 		Args:   append([]string{"--app", app, "--stack", stack, "--port", "0"}, args...),
+		Env:    []string{"TMPDIR=" + t.TempDir()}, // a run that is killed leaves its data there
 	})
 	if err != nil {
 		t.Fatal(err)
