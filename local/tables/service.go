@@ -77,7 +77,7 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 		return nil, err
 	}
 	program.Stdout, program.Stderr = config.Log, config.Log
-	listener, err := net.Listen("tcp", loopbackAddress(config.Port))
+	listener, err := net.Listen("tcp", loopbackAddress(strconv.Itoa(config.Port)))
 	if err != nil {
 		return nil, fmt.Errorf("port %d for DynamoDB is taken: choose other ports with --port", config.Port)
 	}
@@ -184,7 +184,7 @@ func (s *Service) await(ctx context.Context, server *process.Process) error {
 		if port, err := os.ReadFile(s.portFile); err == nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.address = net.JoinHostPort("127.0.0.1", string(port))
+			s.address = loopbackAddress(string(port))
 			return nil
 		}
 		select {
@@ -216,4 +216,4 @@ func (s *Service) direct(transport http.RoundTripper) *dynamodb.Client {
 	})
 }
 
-func loopbackAddress(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func loopbackAddress(port string) string { return net.JoinHostPort("127.0.0.1", port) }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 )
 
@@ -24,17 +25,7 @@ func TestFromEnv(t *testing.T) {
 	}
 	t.Setenv("OUTBOX_TABLE", outboxTable)
 	t.Setenv("OUTBOX_SOURCE", "orders")
-	db := newDB()
-	o, err := outbox.FromEnv(db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tx := o.Begin(t.Context())
-	tx.Append(created())
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := stringOf(db.Items(outboxTable)[0], "source"); got != "orders" {
+	if got := stringOf(written(t), "source"); got != "orders" {
 		t.Errorf("source = %q", got)
 	}
 }
@@ -52,18 +43,8 @@ func TestFromEnvTakesTheRetention(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			setEnv(t, tc.variable)
 			synctest.Test(t, func(t *testing.T) {
-				db := newDB()
-				o, err := outbox.FromEnv(db)
-				if err != nil {
-					t.Fatal(err)
-				}
-				tx := o.Begin(t.Context())
-				tx.Append(created())
-				if err := tx.Commit(t.Context()); err != nil {
-					t.Fatal(err)
-				}
 				want := strconv.FormatInt(time.Now().Add(tc.want).Unix(), 10)
-				if got := stringOf(db.Items(outboxTable)[0], "expiresAt"); got != want {
+				if got := stringOf(written(t), "expiresAt"); got != want {
 					t.Errorf("expiresAt = %s, want %s", got, want)
 				}
 			})
@@ -82,6 +63,22 @@ func TestFromEnvRefusesARetention(t *testing.T) {
 			}
 		})
 	}
+}
+
+// written is the item of an event that was committed by an outbox from the environment.
+func written(t *testing.T) dynamotest.Item {
+	t.Helper()
+	db := newDB()
+	o, err := outbox.FromEnv(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := o.Begin(t.Context())
+	tx.Append(created())
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db.Items(outboxTable)[0]
 }
 
 // setEnv sets what the construct gives to a writer.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -111,12 +112,12 @@ func timed(cmd *exec.Cmd) (time.Duration, error) {
 	return time.Since(begin), nil
 }
 
-// quantile of sorted durations; q from 0 to 1.
-func quantile(sorted []time.Duration, q float64) time.Duration {
+// quantile of sorted figures; q from 0 to 1.
+func quantile[T any](sorted []T, q float64) T {
 	return sorted[int(q*float64(len(sorted)-1)+0.5)]
 }
 
-func median(all []time.Duration) time.Duration {
+func median[T cmp.Ordered](all []T) T {
 	slices.Sort(all)
 	return quantile(all, 0.5)
 }

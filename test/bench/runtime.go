@@ -19,7 +19,7 @@ func (b *bench) runtime(ctx context.Context) error {
 	var rows [][]string
 	for _, batch := range []string{"1", "10"} {
 		figures := handler["BenchmarkHandler/batch_of_"+batch]
-		rows = append(rows, []string{batch, fmt.Sprintf("%.1f µs", middle(figures["ns/op"])/1000), fmt.Sprintf("%.0f", middle(figures["allocs/op"]))})
+		rows = append(rows, []string{batch, fmt.Sprintf("%.1f µs", median(figures["ns/op"])/1000), fmt.Sprintf("%.0f", median(figures["allocs/op"]))})
 	}
 	b.table("inbox.Handler without the network, a message (median of 9)", []string{"messages in a batch", "time", "allocations"}, rows...)
 
@@ -31,9 +31,9 @@ func (b *bench) runtime(ctx context.Context) error {
 	b.table("A commit of two items to DynamoDB Local (median of 5 times 2,000, in turn)",
 		[]string{"TransactWriteItems", "outbox.Tx", "more"},
 		[]string{
-			fmt.Sprintf("%.2f ms", middle(figures["bare-µs"])/1000),
-			fmt.Sprintf("%.2f ms", middle(figures["outbox-µs"])/1000),
-			fmt.Sprintf("%.1f %%", middle(figures["overhead-%"])),
+			fmt.Sprintf("%.2f ms", median(figures["bare-µs"])/1000),
+			fmt.Sprintf("%.2f ms", median(figures["outbox-µs"])/1000),
+			fmt.Sprintf("%.1f %%", median(figures["overhead-%"])),
 		})
 	return nil
 }
@@ -67,9 +67,4 @@ func goBench(ctx context.Context, pkg, pattern string, args ...string) (map[stri
 		return nil, fmt.Errorf("%s ran no benchmark", cmd)
 	}
 	return found, nil
-}
-
-func middle(all []float64) float64 {
-	slices.Sort(all)
-	return all[len(all)/2]
 }

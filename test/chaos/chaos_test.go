@@ -23,12 +23,10 @@ func TestGuarantee(t *testing.T) {
 func guarantee(t *testing.T, seed uint64) {
 	const orders = 40
 	replay := fmt.Sprintf("go run ./test/chaos/cmd/chaos --seeds %d --orders %d --kills 1 --table-kills 1", seed, orders)
-	binary, err := binary()
-	config := Config{Plan: NewPlan(seed, 1, 1), Orders: orders, Dir: folder(t), Binary: must(t, binary, err), Replay: replay, Out: t.Output()}
-	root, err := root()
-	config.Root = must(t, root, err)
-	app, err := assembly()
-	config.Assembly = must(t, app, err)
+	config := configOf(t, NewPlan(seed, 1, 1), orders)
+	config.Replay = replay
+	path, err := binary()
+	config.Binary = must(t, path, err)
 	result, err := Run(t.Context(), config)
 	var report strings.Builder
 	result.Report(&report, replay)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,36 +25,21 @@ type cluster struct {
 
 	mu    sync.Mutex
 	run   *localrun.Run
-	ready chan struct{}   // closed while a run is up
-	moved time.Time       // when something happened last
-	hurt  map[string]bool // the fault points that have fired
+	ready chan struct{} // closed while a run is up
+	moved time.Time     // when something happened last
 }
 
 func newCluster(options localrun.Options, log *history.Log) *cluster {
-	c := &cluster{options: options, log: log, ready: make(chan struct{}), hurt: map[string]bool{}}
+	c := &cluster{options: options, log: log, ready: make(chan struct{})}
 	c.options.OnHop = func(h hop.Hop) {
 		c.touch()
 		log.Hop(h)
 	}
 	c.options.OnFault = func(f console.Fault) {
 		c.touch()
-		c.fault(f.At, history.Fault{Point: f.Point, Key: f.Key, N: f.N, Events: f.EventIDs})
+		log.Fault(f.At, history.Fault{Point: f.Point, Key: f.Key, N: f.N, Events: f.EventIDs})
 	}
 	return c
-}
-
-func (c *cluster) fault(at time.Time, f history.Fault) {
-	c.mu.Lock()
-	c.hurt[f.Point] = true
-	c.mu.Unlock()
-	c.log.Fault(at, f)
-}
-
-// fired says whether each of the faults has.
-func (c *cluster) fired(points []string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !slices.ContainsFunc(points, func(point string) bool { return !c.hurt[point] })
 }
 
 func (c *cluster) touch() {
@@ -119,7 +103,7 @@ func (c *cluster) killRun(ctx context.Context) error {
 		return errors.New("kill the local run: none is up")
 	}
 	run.Kill()
-	c.fault(time.Now(), history.Fault{Point: check.KillRun})
+	c.log.Fault(time.Now(), history.Fault{Point: check.KillRun})
 	if err := c.start(ctx); err != nil {
 		return fmt.Errorf("start again after a kill: %w", err)
 	}
@@ -139,7 +123,7 @@ func (c *cluster) killTables(ctx context.Context) error {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill DynamoDB Local: %w", err)
 	}
-	c.fault(time.Now(), history.Fault{Point: check.KillTables})
+	c.log.Fault(time.Now(), history.Fault{Point: check.KillTables})
 	return nil
 }
 

@@ -21,18 +21,14 @@ const (
 // suffer lets the faults go on until each has fired, and what was placed has met them.
 func (r *runner) suffer(ctx context.Context) error {
 	began := time.Now()
-	for {
+	return until(ctx, func() (bool, error) {
 		still := r.cluster.quiet()
-		fired := r.cluster.fired(r.rules.Enabled)
-		if fired && (still > stillFor || time.Since(began) > faultsLast) || still > r.Patience {
-			return nil
+		if still > r.Patience {
+			return true, nil
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(lookEvery):
-		}
-	}
+		met := still > stillFor || time.Since(began) > faultsLast
+		return met && len(check.NeverFired(r.log.Entries(), r.rules.Enabled)) == 0, nil
+	})
 }
 
 // settle waits until nothing moves any more and notes the state. It is drained when the queues are empty, no
@@ -41,9 +37,13 @@ func (r *runner) suffer(ctx context.Context) error {
 // never come.
 func (r *runner) settle(ctx context.Context, phase history.PhaseName) error {
 	began := time.Now()
+	return until(ctx, func() (bool, error) { return r.look(ctx, phase, began) })
+}
+
+// until looks again and again until it is done.
+func until(ctx context.Context, look func() (done bool, err error)) error {
 	for {
-		done, err := r.look(ctx, phase, began)
-		if done || err != nil {
+		if done, err := look(); done || err != nil {
 			return err
 		}
 		select {

@@ -84,3 +84,13 @@ func folder(t *testing.T) string {
 	}
 	return dir
 }
+
+// configOf is a run of the plan, to which the binary is missing.
+func configOf(t *testing.T, plan Plan, orders int) Config {
+	t.Helper()
+	top, err := root()
+	must(t, top, err)
+	app, err := assembly()
+	must(t, app, err)
+	return Config{Plan: plan, Orders: orders, Root: top, Assembly: app, Dir: folder(t), Out: t.Output()}
+}

@@ -162,10 +162,8 @@ func TestMutations(t *testing.T) {
 // runIn runs a situation with a mutation.
 func runIn(t *testing.T, s situation, m mutation, patience time.Duration) Result {
 	t.Helper()
-	top, err := root()
-	config := Config{Plan: s.plan, Orders: s.orders, Dir: folder(t), Patience: patience, Root: must(t, top, err), Out: t.Output()}
-	app, err := assembly()
-	config.Assembly = must(t, app, err)
+	config := configOf(t, s.plan, s.orders)
+	config.Patience = patience
 	config.Changes = slices.Clone(s.changes)
 	if m.change != nil {
 		config.Changes = append(config.Changes, m.change)

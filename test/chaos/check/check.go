@@ -110,7 +110,7 @@ func Judge(entries []history.Entry, rules Rules) Verdict {
 		verdict.merge(j.Verdict)
 	}
 	verdict.add(republished(entries)...)
-	verdict.add(neverFired(entries, rules.Enabled)...)
+	verdict.add(NeverFired(entries, rules.Enabled)...)
 	return verdict
 }
 
@@ -155,8 +155,8 @@ func statesOf(entries []history.Entry) []judged {
 	return states
 }
 
-// neverFired is everything about the enabled faults of which the history has none.
-func neverFired(entries []history.Entry, enabled []string) []Violation {
+// NeverFired is everything about the enabled faults of which the history has none.
+func NeverFired(entries []history.Entry, enabled []string) []Violation {
 	fired := map[string]bool{}
 	for _, e := range entries {
 		if e.Kind == history.KindFault {
