@@ -123,37 +123,26 @@ func New(db DynamoDB, queues SQS, config Config) (*Store, error) {
 // OUTBOX_TABLE, OUTBOX_SOURCE and OUTBOX_RETENTION_SECONDS, which outbox.FromEnv describes. The error names
 // every variable that is missing or wrong.
 func FromEnv(db DynamoDB, queues SQS) (*Store, error) {
-	var problems []error
-	get := func(name string) string {
-		value := os.Getenv(name)
-		if value == "" {
-			problems = append(problems, fmt.Errorf("environment variable %s is not set", name))
-		}
-		return value
-	}
+	var env environment.Variables
 	config := Config{
-		Table:              get("INBOX_TABLE"),
-		Consumer:           get("INBOX_CONSUMER"),
-		QueueURL:           get("CONSUMER_QUEUE_URL"),
-		DeadLetterQueueURL: get("CONSUMER_DLQ_URL"),
+		Table:              env.Need("INBOX_TABLE"),
+		Consumer:           env.Need("INBOX_CONSUMER"),
+		QueueURL:           env.Need("CONSUMER_QUEUE_URL"),
+		DeadLetterQueueURL: env.Need("CONSUMER_DLQ_URL"),
 		Outbox:             outbox.Config{Table: os.Getenv("OUTBOX_TABLE"), Source: os.Getenv("OUTBOX_SOURCE")},
 	}
-	if ttl := get("INBOX_TTL_SECONDS"); ttl != "" {
+	if ttl := env.Need("INBOX_TTL_SECONDS"); ttl != "" {
 		seconds, err := strconv.ParseInt(ttl, 10, 32)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("environment variable INBOX_TTL_SECONDS is %q, a whole number is needed", ttl))
+			env.Add(fmt.Errorf("environment variable INBOX_TTL_SECONDS is %q, a whole number is needed", ttl))
 		}
 		config.TTL = time.Duration(seconds) * time.Second
 	}
-	retention, err := environment.OutboxRetention()
-	if err != nil {
-		problems = append(problems, err)
-	}
-	config.Outbox.Retention = retention
+	config.Outbox.Retention = env.OutboxRetention()
 	if (config.Outbox.Table == "") != (config.Outbox.Source == "") {
-		problems = append(problems, errors.New("environment variables OUTBOX_TABLE and OUTBOX_SOURCE are needed together, one is not set"))
+		env.Add(errors.New("environment variables OUTBOX_TABLE and OUTBOX_SOURCE are needed together, one is not set"))
 	}
-	if err := errors.Join(problems...); err != nil {
+	if err := env.Err(); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
 	return New(db, queues, config)

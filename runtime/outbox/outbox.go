@@ -3,9 +3,7 @@ package outbox
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -56,21 +54,9 @@ func New(client Client, config Config) *Outbox {
 // OUTBOX_SOURCE, and the retention in OUTBOX_RETENTION_SECONDS, whole seconds from 1 to 2147483647. Without
 // the last it is DefaultRetention. The error names every variable that is missing or wrong.
 func FromEnv(client Client) (*Outbox, error) {
-	var problems []error
-	get := func(name string) string {
-		value := os.Getenv(name)
-		if value == "" {
-			problems = append(problems, fmt.Errorf("environment variable %s is not set", name))
-		}
-		return value
-	}
-	config := Config{Table: get("OUTBOX_TABLE"), Source: get("OUTBOX_SOURCE")}
-	retention, err := environment.OutboxRetention()
-	if err != nil {
-		problems = append(problems, err)
-	}
-	config.Retention = retention
-	if err := errors.Join(problems...); err != nil {
+	var env environment.Variables
+	config := Config{Table: env.Need("OUTBOX_TABLE"), Source: env.Need("OUTBOX_SOURCE"), Retention: env.OutboxRetention()}
+	if err := env.Err(); err != nil {
 		return nil, fmt.Errorf("outbox: %w", err)
 	}
 	return New(client, config), nil
