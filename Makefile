@@ -32,12 +32,12 @@ synth: install ## Synthesize all environments into cdk.out
 
 .PHONY: demo
 demo: synth ## From clone to result: run Orders-dev here, POST an order, follow its event to both consumers
-	@go run ./test/demo
+	@go run ./internal/demo
 
 .PHONY: local
 local: synth ## Run the synthesized STACK (default Orders-dev) here until Ctrl-C
-	@go build -o bin/local ./local
-	@exec bin/local --stack $(STACK)
+	@go build -o bin/outbox ./cmd/outbox
+	@exec bin/outbox local --stack $(STACK)
 
 .PHONY: test
 test: install ## vet, unit, synth, golden and end-to-end tests
@@ -63,7 +63,7 @@ golden: install ## Renew the golden templates after an intended change; read the
 
 .PHONY: bench
 bench: synth ## The figures of docs/benchmarks.md, measured on this machine
-	@go run ./test/bench
+	@go run ./internal/bench
 
 ORDERS ?= 2000
 SEEDS ?= 1,2,3,4
@@ -72,28 +72,28 @@ SEED ?= 1
 
 .PHONY: chaos
 chaos: synth schedules ## ORDERS (default 2000) under every legal fault and kills, shared by SEEDS: what goes in must come out, once
-	@go run ./test/chaos/cmd/chaos --orders $(ORDERS) --seeds $(SEEDS)
+	@go run ./internal/chaos/cmd/chaos --orders $(ORDERS) --seeds $(SEEDS)
 
 # Half of them in each package: rapid counts by test.
 .PHONY: schedules
 schedules: ## Ten thousand schedules of retry, backoff, age and bisect in virtual time
-	@go test ./local/pipes ./local/events -run TestNothingIsLost -rapid.checks=5000 -count=1
+	@go test ./internal/local/pipes ./internal/local/eventbus -run TestNothingIsLost -rapid.checks=5000 -count=1
 
 .PHONY: soak
 soak: synth ## The same for HOURS, from SEED on, seed after seed
-	@go run ./test/chaos/cmd/chaos --orders 500 --seeds $(SEED) --hours $(HOURS)
+	@go run ./internal/chaos/cmd/chaos --orders 500 --seeds $(SEED) --hours $(HOURS)
 
 .PHONY: mutations
 mutations: synth ## Break each thing that the guarantee rests on; the checker must see it every time
-	@CHAOS_APP=$(CURDIR)/cdk.out go test ./test/chaos -count=1 -timeout 30m -parallel 4 -run Mutations -mutations
+	@CHAOS_APP=$(CURDIR)/cdk.out go test ./test/proof -count=1 -timeout 30m -parallel 4 -run Mutations -mutations
 
 .PHONY: naive
 naive: install ## The topology of the AWS SAM sample under the same faults: what it loses and doubles
-	@go run ./test/chaos/cmd/chaos --naive --orders 500 --seeds $(SEED)
+	@go run ./internal/chaos/cmd/chaos --naive --orders 500 --seeds $(SEED)
 
 .PHONY: fmt
 fmt: ## gofumpt
-	@$(TOOL) gofumpt -w constructs lambdas local runtime stacks test main.go
+	@$(TOOL) gofumpt -w $$(git ls-files "*.go" | xargs -n1 dirname | sort -u)
 
 .PHONY: vuln
 vuln: ## Known vulnerabilities in what we import

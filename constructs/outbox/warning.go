@@ -8,5 +8,5 @@ import (
 
 // warn makes the synthesis print what cannot be done from here. The id lets a user acknowledge it.
 func warn(scope constructs.Construct, id, message string) {
-	awscdk.Annotations_Of(scope).AddWarningV2(jsii.String("outboxkit:"+id), &message)
+	awscdk.Annotations_Of(scope).AddWarningV2(jsii.String("outboxkit:"+id), &message, nil)
 }

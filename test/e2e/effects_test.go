@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/outboxkit/transactional-outbox/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
-	"github.com/outboxkit/transactional-outbox/test/localrun"
 )
 
 // effects of an order, counted in the tables and not in logs.

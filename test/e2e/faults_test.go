@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"github.com/outboxkit/transactional-outbox/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
-	"github.com/outboxkit/transactional-outbox/test/localrun"
 )
 
 // noted is a good order with that note.

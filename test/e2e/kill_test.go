@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/outboxkit/transactional-outbox/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
 // TestKill ends the local run with kill -9 right after orders were accepted, several times, and shows

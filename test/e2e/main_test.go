@@ -7,12 +7,11 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/test/localrun"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
 const stack = "Orders-dev"
@@ -20,7 +19,7 @@ const stack = "Orders-dev"
 // What TestMain makes once for all tests.
 var (
 	root     string // the repository
-	binary   string // the compiled local run
+	binary   string // the compiled command
 	assembly string // what cdk synth wrote
 )
 
@@ -45,12 +44,10 @@ func setUp(m *testing.M) (int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	assembly = filepath.Join(dir, "cdk.out")
-	synth := exec.CommandContext(ctx, "npx", "--no-install", "cdk", "synth", "--quiet", "--output", assembly)
-	synth.Dir = root
-	if out, err := synth.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("cdk synth: %w\n%s", err, out)
+	if err := localrun.Synthesize(ctx, root, assembly); err != nil {
+		return 0, err
 	}
-	binary = filepath.Join(dir, "local")
+	binary = filepath.Join(dir, "outbox")
 	if err := localrun.Build(ctx, binary); err != nil {
 		return 0, err
 	}

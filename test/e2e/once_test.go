@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
 
-	"github.com/outboxkit/transactional-outbox/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
-	"github.com/outboxkit/transactional-outbox/test/localrun"
 )
 
 // consumers are those of an OrderCreated, by the names of their queues' outputs.

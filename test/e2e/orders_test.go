@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/outboxkit/transactional-outbox/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
-	"github.com/outboxkit/transactional-outbox/test/localrun"
 )
 
 // tea is a good order.

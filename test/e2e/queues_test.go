@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/outboxkit/transactional-outbox/test/localrun"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
 // receive waits for a message in the queue of an output, and takes it.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/test/localrun"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
 // patience bounds every wait for something that should happen.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/outboxkit/transactional-outbox/test/localrun"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
 // ordered is what GET and PATCH answer.

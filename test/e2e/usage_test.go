@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/test/localrun"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
 // TestMistakes: whatever is wrong is said in one line that tells what to do.

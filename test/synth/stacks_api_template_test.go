@@ -64,7 +64,7 @@ func TestAPILogging(t *testing.T) {
 	logs, _ := tpl.at(t, "ApiAccessLog")
 	_, stage := tpl.at(t, "Api/DeploymentStage.dev")
 	setting := stage.Properties["AccessLogSetting"].(map[string]any)
-	same(t, "access log", setting["DestinationArn"], `{"Fn::GetAtt": ["`+logs+`", "Arn"]}`)
+	same(t, "access log", setting["DestinationArn"], `{"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":logs:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}, ":log-group:", {"Ref": "`+logs+`"}]]}`)
 	var fields map[string]string
 	if err := json.Unmarshal([]byte(setting["Format"].(string)), &fields); err != nil {
 		t.Fatalf("the access log's format is no JSON: %v", err)

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/outboxkit/transactional-outbox/local/apigateway"
-	"github.com/outboxkit/transactional-outbox/local/cloud"
-	local "github.com/outboxkit/transactional-outbox/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/local/apigateway"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	local "github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/stacks"
 )
 

@@ -58,5 +58,5 @@ func allow(scope constructs.Construct, key awskms.IKey, service string, actions 
 		panic(fmt.Sprintf("key policy for %s: %v", service, err))
 	}
 	awscdk.Annotations_Of(scope).AddWarningV2(jsii.String("outboxkit:key-policy:"+service),
-		jsii.String(fmt.Sprintf("the policy of an imported key cannot be changed from here: its owner must add %s", shown)))
+		jsii.String(fmt.Sprintf("the policy of an imported key cannot be changed from here: its owner must add %s", shown)), nil)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
 
-	"github.com/outboxkit/transactional-outbox/local/cloud"
-	"github.com/outboxkit/transactional-outbox/local/tables"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/tables"
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
 )
 

@@ -12,10 +12,10 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/outboxkit/transactional-outbox/local/cloud"
-	"github.com/outboxkit/transactional-outbox/local/functions"
-	"github.com/outboxkit/transactional-outbox/local/hop"
-	"github.com/outboxkit/transactional-outbox/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 func TestMisbehaviour(t *testing.T) {

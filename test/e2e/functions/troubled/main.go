@@ -13,14 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/outboxkit/transactional-outbox/internal/testconsumer"
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
-	"github.com/outboxkit/transactional-outbox/test/consumer"
 )
 
 func main() {
-	consumer.Start((&shipping{table: os.Getenv("ORDERS_TABLE")}).handle)
+	testconsumer.Start((&shipping{table: os.Getenv("ORDERS_TABLE")}).handle)
 }
 
 type shipping struct {

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/outboxkit/transactional-outbox/internal/local"
+	"github.com/outboxkit/transactional-outbox/internal/local/console"
+)
+
+func newLocal() *cobra.Command {
+	var o local.Options
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "local",
+		Short: "Run a synthesized stack on this machine",
+		Long: `Run a synthesized CDK stack on this machine, with no AWS account and no Docker.
+
+It reads nothing but the cloud assembly, listens on 127.0.0.1 only, and runs until Ctrl-C.`,
+		Example: `  npx cdk synth --quiet
+  outbox local --stack Orders-dev
+  outbox local --data .local/data      # a later run continues there`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.Validate(); err != nil {
+				return misuse(err)
+			}
+			out := console.Text(os.Stdout)
+			if asJSON {
+				out = console.JSON(os.Stdout)
+			}
+			return local.Run(cmd.Context(), o, out)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.App, "app", "cdk.out", "`folder` that cdk synth wrote")
+	flags.StringVar(&o.Stack, "stack", "", "`name` of the stack (default: the first of the app)")
+	flags.IntVar(&o.Port, "port", 4510, "`port` of the REST API; the AWS endpoints take the ports after it; 0 lets the system choose all of them")
+	flags.StringVar(&o.Data, "data", "", "`folder` that keeps tables, queues and positions; a later run with it continues there (default: a new temporary folder)")
+	flags.BoolVar(&o.Keep, "keep", false, "do not remove the temporary folder at the end")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line, for programs")
+	flags.StringVar(&o.Faults, "faults", "", "`file` with a plan of faults to inject; SIGUSR1 ends them")
+	return cmd
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
+)
+
+const starts = 20
+
+// functions measures each function of the stack: the size of what is deployed, and the time from the
+// start of its process to its first request for work.
+func (b *bench) functions(ctx context.Context) error {
+	packages, err := functionPackages()
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		fn := packages[name]
+		size, err := zipSize(ctx, filepath.Join("cdk.out", fn.asset))
+		if err != nil {
+			return err
+		}
+		start, err := b.firstNext(ctx, fn)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		rows = append(rows, []string{name, fmt.Sprintf("%.2f MB", float64(size)/1e6), millis(start)})
+	}
+	b.table("Functions", []string{"function", "zip", fmt.Sprintf("process start to first `/next` (median of %d)", starts)}, rows...)
+	return nil
+}
+
+// function is where a function's parts are, as its template says.
+type function struct {
+	asset                       string // folder in the cloud assembly
+	pkg, tags, gcflags, ldflags string
+}
+
+// functionPackages are the Go functions of the synthesized stack, by the last part of their import path.
+func functionPackages() (map[string]function, error) {
+	raw, err := os.ReadFile(filepath.Join("cdk.out", stack+".template.json"))
+	if err != nil {
+		return nil, err
+	}
+	var template struct {
+		Resources map[string]struct {
+			Type     string
+			Metadata struct {
+				Asset string `json:"aws:asset:path"`
+				Go    struct {
+					Package string `json:"package"`
+					Tags    string `json:"tags"`
+					Gcflags string `json:"gcflags"`
+					Ldflags string `json:"ldflags"`
+				} `json:"outboxkit:golambda"`
+			}
+		}
+	}
+	if err := json.Unmarshal(raw, &template); err != nil {
+		return nil, err
+	}
+	found := map[string]function{}
+	for _, r := range template.Resources {
+		if m := r.Metadata; r.Type == "AWS::Lambda::Function" && m.Go.Package != "" {
+			found[filepath.Base(m.Go.Package)] = function{m.Asset, m.Go.Package, m.Go.Tags, m.Go.Gcflags, m.Go.Ldflags}
+		}
+	}
+	return found, nil
+}
+
+// packer prints the size of a folder's only file in an archive as the CDK CLI makes it: with the npm package
+// yazl, which compresses with Node's zlib at level 6, and adds 130 bytes of headers or less.
+const packer = `
+const { readdirSync, readFileSync } = require("fs");
+const [file, ...others] = readdirSync(process.argv[1]);
+if (others.length) throw new Error("more than one file");
+console.log(require("zlib").deflateRawSync(readFileSync(process.argv[1] + "/" + file), { level: 6 }).length + 130);`
+
+// zipSize is how many bytes the CDK CLI uploads for the folder.
+func zipSize(ctx context.Context, dir string) (int, error) {
+	node, err := toolchain.Node(ctx)
+	if err != nil {
+		return 0, err
+	}
+	out, err := exec.CommandContext(ctx, node, "-e", packer, dir).Output()
+	if err != nil {
+		return 0, fmt.Errorf("pack %s: %w", dir, err)
+	}
+	return strconv.Atoi(strings.TrimSpace(string(out)))
+}
+
+// firstNext builds the function for this machine and starts it against a Runtime API that gives it no work.
+func (b *bench) firstNext(ctx context.Context, fn function) (time.Duration, error) {
+	binary := b.scratch(filepath.Base(fn.pkg))
+	if _, err := timed(exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", fn.tags, "-gcflags", fn.gcflags, "-ldflags", fn.ldflags, "-o", binary, fn.pkg)); err != nil {
+		return 0, err
+	}
+	var all []time.Duration
+	for range starts {
+		d, err := startOnce(ctx, binary)
+		if err != nil {
+			return 0, err
+		}
+		all = append(all, d)
+	}
+	return median(all), nil
+}
+
+func startOnce(ctx context.Context, binary string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	asked := make(chan time.Time, 1)
+	var once sync.Once
+	api := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/runtime/invocation/next") {
+			once.Do(func() { asked <- time.Now() })
+		}
+		<-ctx.Done()
+	})}
+	go api.Serve(listener) //nolint:errcheck // it ends when the listener is closed below
+	defer api.Close()
+	cmd := exec.CommandContext(ctx, binary)
+	// What the functions ask for at start; nothing is called before the first event.
+	cmd.Env = append(os.Environ(), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String(), "AWS_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
+		"OUTBOX_TABLE=t", "OUTBOX_SOURCE=s", "INBOX_TABLE=t", "INBOX_CONSUMER=c", "INBOX_TTL_SECONDS=1", "ORDERS_TABLE=t",
+		"CONSUMER_DLQ_URL=http://127.0.0.1/q", "CONSUMER_QUEUE_URL=http://127.0.0.1/q", "NOTIFICATIONS_TABLE=t")
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		cancel()
+		_ = cmd.Wait()
+	}()
+	select {
+	case at := <-asked:
+		return at.Sub(begin), nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%s never asked for work", filepath.Base(binary))
+	}
+}

@@ -1,0 +1,206 @@
+// Package check judges the history of a chaos run: whether everything that went in came out, once. It is
+// pure: the same history always gets the same verdict, with nothing running.
+//
+// The model is Jepsen's total-queue checker, judged after the faults are healed and the system has
+// drained, with effects in the place of messages taken from a queue.
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
+)
+
+// Rules say what a topology owes for the writes it accepts.
+type Rules struct {
+	Consumers []Consumer
+	// Enabled are the fault points of the plan. One that never fired fails the run: it has shown nothing.
+	Enabled []string
+}
+
+// Consumer is one consumer and what it owes.
+type Consumer struct {
+	Name string
+	// Effects are, for each event type that it handles, the kinds of effect that each event has exactly
+	// once. A kind that is the type of an event is that event, caused by the one handled.
+	Effects map[string][]string
+	// Ordered says that its effects take place in the order of an aggregate's versions.
+	Ordered bool
+}
+
+// Verdict is what is to be said about a history.
+type Verdict struct {
+	Counts     Counts
+	Violations []Violation // empty: the guarantee held
+}
+
+// Counts are taken after the last phase of the history, in Jepsen's words.
+type Counts struct {
+	Operations   int // what clients wanted to happen once
+	Acknowledged int // of these
+	Failed       int
+	Unknown      int
+
+	Effects     int // that are there and ought to be, each counted once
+	Recovered   int // of these: for writes whose outcome the client never learnt
+	Waiting     int // not there, but named in a dead-letter queue
+	Lost        int // owed, and not there
+	Unexpected  int // there, and not owed
+	Duplicated  int // there more than once; counts the surplus
+	DeadLetters int // before the redrive
+	Redriven    int // dead letters that are gone after the redrive
+}
+
+// Violation is one breach of the guarantee.
+type Violation struct {
+	Rule      Rule
+	Aggregate string // empty: it is not about one
+	Event     string // the event's id, where there is one
+	Consumer  string // of a missing effect
+	Text      string
+}
+
+func (v Violation) String() string {
+	return fmt.Sprintf("%s: %s", v.Rule, v.Text)
+}
+
+// Rule names what was breached.
+type Rule string
+
+// The rules.
+const (
+	Lost        Rule = "lost"         // an acknowledged write without its event, or an effect neither there nor in a dead-letter queue
+	Unexpected  Rule = "unexpected"   // an event or effect of no committed write, or of one that failed
+	Duplicated  Rule = "duplicated"   // an event or effect that is there twice
+	Torn        Rule = "torn"         // a part of a write: the event without the aggregate's new version, or the other way round
+	Order       Rule = "order"        // an ordered consumer's effects out of order
+	Unexplained Rule = "unexplained"  // a dead letter that no fault accounts for
+	NotRedriven Rule = "not redriven" // a dead letter that a redrive left behind
+	Republished Rule = "republished"  // an event put on the bus again without a cause
+	NotFired    Rule = "not fired"    // an enabled fault that never fired
+	Unfinished  Rule = "unfinished"   // a run that was not judged in the end
+)
+
+// Judge judges a history.
+func Judge(entries []history.Entry, rules Rules) Verdict {
+	operations := operationsOf(entries)
+	var verdict Verdict
+	verdict.Counts.count(operations)
+	states := statesOf(entries)
+	if len(states) == 0 {
+		verdict.add(Violation{Rule: Unfinished, Text: "the history has no state after a drain"})
+	}
+	for _, s := range states {
+		j := newJudgement(s, operations, rules)
+		j.writes()
+		j.events()
+		j.effects()
+		j.order()
+		if s.phase == history.Drained {
+			j.explain(entries)
+			j.Counts.DeadLetters = len(s.Letters)
+		} else {
+			j.redriven()
+			j.Counts.DeadLetters = verdict.Counts.DeadLetters
+			j.Counts.Redriven = max(0, verdict.Counts.DeadLetters-len(s.Letters))
+		}
+		verdict.merge(j.Verdict)
+	}
+	verdict.add(republished(entries)...)
+	verdict.add(NeverFired(entries, rules.Enabled)...)
+	return verdict
+}
+
+// merge takes the counts of the later state, and the violations of both without repeating one.
+func (v *Verdict) merge(later Verdict) {
+	operations := v.Counts
+	v.Counts = later.Counts
+	v.Counts.Operations, v.Counts.Acknowledged = operations.Operations, operations.Acknowledged
+	v.Counts.Failed, v.Counts.Unknown = operations.Failed, operations.Unknown
+	v.add(later.Violations...)
+}
+
+func (v *Verdict) add(violations ...Violation) {
+	for _, one := range violations {
+		if !slices.Contains(v.Violations, one) {
+			v.Violations = append(v.Violations, one)
+		}
+	}
+}
+
+// judged is a state of the history and the phase it follows.
+type judged struct {
+	history.State
+	phase history.PhaseName
+}
+
+func statesOf(entries []history.Entry) []judged {
+	var states []judged
+	from := -1
+	flush := func(to int) {
+		if from >= 0 {
+			states = append(states, judged{history.Final(entries[from:to]), entries[from].Phase.Name})
+		}
+	}
+	for i, e := range entries {
+		if e.Kind == history.KindPhase && (e.Phase.Name == history.Drained || e.Phase.Name == history.Redriven) {
+			flush(i)
+			from = i
+		}
+	}
+	flush(len(entries))
+	return states
+}
+
+// NeverFired is everything about the enabled faults of which the history has none.
+func NeverFired(entries []history.Entry, enabled []string) []Violation {
+	fired := map[string]bool{}
+	for _, e := range entries {
+		if e.Kind == history.KindFault {
+			fired[e.Fault.Point] = true
+		}
+	}
+	var missing []Violation
+	for _, point := range enabled {
+		if !fired[point] {
+			missing = append(missing, Violation{Rule: NotFired, Text: fmt.Sprintf("fault %s was enabled and never fired", point)})
+		}
+	}
+	return missing
+}
+
+// judgement judges one state.
+type judgement struct {
+	Verdict
+	judged
+	operations []*operation
+	rules      Rules
+	byID       map[string]history.Event
+}
+
+func newJudgement(s judged, operations []*operation, rules Rules) *judgement {
+	j := &judgement{judged: s, operations: operations, rules: rules, byID: map[string]history.Event{}}
+	for _, e := range s.Events {
+		j.byID[e.ID] = e
+	}
+	return j
+}
+
+func (j *judgement) violate(rule Rule, aggregate, event, format string, args ...any) {
+	switch rule {
+	case Lost:
+		j.Counts.Lost++
+	case Unexpected:
+		j.Counts.Unexpected++
+	case Duplicated:
+		j.Counts.Duplicated++
+	case Torn, Order, Unexplained, NotRedriven, Republished, NotFired, Unfinished:
+	}
+	j.add(Violation{Rule: rule, Aggregate: aggregate, Event: event, Text: fmt.Sprintf(format, args...)})
+}
+
+// sorted are the keys of a map in order, so that a verdict is the same every time.
+func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,149 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
+	"github.com/outboxkit/transactional-outbox/runtime/inbox"
+	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/runtime/redrive"
+)
+
+// The outputs with the dead-letter queues of pipe and rules.
+const (
+	pipeLetters = "PipeDeadLetterQueueUrl"
+	ruleLetters = "RuleDeadLetterQueueUrl"
+)
+
+// readLetters reads all dead-letter queues, and leaves the letters where they are.
+func readLetters(ctx context.Context, run *localrun.Run) ([]history.Letter, error) {
+	var letters []history.Letter
+	read := func(output string, letterOf func(sqstypes.Message) history.Letter) error {
+		messages, err := peek(ctx, run, output)
+		for _, m := range messages {
+			l := letterOf(m)
+			l.Name = output
+			letters = append(letters, l)
+		}
+		return err
+	}
+	err := read(pipeLetters, func(m sqstypes.Message) history.Letter { return pipeLetter(ctx, run, m) })
+	err = errors.Join(err, read(ruleLetters, ruleLetter))
+	for _, c := range consumers {
+		err = errors.Join(err, read(c+"DeadLetterQueueUrl", func(m sqstypes.Message) history.Letter { return consumerLetter(c, m) }))
+	}
+	return letters, err
+}
+
+func pipeLetter(ctx context.Context, run *localrun.Run, m sqstypes.Message) history.Letter {
+	l := history.Letter{Queue: history.PipeQueue}
+	items, err := redriver(run).Events(ctx, aws.ToString(m.Body), run.Summary.Outputs["OutboxTableName"])
+	if err != nil {
+		l.Reason = err.Error()
+	}
+	for _, item := range items {
+		l.Events = append(l.Events, text(item[record.AttrID]))
+	}
+	return l
+}
+
+func ruleLetter(m sqstypes.Message) history.Letter {
+	l := history.Letter{Queue: history.RuleQueue, Events: eventIn(m)}
+	attribute := func(name string) string { return aws.ToString(m.MessageAttributes[name].StringValue) }
+	l.Reason = attribute("ERROR_CODE") + ": " + attribute("ERROR_MESSAGE")
+	for _, c := range consumers {
+		if strings.Contains(attribute("TARGET_ARN"), c) {
+			l.Consumer = c
+		}
+	}
+	return l
+}
+
+func consumerLetter(consumer string, m sqstypes.Message) history.Letter {
+	l := history.Letter{Queue: history.ConsumerQueue, Consumer: consumer, Events: eventIn(m)}
+	l.Reason = aws.ToString(m.MessageAttributes[inbox.ReasonAttribute].StringValue)
+	if l.Reason == "" {
+		l.Reason = "received " + m.Attributes["ApproximateReceiveCount"] + " times"
+	}
+	return l
+}
+
+func eventIn(m sqstypes.Message) []string {
+	event, err := record.Decode([]byte(aws.ToString(m.Body)))
+	if err != nil {
+		return nil
+	}
+	return []string{event.ID}
+}
+
+// peek receives all messages of a queue and makes them visible again.
+func peek(ctx context.Context, run *localrun.Run, output string) ([]sqstypes.Message, error) {
+	client, queue := run.Cloud().SQS(), run.Summary.Outputs[output]
+	var all []sqstypes.Message
+	for {
+		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &queue, MaxNumberOfMessages: 10, VisibilityTimeout: 60,
+			MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{"All"},
+		})
+		if err != nil {
+			return all, fmt.Errorf("read %s: %w", output, err)
+		}
+		if len(out.Messages) == 0 {
+			break
+		}
+		all = append(all, out.Messages...)
+	}
+	for _, m := range all {
+		_, err := client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &queue, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0})
+		if err != nil {
+			return all, fmt.Errorf("put back a letter of %s: %w", output, err)
+		}
+	}
+	return all, nil
+}
+
+func redriver(run *localrun.Run) *redrive.Redriver {
+	c := run.Cloud()
+	return redrive.New(redrive.Clients{SQS: c.SQS(), EventBridge: c.EventBridge(), Streams: c.Streams(), DynamoDB: c.DynamoDB()})
+}
+
+// redriveOrders puts the letters of all dead-letter queues back on their way.
+func redriveOrders(ctx context.Context, run *localrun.Run) error {
+	r, outputs := redriver(run), run.Summary.Outputs
+	_, err := r.Pipe(ctx, outputs[pipeLetters], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
+	_, ruleErr := r.Rule(ctx, outputs[ruleLetters])
+	err = errors.Join(err, ruleErr)
+	for _, c := range consumers {
+		_, consumerErr := r.Consumer(ctx, outputs[c+"DeadLetterQueueUrl"], outputs[c+"QueueUrl"])
+		err = errors.Join(err, consumerErr)
+	}
+	return err
+}
+
+// waiting is how many messages there are in the queues, in flight included.
+func waiting(ctx context.Context, run *localrun.Run, outputs []string) (int, error) {
+	const visible, inFlight, delayed = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"
+	total := 0
+	for _, output := range outputs {
+		out, err := run.Cloud().SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: aws.String(run.Summary.Outputs[output]), AttributeNames: []sqstypes.QueueAttributeName{visible, inFlight, delayed},
+		})
+		if err != nil {
+			return 0, fmt.Errorf("count the messages of %s: %w", output, err)
+		}
+		for _, name := range []string{visible, inFlight, delayed} {
+			n, _ := strconv.Atoi(out.Attributes[name])
+			total += n
+		}
+	}
+	return total, nil
+}

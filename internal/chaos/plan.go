@@ -1,0 +1,147 @@
+package chaos
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/chaos/check"
+	"github.com/outboxkit/transactional-outbox/internal/local/faults"
+)
+
+// Plan is what goes wrong in a run. Everything in it follows from the seed.
+type Plan struct {
+	faults.Plan
+	// Kills of whole processes, in their order.
+	Kills []Kill
+}
+
+// Kill is a kill -9 by the driver.
+type Kill struct {
+	// After is how many orders, as a share of all from 0 to 1, are done by then.
+	After float64
+	// Point is check.KillRun or check.KillTables.
+	Point string
+}
+
+// rates are the mildest and the heaviest rate of each point. They are such that a client that retries, and a
+// message that is received five times, mostly get through: a run in which all is dead letters shows little.
+var rates = map[faults.Point][2]float64{
+	faults.DynamoDBThrottle:          {0.01, 0.05},
+	faults.DynamoDBConflict:          {0.01, 0.05},
+	faults.DynamoDBErrorBefore:       {0.005, 0.03},
+	faults.DynamoDBErrorAfter:        {0.005, 0.03},
+	faults.DynamoDBTimeoutAfter:      {0.002, 0.01},
+	faults.StreamRedeliver:           {0.01, 0.05},
+	faults.StreamExpiredIterator:     {0.002, 0.02},
+	faults.StreamPause:               {0.0005, 0.002},
+	faults.StreamReorder:             {0.01, 0.1},
+	faults.StreamEmpty:               {0.005, 0.05},
+	faults.PipeRestart:               {0.001, 0.01},
+	faults.BusPartial:                {0.01, 0.05},
+	faults.BusTimeoutAfter:           {0.001, 0.005},
+	faults.BusDuplicate:              {0.01, 0.05},
+	faults.BusDenyTarget:             {0.0005, 0.002},
+	faults.BusNoPermission:           {0.001, 0.005},
+	faults.QueueDuplicate:            {0.01, 0.05},
+	faults.QueueReorder:              {0.01, 0.05},
+	faults.QueueEarlyVisibility:      {0.01, 0.05},
+	faults.QueueReceiveError:         {0.002, 0.02},
+	faults.QueueDeleteFails:          {0.01, 0.03},
+	faults.FunctionKillBefore:        {0.001, 0.005},
+	faults.FunctionKillAfterCommit:   {0.002, 0.01},
+	faults.FunctionKillAfterResponse: {0.002, 0.01},
+	faults.FunctionTimeout:           {0.0005, 0.003},
+	faults.FunctionOutOfMemory:       {0.001, 0.005},
+	faults.FunctionMalformedResponse: {0.001, 0.01},
+	faults.FunctionInitFailure:       {0.01, 0.05},
+	faults.FunctionSlowStart:         {0.05, 0.2},
+}
+
+// firstTimes are how often a point is asked, for anything, before its scripted firing: each point fires at
+// least once however short the run is.
+const firstTimes = 12
+
+// NewPlan is the plan of a seed, with every legal fault in it and that many kills of each kind.
+func NewPlan(seed uint64, killRuns, killTables int) Plan {
+	r := rand.New(rand.NewPCG(seed, uint64(len(rates))))
+	p := Plan{Plan: faults.Plan{Seed: seed, Rates: map[faults.Point]float64{}}}
+	for _, point := range faults.Points {
+		bounds, known := rates[point]
+		if !known {
+			panic(fmt.Sprintf("no rate is known for the fault point %s", point)) // a programming error
+		}
+		// Spread over the magnitudes, so that mild and heavy are as likely.
+		p.Rates[point] = bounds[0] * math.Pow(bounds[1]/bounds[0], r.Float64())
+		nth := 1 + r.IntN(firstTimes)
+		if point == faults.FunctionInitFailure || point == faults.FunctionSlowStart {
+			nth = 1 + r.IntN(2) // asked only when a process starts
+		}
+		p.Script = append(p.Script, faults.Step{Point: point, Nth: nth})
+	}
+	kill := func(point string, times int) {
+		for range times {
+			p.Kills = append(p.Kills, Kill{After: 0.1 + 0.8*r.Float64(), Point: point})
+		}
+	}
+	kill(check.KillRun, killRuns)
+	kill(check.KillTables, killTables)
+	slices.SortFunc(p.Kills, func(a, b Kill) int { return cmp.Compare(a.After, b.After) })
+	return p
+}
+
+// Enabled are the points of which each must fire.
+func (p Plan) Enabled() []string {
+	set := map[string]bool{}
+	for point, rate := range p.Rates {
+		if rate > 0 {
+			set[string(point)] = true
+		}
+	}
+	for _, step := range p.Script {
+		set[string(step.Point)] = true
+	}
+	for _, kill := range p.Kills {
+		set[kill.Point] = true
+	}
+	var all []string
+	for point := range set {
+		all = append(all, point)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// write writes the plan for the local run's --faults.
+func (p Plan) write(path string) error {
+	raw, err := json.MarshalIndent(p.Plan, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, raw, 0o644)
+}
+
+// dice makes the decisions of the workload. What it says about a thing depends on the seed and the thing
+// alone, not on what else happened before.
+type dice struct{ seed uint64 }
+
+// of is a number from 0 up to, but not including, n.
+func (d dice) of(n int, about ...any) int {
+	h := fnv.New64a()
+	fmt.Fprint(h, d.seed, about)
+	return int(rand.New(rand.NewPCG(h.Sum64(), d.seed)).Uint64N(uint64(n)))
+}
+
+// percent says whether the less likely thing happens.
+func (d dice) percent(p int, about ...any) bool { return d.of(100, about...) < p }
+
+// between is a duration in the range.
+func (d dice) between(least, most time.Duration, about ...any) time.Duration {
+	return least + time.Duration(d.of(int(most-least), about...))
+}

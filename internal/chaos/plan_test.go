@@ -1,0 +1,130 @@
+package chaos
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/outboxkit/transactional-outbox/internal/chaos/check"
+	"github.com/outboxkit/transactional-outbox/internal/local/faults"
+)
+
+func TestPlanFollowsFromItsSeed(t *testing.T) {
+	if a, b := NewPlan(7, 2, 1), NewPlan(7, 2, 1); !reflect.DeepEqual(a, b) {
+		t.Errorf("the same seed gave two plans:\n%+v\n%+v", a, b)
+	}
+	if reflect.DeepEqual(NewPlan(7, 2, 1).Rates, NewPlan(8, 2, 1).Rates) {
+		t.Error("two seeds gave the same rates")
+	}
+}
+
+func TestPlanHasEveryLegalFault(t *testing.T) {
+	plan := NewPlan(1, 2, 1)
+	enabled := map[string]bool{}
+	for _, point := range plan.Enabled() {
+		enabled[point] = true
+	}
+	for _, point := range append(faults.Points, check.KillRun, check.KillTables) {
+		if !enabled[string(point)] {
+			t.Errorf("%s is not in the plan", point)
+		}
+	}
+	for point, bounds := range rates {
+		if r := plan.Rates[point]; r < bounds[0] || r > bounds[1] {
+			t.Errorf("the rate of %s is %v, want %v to %v", point, r, bounds[0], bounds[1])
+		}
+	}
+}
+
+func TestPlanIsOneThatTheLocalRunTakes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plan.json")
+	plan := NewPlan(3, 1, 1)
+	if err := plan.write(path); err != nil {
+		t.Fatal(err)
+	}
+	read, err := faults.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(*read, plan.Plan) {
+		t.Errorf("read back: %+v\nwant: %+v", *read, plan.Plan)
+	}
+}
+
+func TestDiceDependOnTheThingAlone(t *testing.T) {
+	first, again := dice{5}, dice{5}
+	again.of(10, "something else before")
+	if a, b := first.of(1<<30, "order", 1), again.of(1<<30, "order", 1); a != b {
+		t.Errorf("the same thing got %d and %d", a, b)
+	}
+	if a, b := first.of(1<<30, "order", 1), (dice{6}).of(1<<30, "order", 1); a == b {
+		t.Error("another seed got the same")
+	}
+	hits := 0
+	for n := range 1000 {
+		if first.percent(20, n) {
+			hits++
+		}
+	}
+	if hits < 120 || hits > 280 {
+		t.Errorf("20 percent happened %d times in 1000", hits)
+	}
+}
+
+const consumerTemplate = `{"Resources": {
+	"Orders": {"Type": "AWS::DynamoDB::Table", "Metadata": {"aws:cdk:path": "S/Orders/Resource"}},
+	"OutboxMailQueue1": {"Type": "AWS::SQS::Queue", "Properties": {"RedrivePolicy": {}, "VisibilityTimeout": 60}, "Metadata": {"aws:cdk:path": "S/Outbox/Mail/Queue/Resource"}},
+	"OutboxMailFunction1": {"Type": "AWS::Lambda::Function",
+		"Properties": {"Timeout": 10, "Environment": {"Variables": {"INBOX_CONSUMER": "S/Outbox/Mail", "CONSUMER_QUEUE_URL": {"Ref": "OutboxMailQueue1"}, "INBOX_TABLE": {"Ref": "Inbox"}}}},
+		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Resource", "outboxkit:golambda": {"package": "mail"}}}},
+	"Outputs": {"MailQueueUrl": {"Value": {"Ref": "OutboxMailQueue1"}}}}`
+
+func templateOf(t *testing.T, text string) *Template {
+	t.Helper()
+	var whole map[string]any
+	if err := json.Unmarshal([]byte(text), &whole); err != nil {
+		t.Fatal(err)
+	}
+	return &Template{resources: object(whole["Resources"]), outputs: object(whole["Outputs"])}
+}
+
+func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
+	tm := templateOf(t, consumerTemplate)
+	clone("Mail", "Ledger", "ledger")(tm)
+	hasten(tm)
+	if tm.problems != nil {
+		t.Fatal(tm.problems)
+	}
+	_, function := tm.Resource("AWS::Lambda::Function", "/Ledger/")
+	variables := object(object(object(function["Properties"])["Environment"])["Variables"])
+	want := map[string]any{
+		"INBOX_CONSUMER": "S/Outbox/Ledger", "CONSUMER_QUEUE_URL": map[string]any{"Ref": "OutboxLedgerQueue1"},
+		"INBOX_TABLE": map[string]any{"Ref": "Inbox"}, "LEDGER_TABLE": map[string]any{"Ref": "Orders"},
+	}
+	if !reflect.DeepEqual(variables, want) {
+		t.Errorf("its environment is %v, want %v", variables, want)
+	}
+	if got := object(object(function["Metadata"])["outboxkit:golambda"])["package"]; got != functions+"ledger" {
+		t.Errorf("its function is %v", got)
+	}
+	if got := tm.outputs["LedgerQueueUrl"]; !reflect.DeepEqual(got, map[string]any{"Value": map[string]any{"Ref": "OutboxLedgerQueue1"}}) {
+		t.Errorf("its output is %v", got)
+	}
+	if raw, _ := json.Marshal(tm.resources["OutboxMailFunction1"]); strings.Contains(string(raw), "edger") {
+		t.Errorf("the original changed: %s", raw)
+	}
+}
+
+func TestAChangeThatDoesNotFitIsReported(t *testing.T) {
+	for name, change := range map[string]Change{
+		"clone": clone("Nobody", "Ledger", "ledger"),
+	} {
+		tm := templateOf(t, consumerTemplate)
+		change(tm)
+		if tm.problems == nil {
+			t.Errorf("%s found nothing to change and said nothing", name)
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package chaos
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Template is a stack's template while it is changed. A change that finds something else than it expects
+// is noted, and reported by patch.
+type Template struct {
+	resources map[string]any
+	outputs   map[string]any
+	problems  []error
+}
+
+// Change is a change of a template.
+type Change func(*Template)
+
+// patch copies the assembly in one folder to another, with changes to the template of the stack.
+func patch(from, to, stack string, changes ...Change) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return fmt.Errorf("copy the assembly: %w", err)
+	}
+	file := filepath.Join(to, stack+".template.json")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if raw, err = change(raw, changes...); err != nil {
+		return fmt.Errorf("change %s: %w", file, err)
+	}
+	return os.WriteFile(file, raw, 0o644)
+}
+
+// Apply reports what keeps the changes from fitting a template.
+func Apply(template []byte, changes ...Change) error {
+	_, err := change(template, changes...)
+	return err
+}
+
+// change returns the template with the changes made.
+func change(template []byte, changes ...Change) ([]byte, error) {
+	var whole map[string]any
+	if err := json.Unmarshal(template, &whole); err != nil {
+		return nil, err
+	}
+	t := &Template{resources: object(whole["Resources"]), outputs: object(whole["Outputs"])}
+	for _, c := range changes {
+		c(t)
+	}
+	if err := errors.Join(t.problems...); err != nil {
+		return nil, err
+	}
+	return json.Marshal(whole)
+}
+
+func object(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+// Problem notes that a change does not fit.
+func (t *Template) Problem(format string, args ...any) {
+	t.problems = append(t.problems, fmt.Errorf(format, args...))
+}
+
+// Resource is the one resource of the type whose construct path holds the text, and its logical id.
+func (t *Template) Resource(kind, path string) (string, map[string]any) {
+	var ids []string
+	for id, r := range t.resources {
+		if object(r)["Type"] == kind && strings.Contains(pathOf(r), path) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) != 1 {
+		t.Problem("the template has %d resources %s with %q in their path, expected one", len(ids), kind, path)
+		return "", map[string]any{}
+	}
+	return ids[0], object(t.resources[ids[0]])
+}
+
+// Properties are those of the one resource that Resource finds.
+func (t *Template) Properties(kind, path string) map[string]any {
+	_, r := t.Resource(kind, path)
+	if p := object(r["Properties"]); p != nil {
+		return p
+	}
+	return map[string]any{}
+}
+
+// Each calls change with the properties of every resource of the type.
+func (t *Template) Each(kind string, change func(properties map[string]any)) {
+	for _, r := range t.resources {
+		if object(r)["Type"] == kind {
+			change(object(object(r)["Properties"]))
+		}
+	}
+}
+
+// pathOf is the construct path that CDK leaves in the metadata.
+func pathOf(resource any) string {
+	path, _ := object(object(resource)["Metadata"])["aws:cdk:path"].(string)
+	return path
+}
+
+// hasten shortens what a run would otherwise wait for: a message comes back after seconds instead of a
+// minute, and a function that hangs is ended sooner. The ratio that AWS advises, six times the function's
+// timeout, is given up for that: a message may become visible while it is still being handled, which is one
+// more fault that the guarantee has to bear.
+func hasten(t *Template) {
+	const seconds = 4
+	t.Each("AWS::Lambda::Function", func(p map[string]any) { p["Timeout"] = seconds })
+	t.Each("AWS::SQS::Queue", func(p map[string]any) {
+		if p["RedrivePolicy"] != nil {
+			p["VisibilityTimeout"] = seconds
+		}
+	})
+}
+
+// clone adds a copy of a consumer under another name, with another function. Nothing outside of the consumer
+// refers to it, so nothing else changes.
+func clone(consumer, name, function string) Change {
+	return func(t *Template) {
+		ids := map[string]string{}
+		for id, r := range t.resources {
+			if strings.Contains(pathOf(r), "/"+consumer+"/") {
+				ids[id] = strings.Replace(id, consumer, name, 1)
+			}
+		}
+		if len(ids) == 0 {
+			t.Problem("the template has no consumer %s", consumer)
+			return
+		}
+		rename := renamer(ids, consumer, name)
+		for id, copied := range ids {
+			t.resources[copied] = rename(t.resources[id])
+		}
+		_, f := t.Resource("AWS::Lambda::Function", "/"+name+"/")
+		if m := object(object(f["Metadata"])["outboxkit:golambda"]); m != nil {
+			m["package"] = functions + function
+		}
+		object(object(object(f["Properties"])["Environment"])["Variables"])["LEDGER_TABLE"] = map[string]any{"Ref": t.ordersTable()}
+		for id, output := range t.outputs {
+			if strings.HasPrefix(id, consumer) {
+				t.outputs[strings.Replace(id, consumer, name, 1)] = rename(output)
+			}
+		}
+	}
+}
+
+// functions is where the consumers of this package live.
+const functions = "github.com/outboxkit/transactional-outbox/internal/chaos/functions/"
+
+func (t *Template) ordersTable() string {
+	id, _ := t.Resource("AWS::DynamoDB::Table", "/Orders/")
+	return id
+}
+
+// renamer copies a part of a template with logical ids, and the consumer's name in texts, replaced.
+func renamer(ids map[string]string, consumer, name string) func(any) any {
+	var rename func(any) any
+	rename = func(v any) any {
+		switch v := v.(type) {
+		case map[string]any:
+			out := make(map[string]any, len(v))
+			for k, inner := range v {
+				out[k] = rename(inner)
+			}
+			return out
+		case []any:
+			out := make([]any, len(v))
+			for i, inner := range v {
+				out[i] = rename(inner)
+			}
+			return out
+		case string:
+			if id, known := ids[v]; known {
+				return id
+			}
+			return strings.ReplaceAll(v, consumer, name)
+		}
+		return v
+	}
+	return rename
+}

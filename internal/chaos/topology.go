@@ -1,0 +1,63 @@
+package chaos
+
+import (
+	"context"
+
+	"github.com/outboxkit/transactional-outbox/internal/chaos/check"
+	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
+)
+
+// topology is a stack that can be run, and what is known about it from outside.
+type topology struct {
+	stack     string
+	consumers []check.Consumer
+	// queues are the outputs that hold the URLs of the queues that must be empty when nothing moves. In those of
+	// ordered consumers events may wait for one that is in a dead-letter queue, until the redrive.
+	queues, ordered []string
+	// read reads tables and dead-letter queues.
+	read func(context.Context, *localrun.Run) (history.State, error)
+	// redrive puts all dead letters back on their way. It is nil where there is no way.
+	redrive func(context.Context, *localrun.Run) error
+	// onlyCreate says that an order cannot be changed.
+	onlyCreate bool
+}
+
+// The names of the production consumers in the reference application, and of the two of this package.
+const (
+	publisherOne     = "PublisherOne"
+	publisherTwo     = "PublisherTwo"
+	PublisherUpdated = "OrderUpdatedPublisher"
+	Ledger           = "Ledger"
+	Journal          = "Journal"
+)
+
+var consumers = []string{publisherOne, publisherTwo, PublisherUpdated, Ledger, Journal}
+
+// orders is the reference application, with a ledger and a journal added.
+var orders = topology{
+	stack: "Orders-dev",
+	consumers: []check.Consumer{
+		{Name: publisherOne, Effects: map[string][]string{"OrderCreated": {"shipment", "ShipmentRequested"}}},
+		{Name: publisherTwo, Effects: map[string][]string{"OrderCreated": {"notification"}, "ShipmentRequested": {"notification"}}},
+		{Name: PublisherUpdated, Effects: map[string][]string{"OrderCreated": {"history"}, "OrderUpdated": {"history"}}, Ordered: true},
+		{Name: Ledger, Effects: map[string][]string{"OrderCreated": {"entry"}, "ShipmentRequested": {"entry"}}},
+		{Name: Journal, Effects: map[string][]string{"OrderCreated": {"entry"}, "OrderUpdated": {"entry"}}, Ordered: true},
+	},
+	queues:  urls("QueueUrl", publisherOne, publisherTwo, Ledger),
+	ordered: urls("QueueUrl", PublisherUpdated, Journal),
+	read:    readOrders,
+	redrive: redriveOrders,
+}
+
+// urls are the outputs with an URL of some consumers.
+func urls(suffix string, consumers ...string) []string {
+	var all []string
+	for _, c := range consumers {
+		all = append(all, c+suffix)
+	}
+	return all
+}
+
+// ordersChanges are what a run changes in the template of the reference application.
+var ordersChanges = []Change{clone(publisherTwo, Ledger, "ledger"), clone(PublisherUpdated, Journal, "journal"), hasten}

@@ -1,0 +1,200 @@
+package apigateway
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+)
+
+// maxBody is the largest request API Gateway takes, in bytes.
+// Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Payload size".
+const maxBody = 10 << 20
+
+// jsonType is assumed where a request or response does not say its type.
+const jsonType = "application/json"
+
+// An exchange is one request on its way through the gateway.
+type exchange struct {
+	request  *http.Request
+	received time.Time
+	stage    *stage
+	method   *method // nil until it is routed
+	path     string  // below the stage, as the caller wrote it
+	body     []byte
+	params   params
+	query    url.Values
+	context  requestContext
+}
+
+// params are the request's parameters, as $input.params() shows them. Of several values of one name the
+// last counts.
+type params struct {
+	Path   map[string]string `json:"path"`
+	Query  map[string]string `json:"querystring"`
+	Header map[string]string `json:"header"`
+}
+
+// requestContext is $context and, for the most part, a Lambda event's requestContext.
+// Source: API Gateway developer guide, api-gateway-variables-for-access-logging and api-gateway-mapping-template-reference.
+type requestContext struct {
+	AccountID         string              `json:"accountId"`
+	APIID             string              `json:"apiId"`
+	DeploymentID      string              `json:"deploymentId"`
+	DomainName        string              `json:"domainName"`
+	DomainPrefix      string              `json:"domainPrefix"`
+	Error             *contextError       `json:"error,omitempty"`
+	ExtendedRequestID string              `json:"extendedRequestId"`
+	HTTPMethod        string              `json:"httpMethod"`
+	Identity          identity            `json:"identity"`
+	Integration       *contextIntegration `json:"integration,omitempty"`
+	Path              string              `json:"path"`
+	Protocol          string              `json:"protocol"`
+	RequestID         string              `json:"requestId"`
+	RequestTime       string              `json:"requestTime"`
+	RequestTimeEpoch  int64               `json:"requestTimeEpoch"` // milliseconds
+	ResourceID        string              `json:"resourceId"`
+	ResourcePath      string              `json:"resourcePath"`
+	Stage             string              `json:"stage"`
+	XrayTraceID       string              `json:"xrayTraceId"`
+}
+
+type identity struct {
+	SourceIP  string `json:"sourceIp"`
+	UserAgent string `json:"userAgent"`
+}
+
+type contextIntegration struct {
+	Status int `json:"status"`
+}
+
+type contextError struct {
+	Message               string `json:"message"`
+	MessageString         string `json:"messageString"`
+	ResponseType          string `json:"responseType"`
+	ValidationErrorString string `json:"validationErrorString"`
+}
+
+// A response is what goes back to the caller.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// newExchange reads a request for a stage. The stage may be nil.
+func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
+	now := time.Now()
+	x := &exchange{request: r, received: now, stage: s, path: path, query: r.URL.Query()}
+	if s == nil {
+		x.stage = &stage{}
+	}
+	x.params = params{Path: map[string]string{}, Query: lastValues(x.query), Header: lastValues(r.Header)}
+	x.params.Header["Host"] = r.Host
+	sourceIP, _, _ := net.SplitHostPort(r.RemoteAddr)
+	domain, _, _ := strings.Cut(r.Host, ":")
+	x.context = requestContext{
+		AccountID:         cloud.Account,
+		APIID:             a.id,
+		DeploymentID:      x.stage.deploymentID,
+		DomainName:        domain,
+		DomainPrefix:      a.id,
+		ExtendedRequestID: uuid.NewString(),
+		HTTPMethod:        r.Method,
+		Identity:          identity{SourceIP: sourceIP, UserAgent: r.UserAgent()},
+		Path:              r.URL.EscapedPath(),
+		Protocol:          r.Proto,
+		RequestID:         uuid.NewString(),
+		RequestTime:       now.UTC().Format("02/Jan/2006:15:04:05 -0700"),
+		RequestTimeEpoch:  now.UnixMilli(),
+		Stage:             x.stage.name,
+		XrayTraceID:       traceID(r, now),
+	}
+	return x
+}
+
+// route says which method answers the exchange.
+func (x *exchange) route(r *resource, m *method) {
+	x.method = m
+	x.context.ResourceID, x.context.ResourcePath = r.id, r.path
+}
+
+// readBody reads the request's body.
+func (x *exchange) readBody(w http.ResponseWriter) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, x.request.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &gatewayError{kind: requestTooLarge, message: "Request Too Long"}
+	}
+	x.body = body
+	return err
+}
+
+// contentType is the request's, without its parameters.
+func (x *exchange) contentType() string { return mediaType(x.request.Header.Get("Content-Type")) }
+
+// variables are what a mapping template sees with that body as its input. The parameters are the
+// request's in the integration response too.
+func (x *exchange) variables(body []byte) *variables {
+	return &variables{Body: string(body), Params: &x.params, Context: &x.context, StageVariables: x.stage.variables}
+}
+
+// contextVariable is $context.<path>, or empty.
+func (x *exchange) contextVariable(path string) string {
+	raw, err := json.Marshal(x.context)
+	if err != nil {
+		return ""
+	}
+	for step := range strings.SplitSeq(path, ".") {
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(raw, &fields) != nil {
+			return ""
+		}
+		raw = fields[step]
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}
+
+// mediaType is the first media type of a header, in lower case and without parameters; JSON when there
+// is none.
+func mediaType(header string) string {
+	first, _, _ := strings.Cut(header, ",")
+	first, _, _ = strings.Cut(first, ";")
+	if first = strings.ToLower(strings.TrimSpace(first)); first != "" {
+		return first
+	}
+	return jsonType
+}
+
+func lastValues(values map[string][]string) map[string]string {
+	last := make(map[string]string, len(values)+1)
+	for name, all := range values {
+		last[name] = all[len(all)-1]
+	}
+	return last
+}
+
+// traceID is the root of the caller's X-Ray trace, or a new one.
+// Source: X-Ray developer guide, xray-concepts, "Tracing header".
+func traceID(r *http.Request, now time.Time) string {
+	for field := range strings.SplitSeq(r.Header.Get("X-Amzn-Trace-Id"), ";") {
+		if root, ok := strings.CutPrefix(strings.TrimSpace(field), "Root="); ok {
+			return root
+		}
+	}
+	id := uuid.New()
+	return "1-" + strconv.FormatInt(now.Unix(), 16) + "-" + strings.ReplaceAll(id.String(), "-", "")[:24]
+}

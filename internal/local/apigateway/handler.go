@@ -1,0 +1,96 @@
+package apigateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+)
+
+// ServeHTTP answers one request and reports it.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x, out, err := s.handle(w, r)
+	header := w.Header()
+	maps.Copy(header, out.header)
+	header.Set("X-Amzn-Requestid", x.context.RequestID)
+	header.Set("X-Amz-Apigw-Id", x.context.ExtendedRequestID)
+	header.Set("X-Amzn-Trace-Id", "Root="+x.context.XrayTraceID)
+	header.Set("Content-Length", strconv.Itoa(len(out.body)))
+	w.WriteHeader(out.status)
+	// A caller who is gone does not undo what was done.
+	_, _ = w.Write(out.body)
+	s.report(x, out, err)
+}
+
+// handle makes the response. The error is the reason for a response that the gateway itself made.
+func (s *Service) handle(w http.ResponseWriter, r *http.Request) (*exchange, response, error) {
+	name, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+	stage := s.api.stage(name)
+	x := newExchange(r, stage, "/"+path, &s.api)
+	out, err := s.answer(w, x, stage != nil)
+	if err == nil {
+		return x, out, nil
+	}
+	var failure *gatewayError
+	if !errors.As(err, &failure) {
+		failure = internal(default5xx, err)
+	}
+	return x, s.respond(x, failure), failure
+}
+
+func (s *Service) answer(w http.ResponseWriter, x *exchange, staged bool) (response, error) {
+	if !staged {
+		return response{}, &gatewayError{kind: accessDenied, message: "Forbidden", cause: fmt.Errorf("no such stage: the API is at %s", s.URL())}
+	}
+	var parts []string
+	if path := strings.Trim(x.path, "/"); path != "" {
+		parts = strings.Split(path, "/")
+	}
+	found, m := s.api.root.match(x.request.Method, parts, x.params.Path)
+	if m == nil {
+		return response{}, &gatewayError{kind: missingToken, message: "Missing Authentication Token", cause: errors.New("no such resource or method")}
+	}
+	x.route(found, m)
+	if err := x.readBody(w); err != nil {
+		return response{}, err
+	}
+	if err := m.validate(x); err != nil {
+		return response{}, err
+	}
+	// A caller who goes away does not end the integration; the end of the service does.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(x.request.Context()))
+	defer cancel()
+	defer context.AfterFunc(s.running, cancel)()
+	return m.serve(ctx, x)
+}
+
+func (s *Service) report(x *exchange, out response, err error) {
+	resource := s.api.logicalID
+	if x.method != nil {
+		resource = x.method.logicalID
+	}
+	detail := fmt.Sprintf("%s %s %d", x.request.Method, x.path, out.status)
+	if err != nil {
+		detail += ": " + err.Error()
+	}
+	outcome := hop.OK
+	if out.status >= http.StatusBadRequest {
+		outcome = hop.Failed
+	}
+	now := time.Now()
+	s.config.Sink(hop.Hop{
+		At:       now,
+		Stage:    hop.API,
+		Resource: resource,
+		Outcome:  outcome,
+		Latency:  now.Sub(x.received),
+		Count:    1,
+		Detail:   detail,
+	})
+}

@@ -1,0 +1,110 @@
+package apigateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// integrationProperties are those of a method's Integration.
+type integrationProperties struct {
+	Type                 string
+	URI                  string           `json:"Uri"`
+	HTTPMethod           template.Ignored `json:"IntegrationHttpMethod"`
+	CacheKeyParameters   template.Ignored
+	CacheNamespace       template.Ignored
+	ConnectionType       template.Ignored
+	Credentials          template.Ignored
+	PassthroughBehavior  string
+	RequestParameters    map[string]string
+	RequestTemplates     map[string]string
+	IntegrationResponses []integrationResponseProperties
+	TimeoutInMillis      template.Int
+}
+
+// defaultTimeout is how long a backend may take.
+// Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Integration timeout".
+const defaultTimeout = 29 * time.Second
+
+// newIntegration builds the integration of a method.
+func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integration, error) {
+	if p.Integration == nil {
+		return nil, errors.New("is missing")
+	}
+	timeout := defaultTimeout
+	if p.Integration.TimeoutInMillis != 0 {
+		timeout = time.Duration(p.Integration.TimeoutInMillis) * time.Millisecond
+	}
+	switch p.Integration.Type {
+	case "AWS_PROXY":
+		arn, err := functionARN(p.Integration.URI)
+		if err != nil {
+			return nil, err
+		}
+		return &lambdaProxy{invoke: s.config.Invoke, arn: arn, timeout: timeout}, nil
+	case "MOCK":
+		return s.newMapped(ctx, p, mock{}, timeout)
+	case "AWS":
+		action, err := dynamoDBAction(p.Integration.URI)
+		if err != nil {
+			return nil, err
+		}
+		return s.newMapped(ctx, p, &dynamoDB{cloud: s.config.Cloud, action: action}, timeout)
+	default:
+		return nil, fmt.Errorf("type %s is not supported by the local run: AWS (DynamoDB), AWS_PROXY (Lambda) and MOCK are", p.Integration.Type)
+	}
+}
+
+// A backend is what a mapped integration calls.
+type backend interface {
+	call(ctx context.Context, request backendRequest) (*backendResponse, error)
+}
+
+type backendRequest struct {
+	header http.Header
+	body   []byte
+}
+
+type backendResponse struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// dynamoDBAction reads "arn:aws:apigateway:<region>:dynamodb:action/<action>".
+// Source: API Gateway API reference, API_Integration, "uri".
+func dynamoDBAction(uri string) (string, error) {
+	parts := strings.SplitN(uri, ":", 6)
+	if len(parts) != 6 || parts[2] != "apigateway" {
+		return "", fmt.Errorf("Uri is %q, expected is arn:aws:apigateway:<region>:dynamodb:action/<action>", uri)
+	}
+	action, ok := strings.CutPrefix(parts[5], "action/")
+	if parts[4] != "dynamodb" || !ok || action == "" {
+		return "", fmt.Errorf("type AWS with %s:%s is not supported by the local run: dynamodb:action/<action> is", parts[4], parts[5])
+	}
+	return action, nil
+}
+
+// functionARN reads "arn:aws:apigateway:<region>:lambda:path/2015-03-31/functions/<arn>/invocations".
+func functionARN(uri string) (string, error) {
+	_, rest, ok := strings.Cut(uri, ":lambda:path/2015-03-31/functions/")
+	arn, found := strings.CutSuffix(rest, "/invocations")
+	if !ok || !found || arn == "" {
+		return "", fmt.Errorf("Uri is %q, expected is …:lambda:path/2015-03-31/functions/<arn>/invocations", uri)
+	}
+	return arn, nil
+}
+
+// timedOut turns the end of an integration's time into its gateway response, and every other failure
+// into the given one.
+func timedOut(err error, otherwise *gatewayError) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &gatewayError{kind: integrationTimeout, message: "Endpoint request timed out", cause: err}
+	}
+	return otherwise
+}

@@ -1,0 +1,155 @@
+package apigateway
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// A method answers one HTTP verb of a resource.
+type method struct {
+	logicalID string
+	validator validator
+	required  []parameter
+	models    map[string]*model // by content type
+	integration
+}
+
+// An integration makes the answer to a validated request.
+type integration interface {
+	serve(ctx context.Context, x *exchange) (response, error)
+}
+
+// A parameter of a request.
+type parameter struct{ in, name string }
+
+// methodProperties are those of AWS::ApiGateway::Method.
+type methodProperties struct {
+	RestAPI             string           `json:"RestApiId"`
+	Resource            string           `json:"ResourceId"`
+	Verb                string           `json:"HttpMethod"`
+	APIKeyRequired      template.Ignored `json:"ApiKeyRequired"`
+	AuthorizationScopes template.Ignored
+	AuthorizationType   template.Ignored
+	Authorizer          template.Ignored `json:"AuthorizerId"`
+	OperationName       template.Ignored
+	Integration         *integrationProperties
+	MethodResponses     []methodResponse
+	RequestModels       map[string]string
+	RequestParameters   map[string]template.Bool
+	Validator           string `json:"RequestValidatorId"`
+}
+
+type methodResponse struct {
+	StatusCode         string
+	ResponseModels     template.Ignored
+	ResponseParameters map[string]template.Bool
+}
+
+var verbs = []string{"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+
+func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (template.Attributes, error) {
+	var p methodProperties
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	if err := s.api.check(p.RestAPI); err != nil {
+		return template.Attributes{}, err
+	}
+	parent := s.api.resources[p.Resource]
+	if parent == nil {
+		return template.Attributes{}, fmt.Errorf("ResourceId is %q, which is no resource of the API", p.Resource)
+	}
+	if !slices.Contains(verbs, p.Verb) {
+		return template.Attributes{}, fmt.Errorf("HttpMethod is %q, allowed are %v", p.Verb, verbs)
+	}
+	m := &method{logicalID: r.LogicalID, models: map[string]*model{}}
+	var err error
+	if m.required, err = requiredParameters(p.RequestParameters); err != nil {
+		return template.Attributes{}, fmt.Errorf("property RequestParameters: %w", err)
+	}
+	if p.Validator != "" {
+		found, ok := s.api.validators[p.Validator]
+		if !ok {
+			return template.Attributes{}, fmt.Errorf("RequestValidatorId is %q, which is no validator of the API", p.Validator)
+		}
+		m.validator = found
+	}
+	for contentType, name := range p.RequestModels {
+		if m.models[contentType] = s.api.models[name]; m.models[contentType] == nil {
+			return template.Attributes{}, fmt.Errorf("property RequestModels: %q is no model of the API", name)
+		}
+	}
+	if m.integration, err = s.newIntegration(ctx, p); err != nil {
+		return template.Attributes{}, fmt.Errorf("property Integration: %w", err)
+	}
+	parent.methods[p.Verb] = m
+	return template.Attributes{Ref: r.PhysicalName}, nil
+}
+
+// requiredParameters reads "method.request.header.X": true and its like.
+func requiredParameters(declared map[string]template.Bool) ([]parameter, error) {
+	var required []parameter
+	for expression, isRequired := range declared {
+		rest, ok := strings.CutPrefix(expression, "method.request.")
+		in, name, found := strings.Cut(rest, ".")
+		if !ok || !found || !slices.Contains([]string{"header", "path", "querystring"}, in) {
+			return nil, fmt.Errorf("%q is none of method.request.header.<name>, method.request.path.<name>, method.request.querystring.<name>", expression)
+		}
+		if isRequired {
+			required = append(required, parameter{in, name})
+		}
+	}
+	slices.SortFunc(required, func(a, b parameter) int { return strings.Compare(a.in+"."+a.name, b.in+"."+b.name) })
+	return required, nil
+}
+
+// validate checks a request as far as the method's validator asks for it.
+// Source: API Gateway developer guide, api-gateway-method-request-validation.
+func (m *method) validate(x *exchange) error {
+	if m.validator.parameters {
+		var missing []string
+		for _, p := range m.required {
+			// What is there and blank is missing too.
+			if strings.TrimSpace(x.parameter(p)) == "" {
+				missing = append(missing, p.name)
+			}
+		}
+		if len(missing) > 0 {
+			return &gatewayError{kind: badRequestParameters, message: "Missing required request parameters: [" + strings.Join(missing, ", ") + "]"}
+		}
+	}
+	if m.validator.body {
+		if err := m.modelFor(x.contentType()).validate(x.body); err != nil {
+			return &gatewayError{kind: badRequestBody, message: "Invalid request body", validation: err.Error()}
+		}
+	}
+	return nil
+}
+
+// modelFor is the model of a content type. A body of a type without a model is not validated.
+func (m *method) modelFor(contentType string) *model {
+	for _, key := range []string{contentType, defaultKey} {
+		if found := m.models[key]; found != nil {
+			return found
+		}
+	}
+	return &model{}
+}
+
+// defaultKey stands for every content type that has no entry of its own.
+const defaultKey = "$default"
+
+func (x *exchange) parameter(p parameter) string {
+	switch p.in {
+	case "header":
+		return x.request.Header.Get(p.name)
+	case "path":
+		return x.params.Path[p.name]
+	default:
+		return x.params.Query[p.name]
+	}
+}

@@ -1,0 +1,95 @@
+package apigateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// A model is the JSON schema of a body. Without a schema it takes every body.
+type model struct{ schema *jsonschema.Schema }
+
+func (s *Service) provisionModel(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p struct {
+		RestAPI     string `json:"RestApiId"`
+		Name        string
+		ContentType template.Ignored
+		Description template.Ignored
+		Schema      json.RawMessage
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	if err := s.api.check(p.RestAPI); err != nil {
+		return template.Attributes{}, err
+	}
+	name := p.Name
+	if name == "" {
+		name = r.PhysicalName
+	}
+	m, err := newModel(name, p.Schema)
+	if err != nil {
+		return template.Attributes{}, fmt.Errorf("property Schema: %w", err)
+	}
+	s.api.models[name] = m
+	return template.Attributes{Ref: name}, nil
+}
+
+// newModel compiles a schema, which a template gives as an object or as a string.
+// Source: API Gateway developer guide, models-mappings-models: JSON schema draft 4.
+func newModel(name string, schema json.RawMessage) (*model, error) {
+	var text string
+	if json.Unmarshal(schema, &text) == nil {
+		schema = json.RawMessage(text)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	if err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft4)
+	compiler.UseLoader(noLoader{})
+	location := "model:" + name
+	if err := compiler.AddResource(location, document); err != nil {
+		return nil, err
+	}
+	compiled, err := compiler.Compile(location)
+	if err != nil {
+		return nil, err
+	}
+	return &model{schema: compiled}, nil
+}
+
+// noLoader refuses references out of the schema, such as to another model of the API.
+type noLoader struct{}
+
+func (noLoader) Load(url string) (any, error) {
+	return nil, fmt.Errorf("a reference to %s is not supported by the local run: put the definition into the same model", url)
+}
+
+// validate checks a body. The error's text is $context.error.validationErrorString. An absent body is
+// validated as an empty object.
+func (m *model) validate(body []byte) error {
+	if m.schema == nil {
+		return nil
+	}
+	if len(body) == 0 {
+		body = []byte("{}")
+	}
+	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return errors.New("[the request body is not valid JSON]")
+	}
+	err = m.schema.Validate(instance)
+	var invalid *jsonschema.ValidationError
+	if errors.As(err, &invalid) {
+		return describe(invalid, instance)
+	}
+	return err
+}

@@ -1,0 +1,125 @@
+package apigateway
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+func (s *Service) provisionRestAPI(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p struct {
+		Name                      string
+		Description               template.Ignored
+		APIKeySourceType          template.Ignored `json:"ApiKeySourceType"`
+		DisableExecuteAPIEndpoint template.Ignored `json:"DisableExecuteApiEndpoint"`
+		EndpointConfiguration     template.Ignored
+		MinimumCompressionSize    template.Ignored
+		Policy                    template.Ignored
+		SecurityPolicy            template.Ignored
+		EndpointAccessMode        template.Ignored
+		Tags                      template.Ignored
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	if s.api.id != "" && s.api.logicalID != r.LogicalID {
+		return template.Attributes{}, fmt.Errorf("the stack has the REST API %s already: the local run serves one", s.api.logicalID)
+	}
+	s.api.id, s.api.logicalID = r.PhysicalName, r.LogicalID
+	a := attributes(s.api.id, "RestApiId")
+	a.GetAtt["RootResourceId"] = rootResource
+	return a, nil
+}
+
+func (s *Service) provisionResource(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p struct {
+		RestAPI  string `json:"RestApiId"`
+		Parent   string `json:"ParentId"`
+		PathPart string
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	if err := s.api.check(p.RestAPI); err != nil {
+		return template.Attributes{}, err
+	}
+	parent := s.api.resources[p.Parent]
+	if parent == nil {
+		return template.Attributes{}, fmt.Errorf("ParentId is %q, which is no resource of the API", p.Parent)
+	}
+	child, err := parent.add(r.LogicalID, p.PathPart)
+	if err != nil {
+		return template.Attributes{}, err
+	}
+	s.api.resources[child.id] = child
+	return attributes(child.id, "ResourceId"), nil
+}
+
+// A validator says which parts of a request are validated.
+type validator struct{ parameters, body bool }
+
+func (s *Service) provisionValidator(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p struct {
+		RestAPI                   string `json:"RestApiId"`
+		Name                      template.Ignored
+		ValidateRequestBody       template.Bool
+		ValidateRequestParameters template.Bool
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	if err := s.api.check(p.RestAPI); err != nil {
+		return template.Attributes{}, err
+	}
+	s.api.validators[r.PhysicalName] = validator{parameters: bool(p.ValidateRequestParameters), body: bool(p.ValidateRequestBody)}
+	return attributes(r.PhysicalName, "RequestValidatorId"), nil
+}
+
+func (s *Service) provisionDeployment(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p struct {
+		RestAPI     string `json:"RestApiId"`
+		Description template.Ignored
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	return attributes(r.PhysicalName, "DeploymentId"), s.api.check(p.RestAPI)
+}
+
+func (s *Service) provisionStage(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p struct {
+		RestAPI              string `json:"RestApiId"`
+		Deployment           string `json:"DeploymentId"`
+		StageName            string
+		Variables            map[string]string
+		AccessLogSetting     template.Ignored
+		CacheClusterEnabled  template.Ignored
+		CacheClusterSize     template.Ignored
+		ClientCertificate    template.Ignored `json:"ClientCertificateId"`
+		Description          template.Ignored
+		DocumentationVersion template.Ignored
+		MethodSettings       template.Ignored
+		Tags                 template.Ignored
+		TracingEnabled       template.Ignored
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	if err := s.api.check(p.RestAPI); err != nil {
+		return template.Attributes{}, err
+	}
+	if s.api.stage(p.StageName) != nil {
+		return template.Attributes{}, fmt.Errorf("StageName is %q, which another stage of the API has", p.StageName)
+	}
+	if p.Variables == nil {
+		p.Variables = map[string]string{}
+	}
+	s.api.stages = append(s.api.stages, &stage{name: p.StageName, deploymentID: p.Deployment, variables: p.Variables})
+	return template.Attributes{Ref: p.StageName}, nil
+}
+
+// attributes are those of a resource with an id: its Ref, and a GetAtt of that name with the same value.
+func attributes(id, getAtt string) template.Attributes {
+	return template.Attributes{Ref: id, GetAtt: map[string]string{getAtt: id}}
+}

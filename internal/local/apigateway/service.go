@@ -1,0 +1,129 @@
+package apigateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// drain is how long requests in flight may take once the service is told to stop.
+const drain = 700 * time.Millisecond
+
+// Config is what the service needs. Cloud is required.
+type Config struct {
+	// Cloud knows the endpoint of DynamoDB and the account.
+	Cloud *cloud.Cloud
+	// Port to listen on, on 127.0.0.1 only. Default: one that the system chooses.
+	Port int
+	// Invoke calls a Lambda function synchronously and returns its payload. Default: a method with a
+	// Lambda integration answers 502.
+	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
+	// Sink takes one hop a request. Default: none.
+	Sink hop.Sink
+}
+
+// Service is the REST API of one stack.
+type Service struct {
+	config   Config
+	api      api
+	renderer *renderer
+	listener net.Listener
+	server   *http.Server
+	// running ends the integrations of requests that outlive the drain.
+	running context.Context
+	stop    context.CancelFunc
+}
+
+// New listens on the port. Requests are answered from Run on. The error for a port that is taken names
+// it and the flag that changes it.
+func New(ctx context.Context, config Config) (*Service, error) {
+	if config.Sink == nil {
+		config.Sink = func(hop.Hop) {}
+	}
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(config.Port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d of the REST API is taken: choose another one with --port", config.Port)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for the REST API: %w", err)
+	}
+	s := &Service{config: config, api: newAPI(), renderer: newRenderer(), listener: listener}
+	s.running, s.stop = context.WithCancel(context.Background())
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	return s, nil
+}
+
+// Provisions are the resource types that the service creates.
+func (s *Service) Provisions() map[string]template.Provision {
+	return map[string]template.Provision{
+		"AWS::ApiGateway::RestApi":          s.provisionRestAPI,
+		"AWS::ApiGateway::Resource":         s.provisionResource,
+		"AWS::ApiGateway::Model":            s.provisionModel,
+		"AWS::ApiGateway::RequestValidator": s.provisionValidator,
+		"AWS::ApiGateway::GatewayResponse":  s.provisionGatewayResponse,
+		"AWS::ApiGateway::Method":           s.provisionMethod,
+		"AWS::ApiGateway::Deployment":       s.provisionDeployment,
+		"AWS::ApiGateway::Stage":            s.provisionStage,
+	}
+}
+
+// URL is the base of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It
+// is empty before a stage has been provisioned.
+func (s *Service) URL() string {
+	if len(s.api.stages) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), s.api.stages[0].name)
+}
+
+// Local is the text with the address that the API would have on AWS replaced by the one it has here. A
+// template builds that address from the API's id, for example in an output.
+func (s *Service) Local(text string) string {
+	if s.api.id == "" {
+		return text
+	}
+	deployed := fmt.Sprintf("https://%s.execute-api.%s.amazonaws.com/", s.api.id, s.config.Cloud.Region)
+	return strings.ReplaceAll(text, deployed, fmt.Sprintf("http://%s/", s.listener.Addr()))
+}
+
+// Run answers requests until ctx is done. It returns within a second then, after the requests in
+// flight have been answered, and ends those that take longer.
+func (s *Service) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(s.listener) }()
+	var ended error
+	select {
+	case ended = <-served:
+	case <-ctx.Done():
+		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		if s.server.Shutdown(draining) != nil {
+			s.stop()
+			_ = s.server.Close()
+		}
+		ended = <-served
+	}
+	if errors.Is(ended, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve the REST API: %w", ended)
+}
+
+// Close ends the listener and the renderer's process. The service cannot be used after it.
+func (s *Service) Close() {
+	s.stop()
+	_ = s.server.Close()
+	_ = s.listener.Close()
+	s.renderer.close()
+}

@@ -1,0 +1,122 @@
+package console_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+)
+
+var summary = console.Summary{
+	Stack: "Orders-dev", Started: "2s", API: "http://127.0.0.1:4510/dev/",
+	Resources: []console.Resource{
+		{LogicalID: "Rule1", Name: "Outbox/One/Rule", Type: "AWS::Events::Rule", Ref: "bus|rule-1"},
+		{LogicalID: "Queue1", Name: "Outbox/One/Queue", Type: "AWS::SQS::Queue", Ref: "http://127.0.0.1:4512/000000000000/queue-1"},
+		{LogicalID: "Fn1", Name: "Outbox/One/Function", Type: "AWS::Lambda::Function", Ref: "fn-1"},
+	},
+	Skipped: []console.Skipped{{Type: "AWS::IAM::Role", Count: 6, Reason: "permissions are not enforced locally"}},
+	Outputs: map[string]string{"B": "2", "A": "1"},
+}
+
+// A person sees the names of the app's constructs, not logical ids and ARNs.
+func TestTextNamesResources(t *testing.T) {
+	at := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
+	for name, c := range map[string]struct {
+		hop  hop.Hop
+		want string
+	}{
+		"a request": {
+			hop.Hop{At: at, Stage: hop.API, Resource: "Post", Outcome: hop.OK, Latency: 12345 * time.Microsecond, Detail: "POST /orders 201"},
+			"15:04:05.000  api       ok             12.3ms  POST /orders 201\n",
+		},
+		"a batch": {
+			hop.Hop{At: at, Stage: hop.Bus, Resource: "Rule1", Target: "arn:aws:sqs:us-east-1:000000000000:queue-1", Outcome: hop.OK, Latency: time.Millisecond, Count: 3},
+			"15:04:05.000  bus       ok                1ms  Outbox/One/Rule → Outbox/One/Queue, 3 events\n",
+		},
+		"a failure": {
+			hop.Hop{At: at, Stage: hop.Pipe, Resource: "Unknown", Outcome: hop.DeadLetter, Latency: 0, Count: 1, Detail: "retries exhausted"},
+			"15:04:05.000  pipe      dead-letter        0s  Unknown  retries exhausted\n",
+		},
+		"a structured log line": {
+			hop.Hop{At: at, Stage: hop.Function, Resource: "Fn1", Outcome: hop.OK, Detail: `{"timestamp":"x","level":"INFO","message":"event handled","eventId":"e-1","version":1}`},
+			"15:04:05.000  function  ok                     Outbox/One/Function  event handled  eventId=e-1 version=1\n",
+		},
+		"a line of metrics": {
+			hop.Hop{At: at, Stage: hop.Function, Resource: "Fn1", Outcome: hop.OK, Detail: `{"_aws":{"Timestamp":1},"Handled":1}`},
+			"",
+		},
+		"any other log line": {
+			hop.Hop{At: at, Stage: hop.Function, Resource: "Fn1", Outcome: hop.OK, Detail: `panic: {"oh"`},
+			"15:04:05.000  function  ok                     Outbox/One/Function  panic: {\"oh\"\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			text := console.Text(&out)
+			text.Ready(summary)
+			out.Reset()
+			text.Hop(c.hop)
+			if got := out.String(); got != c.want {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTextReadyShowsEverything(t *testing.T) {
+	var out bytes.Buffer
+	console.Text(&out).Ready(summary)
+	for _, want := range []string{"Orders-dev", "started in 2s", "http://127.0.0.1:4510/dev/", "Outbox/One/Queue", "6 × AWS::IAM::Role", "permissions are not enforced", "Ctrl-C"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the start-up text lacks %q:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "\x1b[") {
+		t.Error("colours were written to something that is no terminal")
+	}
+}
+
+func TestTextFaults(t *testing.T) {
+	var out bytes.Buffer
+	text := console.Text(&out)
+	text.Fault(console.Fault{At: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), Point: "queue.duplicate", Key: "e-1 @ Queue"})
+	text.Faults(map[string]int{"queue.duplicate": 12, "bus.partial": 0})
+	want := "15:04:05.000  fault     queue.duplicate  e-1 @ Queue\nFaults that fired\n  bus.partial      0\n  queue.duplicate  12\n"
+	if got := out.String(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// A program gets one JSON object a line and can tell the kinds apart.
+func TestJSON(t *testing.T) {
+	var out bytes.Buffer
+	c := console.JSON(&out)
+	c.Notice("hello")
+	c.Ready(summary)
+	c.Hop(hop.Hop{Stage: hop.API, Outcome: hop.OK, EventIDs: []string{"e-1"}})
+	c.Fault(console.Fault{Point: "bus.partial", Key: "e-1", N: 2})
+	c.Faults(map[string]int{"bus.partial": 1, "bus.duplicate": 0})
+	dec := json.NewDecoder(&out)
+	dec.DisallowUnknownFields()
+	var lines [5]console.Line
+	for i := range lines {
+		if err := dec.Decode(&lines[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines[0].Notice != "hello" || lines[1].Ready.Stack != "Orders-dev" || lines[2].Hop.EventIDs[0] != "e-1" {
+		t.Errorf("got %+v", lines)
+	}
+	if f := lines[3].Fault; f.Point != "bus.partial" || f.Key != "e-1" || f.N != 2 || len(lines[4].Faults) != 2 {
+		t.Errorf("faults: %+v, %v", f, lines[4].Faults)
+	}
+	for i, kind := range []string{"notice", "ready", "hop", "fault", "faults"} {
+		if lines[i].Kind != kind {
+			t.Errorf("line %d is of kind %q, want %q", i, lines[i].Kind, kind)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+)
+
+// Text prints for a person. Colours appear only where w is a terminal that shows them.
+func Text(w io.Writer) Console {
+	return &textConsole{w: w, names: map[string]string{}}
+}
+
+type textConsole struct {
+	mu    sync.Mutex
+	w     io.Writer
+	names map[string]string // logical id or Ref → readable name
+}
+
+var (
+	bold  = lipgloss.NewStyle().Bold(true)
+	faint = lipgloss.NewStyle().Faint(true)
+
+	faultStyle = lipgloss.NewStyle().Foreground(lipgloss.Magenta)
+
+	outcomeStyle = map[hop.Outcome]lipgloss.Style{
+		hop.OK:         lipgloss.NewStyle().Foreground(lipgloss.Green),
+		hop.Failed:     lipgloss.NewStyle().Foreground(lipgloss.Red),
+		hop.Retry:      lipgloss.NewStyle().Foreground(lipgloss.Yellow),
+		hop.DeadLetter: lipgloss.NewStyle().Foreground(lipgloss.Magenta),
+		hop.Dropped:    lipgloss.NewStyle().Foreground(lipgloss.Red),
+	}
+)
+
+func (c *textConsole) Notice(text string) { c.print(text) }
+
+func (c *textConsole) Ready(s Summary) {
+	c.mu.Lock()
+	for _, r := range s.Resources {
+		c.names[r.LogicalID], c.names[lastPart(r.Ref)] = r.Name, r.Name
+	}
+	c.mu.Unlock()
+
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n", bold.Render(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started)))
+	table(&b, func(row func(...string)) {
+		if s.API != "" {
+			row("REST API", s.API)
+		}
+		for _, e := range s.Endpoints {
+			row("AWS_ENDPOINT_URL_"+string(e.Service), e.URL)
+		}
+		row("data", s.Data)
+	})
+	fmt.Fprintf(&b, "\n%s\n", bold.Render("Resources"))
+	table(&b, func(row func(...string)) {
+		for _, r := range s.Resources {
+			row(r.Name, r.Type, r.Ref)
+		}
+	})
+	fmt.Fprintf(&b, "\n%s\n", bold.Render("Not needed here"))
+	table(&b, func(row func(...string)) {
+		for _, r := range s.Skipped {
+			row(fmt.Sprintf("%d × %s", r.Count, r.Type), r.Reason)
+		}
+	})
+	fmt.Fprintf(&b, "\n%s\n", bold.Render("Outputs"))
+	table(&b, func(row func(...string)) {
+		for _, name := range slices.Sorted(maps.Keys(s.Outputs)) {
+			row(name, s.Outputs[name])
+		}
+	})
+	fmt.Fprintf(&b, "\nReady. Ctrl-C ends everything.\n")
+	c.print(b.String())
+}
+
+func (c *textConsole) Hop(h hop.Hop) {
+	var what string
+	switch h.Stage {
+	case hop.API:
+		what = h.Detail
+	case hop.Function:
+		line := logLine(h.Detail)
+		if line == "" {
+			return
+		}
+		what = c.name(h.Resource) + "  " + line
+	default:
+		what = strings.TrimSpace(c.way(h) + "  " + h.Detail)
+	}
+	c.print(fmt.Sprintf("%s  %-8s  %s  %8s  %s",
+		faint.Render(h.At.Format("15:04:05.000")),
+		h.Stage,
+		outcomeStyle[h.Outcome].Render(fmt.Sprintf("%-11s", h.Outcome)),
+		latency(h),
+		what))
+}
+
+func (c *textConsole) Fault(f Fault) {
+	c.print(fmt.Sprintf("%s  %-8s  %s  %s", faint.Render(f.At.Format("15:04:05.000")), "fault", faultStyle.Render(f.Point), f.Key))
+}
+
+func (c *textConsole) Faults(fired map[string]int) {
+	var b strings.Builder
+	b.WriteString("Faults that fired\n")
+	table(&b, func(row func(...string)) {
+		for _, point := range slices.Sorted(maps.Keys(fired)) {
+			row(point, strconv.Itoa(fired[point]))
+		}
+	})
+	c.print(strings.TrimSuffix(b.String(), "\n"))
+}
+
+// way says what went from where to where: "Outbox/Pipe → Outbox/Bus, 3 events".
+func (c *textConsole) way(h hop.Hop) string {
+	s := c.name(h.Resource)
+	if h.Target != "" {
+		s += " → " + c.name(h.Target)
+	}
+	if h.Count > 1 {
+		s += fmt.Sprintf(", %d events", h.Count)
+	}
+	return s
+}
+
+// name is the readable name of a logical id or an ARN.
+func (c *textConsole) name(id string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, known := range []string{id, lastPart(id)} {
+		if name, ok := c.names[known]; ok {
+			return name
+		}
+	}
+	return lastPart(id)
+}
+
+// lastPart is what an ARN and the Ref of the same resource have in common: the resource's name, which a
+// queue's Ref, an URL, and a bus's ARN have behind a slash.
+func lastPart(id string) string { return id[strings.LastIndexAny(id, ":/")+1:] }
+
+func (c *textConsole) print(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = lipgloss.Fprintln(c.w, text)
+}
+
+// latency is empty for a log line, which takes no time.
+func latency(h hop.Hop) string {
+	if h.Stage == hop.Function && h.Latency == 0 {
+		return ""
+	}
+	return h.Latency.Round(100 * time.Microsecond).String()
+}
+
+// table writes aligned columns, indented by two.
+func table(w io.Writer, fill func(row func(cells ...string))) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fill(func(cells ...string) { fmt.Fprintf(tw, "  %s\n", strings.Join(cells, "\t")) })
+	_ = tw.Flush()
+}

@@ -1,0 +1,176 @@
+package eventbus
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+)
+
+// maxBody is the most bytes of a request: maxRequest, as long as escapes in JSON can make it, with some to spare.
+const maxBody = 8 * maxRequest
+
+// apiError is an error as EventBridge answers it.
+type apiError struct {
+	status  int
+	code    string
+	message string
+}
+
+func (e *apiError) Error() string { return e.code + ": " + e.message }
+
+func invalid(format string, args ...any) error {
+	return &apiError{http.StatusBadRequest, "ValidationException", fmt.Sprintf(format, args...)}
+}
+
+// actions are the operations of the API, by the name in X-Amz-Target.
+var actions = map[string]func(*Service, []byte) (any, error){
+	"PutEvents":         action((*Service).putEvents),
+	"TestEventPattern":  action((*Service).testEventPattern),
+	"ListEventBuses":    action((*Service).listEventBuses),
+	"ListRules":         action((*Service).listRules),
+	"ListTargetsByRule": action((*Service).listTargetsByRule),
+}
+
+// action decodes the request of an operation.
+func action[Request, Response any](do func(*Service, Request) (Response, error)) func(*Service, []byte) (any, error) {
+	return func(s *Service, body []byte) (any, error) {
+		var request Request
+		if err := json.Unmarshal(body, &request); err != nil {
+			return nil, &apiError{http.StatusBadRequest, "SerializationException", err.Error()}
+		}
+		return do(s, request)
+	}
+}
+
+// ServeHTTP speaks EventBridge's protocol, AWS JSON 1.1.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	response, err := s.serve(w, r)
+	status := http.StatusOK
+	if err != nil {
+		var failure *apiError
+		if !errors.As(err, &failure) {
+			failure = &apiError{http.StatusInternalServerError, "InternalException", err.Error()}
+		}
+		status, response = failure.status, map[string]string{"__type": failure.code, "message": failure.message}
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("X-Amzn-RequestId", uuid.NewString())
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(response)
+}
+
+func (s *Service) serve(w http.ResponseWriter, r *http.Request) (any, error) {
+	name := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AWSEvents.")
+	do := actions[name]
+	if do == nil || r.Method != http.MethodPost {
+		return nil, &apiError{http.StatusBadRequest, "UnknownOperationException", fmt.Sprintf("the local run does not know the operation %q", name)}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", err.Error()}
+	}
+	return do(s, body)
+}
+
+type putEventsRequest struct{ Entries []entry }
+
+type putEventsResponse struct {
+	FailedEntryCount int
+	Entries          []result
+}
+
+// putEvents answers when every delivery that follows from the entries is on disk.
+func (s *Service) putEvents(request putEventsRequest) (putEventsResponse, error) {
+	if n := len(request.Entries); n < 1 || n > maxEntries {
+		return putEventsResponse{}, invalid("1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d, it has %d", maxEntries, n)
+	}
+	size := 0
+	for _, e := range request.Entries {
+		size += e.size()
+	}
+	if size > maxRequest {
+		return putEventsResponse{}, invalid("Total size of the entries in the request is over the limit: %d bytes, %d are allowed.", size, maxRequest)
+	}
+	var response putEventsResponse
+	var deliveries []*delivery
+	for _, e := range request.Entries {
+		taken, toDeliver := s.take(e)
+		if taken.ErrorCode != "" {
+			response.FailedEntryCount++
+		}
+		response.Entries = append(response.Entries, taken)
+		deliveries = append(deliveries, toDeliver...)
+	}
+	if err := s.journal.append(deliveries); err != nil {
+		return putEventsResponse{}, fmt.Errorf("journal: %w", err)
+	}
+	s.dispatcher.dispatch(deliveries)
+	return response, nil
+}
+
+// take makes an entry's event and the deliveries to all targets of the rules it matches.
+func (s *Service) take(e entry) (result, []*delivery) {
+	if r, refused := e.refusal(); refused {
+		return r, nil
+	}
+	b, err := s.findBus(e.EventBusName)
+	if err != nil {
+		// AWS accepts such an event and loses it (aws/aws-cli issue 9186). That helps nobody here.
+		return result{ErrorCode: "InvalidArgument", ErrorMessage: err.Error()}, nil
+	}
+	now := time.Now()
+	id, encoded := e.event(s.cloud.Region, now)
+	decoded, err := pattern.Decode(encoded)
+	if err != nil {
+		return result{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."}, nil
+	}
+	var deliveries []*delivery
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, r := range b.rules {
+		if !r.enabled || !r.pattern.Match(decoded) {
+			continue
+		}
+		for _, t := range r.targets {
+			deliveries = append(deliveries, &delivery{RuleARN: r.arn, TargetID: t.id, Event: encoded, AcceptedAt: now})
+		}
+	}
+	return result{EventId: id}, deliveries
+}
+
+type testEventPatternRequest struct{ Event, EventPattern string }
+
+type testEventPatternResponse struct{ Result bool }
+
+// mandatory are the fields an event must have to be tested.
+// Source: EventBridge API reference, TestEventPattern.
+var mandatory = []string{"id", "account", "source", "time", "region", "resources", "detail-type"}
+
+func (s *Service) testEventPattern(request testEventPatternRequest) (testEventPatternResponse, error) {
+	compiled, err := pattern.Compile([]byte(request.EventPattern), pattern.Rules)
+	if err != nil {
+		return testEventPatternResponse{}, &apiError{http.StatusBadRequest, "InvalidEventPatternException", err.Error()}
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(request.Event), &fields); err != nil {
+		return testEventPatternResponse{}, invalid("Parameter Event is not valid. Reason: %v", err)
+	}
+	for _, name := range mandatory {
+		if fields[name] == nil {
+			return testEventPatternResponse{}, invalid("Parameter Event is not valid. Reason: %s is missing.", name)
+		}
+	}
+	matched, err := compiled.MatchJSON([]byte(request.Event))
+	if err != nil {
+		return testEventPatternResponse{}, invalid("Parameter Event is not valid. Reason: %v", err)
+	}
+	return testEventPatternResponse{matched}, nil
+}

@@ -1,0 +1,56 @@
+package eventbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+)
+
+func TestAround(t *testing.T) {
+	around := func(t *testing.T, a Around) look {
+		w := newWorld(t, orders(nil))
+		w.around = a
+		w.put("T")
+		time.Sleep(time.Minute)
+		return w.look()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := around(t, func(ctx context.Context, a Attempt, deliver func(context.Context) error) error {
+			expect(t, "attempt", fmt.Sprint(a.RuleARN, a.QueueARN, string(a.Event)), ruleARN+queueARN+`{"detail":{"id":"e1"}}`)
+			return errors.Join(deliver(ctx), deliver(ctx))
+		})
+		expect(t, "sent twice", len(l.sent), 2)
+		expect(t, "outcomes", l.outcomes(), "ok ")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		l := around(t, func(ctx context.Context, _ Attempt, deliver func(context.Context) error) error {
+			if calls++; calls <= 2 {
+				return errors.New("not now")
+			}
+			return deliver(ctx)
+		})
+		expect(t, "sent after retries", len(l.sent), 1)
+		expect(t, "outcomes", l.outcomes(), "retry retry ok ")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := around(t, func(context.Context, Attempt, func(context.Context) error) error {
+			return fmt.Errorf("%w: injected", ErrNoPermission)
+		})
+		expect(t, "sent", len(l.sent), 0)
+		expect(t, "code", l.letters[0].attributes["ERROR_CODE"], "NO_PERMISSIONS")
+		expect(t, "outcome", l.hops[0].Outcome, hop.DeadLetter)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, orders(nil))
+		w.denied = []string{queueARN}
+		w.around = func(ctx context.Context, _ Attempt, deliver func(context.Context) error) error { return deliver(ctx) }
+		w.put("T")
+		expect(t, "a failure that is passed on keeps its code", w.look().letters[0].attributes["ERROR_CODE"], "NO_PERMISSIONS")
+	})
+}

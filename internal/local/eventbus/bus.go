@@ -1,0 +1,83 @@
+package eventbus
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// defaultBus exists in every account.
+const defaultBus = "default"
+
+// bus is an event bus with its rules.
+type bus struct {
+	name  string
+	arn   string
+	rules []*rule
+}
+
+// busProperties are the properties of AWS::Events::EventBus.
+type busProperties struct {
+	Name string
+
+	DeadLetterConfig template.Ignored // for encryption errors
+	Description      template.Ignored
+	KmsKeyIdentifier template.Ignored
+	LogConfig        template.Ignored
+	Policy           template.Ignored
+	Tags             template.Ignored
+}
+
+func (s *Service) provisionBus(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p busProperties
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	name := p.Name
+	if name == "" {
+		name = r.PhysicalName
+	}
+	b := s.addBus(name)
+	return template.Attributes{Ref: name, GetAtt: map[string]string{"Arn": b.arn, "Name": name}}, nil
+}
+
+// addBus adds a bus, or returns the one that has this name.
+func (s *Service) addBus(name string) *bus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.buses[name] == nil {
+		s.buses[name] = &bus{name: name, arn: s.cloud.ARN("events", "event-bus/"+name)}
+	}
+	return s.buses[name]
+}
+
+// findBus finds a bus by name or ARN; empty is the default bus.
+func (s *Service) findBus(nameOrARN string) (*bus, error) {
+	name := nameOrARN[strings.LastIndex(nameOrARN, "/")+1:]
+	if name == "" {
+		name = defaultBus
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b := s.buses[name]
+	if b == nil || strings.HasPrefix(nameOrARN, "arn:") && nameOrARN != b.arn {
+		return nil, fmt.Errorf("event bus %s does not exist", nameOrARN)
+	}
+	return b, nil
+}
+
+// provisionBusPolicy takes a bus's policy and ignores it: local callers are not authorized.
+func (s *Service) provisionBusPolicy(_ context.Context, r template.Resource) (template.Attributes, error) {
+	return template.Attributes{Ref: r.PhysicalName}, nil
+}
+
+// provisionArchive takes an archive, which keeps nothing locally.
+func (s *Service) provisionArchive(_ context.Context, r template.Resource) (template.Attributes, error) {
+	name := r.PhysicalName
+	if given, ok := r.Properties["ArchiveName"].(string); ok {
+		name = given
+	}
+	return template.Attributes{Ref: name, GetAtt: map[string]string{"Arn": s.cloud.ARN("events", "archive/"+name), "ArchiveName": name}}, nil
+}

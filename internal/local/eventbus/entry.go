@@ -1,0 +1,124 @@
+package eventbus
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+)
+
+// Limits of PutEvents.
+const (
+	// maxEntries is the most entries of one call. Source: EventBridge API reference, PutEvents.
+	maxEntries = 10
+	// maxRequest is the most bytes of all entries of one call. AWS raised it to 1 MB in January 2026, while several
+	// of its pages still say 256 KB; here it is the lower one, which holds everywhere.
+	// Source: EventBridge user guide, eb-putevent-size.
+	maxRequest = 256 << 10
+	// maxDetailType is in characters. Source: EventBridge API reference, PutEventsRequestEntry.
+	maxDetailType = 128
+)
+
+// entry is one event as a caller gives it.
+type entry struct {
+	Time         *float64 // epoch seconds
+	Source       string
+	Resources    []string
+	DetailType   string
+	Detail       string
+	EventBusName string
+}
+
+// size is the entry's size as EventBridge computes it. Source: EventBridge user guide, eb-putevent-size.
+func (e entry) size() int {
+	size := len(e.Source) + len(e.DetailType) + len(e.Detail)
+	if e.Time != nil {
+		size += 14
+	}
+	for _, r := range e.Resources {
+		size += len(r)
+	}
+	return size
+}
+
+// result is what becomes of one entry.
+type result struct {
+	EventId      string `json:",omitempty"`
+	ErrorCode    string `json:",omitempty"`
+	ErrorMessage string `json:",omitempty"`
+}
+
+// refusal says why an entry is not taken, or nothing. Its words are EventBridge's.
+func (e entry) refusal() (result, bool) {
+	missing := func(parameter string) (result, bool) {
+		return result{ErrorCode: "InvalidArgument", ErrorMessage: "Parameter " + parameter + " is not valid. Reason: " + parameter + " is a required argument."}, true
+	}
+	switch {
+	case e.Source == "":
+		return missing("Source")
+	case e.DetailType == "":
+		return missing("DetailType")
+	case e.Detail == "":
+		return missing("Detail")
+	case utf8.RuneCountInString(e.DetailType) > maxDetailType:
+		return result{ErrorCode: "InvalidArgument", ErrorMessage: "Parameter DetailType is not valid. Reason: DetailType has more than 128 characters."}, true
+	case strings.HasPrefix(e.Source, "aws."):
+		return result{ErrorCode: "NotAuthorizedForSourceException", ErrorMessage: "Not authorized for the source."}, true
+	case !isObject(e.Detail):
+		return result{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."}, true
+	}
+	return result{}, false
+}
+
+func isObject(text string) bool {
+	return strings.HasPrefix(strings.TrimSpace(text), "{") && json.Valid([]byte(text))
+}
+
+// event is what targets get. Source: EventBridge user guide, eb-events-structure.
+type event struct {
+	Version    string          `json:"version"`
+	ID         string          `json:"id"`
+	DetailType string          `json:"detail-type"`
+	Source     string          `json:"source"`
+	Account    string          `json:"account"`
+	Time       string          `json:"time"`
+	Region     string          `json:"region"`
+	Resources  []string        `json:"resources"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+// event makes the event of an entry that was not refused, and its id.
+func (e entry) event(region string, now time.Time) (id string, encoded json.RawMessage) {
+	if e.Time != nil {
+		seconds, fraction := math.Modf(*e.Time)
+		now = time.Unix(int64(seconds), int64(fraction*1e9))
+	}
+	id = uuid.NewString()
+	made := event{
+		Version: "0", ID: id, DetailType: e.DetailType, Source: e.Source, Account: cloud.Account,
+		Time: now.UTC().Format("2006-01-02T15:04:05Z"), Region: region,
+		Resources: append([]string{}, e.Resources...), Detail: json.RawMessage(e.Detail),
+	}
+	return id, notInSQS(encode(made))
+}
+
+// encode is json.Marshal that leaves <, > and & as they are. What is given to it, strings, times and valid JSON, always encodes.
+func encode(value any) []byte {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value)
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
+}
+
+// notInSQS escapes the two characters that may stand in JSON as they are and that SQS refuses in a message.
+func notInSQS(text []byte) []byte {
+	text = bytes.ReplaceAll(text, []byte("\uFFFE"), []byte(`\ufffe`))
+	return bytes.ReplaceAll(text, []byte("\uFFFF"), []byte(`\uffff`))
+}

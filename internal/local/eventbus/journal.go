@@ -1,0 +1,167 @@
+package eventbus
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// delivery is one event on its way to one target of a rule.
+type delivery struct {
+	RuleARN    string
+	TargetID   string
+	Event      json.RawMessage
+	AcceptedAt time.Time
+	Retries    int // made so far
+
+	key uint64 // in the journal
+}
+
+// lazyDelay is how long changes that may be lost wait for a commit to ride on, before they get one of their own.
+const lazyDelay = 200 * time.Millisecond
+
+// bucketName is the journal's bucket in the database of the local run.
+var bucketName = []byte("events")
+
+// boltJournal keeps the deliveries that are not done. Concurrent appends share a commit, and so its fsync.
+type boltJournal struct {
+	db *bbolt.DB
+
+	mu         sync.Mutex
+	next       *commit // collects what the next commit writes
+	committing bool    // one goroutine commits at a time
+	timer      *time.Timer
+	closed     bool
+}
+
+// commit is one transaction of the journal.
+type commit struct {
+	appended []*delivery
+	changed  map[uint64][]byte // nil: removed
+	done     chan struct{}
+	err      error // valid once done is closed
+}
+
+func newCommit() *commit {
+	return &commit{changed: map[uint64][]byte{}, done: make(chan struct{})}
+}
+
+// openJournal returns the journal and the deliveries an earlier run left in it.
+func openJournal(db *bbolt.DB) (*boltJournal, []*delivery, error) {
+	var pending []*delivery
+	err := db.Update(func(tx *bbolt.Tx) error {
+		bucket, err := tx.CreateBucketIfNotExists(bucketName)
+		if err != nil {
+			return err
+		}
+		return bucket.ForEach(func(key, value []byte) error {
+			d := &delivery{key: binary.BigEndian.Uint64(key)}
+			if err := json.Unmarshal(value, d); err != nil {
+				return fmt.Errorf("delivery %d: %w", d.key, err)
+			}
+			pending = append(pending, d)
+			return nil
+		})
+	})
+	return &boltJournal{db: db, next: newCommit()}, pending, err
+}
+
+// append adds deliveries. They are on disk when it returns without an error.
+func (j *boltJournal) append(deliveries []*delivery) error {
+	if len(deliveries) == 0 {
+		return nil
+	}
+	j.mu.Lock()
+	mine := j.next
+	mine.appended = append(mine.appended, deliveries...)
+	j.commit()
+	<-mine.done
+	return mine.err
+}
+
+// update writes down how often a delivery was tried. A kill may undo it.
+func (j *boltJournal) update(d *delivery) {
+	j.lazily(d.key, encode(d))
+}
+
+// remove forgets a delivery that is done. A kill may undo it, and the event is delivered again.
+func (j *boltJournal) remove(d *delivery) { j.lazily(d.key, nil) }
+
+func (j *boltJournal) lazily(key uint64, value []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.next.changed[key] = value
+	j.arm()
+}
+
+// arm is called with the lock. It sees to it that lazy changes get a commit.
+func (j *boltJournal) arm() {
+	if j.timer != nil || j.closed || len(j.next.changed) == 0 {
+		return
+	}
+	j.timer = time.AfterFunc(lazyDelay, func() {
+		j.mu.Lock()
+		j.timer = nil
+		j.commit()
+	})
+}
+
+// commit is called with the lock and gives it back. It commits until no append waits, unless somebody else does so.
+func (j *boltJournal) commit() {
+	defer j.mu.Unlock()
+	if j.committing {
+		return
+	}
+	j.committing = true
+	for ready := true; ready; ready = len(j.next.appended) > 0 {
+		current := j.next
+		j.next = newCommit()
+		j.mu.Unlock()
+		current.err = j.db.Update(current.write)
+		close(current.done)
+		j.mu.Lock()
+	}
+	j.committing = false
+	j.arm()
+}
+
+func (c *commit) write(tx *bbolt.Tx) error {
+	bucket := tx.Bucket(bucketName)
+	for _, d := range c.appended {
+		key, err := bucket.NextSequence()
+		if err != nil {
+			return err
+		}
+		d.key = key
+		if err := bucket.Put(encodeKey(key), encode(d)); err != nil {
+			return err
+		}
+	}
+	for key, value := range c.changed {
+		if value == nil {
+			if err := bucket.Delete(encodeKey(key)); err != nil {
+				return err
+			}
+		} else if err := bucket.Put(encodeKey(key), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func encodeKey(key uint64) []byte { return binary.BigEndian.AppendUint64(nil, key) }
+
+// close writes what has waited.
+func (j *boltJournal) close() {
+	j.mu.Lock()
+	j.closed = true
+	if j.timer != nil {
+		j.timer.Stop()
+		j.timer = nil
+	}
+	j.commit()
+}

@@ -1,0 +1,169 @@
+package eventbus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// Limits and defaults. Source: EventBridge API reference, RetryPolicy and PutTargets.
+const (
+	maxTargets     = 5
+	defaultRetries = 185 // also the most
+	minAge         = 60
+	defaultAge     = 86_400 // seconds; also the most
+)
+
+// rule sends the events that match its pattern to its targets.
+type rule struct {
+	logicalID string
+	name      string
+	arn       string
+	source    json.RawMessage // of the pattern
+	pattern   *pattern.Pattern
+	enabled   bool
+	targets   []target
+}
+
+// target is one target of a rule.
+type target struct {
+	id         string
+	arn        string // of a queue
+	logicalID  string // of the rule
+	ruleARN    string
+	input      input
+	group      string // message group id, for FIFO queues
+	retries    int
+	maxAge     time.Duration
+	deadLetter string // ARN of a queue, or empty
+}
+
+// ruleProperties are the properties of AWS::Events::Rule.
+type ruleProperties struct {
+	Name               string
+	EventBusName       string // name or ARN
+	EventPattern       json.RawMessage
+	ScheduleExpression string
+	State              string
+	Targets            []targetProperties
+
+	Description template.Ignored
+	RoleArn     template.Ignored // for targets that the local run does not have
+	Tags        template.Ignored
+}
+
+// targetProperties are those that have a meaning for SQS queues.
+type targetProperties struct {
+	Id               string
+	Arn              string
+	Input            *string
+	InputPath        *string
+	SqsParameters    struct{ MessageGroupId string }
+	DeadLetterConfig struct{ Arn string }
+	RetryPolicy      struct{ MaximumRetryAttempts, MaximumEventAgeInSeconds *template.Int }
+}
+
+func (s *Service) provisionRule(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p ruleProperties
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	b, err := s.findBus(p.EventBusName)
+	if err != nil {
+		return template.Attributes{}, fmt.Errorf("EventBusName: %w", err)
+	}
+	made, err := s.newRule(r, p, b)
+	if err != nil {
+		return template.Attributes{}, err
+	}
+	s.mu.Lock()
+	b.rules = append(b.rules, made)
+	s.mu.Unlock()
+	ref := made.name
+	if b.name != defaultBus {
+		ref = b.name + "|" + made.name
+	}
+	return template.Attributes{Ref: ref, GetAtt: map[string]string{"Arn": made.arn}}, nil
+}
+
+// newRule makes a rule, or reports all that is wrong with it.
+func (s *Service) newRule(r template.Resource, p ruleProperties, b *bus) (*rule, error) {
+	made := &rule{logicalID: r.LogicalID, name: p.Name, source: p.EventPattern, enabled: p.State != "DISABLED"}
+	if made.name == "" {
+		made.name = r.PhysicalName
+	}
+	path := made.name
+	if b.name != defaultBus {
+		path = b.name + "/" + made.name
+	}
+	made.arn = s.cloud.ARN("events", "rule/"+path)
+	var problems []error
+	switch {
+	case p.ScheduleExpression != "":
+		problems = append(problems, fmt.Errorf("ScheduleExpression is %q, the local run supports rules with an EventPattern only", p.ScheduleExpression))
+	case len(p.EventPattern) == 0:
+		problems = append(problems, errors.New("EventPattern is missing"))
+	default:
+		compiled, err := pattern.Compile(p.EventPattern, pattern.Rules)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("EventPattern: %w", err))
+		}
+		made.pattern = compiled
+	}
+	if len(p.Targets) > maxTargets {
+		problems = append(problems, fmt.Errorf("Targets has %d entries, at most %d are allowed", len(p.Targets), maxTargets))
+	}
+	for _, properties := range p.Targets {
+		t, err := newTarget(properties)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("target %q: %w", properties.Id, err))
+		}
+		t.logicalID, t.ruleARN = made.logicalID, made.arn
+		made.targets = append(made.targets, t)
+	}
+	return made, errors.Join(problems...)
+}
+
+func newTarget(p targetProperties) (target, error) {
+	var problems []error
+	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	t := target{
+		id: p.Id, arn: p.Arn, group: p.SqsParameters.MessageGroupId, deadLetter: p.DeadLetterConfig.Arn,
+		retries: defaultRetries, maxAge: defaultAge * time.Second,
+	}
+	switch fifo := strings.HasSuffix(p.Arn, ".fifo"); {
+	case !isQueue(p.Arn):
+		refuse("Arn is %q, the local run supports SQS queues only", p.Arn)
+	case fifo && t.group == "":
+		refuse("Arn is a FIFO queue, it needs SqsParameters.MessageGroupId")
+	case !fifo && t.group != "":
+		refuse("SqsParameters.MessageGroupId is %q, and the target is no FIFO queue", t.group)
+	}
+	if t.deadLetter != "" && (!isQueue(t.deadLetter) || strings.HasSuffix(t.deadLetter, ".fifo")) {
+		refuse("DeadLetterConfig: Arn is %q, a standard SQS queue is needed", t.deadLetter)
+	}
+	if n := p.RetryPolicy.MaximumRetryAttempts; n != nil {
+		if t.retries = int(*n); *n < 0 || *n > defaultRetries {
+			refuse("RetryPolicy: MaximumRetryAttempts is %d, allowed are 0 to %d", *n, defaultRetries)
+		}
+	}
+	if n := p.RetryPolicy.MaximumEventAgeInSeconds; n != nil {
+		if t.maxAge = time.Duration(*n) * time.Second; *n < minAge || *n > defaultAge {
+			refuse("RetryPolicy: MaximumEventAgeInSeconds is %d, allowed are %d to %d", *n, minAge, defaultAge)
+		}
+	}
+	var err error
+	t.input, err = newInput(p.Input, p.InputPath)
+	return t, errors.Join(append(problems, err)...)
+}
+
+func isQueue(arn string) bool {
+	parts := strings.Split(arn, ":")
+	return len(parts) == 6 && parts[2] == "sqs"
+}

@@ -1,0 +1,130 @@
+package eventbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// ErrPortTaken is wrapped by New's error when something else listens on the port.
+var ErrPortTaken = errors.New("port is taken")
+
+// Policies says whether a queue's policy lets a service send to it on behalf of a resource.
+type Policies interface {
+	Allows(queueARN, servicePrincipal, sourceARN string) bool
+}
+
+// Config says how to run the buses.
+type Config struct {
+	Cloud    *cloud.Cloud // gets the EventBridge endpoint
+	DB       *bbolt.DB    // keeps the events that are not delivered yet
+	Port     int          // 0: the system chooses
+	Policies Policies
+	Sink     hop.Sink // gets one hop.Bus a delivery, a retry, a dead letter and a dropped event
+
+	// Wrap may put something in front of the API, for example faults. Default: nothing.
+	Wrap func(http.Handler) http.Handler
+	// Around may put something around each attempt to deliver. Default: nothing.
+	Around Around
+}
+
+// Service holds the stack's buses and rules.
+type Service struct {
+	cloud      *cloud.Cloud
+	journal    *boltJournal
+	dispatcher *dispatcher
+	server     *http.Server
+	serving    chan struct{} // closed when the server has ended
+
+	mu    sync.RWMutex
+	buses map[string]*bus // by name
+}
+
+// New opens the journal and starts to listen on 127.0.0.1. Events are taken at once and delivered once Run is
+// called. It sets the cloud's EventBridge endpoint.
+func New(cfg Config) (*Service, error) {
+	journal, pending, err := openJournal(cfg.DB)
+	if err != nil {
+		return nil, fmt.Errorf("open the journal of events: %w", err)
+	}
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", cfg.Port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("event buses: %w: %d is in use, choose others with --port", ErrPortTaken, cfg.Port)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("event buses: %w", err)
+	}
+	cfg.Cloud.SetEndpoint(cloud.EventBridge, "http://"+listener.Addr().String())
+	s := &Service{
+		cloud:   cfg.Cloud,
+		journal: journal,
+		serving: make(chan struct{}),
+		buses:   map[string]*bus{},
+	}
+	s.addBus(defaultBus)
+	s.dispatcher = newDispatcher(journal, newSender(cfg.Cloud), cfg.Policies, s.target, cfg.Sink)
+	s.dispatcher.around = cfg.Around
+	s.dispatcher.dispatch(pending)
+	var handler http.Handler = s
+	if cfg.Wrap != nil {
+		handler = cfg.Wrap(s)
+	}
+	s.server = &http.Server{Handler: handler}
+	go func() {
+		defer close(s.serving)
+		_ = s.server.Serve(listener)
+	}()
+	return s, nil
+}
+
+// Run delivers events until ctx is done. What is not delivered then stays in the journal.
+func (s *Service) Run(ctx context.Context) error {
+	s.dispatcher.run(ctx)
+	return nil
+}
+
+// Close stops listening and writes the rest of the journal.
+func (s *Service) Close() {
+	_ = s.server.Close()
+	<-s.serving
+	s.journal.close()
+}
+
+// Provisions are the resource types of this package.
+func (s *Service) Provisions() map[string]template.Provision {
+	return map[string]template.Provision{
+		"AWS::Events::EventBus":       s.provisionBus,
+		"AWS::Events::EventBusPolicy": s.provisionBusPolicy,
+		"AWS::Events::Archive":        s.provisionArchive,
+		"AWS::Events::Rule":           s.provisionRule,
+	}
+}
+
+// target finds the target that a delivery is for.
+func (s *Service) target(ruleARN, targetID string) (target, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, b := range s.buses {
+		for _, r := range b.rules {
+			if r.arn != ruleARN {
+				continue
+			}
+			for _, t := range r.targets {
+				if t.id == targetID {
+					return t, true
+				}
+			}
+		}
+	}
+	return target{}, false
+}

@@ -1,0 +1,121 @@
+package eventsource
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// maxPayload is the most bytes that a function can be invoked with.
+// Source: Lambda developer guide, gettingstarted-limits, "Invocation payload".
+const maxPayload = 6 << 20
+
+// payload is the event of one invocation.
+type payload struct {
+	messages []types.Message
+	records  [][]byte // the messages as the function sees them
+}
+
+// record is a message as a function sees it.
+// Source: Lambda developer guide, with-sqs, "Example Amazon SQS event".
+type record struct {
+	MessageID              string               `json:"messageId"`
+	ReceiptHandle          string               `json:"receiptHandle"`
+	Body                   string               `json:"body"`
+	Attributes             map[string]string    `json:"attributes"`
+	MessageAttributes      map[string]attribute `json:"messageAttributes"`
+	MD5OfMessageAttributes string               `json:"md5OfMessageAttributes,omitempty"`
+	MD5OfBody              string               `json:"md5OfBody"`
+	EventSource            string               `json:"eventSource"`
+	EventSourceARN         string               `json:"eventSourceARN"`
+	AWSRegion              string               `json:"awsRegion"`
+}
+
+type attribute struct {
+	StringValue      *string  `json:"stringValue,omitempty"`
+	BinaryValue      []byte   `json:"binaryValue,omitempty"`
+	StringListValues []string `json:"stringListValues"`
+	BinaryListValues [][]byte `json:"binaryListValues"`
+	DataType         string   `json:"dataType"`
+}
+
+const (
+	prologue = `{"Records":[`
+	epilogue = `]}`
+)
+
+// split makes as few payloads as the size limit allows, in the order of the messages. A message never exceeds
+// the limit alone: SQS takes 1 MiB at most, which its encoding in JSON can no more than double.
+func split(messages []types.Message, sourceARN, region string) []payload {
+	var payloads []payload
+	length := maxPayload // of the last payload; the first record needs a new one
+	for _, m := range messages {
+		encoded := encode(m, sourceARN, region)
+		if length += len(encoded) + len(","); length > maxPayload {
+			payloads = append(payloads, payload{})
+			length = len(prologue) + len(encoded) + len(epilogue)
+		}
+		last := &payloads[len(payloads)-1]
+		last.messages = append(last.messages, m)
+		last.records = append(last.records, encoded)
+	}
+	return payloads
+}
+
+func (p payload) encode() []byte {
+	event := []byte(prologue)
+	event = append(event, bytes.Join(p.records, []byte(","))...)
+	return append(event, epilogue...)
+}
+
+func encode(m types.Message, sourceARN, region string) []byte {
+	r := record{
+		MessageID: value(m.MessageId), ReceiptHandle: value(m.ReceiptHandle), Body: value(m.Body), Attributes: m.Attributes,
+		MessageAttributes: map[string]attribute{}, MD5OfMessageAttributes: value(m.MD5OfMessageAttributes), MD5OfBody: value(m.MD5OfBody),
+		EventSource: "aws:sqs", EventSourceARN: sourceARN, AWSRegion: region,
+	}
+	for name, a := range m.MessageAttributes {
+		r.MessageAttributes[name] = attribute{
+			StringValue: a.StringValue, BinaryValue: a.BinaryValue,
+			StringListValues: []string{}, BinaryListValues: [][]byte{}, DataType: value(a.DataType),
+		}
+	}
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(r) // strings, bytes and maps of them always encode
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
+}
+
+// size is about how long the messages are, in bytes.
+func size(messages []types.Message) int {
+	total := 0
+	for _, m := range messages {
+		total += len(value(m.Body))
+	}
+	return total
+}
+
+// eventIDs are the ids of the outbox events among the messages: detail.id of a body that is an event.
+func eventIDs(messages []types.Message) []string {
+	var ids []string
+	for _, m := range messages {
+		var event struct {
+			Detail struct {
+				ID string `json:"id"`
+			} `json:"detail"`
+		}
+		if json.Unmarshal([]byte(value(m.Body)), &event) == nil && event.Detail.ID != "" {
+			ids = append(ids, event.Detail.ID)
+		}
+	}
+	return ids
+}
+
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

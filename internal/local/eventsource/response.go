@@ -1,0 +1,74 @@
+package eventsource
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// judge divides a batch by the function's response into messages that are done and messages that failed, and says
+// why those failed. A response that cannot be understood fails the whole batch.
+func judge(response []byte, batch []types.Message) (done, failed []types.Message, reason string) {
+	ids, err := failures(response, batch)
+	if err != nil {
+		return nil, batch, err.Error()
+	}
+	for _, m := range batch {
+		if ids[value(m.MessageId)] {
+			failed = append(failed, m)
+		} else {
+			done = append(done, m)
+		}
+	}
+	return done, failed, "batchItemFailures " + strings.Join(messageIDs(failed), ", ")
+}
+
+// failures reads the ids of the failed messages.
+//
+// No response, null, {}, and a list that is missing, null or empty mean that none failed. It is an error when the
+// response is not a JSON object, or an item has no itemIdentifier that is the id of a message of the batch.
+// Source: Lambda developer guide, services-sqs-errorhandling, "Success and failure conditions".
+func failures(response []byte, batch []types.Message) (map[string]bool, error) {
+	if len(bytes.TrimSpace(response)) == 0 {
+		return nil, nil
+	}
+	// Maps, because struct tags would take keys in any case, and Lambda does not.
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(response, &fields); err != nil {
+		return nil, fmt.Errorf("the response is not a JSON object: %w", err)
+	}
+	var items []map[string]json.RawMessage
+	if list, there := fields["batchItemFailures"]; there {
+		if err := json.Unmarshal(list, &items); err != nil {
+			return nil, fmt.Errorf("batchItemFailures is not a list of objects: %w", err)
+		}
+	}
+	known := map[string]bool{}
+	for _, id := range messageIDs(batch) {
+		known[id] = true
+	}
+	failed := map[string]bool{}
+	for _, item := range items {
+		var id string
+		if err := json.Unmarshal(item["itemIdentifier"], &id); err != nil || id == "" {
+			return nil, errors.New("an item of batchItemFailures has no itemIdentifier")
+		}
+		if !known[id] {
+			return nil, fmt.Errorf("itemIdentifier %q is no message of the batch", id)
+		}
+		failed[id] = true
+	}
+	return failed, nil
+}
+
+func messageIDs(messages []types.Message) []string {
+	var ids []string
+	for _, m := range messages {
+		ids = append(ids, value(m.MessageId))
+	}
+	return ids
+}

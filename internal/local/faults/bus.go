@@ -1,0 +1,140 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
+)
+
+// Bus puts the faults of PutEvents in front of the endpoint of EventBridge.
+func (i *Injector) Bus(next http.Handler) http.Handler { return &bus{Injector: i, next: next} }
+
+type bus struct {
+	*Injector
+	next http.Handler
+}
+
+type entry struct{ Detail string }
+
+func (b *bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Amz-Target") != "AWSEvents.PutEvents" || b.isHealed() {
+		b.next.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client went away
+	}
+	var request struct{ Entries []json.RawMessage }
+	_ = json.Unmarshal(body, &request) // the bus says what is wrong with it
+	subjects := make([]subject, len(request.Entries))
+	for n, raw := range request.Entries {
+		var e entry
+		_ = json.Unmarshal(raw, &e)
+		subjects[n] = b.names.inDetail([]byte(e.Detail))
+	}
+	kept, refused := b.refuse(request.Entries, subjects)
+	if len(refused) > 0 {
+		body, _ = json.Marshal(map[string]any{"Entries": kept})
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	taken := newAnswer()
+	if len(kept) > 0 || len(refused) == 0 {
+		taken = execute(b.next, r)
+	}
+	// Every entry is asked for, so that the decision on one does not depend on those it came with.
+	if b.anyFires(BusTimeoutAfter, subjects) {
+		b.cut(r.Context())
+	}
+	if len(refused) > 0 && taken.status == http.StatusOK {
+		taken = b.merge(taken, refused, len(subjects))
+	}
+	taken.passOn(w)
+}
+
+// refuse takes out the entries that fail, and returns those that stay and what is said about the others,
+// by their place.
+func (b *bus) refuse(entries []json.RawMessage, subjects []subject) (kept []json.RawMessage, refused map[int]json.RawMessage) {
+	refused = map[int]json.RawMessage{}
+	for n, s := range subjects {
+		if !b.fires(BusPartial, s) {
+			kept = append(kept, entries[n])
+			continue
+		}
+		// Source: EventBridge API reference, PutEventsResultEntry, "Retryable errors".
+		code := []string{"InternalFailure", "ThrottlingException"}[b.pick(BusPartial, s, 2)]
+		refused[n] = json.RawMessage(fmt.Sprintf(`{"ErrorCode":%q,"ErrorMessage":"The entry was not accepted, try again."}`, code))
+	}
+	return kept, refused
+}
+
+// merge puts the refusals into the bus's own answer, each at its place.
+func (b *bus) merge(taken *answer, refused map[int]json.RawMessage, entries int) *answer {
+	var response struct {
+		FailedEntryCount int
+		Entries          []json.RawMessage
+	}
+	_ = json.Unmarshal(taken.body.Bytes(), &response) // nothing there when no entry was left
+	rest := response.Entries
+	response.Entries, response.FailedEntryCount = nil, response.FailedEntryCount+len(refused)
+	for n := range entries {
+		if said, ok := refused[n]; ok {
+			response.Entries = append(response.Entries, said)
+			continue
+		}
+		response.Entries, rest = append(response.Entries, rest[0]), rest[1:]
+	}
+	taken.header.Set("Content-Type", "application/x-amz-json-1.1")
+	taken.body.Reset()
+	_ = json.NewEncoder(&taken.body).Encode(response)
+	return taken
+}
+
+var errDenied = errors.New("injected: the target takes nothing at the moment")
+
+// Targets puts the faults of a rule's targets around each attempt to deliver.
+func (i *Injector) Targets() eventbus.Around {
+	t := &targets{Injector: i, denied: map[string]time.Time{}}
+	return t.attempt
+}
+
+type targets struct {
+	*Injector
+
+	mu     sync.Mutex
+	denied map[string]time.Time // when the target of a rule takes events again
+}
+
+func (t *targets) attempt(ctx context.Context, a eventbus.Attempt, deliver func(context.Context) error) error {
+	s := t.names.inBody(string(a.Event)).at(resourceName(a.QueueARN))
+	if t.fires(BusNoPermission, s) {
+		return fmt.Errorf("%w: injected", eventbus.ErrNoPermission)
+	}
+	if t.denies(a.RuleARN+" "+a.QueueARN, t.fires(BusDenyTarget, s)) {
+		return errDenied
+	}
+	duplicate := t.fires(BusDuplicate, s)
+	err := deliver(ctx)
+	if err == nil && duplicate {
+		return deliver(ctx)
+	}
+	return err
+}
+
+// denies says whether the target takes nothing now, and begins such a time when one is to begin.
+func (t *targets) denies(target string, begin bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if begin {
+		t.denied[target] = time.Now().Add(stopFor)
+	}
+	return !t.isHealed() && time.Now().Before(t.denied[target])
+}

@@ -1,0 +1,144 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
+)
+
+var (
+	errReceive = errors.New("InternalFailure: injected")
+	errDelete  = errors.New("InternalFailure: injected")
+)
+
+// Queue puts the faults of queues between an event source mapping and its queue in c.
+func (i *Injector) Queue(c *cloud.Cloud) func(string, eventsource.Queue) eventsource.Queue {
+	return func(arn string, next eventsource.Queue) eventsource.Queue {
+		show := func(ctx context.Context, m types.Message) {
+			// When it fails, the message becomes visible later.
+			_, _ = c.SQS().ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+				QueueUrl: aws.String(c.QueueURL(arn)), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0,
+			})
+		}
+		return &queue{Injector: i, name: resourceName(arn), show: show, next: next}
+	}
+}
+
+// queue breaks what a mapping receives from. Decisions are made for each message, once each time it is
+// received from the queue itself.
+type queue struct {
+	*Injector
+	name string
+	show func(context.Context, types.Message) // makes a message in flight visible
+	next eventsource.Queue
+
+	mu   sync.Mutex
+	held []types.Message // come with the next receive, after the others
+}
+
+// heldWait is how long held messages wait for others to come before them: the shortest wait there is.
+const heldWait = time.Second
+
+// Receive implements eventsource.Queue.
+func (q *queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
+	late := q.release(limit)
+	if len(late) == limit {
+		return late, nil
+	}
+	if len(late) > 0 {
+		wait = min(wait, heldWait)
+	}
+	fresh, err := q.next.Receive(ctx, limit-len(late), wait)
+	if err != nil {
+		q.hold(late...)
+		return nil, err
+	}
+	if q.anyFires(QueueReceiveError, q.subjects(fresh)) {
+		q.hold(fresh...)
+		q.hold(late...)
+		return nil, errReceive
+	}
+	return append(q.disturb(ctx, fresh), late...), nil
+}
+
+// disturb decides about messages that came from the queue. A FIFO queue has no duplicates and keeps the order.
+// Source: SQS developer guide, standard-queues and FIFO-queues-exactly-once-processing.
+func (q *queue) disturb(ctx context.Context, fresh []types.Message) []types.Message {
+	if strings.HasSuffix(q.name, ".fifo") {
+		return fresh
+	}
+	var now []types.Message
+	for _, m := range fresh {
+		s := q.subject(m)
+		if q.fires(QueueEarlyVisibility, s) {
+			q.show(ctx, m)
+		}
+		if q.fires(QueueDuplicate, s) {
+			q.hold(m)
+		}
+		if q.fires(QueueReorder, s) {
+			q.hold(m)
+		} else {
+			now = append(now, m)
+		}
+	}
+	return now
+}
+
+// Delete implements eventsource.Queue.
+func (q *queue) Delete(ctx context.Context, messages []types.Message) error {
+	var problems []error
+	var deleted []types.Message
+	for _, m := range messages {
+		s := q.subject(m)
+		fails := q.fires(QueueDeleteFails, s)
+		if fails {
+			problems = append(problems, fmt.Errorf("message %s: %w", aws.ToString(m.MessageId), errDelete))
+		}
+		if !fails || q.pick(QueueDeleteFails, s, 2) == 0 {
+			deleted = append(deleted, m)
+		}
+	}
+	if len(deleted) > 0 {
+		problems = append(problems, q.next.Delete(ctx, deleted))
+	}
+	return errors.Join(problems...)
+}
+
+func (q *queue) subject(m types.Message) subject {
+	return q.names.inBody(aws.ToString(m.Body)).at(q.name)
+}
+
+func (q *queue) subjects(messages []types.Message) []subject {
+	subjects := make([]subject, len(messages))
+	for i, m := range messages {
+		subjects[i] = q.subject(m)
+	}
+	return subjects
+}
+
+func (q *queue) hold(messages ...types.Message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held = append(q.held, messages...)
+}
+
+// release takes up to limit of the held messages.
+func (q *queue) release(limit int) []types.Message {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(limit, len(q.held))
+	late := q.held[:n:n]
+	q.held = q.held[n:]
+	return late
+}

@@ -1,0 +1,184 @@
+package functions
+
+import (
+	"context"
+	"debug/elf"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
+)
+
+// program is what an execution environment runs.
+type program struct {
+	path string
+	args []string
+	root string // LAMBDA_TASK_ROOT, the folder of the function's code
+}
+
+// interpreter runs handlers written in a language of its own, by a runtime client that plays the part of
+// Lambda's: it loads the handler and talks to the Runtime API.
+type interpreter struct {
+	find   func(context.Context) (string, error)
+	args   []string // before the client's path
+	client string   // file name
+	source []byte   // of the client
+	// inline is the file that Lambda puts inline code into.
+	// Source: CloudFormation template reference, AWS::Lambda::Function Code, ZipFile.
+	inline string
+}
+
+var (
+	//go:embed client.mjs
+	nodeClient []byte
+	node       = interpreter{find: toolchain.Node, client: "client.mjs", source: nodeClient, inline: "index.js"}
+
+	//go:embed client.py
+	pythonClient []byte
+	// Unbuffered (-u), or the log would lag behind; no cache files (-B) in the assembly.
+	python = interpreter{find: toolchain.Python, args: []string{"-u", "-B"}, client: "client.py", source: pythonClient, inline: "index.py"}
+)
+
+// fromAsset is the program of a function that is not compiled here. dir takes what has to be written.
+func fromAsset(ctx context.Context, p properties, app, dir string) (program, error) {
+	var prog program
+	var err error
+	switch {
+	case strings.HasPrefix(p.Runtime, "provided"):
+		prog, err = bootstrap(p, app)
+	case strings.HasPrefix(p.Runtime, "nodejs"):
+		prog, err = node.run(ctx, p, app, dir)
+	case strings.HasPrefix(p.Runtime, "python"):
+		prog, err = python.run(ctx, p, app, dir)
+	default:
+		err = errors.New("the local run has provided.*, nodejs* and python*")
+	}
+	if err != nil {
+		return program{}, fmt.Errorf("runtime %s: %w", p.Runtime, err)
+	}
+	return prog, nil
+}
+
+// bootstrap is the program that a function brings along.
+func bootstrap(p properties, app string) (program, error) {
+	root, err := assetFolder(app, p.Code.S3Key)
+	if err != nil {
+		return program{}, err
+	}
+	path := filepath.Join(root, "bootstrap")
+	if err := runsHere(path); err != nil {
+		return program{}, fmt.Errorf("asset %s: %w", root, err)
+	}
+	return program{path: path, root: root}, nil
+}
+
+// runsHere looks whether a bootstrap is a script, or compiled for this machine.
+func runsHere(path string) error {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("it has no bootstrap")
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
+		return errors.New("its bootstrap is not executable")
+	}
+	var head [2]byte
+	if _, err := file.ReadAt(head[:], 0); err == nil && string(head[:]) == "#!" {
+		return nil
+	}
+	here := runtime.GOOS + "/" + runtime.GOARCH
+	binary, err := elf.NewFile(file)
+	switch isELF := err == nil; {
+	case isELF != (runtime.GOOS == "linux"):
+		return fmt.Errorf("its bootstrap is not a program for %s", here)
+	case isELF && binary.Machine != machines[runtime.GOARCH]:
+		return fmt.Errorf("its bootstrap is compiled for %s, this machine is %s", binary.Machine, here)
+	}
+	return nil
+}
+
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+// run is the program that runs the function's handler.
+func (i interpreter) run(ctx context.Context, p properties, app, dir string) (program, error) {
+	path, err := i.find(ctx)
+	if err != nil {
+		return program{}, err
+	}
+	client := filepath.Join(dir, i.client)
+	if err := write(client, i.source); err != nil {
+		return program{}, err
+	}
+	root := filepath.Join(dir, "code")
+	if p.Code.ZipFile != "" {
+		err = write(filepath.Join(root, i.inline), []byte(p.Code.ZipFile))
+	} else {
+		root, err = assetFolder(app, p.Code.S3Key)
+	}
+	if err != nil {
+		return program{}, err
+	}
+	return program{path: path, args: append(slices.Clone(i.args), client), root: root}, nil
+}
+
+func write(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o644)
+}
+
+// assetFolder is the folder that the CDK CLI would zip and upload under that key.
+func assetFolder(app, key string) (string, error) {
+	manifests, err := filepath.Glob(filepath.Join(app, "*.assets.json"))
+	if err != nil {
+		return "", err
+	}
+	for _, manifest := range manifests {
+		path, err := lookUp(manifest, key)
+		if path != "" || err != nil {
+			return path, err
+		}
+	}
+	return "", fmt.Errorf("no asset manifest in %s has the key %q", app, key)
+}
+
+// lookUp finds the folder in one manifest, or returns "".
+func lookUp(manifest, key string) (string, error) {
+	raw, err := os.ReadFile(manifest)
+	if err != nil {
+		return "", err
+	}
+	var content struct {
+		Files map[string]struct {
+			Source       struct{ Path, Packaging string }
+			Destinations map[string]struct{ ObjectKey string }
+		}
+	}
+	if err := json.Unmarshal(raw, &content); err != nil {
+		return "", fmt.Errorf("read %s: %w", manifest, err)
+	}
+	for _, file := range content.Files {
+		for _, destination := range file.Destinations {
+			if destination.ObjectKey != key {
+				continue
+			}
+			if file.Source.Packaging != "zip" {
+				return "", fmt.Errorf("asset %s is a single file, the local run needs a folder", file.Source.Path)
+			}
+			return filepath.Abs(filepath.Join(filepath.Dir(manifest), file.Source.Path))
+		}
+	}
+	return "", nil
+}

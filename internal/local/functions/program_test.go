@@ -1,0 +1,342 @@
+package functions
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+func goFunction(pkg string) template.Resource {
+	return template.Resource{
+		LogicalID: "Go", PhysicalName: "go",
+		Properties: map[string]any{"Runtime": "provided.al2023", "Handler": "bootstrap", "Code": map[string]any{"S3Key": "not-there.zip"}},
+		Metadata: map[string]any{"outboxkit:golambda": map[string]any{
+			"package": pkg, "tags": "lambda.norpc", "ldflags": "-s -w -buildid=",
+		}},
+	}
+}
+
+func TestGoFunctionIsCompiledForThisMachine(t *testing.T) {
+	t.Setenv("GOOS", "plan9")
+	t.Setenv("GOARCH", "mips")
+	h := newHost(t)
+	attributes, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), goFunction(probePackage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if attributes.Ref != "go" {
+		t.Errorf("Ref is %q, want the function's name", attributes.Ref)
+	}
+	if err := h.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if dir := h.ask(attributes.GetAtt["Arn"], order{}).Dir; dir != filepath.Join(h.cfg.Dir, "go") {
+		t.Errorf("it runs in %s", dir)
+	}
+}
+
+func TestCompileErrorIsTheCompilersOwn(t *testing.T) {
+	tests := map[string]struct{ pkg, want string }{
+		"does not compile": {"./testdata/broken", "main.go:5:2: undefined: undefinedName"},
+		"does not exist":   {"github.com/outboxkit/transactional-outbox/lambdas/nobody", "lambdas/nobody"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			attributes, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), goFunction(tt.pkg))
+			if err != nil {
+				t.Fatal(err)
+			}
+			where, err := os.Getwd()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			_, invokeErr := h.Invoke(ctx, attributes.GetAtt["Arn"], nil)
+			for _, err := range []error{h.Prepare(ctx), h.Run(ctx), invokeErr} {
+				if err == nil || !strings.Contains(err.Error(), "function Go: go build "+tt.pkg+" in "+where+": exit status 1\n") || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error is %v, want one with %q", err, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	h := newHost(t)
+	h.function(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- h.Run(ctx) }()
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("error is %v, want nil", err)
+	}
+}
+
+func TestCloseEndsTheCompiler(t *testing.T) {
+	h := newHost(t)
+	if _, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), goFunction(probePackage)); err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	select {
+	case <-h.all()[0].prepared:
+	default:
+		t.Error("Close did not wait for the compiler")
+	}
+}
+
+// greeting is what the handlers in testdata answer.
+type greeting struct {
+	Hello string
+	Calls int
+	ID    string
+	Left  bool
+	Trace string
+	Env   string
+}
+
+func (h *host) greet(arn, event string) (greeting, error) {
+	raw, err := h.Invoke(h.t.Context(), arn, []byte(event))
+	if err != nil {
+		return greeting{}, err
+	}
+	var g greeting
+	if err := json.Unmarshal(raw, &g); err != nil {
+		h.t.Fatalf("the answer is %s", raw)
+	}
+	return g, nil
+}
+
+func TestInterpretedFunctions(t *testing.T) {
+	code := func(key string) map[string]any { return map[string]any{"S3Key": key} }
+	inline := func(text string) map[string]any { return map[string]any{"ZipFile": text} }
+	tests := map[string]struct {
+		props props
+		fails string // type of the error for {"fail":"broken"}
+	}{
+		"node":           {props{"Runtime": "nodejs22.x", "Handler": "index.handler", "Code": code("node.zip")}, "TypeError"},
+		"node, callback": {props{"Runtime": "nodejs22.x", "Handler": "callback.handler", "Code": code("node.zip")}, "Error"},
+		"node, inline": {props{"Runtime": "nodejs22.x", "Handler": "index.handler", "Code": inline(
+			`exports.handler = async (e) => { if (e.fail) throw new RangeError(e.fail); return {hello: e.name}; }`)}, "RangeError"},
+		"python": {props{"Runtime": "python3.13", "Handler": "app.handler", "Code": code("python.zip")}, "ValueError"},
+		"python, inline": {props{"Runtime": "python3.13", "Handler": "index.handler", "Code": inline(
+			"def handler(event, context):\n  if 'fail' in event: raise KeyError(event['fail'])\n  return {'hello': event['name']}")}, "KeyError"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			arn := h.function(tt.props)
+			if err := h.Prepare(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			const who = "Grüße 'n' \"quotes\""
+			event, err := json.Marshal(map[string]string{"name": who})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g, err := h.greet(arn, string(event)); err != nil || g.Hello != who {
+				t.Fatalf("%+v, %v", g, err)
+			}
+			var failed *FunctionError
+			if _, err := h.greet(arn, `{"fail":"broken"}`); !errors.As(err, &failed) || failed.Type != tt.fails || strings.Trim(failed.Message, "'") != "broken" {
+				t.Errorf("error is %v", err)
+			}
+			if g, err := h.greet(arn, `{"name":"again"}`); err != nil || g.Hello != "again" {
+				t.Errorf("after the failure: %+v, %v", g, err)
+			}
+			if retries := h.logged(hop.Retry); len(retries) > 0 {
+				t.Errorf("reported as failures: %q", retries)
+			}
+		})
+	}
+}
+
+func TestRuntimeClientsTellWhatLambdaTells(t *testing.T) {
+	for runtimeName, p := range map[string]props{
+		"nodejs22.x": {"Runtime": "nodejs22.x", "Handler": "index.handler", "Code": map[string]any{"S3Key": "node.zip"}},
+		"python3.13": {"Runtime": "python3.13", "Handler": "app.handler", "Code": map[string]any{"S3Key": "python.zip"}},
+	} {
+		t.Run(runtimeName, func(t *testing.T) {
+			h := newHost(t)
+			g, err := h.greet(h.function(p), `{"name":"x"}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g.ID == "" || !g.Left || !strings.HasPrefix(g.Trace, "Root=1-") || g.Env != "AWS_Lambda_"+runtimeName {
+				t.Errorf("the handler was told %+v", g)
+			}
+			h.await(1, "saw x")
+		})
+	}
+}
+
+func TestHandlerWithoutAResultAnswersNull(t *testing.T) {
+	h := newHost(t)
+	arn := h.function(props{"Runtime": "nodejs22.x", "Handler": "index.handler", "Code": map[string]any{"S3Key": "node.zip"}})
+	if raw, err := h.Invoke(t.Context(), arn, []byte(`{"nothing":true}`)); err != nil || string(raw) != "null" {
+		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+func TestHandlerThatCannotBeLoaded(t *testing.T) {
+	tests := map[string]struct {
+		props props
+		kind  string
+		want  string
+	}{
+		"no such file":            {props{"Runtime": "nodejs22.x", "Handler": "nobody.handler", "Code": map[string]any{"S3Key": "node.zip"}}, "Error", "there is no nobody.js"},
+		"no such function":        {props{"Runtime": "nodejs22.x", "Handler": "index.nobody", "Code": map[string]any{"S3Key": "node.zip"}}, "Error", "exports no function nobody"},
+		"no such module":          {props{"Runtime": "python3.13", "Handler": "nobody.handler", "Code": map[string]any{"S3Key": "python.zip"}}, "ModuleNotFoundError", "nobody"},
+		"no such python function": {props{"Runtime": "python3.13", "Handler": "app.nobody", "Code": map[string]any{"S3Key": "python.zip"}}, "AttributeError", "nobody"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			_, err := h.Invoke(t.Context(), h.function(tt.props), []byte(`{}`))
+			var failed *FunctionError
+			if !errors.As(err, &failed) || failed.Type != tt.kind || !strings.Contains(failed.Message, tt.want) {
+				t.Errorf("error is %v, want %s with %q", err, tt.kind, tt.want)
+			}
+		})
+	}
+}
+
+func TestBootstrapMayBeAScript(t *testing.T) {
+	h := newHost(t)
+	probe, err := assetFolder(assembly, "probe.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	installScript(t, filepath.Join(dir, "asset", "bootstrap"), "exec "+filepath.Join(probe, "bootstrap"))
+	h.cfg.App = filepath.Join(dir, "app")
+	if err := writeManifest(h.cfg.App, map[string]string{"script": filepath.Join(dir, "asset")}); err != nil {
+		t.Fatal(err)
+	}
+	if a := h.ask(h.function(props{"Code": map[string]any{"S3Key": "script.zip"}}), order{}); a.Calls != 1 {
+		t.Errorf("the answer is %+v", a)
+	}
+}
+
+func installScript(t *testing.T, path, script string) {
+	t.Helper()
+	if err := write(path, []byte("#!/bin/sh\n"+script+"\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFunctionsThisMachineCannotRun(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the foreign bootstrap below is an ELF file")
+	}
+	dir := t.TempDir()
+	probe, err := assetFolder(assembly, "probe.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := os.ReadFile(filepath.Join(probe, "bootstrap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign = bytes.Clone(foreign)
+	foreign[18], foreign[19] = 0xf7, 0 // e_machine: BPF, which is nobody's CPU
+	for name, content := range map[string][]byte{"foreign": foreign, "garbage": []byte("hello"), "locked": []byte("#!/bin/sh\n")} {
+		path := filepath.Join(dir, name, "bootstrap")
+		if err := write(path, content); err != nil {
+			t.Fatal(err)
+		}
+		if name != "locked" {
+			if err := os.Chmod(path, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	app := filepath.Join(dir, "app")
+	folders := map[string]string{"empty": filepath.Join(dir, "empty")}
+	for _, name := range []string{"foreign", "garbage", "locked"} {
+		folders[name] = filepath.Join(dir, name)
+	}
+	if err := writeManifest(app, folders); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(filepath.Join(app, "Other.assets.json"), []byte(
+		`{"files":{"x":{"source":{"path":"x.zip","packaging":"file"},"destinations":{"here":{"objectKey":"file.zip"}}}}}`)); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct{ runtime, key, want string }{
+		"another CPU":      {"provided.al2023", "foreign.zip", "its bootstrap is compiled for EM_BPF, this machine is linux/" + runtime.GOARCH},
+		"not a program":    {"provided.al2023", "garbage.zip", "its bootstrap is not a program for linux/" + runtime.GOARCH},
+		"not executable":   {"provided.al2", "locked.zip", "its bootstrap is not executable"},
+		"no bootstrap":     {"provided.al2023", "empty.zip", "it has no bootstrap"},
+		"a single file":    {"provided.al2023", "file.zip", "asset x.zip is a single file, the local run needs a folder"},
+		"not in the app":   {"provided.al2023", "nobody.zip", `no asset manifest in ` + app + ` has the key "nobody.zip"`},
+		"another language": {"java21", "foreign.zip", "the local run has provided.*, nodejs* and python*"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			h.cfg.App = app
+			h.function(props{"Runtime": tt.runtime, "Code": map[string]any{"S3Key": tt.key}})
+			err := h.Prepare(t.Context())
+			if err == nil || !strings.HasPrefix(err.Error(), "function Probe: runtime "+tt.runtime+": ") || !strings.HasSuffix(err.Error(), tt.want) {
+				t.Errorf("error is %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestRefusedProperties(t *testing.T) {
+	tests := map[string]struct {
+		props props
+		want  string
+	}{
+		"layers":               {props{"Layers": []any{"arn"}}, `"Layers"`},
+		"an image":             {props{"PackageType": "Image"}, `PackageType is "Image", the local run needs Zip`},
+		"less than no process": {props{"ReservedConcurrentExecutions": -1}, "ReservedConcurrentExecutions is -1, it must be 0 or more"},
+		"a name twice":         {props{"FunctionName": "taken"}, `FunctionName "taken" is taken by First`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			if _, err := h.provision("First", props{"FunctionName": "taken"}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.provision("Second", tt.props); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error is %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestPrepareReportsAllProblems(t *testing.T) {
+	h := newHost(t)
+	for _, id := range []string{"One", "Two"} {
+		if _, err := h.provision(id, props{"Runtime": "java21"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := h.Prepare(t.Context())
+	if err == nil {
+		t.Fatal("no error")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != 2 || !slices.IsSorted(lines) {
+		t.Errorf("error is %v, want one line a function", err)
+	}
+}

@@ -1,0 +1,153 @@
+package functions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// Lambda's defaults. Source: Lambda API reference, CreateFunction.
+const (
+	defaultMemory  = 128 // MB
+	defaultTimeout = 3   // seconds
+)
+
+// defaultConcurrency is how many processes a function without ReservedConcurrentExecutions may have. On
+// AWS the account's limit of 1000 would hold; here a burst must not fill the machine.
+const defaultConcurrency = 10
+
+// idleTime is how long an execution environment is kept without an invocation. Lambda does not say
+// how long it keeps one.
+const idleTime = 5 * time.Minute
+
+// properties of AWS::Lambda::Function.
+type properties struct {
+	FunctionName string
+	PackageType  string
+	Runtime      string
+	Handler      string
+	Code         struct {
+		ZipFile         string
+		S3Bucket        template.Ignored // the assembly has the file
+		S3Key           string
+		S3ObjectVersion template.Ignored
+	}
+	MemorySize                   template.Int
+	Timeout                      template.Int
+	ReservedConcurrentExecutions *template.Int
+	Environment                  struct{ Variables map[string]string }
+	LoggingConfig                struct {
+		LogFormat           string
+		LogGroup            string
+		ApplicationLogLevel string
+		SystemLogLevel      template.Ignored
+	}
+	TracingConfig struct{ Mode string }
+
+	Architectures           template.Ignored // a Go function is compiled for this machine, an asset is looked at
+	CodeSigningConfigArn    template.Ignored
+	DeadLetterConfig        template.Ignored // for asynchronous invocations, which nothing here makes
+	Description             template.Ignored
+	EphemeralStorage        template.Ignored
+	KmsKeyArn               template.Ignored
+	RecursiveLoop           template.Ignored
+	Role                    template.Ignored
+	RuntimeManagementConfig template.Ignored
+	SnapStart               template.Ignored
+	Tags                    template.Ignored
+	VpcConfig               template.Ignored
+}
+
+// provision declares a function and starts to prepare its program.
+func (s *Service) provision(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p properties
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	if p.PackageType != "" && p.PackageType != "Zip" {
+		return template.Attributes{}, fmt.Errorf("PackageType is %q, the local run needs Zip", p.PackageType)
+	}
+	if n := p.ReservedConcurrentExecutions; n != nil && *n < 0 {
+		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions is %d, it must be 0 or more", *n)
+	}
+	source, err := goSource(r)
+	if err != nil {
+		return template.Attributes{}, err
+	}
+	if p.FunctionName == "" {
+		p.FunctionName = r.PhysicalName
+	}
+	f := newFunction(s, r.LogicalID, p)
+	if err := s.add(f); err != nil {
+		return template.Attributes{}, err
+	}
+	f.prepare(func(ctx context.Context) (program, error) {
+		if source != nil {
+			return source.build(ctx, f.dir)
+		}
+		return fromAsset(ctx, p, s.cfg.App, f.dir)
+	})
+	return template.Attributes{Ref: f.name, GetAtt: map[string]string{"Arn": f.arn}}, nil
+}
+
+func newFunction(s *Service, logicalID string, p properties) *function {
+	concurrency := defaultConcurrency
+	if p.ReservedConcurrentExecutions != nil {
+		concurrency = int(*p.ReservedConcurrentExecutions)
+	}
+	return &function{
+		service:     s,
+		logicalID:   logicalID,
+		name:        p.FunctionName,
+		arn:         s.cfg.Cloud.ARN("lambda", "function:"+p.FunctionName),
+		props:       p,
+		dir:         filepath.Join(s.cfg.Dir, p.FunctionName),
+		timeout:     time.Duration(orDefault(p.Timeout, defaultTimeout)) * time.Second,
+		initTimeout: initTimeout,
+		idleTime:    idleTime,
+		slots:       make(chan struct{}, concurrency),
+		prepared:    make(chan struct{}),
+	}
+}
+
+func orDefault(value, fallback template.Int) template.Int {
+	if value == 0 {
+		return fallback
+	}
+	return value
+}
+
+func (s *Service) add(f *function) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other := s.functions[f.arn]; other != nil {
+		return fmt.Errorf("FunctionName %q is taken by %s", f.name, other.logicalID)
+	}
+	s.functions[f.arn] = f
+	return nil
+}
+
+// goSource is what the golambda construct says about a function it built, or nil.
+func goSource(r template.Resource) (*source, error) {
+	const key = "outboxkit:golambda"
+	raw, ok := r.Metadata[key]
+	if !ok {
+		return nil, nil
+	}
+	text, err := json.Marshal(raw)
+	if err != nil {
+		return nil, fmt.Errorf("metadata %s: %w", key, err)
+	}
+	var src source
+	if err := json.Unmarshal(text, &src); err != nil {
+		return nil, fmt.Errorf("metadata %s: %w", key, err)
+	}
+	if src.Package == "" {
+		return nil, fmt.Errorf("metadata %s has no package", key)
+	}
+	return &src, nil
+}

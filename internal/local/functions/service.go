@@ -1,0 +1,151 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// MaxRequest is the largest payload of an invocation, in bytes.
+// Source: Lambda developer guide, gettingstarted-limits: 6 MB for synchronous invocations.
+const MaxRequest = 6 << 20
+
+// Config is what a Service needs. All fields but the last are required.
+type Config struct {
+	Cloud *cloud.Cloud
+	// Dir takes what is compiled, in one folder a function.
+	Dir string
+	// App is the folder of the cloud assembly, where functions without Go source have their code.
+	App string
+	// Sink is told each line that a function logs, and when one crashes, times out or does not start.
+	Sink hop.Sink
+	// Wrap may put something in front of the Runtime API of each execution environment, for example
+	// faults. Default: nothing.
+	Wrap func(Environment, http.Handler) http.Handler
+}
+
+// Environment is an execution environment as Wrap sees it.
+type Environment struct {
+	Function string // logical id
+	// Kill ends the process with kill -9 and returns when it has ended.
+	Kill func()
+}
+
+// Service hosts the functions of one stack.
+type Service struct {
+	cfg  Config
+	life context.Context // done when the service is closed
+	stop context.CancelFunc
+
+	mu        sync.Mutex
+	functions map[string]*function // by ARN
+	running   sync.WaitGroup       // compilers and execution environments; mu guards Add against Close
+}
+
+// New is a host without functions. Close ends what it starts.
+func New(cfg Config) *Service {
+	life, stop := context.WithCancel(context.Background())
+	return &Service{cfg: cfg, life: life, stop: stop, functions: map[string]*function{}}
+}
+
+// Provisions creates the resource types of this package. A function begins to be compiled when it is
+// provisioned; Prepare waits for it.
+func (s *Service) Provisions() map[string]template.Provision {
+	return map[string]template.Provision{
+		"AWS::Lambda::Function": s.provision,
+	}
+}
+
+// Prepare returns when every function can be started. Its error joins those of all functions that
+// cannot be, and holds the compiler's output where one does not compile.
+func (s *Service) Prepare(ctx context.Context) error {
+	var problems []error
+	for _, f := range s.all() {
+		if err := f.ready(ctx); err != nil {
+			problems = append(problems, err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Run is Prepare, and then waits until ctx is done, which is no error.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.Prepare(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// Invoke runs the function with that ARN and returns its response, at most MaxResponse bytes. It waits
+// for an execution environment while all are busy. A *FunctionError says that the function failed. When
+// ctx is done first, the function's process is killed.
+func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
+	f, err := s.find(arn)
+	if err != nil {
+		return nil, err
+	}
+	if len(payload) > MaxRequest {
+		return nil, fmt.Errorf("invoke %s: %w: %d bytes, at most %d are allowed", f.logicalID, ErrRequestTooLarge, len(payload), MaxRequest)
+	}
+	response, err := f.invoke(ctx, payload)
+	var failed *FunctionError
+	switch {
+	case err == nil || errors.As(err, &failed) && s.life.Err() == nil:
+		return response, err
+	case s.life.Err() != nil:
+		return nil, fmt.Errorf("invoke %s: %w", f.logicalID, ErrClosed)
+	default:
+		return nil, fmt.Errorf("invoke %s: %w", f.logicalID, err)
+	}
+}
+
+// Close ends every function's process, even a hung one, and returns when all have ended.
+func (s *Service) Close() {
+	s.stop()
+	s.mu.Lock()
+	s.mu.Unlock() //nolint:staticcheck // waits for a spawn that is under way: nothing is added to running from here on
+	s.running.Wait()
+}
+
+// spawn runs work that Close waits for. It says false when the service is closed.
+func (s *Service) spawn(work func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life.Err() != nil {
+		return false
+	}
+	s.running.Go(work)
+	return true
+}
+
+func (s *Service) all() []*function {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.functions), func(a, b *function) int { return strings.Compare(a.arn, b.arn) })
+}
+
+func (s *Service) find(arn string) (*function, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.functions[arn]; f != nil {
+		return f, nil
+	}
+	known := "there are none"
+	if len(s.functions) > 0 {
+		known = "there are " + strings.Join(slices.Sorted(maps.Keys(s.functions)), ", ")
+	}
+	return nil, fmt.Errorf("%w: %s; %s", ErrNotFound, arn, known)
+}

@@ -1,0 +1,88 @@
+package local
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
+	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
+	"github.com/outboxkit/transactional-outbox/internal/local/faults"
+	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
+)
+
+// injectFaults reads the plan that --faults names and makes SIGUSR1 end its faults. Without the flag the
+// injector is nil. done says at the end of the run which faults have fired.
+func injectFaults(o Options, out console.Console) (_ *faults.Injector, done func(), err error) {
+	if o.Faults == "" {
+		return nil, func() {}, nil
+	}
+	plan, err := faults.Load(o.Faults)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--faults: %w", err)
+	}
+	injector := faults.New(plan, out.Fault)
+	out.Notice(fmt.Sprintf("Faults are injected as %s says, with seed %d; SIGUSR1 ends them.", o.Faults, plan.Seed))
+	return injector, healOnSignal(injector, out), nil
+}
+
+// healOnSignal ends the faults at SIGUSR1 or when the plan's time has come.
+func healOnSignal(injector *faults.Injector, out console.Console) (done func()) {
+	signals, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGUSR1)
+	var over <-chan time.Time
+	if until, ends := injector.Until(); ends {
+		over = time.After(time.Until(until))
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		for {
+			select {
+			case <-ended:
+				return
+			case <-signals:
+			case <-over:
+			}
+			if injector.Heal() {
+				out.Notice("healed: no fault is injected any more")
+				out.Faults(injector.Fired())
+			}
+		}
+	})
+	return func() {
+		close(ended)
+		waiting.Wait()
+		out.Faults(injector.Fired())
+	}
+}
+
+// seams are where faults come between the parts. Without an injector nothing comes between.
+type seams struct {
+	tables   func(http.Handler) http.Handler
+	bus      func(http.Handler) http.Handler
+	targets  eventbus.Around
+	pipe     func(*pipes.Pipe)
+	function func(functions.Environment, http.Handler) http.Handler
+	queue    func(string, eventsource.Queue) eventsource.Queue
+}
+
+func newSeams(i *faults.Injector, c *cloud.Cloud) seams {
+	if i == nil {
+		return seams{}
+	}
+	return seams{
+		tables:   i.DynamoDB(c),
+		bus:      i.Bus,
+		targets:  i.Targets(),
+		pipe:     i.Pipe,
+		function: i.Function,
+		queue:    i.Queue(c),
+	}
+}

@@ -1,0 +1,37 @@
+// Package local runs a synthesized CDK stack on this machine, with no AWS account and no Docker: the tables in
+// DynamoDB Local, the queues in fauxqs, and the REST API, pipes, rules, event source mappings and functions by
+// itself, with AWS's semantics. It reads nothing but the cloud assembly.
+//
+// Each folder below it stands in for one AWS service. None of them knows the code of stacks/ or constructs/:
+// they know templates and AWS's contracts. Everything listens on 127.0.0.1 only.
+package local
+
+import "fmt"
+
+// Options say what to run and where. The zero value runs the first stack of ./cdk.out on ports that the system
+// chooses, in a temporary folder.
+type Options struct {
+	// App is the folder that cdk synth wrote.
+	App string
+	// Stack is the name of the stack. Default: the first of the app.
+	Stack string
+	// Port of the REST API; the AWS endpoints take the ports after it. 0 lets the system choose all of them.
+	Port int
+	// Data is the folder that keeps tables, queues and positions. Default: a new temporary folder.
+	Data string
+	// Keep keeps the temporary folder at the end.
+	Keep bool
+	// Faults is a file with a plan of faults to inject, see [faults]. Default: none.
+	Faults string
+}
+
+// ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
+const ports = 4
+
+// Validate reports what is wrong with the options.
+func (o Options) Validate() error {
+	if highest := 65535 - ports; o.Port < 0 || o.Port > highest {
+		return fmt.Errorf("--port must be a whole number from 0 to %d, got %d", highest, o.Port)
+	}
+	return nil
+}

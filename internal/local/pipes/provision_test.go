@@ -1,0 +1,188 @@
+package pipes
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+const streamARN = "arn:aws:dynamodb:ddblocal:000000000000:table/outbox/stream/2026-11-23T15:32:59.825"
+
+func openDB(t testing.TB) *bbolt.DB {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "local.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// pipeResource is a pipe as the construct writes it, changed by a JSON merge patch.
+func pipeResource(t testing.TB, patch string) template.Resource {
+	t.Helper()
+	properties := map[string]any{}
+	for _, doc := range []string{`{
+		"RoleArn": "arn:aws:iam::000000000000:role/pipe",
+		"Source": "` + streamARN + `",
+		"Target": "arn:aws:events:eu-central-1:000000000000:event-bus/orders",
+		"SourceParameters": {
+			"DynamoDBStreamParameters": {
+				"StartingPosition": "TRIM_HORIZON", "BatchSize": 10, "MaximumRetryAttempts": 20,
+				"MaximumRecordAgeInSeconds": "21600", "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
+				"DeadLetterConfig": {"Arn": "arn:aws:sqs:eu-central-1:000000000000:pipe-dlq"}
+			},
+			"FilterCriteria": {"Filters": [{"Pattern": "{\"eventName\":[\"INSERT\"],\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]}}}}"}]}
+		},
+		"TargetParameters": {
+			"EventBridgeEventBusParameters": {"DetailType": "$.dynamodb.NewImage.type.S", "Source": "$.dynamodb.NewImage.source.S"},
+			"InputTemplate": "{\"id\":<$.dynamodb.NewImage.id.S>,\"data\":<$.dynamodb.NewImage.data.S>}"
+		},
+		"LogConfiguration": {"Level": "ERROR"}
+	}`, patch} {
+		var parsed map[string]any
+		if err := json.Unmarshal([]byte(doc), &parsed); err != nil {
+			t.Fatal(err)
+		}
+		merge(properties, parsed)
+	}
+	return template.Resource{LogicalID: "OutboxPipe", Type: "AWS::Pipes::Pipe", PhysicalName: "Dev-OutboxPipe", Properties: properties}
+}
+
+func merge(into, from map[string]any) {
+	for name, value := range from {
+		inner, isMap := value.(map[string]any)
+		if present, both := into[name].(map[string]any); isMap && both {
+			merge(present, inner)
+			continue
+		}
+		into[name] = value
+	}
+}
+
+func localCloud() *cloud.Cloud {
+	c := cloud.New("eu-central-1")
+	for _, s := range []cloud.Service{cloud.DynamoDB, cloud.DynamoDBStreams, cloud.SQS, cloud.EventBridge} {
+		c.SetEndpoint(s, "http://127.0.0.1:1")
+	}
+	return c
+}
+
+func TestProvision(t *testing.T) {
+	s := New(Config{Cloud: localCloud(), DB: openDB(t)})
+	got, err := s.Provisions()["AWS::Pipes::Pipe"](t.Context(), pipeResource(t, `{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Ref != "Dev-OutboxPipe" || got.GetAtt["Arn"] != "arn:aws:pipes:eu-central-1:000000000000:pipe/Dev-OutboxPipe" {
+		t.Errorf("got %+v", got)
+	}
+	want := Settings{
+		Name: "OutboxPipe", TargetARN: "arn:aws:events:eu-central-1:000000000000:event-bus/orders",
+		DeadLetterARN: "arn:aws:sqs:eu-central-1:000000000000:pipe-dlq",
+		BatchSize:     10, Parallel: 1, MaxRetries: 20, MaxAge: 6 * 3600e9, Bisect: true,
+	}
+	if len(s.pipes) != 1 || s.pipes[0].Settings != want {
+		t.Fatalf("got  %+v\nwant %+v", s.pipes[0].Settings, want)
+	}
+}
+
+func TestStoppedPipeDoesNotRun(t *testing.T) {
+	s := New(Config{Cloud: localCloud(), DB: openDB(t)})
+	got, err := s.Provisions()["AWS::Pipes::Pipe"](t.Context(), pipeResource(t, `{"DesiredState": "STOPPED"}`))
+	if err != nil || got.GetAtt["CurrentState"] != "STOPPED" || len(s.pipes) != 0 {
+		t.Errorf("got %+v, %v, %d pipes", got, err, len(s.pipes))
+	}
+}
+
+func TestFilter(t *testing.T) {
+	s := New(Config{Cloud: localCloud(), DB: openDB(t)})
+	if _, err := s.Provisions()["AWS::Pipes::Pipe"](t.Context(), pipeResource(t, `{}`)); err != nil {
+		t.Fatal(err)
+	}
+	event := func(name, recordType string) Record {
+		return Record{Event: map[string]any{"eventName": name, "dynamodb": map[string]any{
+			"NewImage": map[string]any{"recordType": map[string]any{"S": recordType}},
+		}}}
+	}
+	for name, test := range map[string]struct {
+		record Record
+		want   bool
+	}{
+		"outbox event":  {event("INSERT", "outbox.event"), true},
+		"business item": {event("INSERT", "order"), false},
+		"changed":       {event("MODIFY", "outbox.event"), false},
+		"deleted":       {Record{Event: map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{}}}, false},
+	} {
+		if got := s.pipes[0].Filter(test.record); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestProvisionRefused(t *testing.T) {
+	stream := func(patch string) string { return `{"SourceParameters": {"DynamoDBStreamParameters": ` + patch + `}}` }
+	for name, test := range map[string]struct{ patch, want string }{
+		"batch over the target's cap": {stream(`{"BatchSize": 100}`), "BatchSize is 100, allowed are 1 to 10"},
+		"starting position":           {stream(`{"StartingPosition": "AT_TIMESTAMP"}`), `StartingPosition is "AT_TIMESTAMP"`},
+		"window":                      {stream(`{"MaximumBatchingWindowInSeconds": 301}`), "MaximumBatchingWindowInSeconds is 301, allowed are 0 to 300"},
+		"parallel":                    {stream(`{"ParallelizationFactor": 11}`), "ParallelizationFactor is 11, allowed are 1 to 10"},
+		"retries":                     {stream(`{"MaximumRetryAttempts": -2}`), "MaximumRetryAttempts is -2, allowed are -1 to 10000"},
+		"age":                         {stream(`{"MaximumRecordAgeInSeconds": 59}`), "MaximumRecordAgeInSeconds is 59, allowed are 60 to 604800"},
+		"partial failure":             {stream(`{"OnPartialBatchItemFailure": "NONE"}`), `OnPartialBatchItemFailure is "NONE"`},
+		"topic as dead-letter queue":  {stream(`{"DeadLetterConfig": {"Arn": "arn:aws:sns:eu-central-1:000000000000:t"}}`), "supports SQS queues"},
+		"queue as source":             {`{"Source": "arn:aws:sqs:eu-central-1:000000000000:q"}`, "supports DynamoDB streams"},
+		"function as target":          {`{"Target": "arn:aws:lambda:eu-central-1:000000000000:function:f"}`, "supports event buses and SQS queues"},
+		"enrichment":                  {`{"Enrichment": "arn:aws:lambda:eu-central-1:000000000000:function:f"}`, "Enrichment is not supported"},
+		"state":                       {`{"DesiredState": "PAUSED"}`, `DesiredState is "PAUSED"`},
+		"filter":                      {`{"SourceParameters": {"FilterCriteria": {"Filters": [{"Pattern": "{\"a\": 1}"}]}}}`, "a"},
+		"too many filters":            {`{"SourceParameters": {"FilterCriteria": {"Filters": [{},{},{},{},{},{}]}}}`, "6 filters, at most 5"},
+		"template":                    {`{"TargetParameters": {"InputTemplate": "<aws.pipes.nothing>"}}`, "<aws.pipes.nothing> is not a variable"},
+		"endpoint":                    {`{"TargetParameters": {"EventBridgeEventBusParameters": {"EndpointId": "e"}}}`, "EndpointId"},
+		"detail type":                 {`{"TargetParameters": {"EventBridgeEventBusParameters": {"DetailType": "$.a b"}}}`, "DetailType"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := New(Config{Cloud: localCloud(), DB: openDB(t)})
+			_, err := s.Provisions()["AWS::Pipes::Pipe"](t.Context(), pipeResource(t, test.patch))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+			if len(s.pipes) != 0 {
+				t.Error("a refused pipe would run")
+			}
+		})
+	}
+}
+
+func TestCheckpoints(t *testing.T) {
+	db := openDB(t)
+	c := newBoltCheckpoints(db, "OutboxPipe", streamARN)
+	if got, err := c.Load(); got != nil || err != nil {
+		t.Errorf("a new pipe has %v, %v", got, err)
+	}
+	if err := c.Save(nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Load(); got == nil || err != nil {
+		t.Errorf("a pipe that has started has %v, %v", got, err)
+	}
+	if err := c.Save(map[string]Position{"a": {After: "1"}, "b": {Ended: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Save(map[string]Position{"a": {After: "2"}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Load()
+	if err != nil || len(got) != 2 || got["a"].After != "2" || !got["b"].Ended {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if other, err := newBoltCheckpoints(db, "OutboxPipe", streamARN+"x").Load(); other != nil || err != nil {
+		t.Errorf("another stream has %v, %v", other, err)
+	}
+}

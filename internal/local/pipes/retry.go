@@ -1,0 +1,60 @@
+package pipes
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+)
+
+// Waits between attempts double, each shortened by up to a half at random. AWS says no more than that a
+// pipe whose target fails backs off gradually.
+// Source: EventBridge user guide, eb-pipes-error-troubleshooting.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryLast  = 10 * time.Second // of the target and the dead-letter queue
+	reopenLast = time.Second      // of the stream, which is on this machine
+)
+
+// patience is how many times in a row the stream may fail before a hop says so: DynamoDB Local now and
+// then refuses an iterator that it gave itself, and the next one works.
+const patience = 3
+
+// backoff is the wait after attempt 0, 1, 2 …
+func backoff(attempt int, last time.Duration) time.Duration {
+	d := last
+	if attempt < 10 {
+		d = min(last, retryFirst<<attempt)
+	}
+	return d/2 + rand.N(d/2+1)
+}
+
+// sleep returns ctx's error when ctx is done first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// trouble waits after the stream failed, for the nth time in a row. Its error is ctx's.
+func (p *Pipe) trouble(ctx context.Context, n int, attempted string, err error) error {
+	if n == patience && ctx.Err() == nil {
+		p.report(hop.Hop{Outcome: hop.Retry, Detail: fmt.Sprintf("%s: %v", attempted, err)})
+	}
+	return sleep(ctx, backoff(n-1, reopenLast))
+}
+
+func (p *Pipe) report(h hop.Hop) {
+	if p.Sink == nil {
+		return
+	}
+	h.At, h.Stage, h.Resource = time.Now(), hop.Pipe, p.Name
+	p.Sink(h)
+}

@@ -1,0 +1,151 @@
+package queues
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// fifoSuffix ends the name of every FIFO queue, and of no other.
+const fifoSuffix = ".fifo"
+
+// queueProperties are the properties of AWS::SQS::Queue.
+type queueProperties struct {
+	QueueName                     string
+	VisibilityTimeout             *template.Int
+	DelaySeconds                  *template.Int
+	MaximumMessageSize            *template.Int
+	MessageRetentionPeriod        *template.Int
+	ReceiveMessageWaitTimeSeconds *template.Int
+	RedrivePolicy                 *redrivePolicy
+	FifoQueue                     template.Bool
+	ContentBasedDeduplication     template.Bool
+	DeduplicationScope            string
+
+	FifoThroughputLimit          template.Ignored // a quota
+	RedriveAllowPolicy           template.Ignored // who may use this queue as a dead-letter queue: a matter of deployment
+	KmsMasterKeyId               template.Ignored
+	KmsDataKeyReusePeriodSeconds template.Ignored
+	SqsManagedSseEnabled         template.Ignored
+	Tags                         template.Ignored
+}
+
+// redrivePolicy sends a message to a dead-letter queue when it is received once more than maxReceiveCount times.
+type redrivePolicy struct {
+	DeadLetterTargetArn string       `json:"deadLetterTargetArn"`
+	MaxReceiveCount     template.Int `json:"maxReceiveCount"`
+}
+
+// numbers are the numeric attributes with SQS's ranges and defaults.
+// Source: SQS API reference, SetQueueAttributes.
+var numbers = []struct {
+	name             string
+	of               func(queueProperties) *template.Int
+	least, most, def int64
+}{
+	{"VisibilityTimeout", func(p queueProperties) *template.Int { return p.VisibilityTimeout }, 0, 43_200, 30},
+	{"DelaySeconds", func(p queueProperties) *template.Int { return p.DelaySeconds }, 0, 900, 0},
+	{"MaximumMessageSize", func(p queueProperties) *template.Int { return p.MaximumMessageSize }, 1_024, 1_048_576, 1_048_576},
+	{"MessageRetentionPeriod", func(p queueProperties) *template.Int { return p.MessageRetentionPeriod }, 60, 1_209_600, 345_600},
+	{"ReceiveMessageWaitTimeSeconds", func(p queueProperties) *template.Int { return p.ReceiveMessageWaitTimeSeconds }, 0, 20, 0},
+}
+
+// provisionQueue creates the queue, or finds it there with its messages and brings its attributes up to date.
+func (s *Service) provisionQueue(ctx context.Context, r template.Resource) (template.Attributes, error) {
+	var p queueProperties
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	name, err := queueName(p, r.PhysicalName)
+	if err != nil {
+		return template.Attributes{}, err
+	}
+	attributes, err := queueAttributes(p)
+	if err != nil {
+		return template.Attributes{}, err
+	}
+	arn := s.cloud.ARN("sqs", name)
+	// Attributes wait for the second call: CreateQueue refuses a queue that exists with others.
+	create := &sqs.CreateQueueInput{QueueName: &name}
+	if p.FifoQueue {
+		create.Attributes = map[string]string{"FifoQueue": "true"}
+	}
+	if _, err := s.client.CreateQueue(ctx, create); err != nil {
+		return template.Attributes{}, fmt.Errorf("create queue %s: %w", name, err)
+	}
+	url := s.cloud.QueueURL(arn)
+	if _, err := s.client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: aws.String(url), Attributes: attributes}); err != nil {
+		return template.Attributes{}, fmt.Errorf("set attributes of queue %s: %w", name, err)
+	}
+	return template.Attributes{
+		Ref:    url,
+		GetAtt: map[string]string{"Arn": arn, "QueueName": name, "QueueUrl": url},
+	}, nil
+}
+
+// queueName is the template's name, or the generated one with the ending that FIFO queues must have.
+func queueName(p queueProperties, generated string) (string, error) {
+	switch {
+	case p.QueueName == "" && bool(p.FifoQueue):
+		return generated + fifoSuffix, nil
+	case p.QueueName == "":
+		return generated, nil
+	case strings.HasSuffix(p.QueueName, fifoSuffix) != bool(p.FifoQueue):
+		return "", fmt.Errorf("QueueName is %q and FifoQueue is %t: the names of FIFO queues, and only theirs, end in %q", p.QueueName, p.FifoQueue, fifoSuffix)
+	}
+	return p.QueueName, nil
+}
+
+// queueAttributes are all attributes that SQS lets one set, defaults included: on a queue that was kept from an
+// earlier run each must get the value it has now.
+func queueAttributes(p queueProperties) (map[string]string, error) {
+	var problems []error
+	attributes := map[string]string{}
+	for _, n := range numbers {
+		value := n.def
+		if given := n.of(p); given != nil {
+			value = int64(*given)
+		}
+		if value < n.least || value > n.most {
+			problems = append(problems, fmt.Errorf("%s is %d, allowed are %d to %d", n.name, value, n.least, n.most))
+		}
+		attributes[n.name] = strconv.FormatInt(value, 10)
+	}
+	redrive, err := p.RedrivePolicy.attribute(bool(p.FifoQueue))
+	attributes["RedrivePolicy"] = redrive
+	problems = append(problems, err)
+	if p.FifoQueue {
+		attributes["ContentBasedDeduplication"] = strconv.FormatBool(bool(p.ContentBasedDeduplication))
+	}
+	if p.DeduplicationScope != "" && p.DeduplicationScope != "queue" {
+		problems = append(problems, fmt.Errorf("DeduplicationScope is %q, the local run supports \"queue\" only", p.DeduplicationScope))
+	}
+	return attributes, errors.Join(problems...)
+}
+
+// attribute is the policy as SQS stores it. An empty one takes a policy away that an earlier run has set.
+func (p *redrivePolicy) attribute(fifo bool) (string, error) {
+	if p == nil {
+		return "", nil
+	}
+	if p.DeadLetterTargetArn == "" {
+		return "", errors.New("RedrivePolicy has no deadLetterTargetArn")
+	}
+	// Source: SQS developer guide, sqs-dead-letter-queues.
+	if p.MaxReceiveCount < 1 || p.MaxReceiveCount > 1000 {
+		return "", fmt.Errorf("RedrivePolicy: maxReceiveCount is %d, allowed are 1 to 1000", p.MaxReceiveCount)
+	}
+	if strings.HasSuffix(p.DeadLetterTargetArn, fifoSuffix) != fifo {
+		return "", fmt.Errorf("RedrivePolicy: the dead-letter queue %s must be of the same type as the queue, FIFO or standard", p.DeadLetterTargetArn)
+	}
+	raw, err := json.Marshal(p)
+	return string(raw), err
+}

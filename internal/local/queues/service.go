@@ -1,0 +1,190 @@
+package queues
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/process"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
+)
+
+// ErrPortTaken is wrapped by Start's error when something else listens on the port.
+var ErrPortTaken = errors.New("port is taken")
+
+// startTimeout is how long fauxqs may take to come up: it needs half a second, and a busy machine much longer.
+const startTimeout = 30 * time.Second
+
+//go:embed server.mjs
+var server []byte
+
+// Config says how to run the queues.
+type Config struct {
+	Cloud *cloud.Cloud // gets the SQS endpoint
+	Dir   string       // folder for the messages; made when it is not there
+	Port  int          // 0: the system chooses
+	Log   io.Writer    // what fauxqs writes to stderr; default: thrown away
+}
+
+// Service is a running fauxqs and the queues of the stack in it.
+type Service struct {
+	cloud   *cloud.Cloud
+	client  *sqs.Client
+	process *process.Process
+	stderr  *tail
+
+	mu       sync.RWMutex
+	policies map[string]policy // by queue ARN
+}
+
+// Start starts fauxqs on the data in Dir, and returns when it answers. It sets the cloud's SQS endpoint.
+func Start(ctx context.Context, cfg Config) (*Service, error) {
+	node, err := toolchain.Node(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fauxqs, err := toolchain.Package("fauxqs")
+	if err != nil {
+		return nil, err
+	}
+	// Node resolves its arguments against its own working directory.
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("start fauxqs: %w", err)
+	}
+	s := &Service{cloud: cfg.Cloud, stderr: &tail{next: cfg.Log}, policies: map[string]policy{}}
+	stdout, out := io.Pipe()
+	s.process, err = process.Start(process.Spec{
+		Path:   node,
+		Args:   []string{"--disable-warning=ExperimentalWarning", "--input-type=module", "-", fauxqs, dir, strconv.Itoa(cfg.Port)},
+		Env:    []string{"PATH=" + os.Getenv("PATH")},
+		Stdin:  bytes.NewReader(server),
+		Stdout: out,
+		Stderr: s.stderr,
+	})
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		<-s.process.Done()
+		out.Close()
+	}()
+	port, err := s.ready(ctx, stdout, cfg.Port)
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("start fauxqs: %w", err)
+	}
+	s.cloud.SetEndpoint(cloud.SQS, "http://127.0.0.1:"+strconv.Itoa(port))
+	s.client = s.cloud.SQS()
+	return s, nil
+}
+
+// ready waits for fauxqs' line and returns the port it listens on.
+func (s *Service) ready(ctx context.Context, stdout io.Reader, port int) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	line := make(chan []byte, 1)
+	go func() {
+		lines := bufio.NewReader(stdout)
+		first, _ := lines.ReadBytes('\n')
+		line <- first
+		_, _ = io.Copy(io.Discard, lines)
+	}()
+	select {
+	case <-ctx.Done():
+		return 0, fmt.Errorf("wait until it answers: %w", ctx.Err())
+	case first := <-line:
+		var said struct {
+			Port  int
+			Error string
+		}
+		if err := json.Unmarshal(first, &said); err != nil {
+			return 0, s.ended()
+		}
+		if said.Error == "EADDRINUSE" {
+			return 0, fmt.Errorf("%w: %d is in use, choose others with --port", ErrPortTaken, port)
+		}
+		if said.Error != "" {
+			return 0, fmt.Errorf("listen on 127.0.0.1:%d: %s", port, said.Error)
+		}
+		return said.Port, nil
+	}
+}
+
+// Run waits until ctx is done. It is an error when fauxqs ends before.
+func (s *Service) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.process.Done():
+		return s.ended()
+	}
+}
+
+// ended says how fauxqs ended, in its own words where it left any.
+func (s *Service) ended() error {
+	<-s.process.Done()
+	err := errors.New("fauxqs ended")
+	if s.process.Err() != nil {
+		err = fmt.Errorf("fauxqs ended: %w", s.process.Err())
+	}
+	if said := strings.TrimSpace(s.stderr.String()); said != "" {
+		return fmt.Errorf("%w\n%s", err, said)
+	}
+	return err
+}
+
+// Close ends fauxqs. All it has acknowledged is on disk, so it need not be asked first.
+func (s *Service) Close() { s.process.Kill() }
+
+// Provisions are the resource types of this package.
+func (s *Service) Provisions() map[string]template.Provision {
+	return map[string]template.Provision{
+		"AWS::SQS::Queue":       s.provisionQueue,
+		"AWS::SQS::QueuePolicy": s.provisionPolicy,
+	}
+}
+
+// tail passes on what is written to it and remembers the end of it.
+type tail struct {
+	next io.Writer
+
+	mu   sync.Mutex
+	text []byte
+}
+
+const tailSize = 4096
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if over := len(t.text) - tailSize; over > 0 {
+		t.text = append([]byte(nil), t.text[over:]...)
+	}
+	if t.next != nil {
+		_, _ = t.next.Write(p)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text)
+}

@@ -1,0 +1,119 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// Run runs the stack that the options name until ctx is done. It returns nil when it was told to stop.
+func Run(ctx context.Context, o Options, out console.Console) error {
+	started := time.Now()
+	assembly, err := template.ReadAssembly(o.App)
+	if err != nil {
+		return err
+	}
+	stack, err := choose(assembly, o.Stack, out)
+	if err != nil {
+		return err
+	}
+	injector, done, err := injectFaults(o, out)
+	if err != nil {
+		return err
+	}
+	defer done()
+	data, err := openData(o)
+	if err != nil {
+		return err
+	}
+	defer data.close()
+
+	services, err := start(ctx, o, stack, data, out, injector)
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	defer services.close()
+	deployment, err := stack.Provision(ctx, template.Environment{Account: cloud.Account, Region: services.cloud.Region}, services.provisions())
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	if err := services.prepare(ctx); err != nil {
+		return unlessStopped(ctx, err)
+	}
+	out.Notice("API authorization is not enforced here: every request is let in.")
+	workers, ctx := errgroup.WithContext(ctx)
+	services.run(ctx, workers)
+	out.Ready(services.summary(data.dir, time.Since(started), deployment))
+	return unlessStopped(ctx, workers.Wait())
+}
+
+// choose is the stack of that name, or the app's first.
+func choose(assembly *template.Assembly, name string, out console.Console) (*template.Stack, error) {
+	names := assembly.Names()
+	if name == "" && len(names) > 1 {
+		name = names[0]
+		out.Notice(fmt.Sprintf("Running %s, the first of %d stacks; --stack chooses another: %s", name, len(names), strings.Join(names[1:], ", ")))
+	}
+	return assembly.Stack(name)
+}
+
+// unlessStopped drops the errors that come from being told to stop.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// data is the folder that keeps everything a run must not forget.
+type data struct {
+	dir     string
+	db      *bbolt.DB
+	discard bool
+}
+
+// openData opens the folder and makes sure that no other run has it.
+func openData(o Options) (*data, error) {
+	d := &data{dir: o.Data}
+	if d.dir == "" {
+		dir, err := os.MkdirTemp("", "outbox-local-")
+		if err != nil {
+			return nil, fmt.Errorf("--data: %w", err)
+		}
+		d.dir, d.discard = dir, !o.Keep
+	} else if err := os.MkdirAll(d.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	abs, err := filepath.Abs(d.dir)
+	if err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	d.dir = abs
+	d.db, err = bbolt.Open(filepath.Join(d.dir, "positions.db"), 0o644, &bbolt.Options{Timeout: time.Second})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("--data: another local run uses %s", d.dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	return d, nil
+}
+
+func (d *data) close() {
+	_ = d.db.Close()
+	if d.discard {
+		_ = os.RemoveAll(d.dir)
+	}
+}

@@ -1,0 +1,229 @@
+package local
+
+import (
+	"context"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/apigateway"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
+	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
+	"github.com/outboxkit/transactional-outbox/internal/local/faults"
+	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
+	"github.com/outboxkit/transactional-outbox/internal/local/queues"
+	"github.com/outboxkit/transactional-outbox/internal/local/tables"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// part is the face that every part of a run shows. It may also be a preparer, a runner and a closer.
+type part interface {
+	Provisions() map[string]template.Provision
+}
+
+// preparer is a part that has something to finish before the stack can be called ready, such as a build.
+type preparer interface {
+	Prepare(ctx context.Context) error
+}
+
+// runner is a part with workers. Run is called when all resources are there, and returns when ctx is done.
+type runner interface {
+	Run(ctx context.Context) error
+}
+
+// closer is a part with listeners or processes of its own.
+type closer interface{ Close() }
+
+// services are the parts of a run: each stands in for one AWS service.
+type services struct {
+	cloud *cloud.Cloud
+	api   *apigateway.Service
+	all   []part
+	logs  *logs
+}
+
+// start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
+func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector) (_ *services, err error) {
+	s := &services{cloud: cloud.New(region(stack)), logs: &logs{dir: data.dir}}
+	seams := newSeams(injector, s.cloud)
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	queue, err := s.startPrograms(ctx, o, data, seams)
+	if err != nil {
+		return nil, err
+	}
+	bus, err := eventbus.New(eventbus.Config{
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: out.Hop, Wrap: seams.bus, Around: seams.targets,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.all = append(s.all, bus)
+	host := functions.New(functions.Config{
+		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Sink: out.Hop, Wrap: seams.function,
+	})
+	s.all = append(s.all, host,
+		pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe}),
+		eventsource.New(eventsource.Config{Cloud: s.cloud, Invoke: host.Invoke, Sink: out.Hop, Wrap: seams.queue}))
+	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Sink: out.Hop})
+	if err != nil {
+		return nil, err
+	}
+	s.all = append(s.all, s.api)
+	return s, nil
+}
+
+// startPrograms starts, side by side because they take the longest, the parts that are programs of
+// their own.
+func (s *services) startPrograms(ctx context.Context, o Options, data *data, seams seams) (*queues.Service, error) {
+	var table *tables.Service
+	var queue *queues.Service
+	both, startCtx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		table, err = tables.Start(startCtx, tables.Config{
+			Cloud: s.cloud, Dir: filepath.Join(data.dir, "tables"), Port: o.portOf(1), Log: s.logs.open("dynamodb.log"),
+			Wrap: seams.tables,
+		})
+		return err
+	})
+	both.Go(func() (err error) {
+		queue, err = queues.Start(startCtx, queues.Config{
+			Cloud: s.cloud, Dir: filepath.Join(data.dir, "queues"), Port: o.portOf(2), Log: s.logs.open("queues.log"),
+		})
+		return err
+	})
+	err := both.Wait()
+	// One may be up although the other failed: close must find it.
+	if table != nil {
+		s.all = append(s.all, table)
+	}
+	if queue != nil {
+		s.all = append(s.all, queue)
+	}
+	return queue, err
+}
+
+// portOf is the n-th port of the run, or 0 for one that the system chooses.
+func (o Options) portOf(n int) int {
+	if o.Port == 0 {
+		return 0
+	}
+	return o.Port + n
+}
+
+// region is the one the app pinned for the stack, or the CLI's default.
+func region(stack *template.Stack) string {
+	for _, r := range []string{stack.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")} {
+		if r != "" {
+			return r
+		}
+	}
+	return "us-east-1"
+}
+
+func (s *services) provisions() map[string]template.Provision {
+	all := map[string]template.Provision{}
+	for _, p := range s.all {
+		maps.Copy(all, p.Provisions())
+	}
+	return all
+}
+
+// prepare returns when every part is ready for work, or the first cannot be.
+func (s *services) prepare(ctx context.Context) error {
+	preparing, ctx := errgroup.WithContext(ctx)
+	for _, p := range s.all {
+		if r, ok := p.(preparer); ok {
+			preparing.Go(func() error { return r.Prepare(ctx) })
+		}
+	}
+	return preparing.Wait()
+}
+
+// run starts the workers of every part.
+func (s *services) run(ctx context.Context, workers *errgroup.Group) {
+	for _, p := range s.all {
+		if r, ok := p.(runner); ok {
+			workers.Go(func() error { return r.Run(ctx) })
+		}
+	}
+}
+
+// close ends every part and all its processes, side by side.
+func (s *services) close() {
+	var closing sync.WaitGroup
+	for _, p := range s.all {
+		if c, ok := p.(closer); ok {
+			closing.Go(c.Close)
+		}
+	}
+	closing.Wait()
+	s.logs.close()
+}
+
+// summary says what runs.
+func (s *services) summary(data string, took time.Duration, d *template.Deployment) console.Summary {
+	sum := console.Summary{
+		Stack: d.Stack, Region: s.cloud.Region, Data: data,
+		Started: took.Round(100 * time.Millisecond).String(),
+		API:     s.api.URL(),
+		Outputs: map[string]string{},
+	}
+	for _, service := range cloud.Services {
+		sum.Endpoints = append(sum.Endpoints, console.Endpoint{Service: service, URL: s.cloud.Endpoint(service)})
+	}
+	for _, r := range d.Resources {
+		sum.Resources = append(sum.Resources, console.Resource{LogicalID: r.LogicalID, Name: r.Name, Type: r.Type, Ref: r.Ref})
+	}
+	for _, r := range d.Skipped {
+		i := slices.IndexFunc(sum.Skipped, func(s console.Skipped) bool { return s.Type == r.Type })
+		if i < 0 {
+			i = len(sum.Skipped)
+			sum.Skipped = append(sum.Skipped, console.Skipped{Type: r.Type, Reason: r.Reason})
+		}
+		sum.Skipped[i].Count++
+	}
+	for _, o := range d.Outputs {
+		sum.Outputs[o.Name] = s.api.Local(o.Value)
+	}
+	return sum
+}
+
+// logs are the files in the data folder that keep what the programs print.
+type logs struct {
+	dir string
+
+	mu    sync.Mutex
+	files []*os.File
+}
+
+// open is where a program's output goes: a file, or nowhere when it cannot be made, since a run must
+// not fail for want of a log.
+func (l *logs) open(name string) io.Writer {
+	file, err := os.OpenFile(filepath.Join(l.dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return io.Discard
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.files = append(l.files, file)
+	return file
+}
+
+func (l *logs) close() {
+	for _, file := range l.files {
+		_ = file.Close()
+	}
+}

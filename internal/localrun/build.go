@@ -1,0 +1,28 @@
+package localrun
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+)
+
+// Build compiles the command to path, with flags of go build.
+func Build(ctx context.Context, path string, flags ...string) error {
+	args := append(append([]string{"build"}, flags...), "-o", path, "github.com/outboxkit/transactional-outbox/cmd/outbox")
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the local run: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// Synthesize has the CDK CLI write the reference application in the folder root to out: the named stacks, or all.
+func Synthesize(ctx context.Context, root, out string, stacks ...string) error {
+	args := append(append([]string{"--no-install", "cdk", "synth"}, stacks...), "--quiet", "--output", out)
+	synth := exec.CommandContext(ctx, "npx", args...)
+	synth.Dir = root
+	if output, err := synth.CombinedOutput(); err != nil {
+		return fmt.Errorf("cdk synth: %w\n%s", err, output)
+	}
+	return nil
+}
