@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -15,11 +14,7 @@ import (
 // with GrantTransactionWrites.
 func (f *flow) GrantWrite(grantee awsiam.IGrantable) awsiam.Grant {
 	f.needTable()
-	if function, ok := grantee.(awslambda.Function); ok {
-		function.AddEnvironment(jsii.String(envOutboxTable), f.table.TableName(), nil)
-		function.AddEnvironment(jsii.String(envOutboxSource), f.source, nil)
-		function.AddEnvironment(jsii.String(envOutboxRetention), seconds(f.eventRetention), nil)
-	}
+	f.setWriterVariables(grantee)
 	return grantInTransaction(f.table, grantee, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem")
 }
 

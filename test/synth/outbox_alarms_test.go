@@ -17,7 +17,7 @@ func synthesizeAlarms(t *testing.T, alarms func(awscdk.Stack) *outbox.AlarmProps
 	stack := newStack(t)
 	guard(t, func() {
 		box := newOutbox(stack, outbox.TransactionalOutboxProps{Alarms: alarms(stack)})
-		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 	})
 	return synthesize(t, stack)
 }
@@ -81,7 +81,7 @@ func TestMetrics(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
 		box := newOutbox(stack)
-		consumer := box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		consumer := box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 		for name, metric := range map[string]func(*awscloudwatch.MetricOptions) awscloudwatch.Metric{
 			"AWS/EventBridge/Pipes EventCount":               box.MetricPipeEvents,
 			"AWS/EventBridge/Pipes ExecutionFailed":          box.MetricPipeFailed,

@@ -111,7 +111,7 @@ func TestOutboxOnASuppliedBus(t *testing.T) {
 					ArchiveRetention: awscdk.Duration_Days(jsii.Number(3)),
 					Alarms:           &outbox.AlarmProps{},
 				})
-				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 			})
 			tpl := synthesize(t, stack)
 			list(t, "buses", tpl.paths("AWS::Events::EventBus"))
@@ -161,12 +161,12 @@ func TestConsumerWithAnImportedFunction(t *testing.T) {
 func TestConsumerWithASuppliedQueue(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
-		deadLetters := awssqs.NewQueue(stack, jsii.String("ShipDLQ"), nil)
+		deadLetters := awssqs.NewQueue(stack, jsii.String("ShipDLQ"), &awssqs.QueueProps{RetentionPeriod: days(14)})
 		queue := awssqs.NewQueue(stack, jsii.String("ShipQueue"), &awssqs.QueueProps{
 			VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1)),
 			DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(3)},
 		})
-		consumer := newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet), Queue: queue})
+		consumer := newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter(), Queue: queue})
 		same(t, "dead-letter queue", consumer.DeadLetterQueue().Node().Path(), `"Stack/ShipDLQ"`)
 	})
 	tpl := synthesize(t, stack)
@@ -182,8 +182,8 @@ func TestConsumerWithASuppliedDeadLetterQueue(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
 		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Entry:           jsii.String(greet),
-			DeadLetterQueue: awssqs.NewQueue(stack, jsii.String("ShipDLQ"), nil),
+			GoFunction:      greeter(),
+			DeadLetterQueue: awssqs.NewQueue(stack, jsii.String("ShipDLQ"), &awssqs.QueueProps{RetentionPeriod: days(14)}),
 		})
 	})
 	tpl := synthesize(t, stack)
@@ -199,7 +199,8 @@ func TestConsumerWithAnImportedQueue(t *testing.T) {
 			return awssqs.Queue_FromQueueArn(stack, &name, jsii.String("arn:aws:sqs:eu-west-1:111111111111:"+name))
 		}
 		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Entry: jsii.String(greet), Queue: imported("ship"), DeadLetterQueue: imported("ship-dlq"),
+			GoFunction: greeter(), Queue: imported("ship"), DeadLetterQueue: imported("ship-dlq"),
+			VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1)),
 		})
 	})
 	told := warnings(t, stack)
