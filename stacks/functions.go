@@ -38,7 +38,7 @@ func addPublisherOne(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable,
 			Entry:       jsii.String(publisherOneEntry),
 			Environment: &map[string]*string{envOrdersTable: orders.TableName()},
 		},
-		BusinessTables: &[]awsdynamodb.ITable{orders},
+		BusinessTables: putsInto(orders),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})
 	box.GrantWrite(consumer.Function())
@@ -53,7 +53,7 @@ func addPublisherTwo(box *outbox.TransactionalOutbox, notifications awsdynamodb.
 			Entry:       jsii.String(publisherTwoEntry),
 			Environment: &map[string]*string{envNotificationsTable: notifications.TableName()},
 		},
-		BusinessTables: &[]awsdynamodb.ITable{notifications},
+		BusinessTables: putsInto(notifications),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})
 }
@@ -68,9 +68,14 @@ func addOrderUpdatedPublisher(box *outbox.TransactionalOutbox, orders awsdynamod
 			Entry:       jsii.String(orderUpdatedPublisherEntry),
 			Environment: &map[string]*string{envOrdersTable: orders.TableName()},
 		},
-		BusinessTables: &[]awsdynamodb.ITable{orders},
+		BusinessTables: putsInto(orders),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})
+}
+
+// putsInto names the table as one into which a consumer puts items in its transactions.
+func putsInto(table awsdynamodb.ITable) *[]*outbox.BusinessTable {
+	return &[]*outbox.BusinessTable{{Table: table, Actions: []outbox.TransactAction{outbox.TransactAction_PUT}}}
 }
 
 // newUpdateOrder adds the function that moves orders on. It may read an order, and write one in a transaction only.
@@ -83,7 +88,7 @@ func newUpdateOrder(scope constructs.Construct, orders awsdynamodb.ITable, box *
 		RemovalPolicy: env.RemovalPolicy,
 	})
 	function.AddToRolePolicy(allow("dynamodb:GetItem", orders))
-	function.AddToRolePolicy(allowInTransaction("dynamodb:UpdateItem", orders))
+	outbox.GrantTransactionWrites(orders, function, outbox.TransactAction_UPDATE)
 	box.GrantWrite(function)
 	return function
 }
@@ -93,14 +98,4 @@ func allow(action string, table awsdynamodb.ITable) awsiam.PolicyStatement {
 		Actions:   jsii.Strings(action),
 		Resources: &[]*string{table.TableArn()},
 	})
-}
-
-// allowInTransaction allows the action within TransactWriteItems only, where it comes with its event.
-// Source: DynamoDB developer guide, transaction-apis-iam.
-func allowInTransaction(action string, table awsdynamodb.ITable) awsiam.PolicyStatement {
-	statement := allow(action, table)
-	statement.AddCondition(jsii.String("ForAnyValue:StringEquals"), map[string]any{
-		"dynamodb:EnclosingOperation": []string{"TransactWriteItems"},
-	})
-	return statement
 }

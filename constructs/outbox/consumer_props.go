@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 
@@ -70,10 +69,10 @@ type ConsumerProps struct {
 	// can be.
 	// Default: just as long.
 	InboxTTL awscdk.Duration
-	// BusinessTables are the tables that the function writes in its transactions. It may use them in
+	// BusinessTables are the tables that the function writes in its transactions, and what it does there. It may do so in
 	// TransactWriteItems only; further permissions are the application's to grant.
 	// Default: none.
-	BusinessTables *[]awsdynamodb.ITable
+	BusinessTables *[]*BusinessTable
 
 	// GoFunction is a Go function to create. Its environment also gets what runtime/inbox reads; its
 	// ReservedConcurrentExecutions must be at least MaxConcurrency, because throttled messages would use up

@@ -31,7 +31,9 @@ func Example() {
 			Entry:       jsii.String("lambdas/shipping"),
 			Environment: &map[string]*string{"SHIPMENTS_TABLE": shipments.TableName()},
 		},
-		BusinessTables: &[]awsdynamodb.ITable{shipments},
+		BusinessTables: &[]*outbox.BusinessTable{{
+			Table: shipments, Actions: []outbox.TransactAction{outbox.TransactAction_PUT},
+		}},
 	})
 
 	app.Synth(nil)
@@ -82,7 +84,7 @@ func ExampleTransactionalOutbox_GrantWrite() {
 
 	box.GrantWrite(writer)
 	box.GrantReadVersions(writer) // for Tx.AppendNext
-	outbox.GrantTransactionWrites(orders, writer)
+	outbox.GrantTransactionWrites(orders, writer, outbox.TransactAction_PUT, outbox.TransactAction_UPDATE)
 }
 
 // A consumer of an outbox that another app has deployed. What is not said of the outbox counts as the longest
@@ -125,15 +127,15 @@ func ExampleITransactionalOutbox() {
 	}))
 }
 
-// A rule in another team's hands may publish on the bus without the table, and a function of theirs consumes
-// without an inbox because it counts nothing.
+// Another team publishes its own events on the bus, and has a function that consumes without an inbox,
+// because showing an event twice does no harm.
 func ExampleTransactionalOutbox_GrantPublish() {
 	stack := awscdk.NewStack(awscdk.NewApp(nil), jsii.String("Orders"), nil)
 	box := outbox.NewTransactionalOutbox(stack, jsii.String("Outbox"), &outbox.TransactionalOutboxProps{
 		Source: jsii.String("orders"),
 	})
 
-	box.GrantPublish(awsiam.Role_FromRoleName(stack, jsii.String("Publisher"), jsii.String("publisher"), nil))
+	box.GrantPublish(awsiam.Role_FromRoleName(stack, jsii.String("Publisher"), jsii.String("publisher"), nil), jsii.Strings("invoices"))
 	box.AddConsumer(jsii.String("Dashboard"), &outbox.ConsumerProps{
 		Inbox:             outbox.Inbox_NONE,
 		Function:          awslambda.Function_FromFunctionName(stack, jsii.String("Show"), jsii.String("dashboard")),

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/aws/jsii-runtime-go"
@@ -57,9 +58,12 @@ func (c *consumerConfig) checkInbox(found *problems) {
 	default:
 		found.add("Inbox must be %s or %s, got %q", Inbox_TABLE, Inbox_NONE, c.Inbox)
 	}
+	found.businessTables(c.BusinessTables)
 	if c.BusinessTables != nil {
-		for _, table := range *c.BusinessTables {
-			found.sameAccount("BusinessTables", table, c.at.stack, "a transaction spans no other account or region")
+		for i, table := range *c.BusinessTables {
+			if table != nil && table.Table != nil {
+				found.sameAccount(fmt.Sprintf("BusinessTables[%d].Table", i), table.Table, c.at.stack, "a transaction spans no other account or region")
+			}
 		}
 	}
 	if !c.ordered() {
@@ -121,17 +125,15 @@ func (c *Consumer) useInbox(config *consumerConfig) {
 // event up, and move a message to the dead-letter queue; an ordered one also makes a message that came
 // too early come back soon.
 func (c *Consumer) grantInbox(config *consumerConfig) {
-	grantInTransaction(c.flow.inboxTable, c.function, "dynamodb:PutItem")
-	grantGetItem(c.flow.inboxTable, c.function)
+	keys := inboxKeys(*config.Name)
+	grantInTransaction(c.flow.inboxTable, c.function, []TransactAction{TransactAction_PUT}, keys)
+	grantGetItem(c.flow.inboxTable, c.function, keys)
 	if config.BusinessTables != nil {
 		for _, table := range *config.BusinessTables {
-			GrantTransactionWrites(table, c.function)
+			GrantTransactionWrites(table.Table, c.function, table.Actions...)
 		}
 	}
-	allowPrincipal(c.function, c.deadLetterQueue.QueueArn(), "sqs:SendMessage")
-	if key := c.deadLetterQueue.EncryptionMasterKey(); key != nil {
-		allowPrincipal(c.function, key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey")
-	}
+	c.grantKeepDeadLetters()
 	if config.ordered() {
 		allowPrincipal(c.function, c.queue.QueueArn(), "sqs:ChangeMessageVisibility")
 	}

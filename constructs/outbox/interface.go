@@ -35,15 +35,17 @@ type ITransactionalOutbox interface {
 	// AddConsumer adds a consumer: a rule, a queue with a dead-letter queue, and a function. It panics,
 	// before anything is added, with all that is wrong with the properties.
 	AddConsumer(id *string, props *ConsumerProps) *Consumer
-	// GrantWrite lets a writer put events into the outbox table, in transactions only. A function of this app
-	// also gets the environment variables that runtime/outbox reads. It panics for an outbox that was
-	// imported without its table.
+	// GrantWrite lets a writer put events into the outbox table, in transactions only. Whoever has this grant may
+	// publish under the outbox's source. A function of this app, or an alias of its current version, also gets
+	// the environment variables that runtime/outbox reads; of another app's the synthesis warns that it needs
+	// them. It panics for an outbox that was imported without its table.
 	GrantWrite(grantee awsiam.IGrantable) awsiam.Grant
 	// GrantReadVersions lets a writer read the outbox table's items, the counters of versions among them:
 	// what outbox.Tx.AppendNext of runtime/outbox needs besides GrantWrite.
 	GrantReadVersions(grantee awsiam.IGrantable) awsiam.Grant
-	// GrantPublish lets another producer put events on the bus.
-	GrantPublish(grantee awsiam.IGrantable) awsiam.Grant
+	// GrantPublish lets another producer put events of the sources on the bus. It panics for no source, for the
+	// outbox's own, and for one of AWS.
+	GrantPublish(grantee awsiam.IGrantable, sources *[]*string) awsiam.Grant
 }
 
 // Both kinds of outbox are one to whoever takes the interface.

@@ -74,14 +74,14 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	if o.table == nil {
 		o.table = newOutboxTable(o, o.tableSettings)
 	}
-	o.ruleDeadLetterQueue = newQueue(o, ruleDeadLetterQueueID, c.EncryptionKey, deadLetters())
+	o.ruleDeadLetterQueue = o.newDeadLetterQueue(o, ruleDeadLetterQueueID)
 	if o.eventBus == nil {
 		o.eventBus = newEventBus(&o.flow)
 	}
 	if c.archives() {
 		o.archive = newArchive(&o.flow, c.TransactionalOutboxProps)
 	}
-	o.pipeDeadLetterQueue = newQueue(o, pipeDeadLetterQueueID, c.EncryptionKey, deadLetters())
+	o.pipeDeadLetterQueue = o.newDeadLetterQueue(o, pipeDeadLetterQueueID)
 	o.pipe = newPipe(&o.flow, o.pipeDeadLetterQueue, c.TransactionalOutboxProps)
 	o.addAlarms()
 	return o

@@ -105,10 +105,17 @@ func (f *problems) texts(name string, values *[]*string, longest int) {
 		return
 	}
 	if len(*values) == 0 {
-		f.add("%s must name at least one, got none: leave it out to have all", name)
+		f.add("%s must name at least one, got none", name)
 	}
 	for i, value := range *values {
 		f.text(fmt.Sprintf("%s[%d]", name, i), value, longest)
+	}
+}
+
+// notFromAWS checks that a source is not one that EventBridge keeps for itself.
+func (f *problems) notFromAWS(name string, source *string) {
+	if source != nil && strings.HasPrefix(*source, "aws.") {
+		f.add("%s must not begin with \"aws.\", which is reserved for AWS services, got %q", name, *source)
 	}
 }
 

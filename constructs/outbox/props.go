@@ -45,7 +45,9 @@ type TransactionalOutboxProps struct {
 	// PointInTimeRecovery keeps continuous backups of these tables for 35 days.
 	// Default: no backups.
 	PointInTimeRecovery *bool
-	// RemovalPolicy says what happens to these tables and the log groups when they leave the stack.
+	// RemovalPolicy decides what happens to everything that holds events or remembers them when it leaves the stack: these
+	// tables, the bus, its archive, the dead-letter queues and the log groups. A bus that was kept still has its name: delete
+	// it, or bring it as EventBus, before you deploy a stack of the same name again.
 	// Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 
@@ -66,7 +68,7 @@ type TransactionalOutboxProps struct {
 	// MaximumRecordAge is how long the pipe tries to deliver a record, 1 minute to less than 24 hours. The
 	// message in the pipe's dead-letter queue holds only the record's position, so the record must still
 	// be in the stream, which keeps it for 24 hours, when someone looks.
-	// Default: 6 hours.
+	// Default: 20 hours, so that a pipe that was stopped for a working day catches up by itself.
 	MaximumRecordAge awscdk.Duration
 	// MaximumRetryAttempts is how often the pipe tries a failing batch again, 0 to 10000. It is never
 	// infinite: one poison record must not block its shard for a day.
@@ -119,7 +121,7 @@ type AlarmProps struct {
 
 // The defaults of an outbox, and what bounds its settings.
 const (
-	defaultRecordAge  = 6 * time.Hour
+	defaultRecordAge  = 20 * time.Hour
 	defaultAttempts   = 20
 	defaultOldestAge  = 15 * minute
 	defaultLogKeeping = awslogs.RetentionDays_ONE_MONTH
@@ -226,9 +228,7 @@ func (f *problems) source(source *string) {
 		return
 	}
 	f.text("Source", source, record.MaxSource)
-	if strings.HasPrefix(*source, "aws.") {
-		f.add("Source must not begin with \"aws.\", which is reserved for AWS services, got %q", *source)
-	}
+	f.notFromAWS("Source", source)
 	if strings.Contains(*source, "#") && !unresolved(source) {
 		f.add("Source must not contain '#', which separates the parts of a key, got %q", *source)
 	}

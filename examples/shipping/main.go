@@ -27,7 +27,9 @@ func main() {
 			Entry:       jsii.String("lambdas/ship"),
 			Environment: &map[string]*string{"SHIPMENTS_TABLE": shipments.TableName()},
 		},
-		BusinessTables: &[]awsdynamodb.ITable{shipments},
+		BusinessTables: &[]*outbox.BusinessTable{{
+			Table: shipments, Actions: []outbox.TransactAction{outbox.TransactAction_PUT},
+		}},
 	})
 
 	app.Synth(nil)

@@ -46,7 +46,7 @@ func TestConsumerRefuses(t *testing.T) {
 			outbox.ConsumerProps{Function: reserved},
 			"the reserved concurrency of Function must be at least MaxConcurrency, which is 10, got 9",
 		},
-		"no event types":    {outbox.ConsumerProps{GoFunction: entry, EventTypes: jsii.Strings()}, "EventTypes must name at least one, got none: leave it out to have all"},
+		"no event types":    {outbox.ConsumerProps{GoFunction: entry, EventTypes: jsii.Strings()}, "EventTypes must name at least one, got none"},
 		"an empty type":     {outbox.ConsumerProps{GoFunction: entry, EventTypes: jsii.Strings("A", "")}, `EventTypes[1] must have 1 to 128 characters of UTF-8, got 0 in ""`},
 		"a long type":       {outbox.ConsumerProps{GoFunction: entry, EventTypes: jsii.Strings(strings.Repeat("x", 129))}, "EventTypes[0] must have 1 to 128 characters of UTF-8, got 129 in"},
 		"no sources":        {outbox.ConsumerProps{GoFunction: entry, Sources: jsii.Strings()}, "Sources must name at least one, got none"},
