@@ -1,8 +1,6 @@
 package outbox
 
 import (
-	"fmt"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -23,11 +21,7 @@ const defaultBus = "default"
 // With a customer-managed key the bus needs a dead-letter queue too, for events that it cannot encrypt or decrypt.
 // Source: EventBridge user guide, eb-encryption-event-bus-dlq.
 func newEventBus(f *flow) awsevents.IEventBus {
-	node := f.scope.Node()
-	address := *node.Addr()
-	props := &awsevents.EventBusProps{
-		EventBusName: jsii.String(fmt.Sprintf("%s-%s-%s", *awscdk.Aws_STACK_NAME(), *node.Id(), address[len(address)-8:])),
-	}
+	props := &awsevents.EventBusProps{EventBusName: jsii.String(f.place.busName())}
 	if f.encryptionKey != nil {
 		keypolicy.AllowEvents(f.scope, f.encryptionKey)
 		props.KmsKey = f.encryptionKey

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
@@ -22,7 +23,7 @@ func synthesizeAlarms(t *testing.T, alarms func(awscdk.Stack) *outbox.AlarmProps
 	stack := newStack(t)
 	guard(t, func() {
 		box := newOutbox(stack, outbox.TransactionalOutboxProps{Alarms: alarms(stack)})
-		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 	})
 	return synthesize(t, stack)
 }
@@ -167,7 +168,7 @@ func TestTopicLetsAlarmsPublish(t *testing.T) {
 				// A second outbox with the same topic, imported, whose consumer has alarms.
 				outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Other"), &outbox.TransactionalOutboxAttributes{
 					Source: jsii.String("other"), EventBus: box.EventBus(), Alarms: alarms,
-				}).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+				}).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: &golambda.FunctionProps{Entry: jsii.String(greet)}})
 			})
 			tpl := synthesize(t, stack)
 			same(t, "policy", tpl.statements(tpl.part(t, "OnCall/Policy").Properties["PolicyDocument"]), test.want)
@@ -204,7 +205,7 @@ func TestMetrics(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
 		box := newOutbox(stack)
-		consumer := box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		consumer := box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 		for name, metric := range map[string]func(*awscloudwatch.MetricOptions) awscloudwatch.Metric{
 			"AWS/EventBridge/Pipes EventCount":               box.MetricPipeEvents,
 			"AWS/EventBridge/Pipes ExecutionFailed":          box.MetricPipeFailed,

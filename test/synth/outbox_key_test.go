@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
@@ -25,7 +26,7 @@ func encrypted(t *testing.T) template {
 			ArchiveRetention: awscdk.Duration_Days(jsii.Number(1)),
 		})
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Inbox: outbox.Inbox_NONE, Entry: jsii.String(greet), Environment: &map[string]*string{"CARRIER": jsii.String("post")},
+			Inbox: outbox.Inbox_NONE, GoFunction: &golambda.FunctionProps{Entry: jsii.String(greet), Environment: &map[string]*string{"CARRIER": jsii.String("post")}},
 		})
 		box.GrantWrite(awsiam.NewRole(stack, jsii.String("Writer"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()}))
 	})

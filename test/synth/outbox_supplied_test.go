@@ -112,7 +112,7 @@ func TestOutboxOnASuppliedBus(t *testing.T) {
 					ArchiveRetention: awscdk.Duration_Days(jsii.Number(3)),
 					Alarms:           &outbox.AlarmProps{},
 				})
-				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 			})
 			tpl := synthesize(t, stack)
 			list(t, "buses", tpl.paths("AWS::Events::EventBus"))
@@ -162,12 +162,12 @@ func TestConsumerWithAnImportedFunction(t *testing.T) {
 func TestConsumerWithASuppliedQueue(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
-		deadLetters := awssqs.NewQueue(stack, jsii.String("ShipDLQ"), nil)
+		deadLetters := awssqs.NewQueue(stack, jsii.String("ShipDLQ"), &awssqs.QueueProps{RetentionPeriod: days(14)})
 		queue := awssqs.NewQueue(stack, jsii.String("ShipQueue"), &awssqs.QueueProps{
 			VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1)),
 			DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(3)},
 		})
-		consumer := newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet), Queue: queue})
+		consumer := newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter(), Queue: queue})
 		same(t, "dead-letter queue", consumer.DeadLetterQueue().Node().Path(), `"Stack/ShipDLQ"`)
 	})
 	tpl := synthesize(t, stack)
@@ -183,8 +183,8 @@ func TestConsumerWithASuppliedDeadLetterQueue(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
 		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Entry:           jsii.String(greet),
-			DeadLetterQueue: awssqs.NewQueue(stack, jsii.String("ShipDLQ"), nil),
+			GoFunction:      greeter(),
+			DeadLetterQueue: awssqs.NewQueue(stack, jsii.String("ShipDLQ"), &awssqs.QueueProps{RetentionPeriod: days(14)}),
 		})
 	})
 	tpl := synthesize(t, stack)
@@ -200,12 +200,13 @@ func TestConsumerWithAnImportedQueue(t *testing.T) {
 			return awssqs.Queue_FromQueueArn(stack, &name, jsii.String("arn:aws:sqs:eu-west-1:111111111111:"+name))
 		}
 		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Entry: jsii.String(greet), Queue: imported("ship"), DeadLetterQueue: imported("ship-dlq"),
+			GoFunction: greeter(), Queue: imported("ship"), DeadLetterQueue: imported("ship-dlq"),
+			VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1)),
 		})
 	})
 	list(t, "warnings", warnings(t, stack),
 		"/Stack/Outbox: the policy of the imported queue Stack/ship cannot be changed from here: its owner must add "+
-			`{"Action":"sqs:SendMessage","Condition":{"ArnLike":{"aws:SourceArn":"arn:PARTITION:events:REGION:ACCOUNT:rule/Stack-Outbox-6e9a8657/*"}},`+
-			`"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Resource":"arn:aws:sqs:eu-west-1:111111111111:ship","Sid":"OutboxEvents8e1f2dcd"}`+
+			`{"Action":"sqs:SendMessage","Condition":{"ArnLike":{"aws:SourceArn":"arn:PARTITION:events:REGION:ACCOUNT:rule/Stack-Outbox-49668afa/*"}},`+
+			`"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Resource":"arn:aws:sqs:eu-west-1:111111111111:ship","Sid":"OutboxEventsc0b00073"}`+
 			" (in place of ACCOUNT, PARTITION, REGION: what they are where stack Stack is deployed) [ack: outboxkit:queue-policy:events:Stack/ship]")
 }
