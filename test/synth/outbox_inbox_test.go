@@ -357,7 +357,7 @@ func TestInboxRefuses(t *testing.T) {
 		message := refused(t, func() {
 			newOutbox(newStack(t), outbox.TransactionalOutboxProps{InboxTable: inboxTable(stack, "Other", "id")})
 		})
-		if want := "InboxTable has the keys [id], allowed are [pk]"; !strings.Contains(message, want) {
+		if want := "InboxTable must have the keys [pk], got [id]"; !strings.Contains(message, want) {
 			t.Errorf("it says %q, want %q", message, want)
 		}
 	})
