@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// EffectHandler is the Lambda handler of a consumer whose effect is outside DynamoDB: an HTTP call, an
+// EffectHandler returns the Lambda handler of a consumer whose effect is outside DynamoDB: an HTTP call, an
 // e-mail. It claims the event in the inbox, calls the function, and marks the event as handled. While one
 // invocation holds the claim, a duplicate fails and comes again; afterwards it is acknowledged.
 //
@@ -97,10 +97,12 @@ func (e effectful) claim(ctx context.Context, event record.Event, owner string) 
 	case !errors.As(err, &failed):
 		return fmt.Errorf("claim the event: %w", err)
 	}
-	if _, claimed := failed.Failed[0].Item[attrLeaseUntil]; claimed {
+	stored := failed.Failed[0].Item
+	verdict := e.marker.judge(event, stored)
+	if _, claimed := stored[attrLeaseUntil]; claimed && errors.Is(verdict, errDuplicate) {
 		return errClaimed
 	}
-	return errDuplicate
+	return verdict
 }
 
 var ownerIsMe = "#owner = :me"

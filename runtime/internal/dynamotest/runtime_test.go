@@ -217,6 +217,10 @@ func (noQueues) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisib
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
+func (noQueues) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"CreatedTimestamp": "0"}}, nil
+}
+
 func store(t testing.TB, db database, log io.Writer) *inbox.Store {
 	t.Helper()
 	store, err := inbox.New(db, noQueues{}, inbox.Config{
