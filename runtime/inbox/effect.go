@@ -58,15 +58,10 @@ func (e effectful) process(ctx context.Context, event record.Event) error {
 	if err := e.claim(ctx, event, owner); err != nil {
 		return err
 	}
-	if err := e.call(outbox.CausedBy(ctx, event), event); err != nil {
+	if err := protect(func() error { return e.effect(outbox.CausedBy(ctx, event), event) }); err != nil {
 		return err
 	}
 	return e.complete(ctx, event, owner)
-}
-
-func (e effectful) call(ctx context.Context, event record.Event) (err error) {
-	defer recoverInto(&err)
-	return e.effect(ctx, event)
 }
 
 var dueOrLeaseOver = "attribute_not_exists(" + record.AttrPK + ") OR " + attrLeaseUntil + " < :now"

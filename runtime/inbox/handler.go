@@ -111,7 +111,7 @@ func (t transactional) attempt(ctx context.Context, event record.Event) error {
 	ctx = outbox.CausedBy(ctx, event)
 	tx := t.store.outbox.Begin(ctx)
 	tx.Put(t.claim.put(event))
-	if err := t.call(ctx, tx, event); err != nil {
+	if err := protect(func() error { return t.handle(ctx, tx, event) }); err != nil {
 		return err
 	}
 	err := tx.Commit(ctx)
@@ -128,11 +128,6 @@ func (t transactional) attempt(ctx context.Context, event record.Event) error {
 		}
 	}
 	return err
-}
-
-func (t transactional) call(ctx context.Context, tx *outbox.Tx, event record.Event) (err error) {
-	defer recoverInto(&err)
-	return t.handle(ctx, tx, event)
 }
 
 // lookUp returns what the inbox says about the event.
