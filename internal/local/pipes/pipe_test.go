@@ -222,6 +222,18 @@ func TestBisect(t *testing.T) {
 			t.Errorf("rejected %+v", w.rejected)
 		}
 	})
+	check(t, "events that are too large together pass in smaller requests, one that is too large alone fails alone", func(t *testing.T) {
+		w := newWorld(10)
+		w.most = 2
+		w.poison["0004"] = true
+		run(t, w, Settings{BatchSize: 10, MaxRetries: 0, Bisect: true}, time.Hour)
+		if len(w.rejected) != 1 || len(w.rejected[0].Records) != 1 || w.rejected[0].Records[0].SequenceNumber != "0004" {
+			t.Errorf("rejected %+v", w.rejected)
+		}
+		if len(w.accepted) != 9 || !slices.IsSorted(w.accepted) {
+			t.Errorf("accepted %v", w.accepted)
+		}
+	})
 	check(t, "without it a batch goes to the dead-letter queue as one", func(t *testing.T) {
 		w := newWorld(3)
 		w.plan = []fault{refuseAll, refuseAll}

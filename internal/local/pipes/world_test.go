@@ -43,6 +43,7 @@ type world struct {
 	mu     sync.Mutex
 	plan   []fault
 	poison map[string]bool // refused always
+	most   int             // requests with more records are refused as too large; 0 for no limit
 	hidden map[string]bool // left out by the filter
 	before map[string]bool // not promised: written before a pipe that starts with LATEST
 	shards []Shard
@@ -181,6 +182,9 @@ func (s *seams) Read(_ context.Context, shard, cursor string) (Page, error) {
 func (s *seams) Deliver(_ context.Context, batch []Record) []error {
 	f, err := s.enter(refuseAll, awayAll, refuseEven, awayOdd, lateAnswer)
 	defer s.mu.Unlock()
+	if s.most > 0 && len(batch) > s.most {
+		f = refuseAll
+	}
 	errs := make([]error, len(batch))
 	failed := err != nil
 	var call []string
