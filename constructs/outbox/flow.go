@@ -35,6 +35,7 @@ type flow struct {
 	tableSettings
 	logRetention awslogs.RetentionDays
 	alarmProps   *AlarmProps
+	alarmsNotify bool // once their topic lets the alarms publish
 }
 
 // attachTo makes the construct that embeds the flow a node of the tree. The flow must not be empty then:

@@ -96,10 +96,12 @@ type TransactionalOutboxProps struct {
 	Alarms *AlarmProps
 }
 
-// AlarmProps say whom the alarms notify. Each alarm watches for something that needs a person:
+// AlarmProps say whom the alarms notify. Each alarm watches for something that needs a person, and its description says what
+// to do:
 //
 //	PipeFailedAlarm, PipeThrottledAlarm   3 executions within 5 minutes
 //	PipeDeadLettersAlarm                  1 message in the pipe's dead-letter queue
+//	PipeSilentAlarm                       half an hour after a write to the outbox table without any pipe event
 //	RuleDeadLettersAlarm                  1 message in the rules' dead-letter queue
 //
 // and for each consumer:
@@ -109,9 +111,16 @@ type TransactionalOutboxProps struct {
 //	OldestMessageAlarm                    a message in the queue as old as OldestMessageAge
 //	DeadLettersAlarm                      1 message in the dead-letter queue
 //	ErrorsAlarm, ThrottlesAlarm           3 invocations within 5 minutes
+//
+// A pipe that was stopped or disabled has no metrics, so PipeSilentAlarm compares it with the writes to the table within the
+// last hour. There is none for a supplied Table, where nobody can tell the events among the writes. It cannot tell events
+// from transactions that a condition refused either: in an hour in which nothing happens but clients that repeat old
+// requests, or items being deleted by hand, it goes off without need. Without any write it says nothing.
 type AlarmProps struct {
-	// Topic gets a message when an alarm goes off, and when it is over. Its policy must allow CloudWatch to
-	// publish: EnforceSSL replaces the policy of a new topic, which does.
+	// Topic is notified when an alarm goes off, and when it is over. A topic of this app, and the key that encrypts it, get a
+	// policy that lets all CloudWatch alarms of the account and Region publish; a policy takes the place of the topic's
+	// default one, so other services that publish to it need a statement of their own. The policy of an imported topic is
+	// left alone: where its owner has replaced the default one, it must allow cloudwatch.amazonaws.com sns:Publish.
 	// Default: the alarms show in CloudWatch and notify nobody. Set a topic wherever people rely on the outbox.
 	Topic awssns.ITopic
 	// OldestMessageAge is how old the oldest message of a consumer's queue may become, 1 minute or more.

@@ -77,8 +77,8 @@ func TestInboxEnvironmentAndPermissions(t *testing.T) {
 		"CARRIER": "post", "INBOX_TABLE": "${Outbox/InboxTable}", "INBOX_CONSUMER": "Stack/Outbox/Shipping", "INBOX_TTL_SECONDS": "5011200",
 		"CONSUMER_QUEUE_URL": "${Outbox/Shipping/Queue}", "CONSUMER_DLQ_URL": "${Outbox/Shipping/DeadLetterQueue}"
 	}}`)
-	// Its own markers and positions, and no other consumer's.
-	const ownKeys = `"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*"]},
+	// What the inbox keeps for this consumer, and for no other.
+	const ownKeys = `"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*", "join#Stack/Outbox/Shipping", "waiting#Stack/Outbox/Shipping#*"]},
 		"Null": {"dynamodb:LeadingKeys": "false"}`
 	same(t, "policy", tpl.statements(tpl.part(t, "Outbox/Shipping/Function/Role/DefaultPolicy").Properties["PolicyDocument"])[2:], `[
 		{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "${Outbox/InboxTable.Arn}",
