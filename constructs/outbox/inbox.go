@@ -62,7 +62,7 @@ func (c *consumerConfig) checkInbox(found *problems) {
 	if c.BusinessTables != nil {
 		for i, table := range *c.BusinessTables {
 			if table != nil && table.Table != nil {
-				found.sameAccount(fmt.Sprintf("BusinessTables[%d].Table", i), table.Table, c.at.stack, "a transaction spans no other account or region")
+				found.sameAccountOfTable(fmt.Sprintf("BusinessTables[%d].Table", i), table.Table, c.at.stack, "a transaction spans no other account or region")
 			}
 		}
 	}

@@ -80,10 +80,10 @@ func (f *problems) suppliedHere(stack awscdk.Stack, bus awsevents.IEventBus, tab
 		f.sameAccount("EventBus", bus, stack, "rules, pipes and archives work only with a bus of their own account and region")
 	}
 	if table != nil {
-		f.sameAccount("Table", table, stack, "a pipe reads only a stream of its own account and region, and a transaction spans no others")
+		f.sameAccountOfTable("Table", table, stack, "a pipe reads only a stream of its own account and region, and a transaction spans no others")
 	}
 	if inboxTable != nil {
-		f.sameAccount("InboxTable", inboxTable, stack, "functions find it by its name, and a transaction spans no other account or region")
+		f.sameAccountOfTable("InboxTable", inboxTable, stack, "functions find it by its name, and a transaction spans no other account or region")
 	}
 }
 
@@ -102,6 +102,18 @@ func (f *problems) sameAccount(name string, resource located, stack awscdk.Stack
 	env := resource.Env()
 	f.same(name, "account", env.Account, stack.Account(), reason)
 	f.same(name, "region", env.Region, stack.Region(), reason)
+}
+
+// sameAccountOfTable is sameAccount for a table: CDK takes an imported one to be where the stack is, but its ARN
+// tells.
+func (f *problems) sameAccountOfTable(name string, table awsdynamodb.ITable, stack awscdk.Stack, reason string) {
+	arn := strings.Split(*table.TableArn(), ":")
+	if len(arn) < 6 { // a token
+		f.sameAccount(name, table, stack, reason)
+		return
+	}
+	f.same(name, "account", &arn[4], stack.Account(), reason)
+	f.same(name, "region", &arn[3], stack.Region(), reason)
 }
 
 func (f *problems) same(name, what string, got, want *string, reason string) {
