@@ -31,7 +31,7 @@ type Kill struct {
 }
 
 // rates are the mildest and the heaviest rate of each point. They are such that a client that retries, and a
-// message that is received five times, mostly get through: a run in which all is dead letters shows little.
+// message that is received five times, mostly get through: a run in which all is dead-letter messages shows little.
 var rates = map[faults.Point][2]float64{
 	faults.DynamoDBThrottle:          {0.01, 0.05},
 	faults.DynamoDBConflict:          {0.01, 0.05},
@@ -138,7 +138,7 @@ func (d dice) of(n int, about ...any) int {
 	return int(rand.New(rand.NewPCG(h.Sum64(), d.seed)).Uint64N(uint64(n)))
 }
 
-// percent says whether the less likely thing happens.
+// percent reports whether the less likely thing happens.
 func (d dice) percent(p int, about ...any) bool { return d.of(100, about...) < p }
 
 // between is a duration in the range.

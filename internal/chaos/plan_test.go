@@ -93,7 +93,7 @@ func templateOf(t *testing.T, text string) *Template {
 func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	tm := templateOf(t, consumerTemplate)
 	clone("Mail", "Ledger", "ledger")(tm)
-	hasten(tm)
+	shortenTimeouts(tm)
 	if tm.problems != nil {
 		t.Fatal(tm.problems)
 	}

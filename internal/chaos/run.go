@@ -119,7 +119,7 @@ func (r *runner) all(ctx context.Context) (err error) {
 		return fmt.Errorf("place the orders: %w", err)
 	}
 	r.say("%d orders are placed", r.Orders)
-	if err := r.suffer(ctx); err != nil {
+	if err := r.waitForAllFaults(ctx); err != nil {
 		return err
 	}
 	r.say("healing")
@@ -138,7 +138,7 @@ func (r *runner) all(ctx context.Context) (err error) {
 		return err
 	}
 	if err := r.redrive(ctx, current); err != nil {
-		return fmt.Errorf("redrive the dead letters: %w", err)
+		return fmt.Errorf("redrive the dead-letter messages: %w", err)
 	}
 	return r.settle(ctx, history.Redriven)
 }

@@ -32,8 +32,8 @@ func readOrders(ctx context.Context, run *localrun.Run) (history.State, error) {
 			return s, err
 		}
 	}
-	letters, err := readLetters(ctx, run)
-	s.Letters = letters
+	messages, err := readDeadLetters(ctx, run)
+	s.DeadLetters = messages
 	return s, err
 }
 

@@ -107,11 +107,11 @@ func pathOf(resource any) string {
 	return path
 }
 
-// hasten shortens what a run would otherwise wait for: a message comes back after seconds instead of a
+// shortenTimeouts shortens what a run would otherwise wait for: a message comes back after seconds instead of a
 // minute, and a function that hangs is ended sooner. The ratio that AWS advises, six times the function's
 // timeout, is given up for that: a message may become visible while it is still being handled, which is one
 // more fault that the guarantee has to bear.
-func hasten(t *Template) {
+func shortenTimeouts(t *Template) {
 	const seconds = 4
 	t.Each("AWS::Lambda::Function", func(p map[string]any) { p["Timeout"] = seconds })
 	t.Each("AWS::SQS::Queue", func(p map[string]any) {

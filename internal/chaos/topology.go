@@ -17,7 +17,7 @@ type topology struct {
 	queues, ordered []string
 	// read reads tables and dead-letter queues.
 	read func(context.Context, *localrun.Run) (history.State, error)
-	// redrive puts all dead letters back on their way. It is nil where there is no way.
+	// redrive puts all dead-letter messages back on their way. It is nil where there is no way.
 	redrive func(context.Context, *localrun.Run) error
 	// onlyCreate says that an order cannot be changed.
 	onlyCreate bool
@@ -60,4 +60,4 @@ func urls(suffix string, consumers ...string) []string {
 }
 
 // ordersChanges are what a run changes in the template of the reference application.
-var ordersChanges = []Change{clone(publisherTwo, Ledger, "ledger"), clone(PublisherUpdated, Journal, "journal"), hasten}
+var ordersChanges = []Change{clone(publisherTwo, Ledger, "ledger"), clone(PublisherUpdated, Journal, "journal"), shortenTimeouts}

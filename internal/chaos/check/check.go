@@ -51,7 +51,7 @@ type Counts struct {
 	Unexpected  int // there, and not owed
 	Duplicated  int // there more than once; counts the surplus
 	DeadLetters int // before the redrive
-	Redriven    int // dead letters that are gone after the redrive
+	Redriven    int // dead-letter messages that are gone after the redrive
 }
 
 // Violation is one breach of the guarantee.
@@ -77,8 +77,8 @@ const (
 	Duplicated  Rule = "duplicated"   // an event or effect that is there twice
 	Torn        Rule = "torn"         // a part of a write: the event without the aggregate's new version, or the other way round
 	Order       Rule = "order"        // an ordered consumer's effects out of order
-	Unexplained Rule = "unexplained"  // a dead letter that no fault accounts for
-	NotRedriven Rule = "not redriven" // a dead letter that a redrive left behind
+	Unexplained Rule = "unexplained"  // a dead-letter message that no fault accounts for
+	NotRedriven Rule = "not redriven" // a dead-letter message that a redrive left behind
 	Republished Rule = "republished"  // an event put on the bus again without a cause
 	NotFired    Rule = "not fired"    // an enabled fault that never fired
 	Unfinished  Rule = "unfinished"   // a run that was not judged in the end
@@ -101,11 +101,11 @@ func Judge(entries []history.Entry, rules Rules) Verdict {
 		j.order()
 		if s.phase == history.Drained {
 			j.explain(entries)
-			j.Counts.DeadLetters = len(s.Letters)
+			j.Counts.DeadLetters = len(s.DeadLetters)
 		} else {
 			j.redriven()
 			j.Counts.DeadLetters = verdict.Counts.DeadLetters
-			j.Counts.Redriven = max(0, verdict.Counts.DeadLetters-len(s.Letters))
+			j.Counts.Redriven = max(0, verdict.Counts.DeadLetters-len(s.DeadLetters))
 		}
 		verdict.merge(j.Verdict)
 	}

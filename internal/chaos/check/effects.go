@@ -94,11 +94,11 @@ func (j *judgement) lost(e history.Event, consumer, format string, args ...any) 
 	j.add(Violation{Rule: Lost, Aggregate: e.Aggregate, Event: e.ID, Consumer: consumer, Text: fmt.Sprintf(format, args...)})
 }
 
-// waits says whether a dead-letter queue names the event for the consumer, or one that an ordered consumer
+// waits reports whether a dead-letter queue names the event for the consumer, or one that an ordered consumer
 // has to handle before: then the event goes on coming back until its predecessor was redriven.
 func (j *judgement) waits(d due) bool {
 	return slices.ContainsFunc(j.suspects(d.event, d.consumer), func(id string) bool {
-		return slices.ContainsFunc(j.Letters, func(l history.Letter) bool {
+		return slices.ContainsFunc(j.DeadLetters, func(l history.DeadLetter) bool {
 			return (l.Consumer == "" || l.Consumer == d.consumer) && slices.Contains(l.Events, id)
 		})
 	})

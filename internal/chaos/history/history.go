@@ -15,14 +15,14 @@ type Entry struct {
 	At   time.Time `json:"at"`
 	Kind Kind      `json:"kind"`
 
-	Call   *Call    `json:"call,omitempty"`
-	Hop    *hop.Hop `json:"hop,omitempty"`
-	Fault  *Fault   `json:"fault,omitempty"`
-	Phase  *Phase   `json:"phase,omitempty"`
-	Event  *Event   `json:"event,omitempty"`
-	Object *Object  `json:"object,omitempty"`
-	Effect *Effect  `json:"effect,omitempty"`
-	Letter *Letter  `json:"letter,omitempty"`
+	Call       *Call       `json:"call,omitempty"`
+	Hop        *hop.Hop    `json:"hop,omitempty"`
+	Fault      *Fault      `json:"fault,omitempty"`
+	Phase      *Phase      `json:"phase,omitempty"`
+	Event      *Event      `json:"event,omitempty"`
+	Object     *Object     `json:"object,omitempty"`
+	Effect     *Effect     `json:"effect,omitempty"`
+	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
 }
 
 // Kind says what a line is about.
@@ -31,14 +31,14 @@ type Kind string
 // The kinds. The last four are the final state: they follow a Phase named Drained or Redriven, and what
 // stands before an earlier one of these is not part of it.
 const (
-	KindCall   Kind = "call"
-	KindHop    Kind = "hop"
-	KindFault  Kind = "fault"
-	KindPhase  Kind = "phase"
-	KindEvent  Kind = "event"
-	KindObject Kind = "object"
-	KindEffect Kind = "effect"
-	KindLetter Kind = "letter"
+	KindCall       Kind = "call"
+	KindHop        Kind = "hop"
+	KindFault      Kind = "fault"
+	KindPhase      Kind = "phase"
+	KindEvent      Kind = "event"
+	KindObject     Kind = "object"
+	KindEffect     Kind = "effect"
+	KindDeadLetter Kind = "deadLetter"
 )
 
 // Call is a step of one request of a client: that it was sent, or how it ended.
@@ -130,8 +130,8 @@ type Effect struct {
 	Version   int64  `json:"version,omitempty"`
 }
 
-// Letter is a message in a dead-letter queue.
-type Letter struct {
+// DeadLetter is a message in a dead-letter queue.
+type DeadLetter struct {
 	Queue QueueKind `json:"queue"`
 	Name  string    `json:"name"` // of the queue
 	// Consumer is who misses the events; empty: every consumer does.

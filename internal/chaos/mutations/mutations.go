@@ -74,7 +74,7 @@ var All = map[string]Mutation{
 	"the marker's key ignores the source":            {Patch: "marker-without-source", Test: Test{"./runtime/inbox", "TestEventsOfTwoSourcesAreNotOne"}},
 	"a marker is for any event of its id":            {Patch: "marker-for-anything", Test: Test{"./runtime/inbox", "TestEventThatOnlySharesAnIDIsRefused"}},
 	"a consumer begins with whatever comes first":    {Patch: "begins-with-what-comes-first", Test: Test{"./runtime/inbox", "TestJoiningInEveryOrderOfArrival"}},
-	"the rules' dead-letter queue has no policy":     {Change: closedLetters, Situation: "storm", Caught: []check.Rule{check.Lost}},
+	"the rules' dead-letter queue has no policy":     {Change: closedDeadLetterQueue, Situation: "storm", Caught: []check.Rule{check.Lost}},
 }
 
 // forgetful makes the ledger's inbox forget after a second.
@@ -120,8 +120,8 @@ func anyChange(t *chaos.Template) {
 	}
 }
 
-// closedLetters takes the statement that lets EventBridge in from the rules' dead-letter queue.
-func closedLetters(t *chaos.Template) {
+// closedDeadLetterQueue takes the statement that lets EventBridge in from the rules' dead-letter queue.
+func closedDeadLetterQueue(t *chaos.Template) {
 	document := object(t.Properties("AWS::SQS::QueuePolicy", "/RuleDeadLetterQueue/")["PolicyDocument"])
 	statements, _ := document["Statement"].([]any)
 	kept := slices.DeleteFunc(slices.Clone(statements), func(s any) bool { return object(s)["Effect"] == "Allow" })
