@@ -38,10 +38,21 @@ func readDeadLetters(ctx context.Context, run *localrun.Run) ([]history.DeadLett
 	}
 	err := read(pipeDeadLetterQueue, func(m sqstypes.Message) history.DeadLetter { return pipeMessage(ctx, run, m) })
 	err = errors.Join(err, read(ruleDeadLetterQueue, ruleMessage))
-	for _, c := range consumers {
+	for _, c := range present(run) {
 		err = errors.Join(err, read(c+"DeadLetterQueueUrl", func(m sqstypes.Message) history.DeadLetter { return consumerMessage(c, m) }))
 	}
 	return found, err
+}
+
+// present are the consumers that the run has: one joins later, in some runs.
+func present(run *localrun.Run) []string {
+	var names []string
+	for _, c := range consumers {
+		if _, ok := run.Summary.Outputs[c+"QueueUrl"]; ok {
+			names = append(names, c)
+		}
+	}
+	return names
 }
 
 func pipeMessage(ctx context.Context, run *localrun.Run, m sqstypes.Message) history.DeadLetter {
@@ -122,7 +133,7 @@ func redriveOrders(ctx context.Context, run *localrun.Run) error {
 	_, err := r.Pipe(ctx, outputs[pipeDeadLetterQueue], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
 	_, ruleErr := r.Rule(ctx, outputs[ruleDeadLetterQueue])
 	err = errors.Join(err, ruleErr)
-	for _, c := range consumers {
+	for _, c := range present(run) {
 		_, consumerErr := r.Consumer(ctx, outputs[c+"DeadLetterQueueUrl"], outputs[c+"QueueUrl"])
 		err = errors.Join(err, consumerErr)
 	}

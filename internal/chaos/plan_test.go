@@ -101,7 +101,7 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	variables := object(object(object(function["Properties"])["Environment"])["Variables"])
 	want := map[string]any{
 		"INBOX_CONSUMER": "S/Outbox/Ledger", "CONSUMER_QUEUE_URL": map[string]any{"Ref": "OutboxLedgerQueue1"},
-		"INBOX_TABLE": map[string]any{"Ref": "Inbox"}, "LEDGER_TABLE": map[string]any{"Ref": "Orders"},
+		"INBOX_TABLE": map[string]any{"Ref": "Inbox"}, "LEDGER_TABLE": map[string]any{"Ref": "Orders"}, "LEDGER_ENTITY": "ledger",
 	}
 	if !reflect.DeepEqual(variables, want) {
 		t.Errorf("its environment is %v, want %v", variables, want)

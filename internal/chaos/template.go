@@ -143,7 +143,9 @@ func clone(consumer, name, function string) Change {
 		if m := object(object(f["Metadata"])["outboxkit:golambda"]); m != nil {
 			m["package"] = functions + function
 		}
-		object(object(object(f["Properties"])["Environment"])["Variables"])["LEDGER_TABLE"] = map[string]any{"Ref": t.ordersTable()}
+		variables := object(object(object(f["Properties"])["Environment"])["Variables"])
+		variables["LEDGER_TABLE"] = map[string]any{"Ref": t.ordersTable()}
+		variables["LEDGER_ENTITY"] = strings.ToLower(name)
 		for id, output := range t.outputs {
 			if strings.HasPrefix(id, consumer) {
 				t.outputs[strings.Replace(id, consumer, name, 1)] = rename(output)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
 )
@@ -29,7 +30,13 @@ type Consumer struct {
 	Effects map[string][]string
 	// Ordered says that its effects take place in the order of an aggregate's versions.
 	Ordered bool
+	// Since is when the consumer joined, zero where it was there from the beginning. What was written before may
+	// have its effects, but need not.
+	Since time.Time
 }
+
+// owes reports whether the consumer owes its effects of an event.
+func (c Consumer) owes(e history.Event) bool { return !e.Written.Before(c.Since) }
 
 // Verdict is what is to be said about a history.
 type Verdict struct {

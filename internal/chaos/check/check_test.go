@@ -198,6 +198,27 @@ func TestLettersNeedAFault(t *testing.T) {
 	}
 }
 
+// joined are rules with one consumer, which joined in the middle.
+var joined = check.Rules{Consumers: []check.Consumer{{
+	Name: "late", Effects: map[string][]string{"OrderUpdated": {"line"}}, Ordered: true, Since: at,
+}}}
+
+// updates are the versions 2, 3 … of the order, written at those times. Nobody else does anything.
+func updates(log *history.Log, s *history.State, written ...time.Time) []history.Event {
+	s.Effects = nil
+	var events []history.Event
+	for i, when := range written {
+		v := int64(i + 2)
+		write := history.Write{Aggregate: "Order#o", Version: v, Type: "OrderUpdated"}
+		id := fmt.Sprintf("o-%d", v)
+		log.Call(history.Call{Operation: id, Step: history.Invoke, Write: write})
+		events = append(events, history.Event{ID: id, Type: write.Type, Aggregate: write.Aggregate, Version: v, Written: when})
+		s.Objects[0].Version = v
+	}
+	s.Events = slices.DeleteFunc(s.Events, func(e history.Event) bool { return e.Cause != "" })
+	return events
+}
+
 func TestJudge(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*history.Log, *history.State)
@@ -226,6 +247,19 @@ func TestJudge(t *testing.T) {
 			s.Objects[0].Version = 3
 			s.DeadLetters = []history.DeadLetter{{Queue: history.RuleQueue, Name: "rule-dlq", Consumer: "audit", Events: []string{"o-2"}}}
 		}, rules, nil},
+		"a consumer that joins owes nothing of what was written before": {func(log *history.Log, s *history.State) {
+			s.Events = append(s.Events, updates(log, s, at.Add(-time.Second), at.Add(time.Second))...)
+			s.Effects = append(s.Effects, history.Effect{Consumer: "late", Kind: "line", Event: "o-3", Aggregate: "Order#o", Position: 1, Version: 3})
+		}, joined, nil},
+		"a consumer that joins owes what is written from then on": {func(log *history.Log, s *history.State) {
+			s.Events = append(s.Events, updates(log, s, at.Add(-time.Second), at.Add(time.Second))...)
+		}, joined, []check.Rule{check.Lost}},
+		"a consumer that joins leaves no gap": {func(log *history.Log, s *history.State) {
+			s.Events = append(s.Events, updates(log, s, at.Add(time.Second), at.Add(time.Second))...)
+			s.Effects = append(s.Effects, history.Effect{Consumer: "late", Kind: "line", Event: "o-3", Aggregate: "Order#o", Position: 1, Version: 3})
+			s.DeadLetters = []history.DeadLetter{{Queue: history.ConsumerQueue, Name: "dlq", Consumer: "late", Events: []string{"o-2"}}}
+			log.Fault(at, history.Fault{Point: "function.timeout", Events: []string{"o-2"}})
+		}, joined, []check.Rule{check.Order}},
 		"an event waits for nothing": {func(log *history.Log, s *history.State) {
 			for v := int64(2); v <= 3; v++ {
 				write := history.Write{Aggregate: "Order#o", Version: v, Type: "OrderUpdated"}

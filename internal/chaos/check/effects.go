@@ -58,7 +58,9 @@ func (j *judgement) effects() {
 		for _, c := range j.rules.Consumers {
 			for _, kind := range c.Effects[e.Type] {
 				d := due{c.Name, kind, e.ID}
-				j.effect(e, d, found[d], recovered[e.ID])
+				if found[d] > 0 || c.owes(e) {
+					j.effect(e, d, found[d], recovered[e.ID])
+				}
 				delete(found, d)
 			}
 		}
@@ -163,7 +165,7 @@ func (j *judgement) ascending(c Consumer, aggregate string, effects []history.Ef
 	}
 	last := effects[len(effects)-1].Version
 	for _, e := range j.Events {
-		if e.Aggregate == aggregate && e.Version < last && len(c.Effects[e.Type]) > 0 && !done[e.Version] {
+		if e.Aggregate == aggregate && e.Version < last && len(c.Effects[e.Type]) > 0 && c.owes(e) && !done[e.Version] {
 			j.violate(Order, aggregate, e.ID, "%s did version %d of %s without version %d", c.Name, last, aggregate, e.Version)
 		}
 	}

@@ -97,6 +97,7 @@ type PhaseName string
 // The phases of a run, in their order.
 const (
 	Started  PhaseName = "started"  // detail: the command that replays the run
+	Joined   PhaseName = "joined"   // a consumer was added; detail: which
 	Healed   PhaseName = "healed"   // no fault fires from here on
 	Drained  PhaseName = "drained"  // nothing moves any more; the state follows
 	Redriven PhaseName = "redriven" // the dead-letter queues were redriven; the state follows again
@@ -104,12 +105,13 @@ const (
 
 // Event is an event as it stands in the outbox table.
 type Event struct {
-	ID        string `json:"id"`
-	Type      string `json:"type"`
-	Aggregate string `json:"aggregate"`
-	Version   int64  `json:"version"`
-	Value     string `json:"value,omitempty"` // what the event says about the aggregate, as Write.Value
-	Cause     string `json:"cause,omitempty"` // the id of the event whose handling led to this one
+	ID        string    `json:"id"`
+	Type      string    `json:"type"`
+	Aggregate string    `json:"aggregate"`
+	Version   int64     `json:"version"`
+	Value     string    `json:"value,omitempty"` // what the event says about the aggregate, as Write.Value
+	Cause     string    `json:"cause,omitempty"` // the id of the event whose handling led to this one
+	Written   time.Time `json:"written,omitzero"`
 }
 
 // Object is an aggregate as it stands in the business table.
