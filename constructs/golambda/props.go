@@ -51,21 +51,6 @@ type FunctionProps struct {
 	Options *awslambda.FunctionOptions
 }
 
-// BuildOptions say how the go command builds a program. Functions that are built alike are built by one go
-// command, see [Prebuild].
-type BuildOptions struct {
-	// Tags are build tags, besides lambda.norpc and those that GOFLAGS names.
-	// Default: none.
-	Tags *[]*string
-	// LDFlags are flags of the linker, one flag with its value an element, for example
-	// "-X main.version=1.2.3", besides "-s -w" and those that GOFLAGS names.
-	// Default: none.
-	LDFlags *[]*string
-	// Flags are further flags of go build, one an element, for example "-mod=vendor" or "-pgo=off".
-	// Default: none.
-	Flags *[]*string
-}
-
 // The defaults of a function.
 const (
 	defaultMemoryMiB      = 128

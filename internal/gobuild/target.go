@@ -53,6 +53,9 @@ func locate(t Target) (located, error) {
 		return located{}, errors.New(`its folder must not have "..." in its name, which stands for many packages`)
 	}
 	l := located{Target: t, module: module, pkg: "./" + below}
+	if below == "." {
+		l.pkg = "."
+	}
 	if modulePath != "" {
 		l.name = programName(path.Join(modulePath, below), t.GOOS)
 	}

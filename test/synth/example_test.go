@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
@@ -85,18 +84,4 @@ func Example_fromAttributes() {
 
 	fmt.Println(*orders.RuleDeadLetterQueue().Node().Path())
 	// Output: Example/Orders/RuleDeadLetterQueue
-}
-
-// A Go function without an outbox.
-func Example_goFunction() {
-	golambda.Prebuild(golambda.ARM64, "test/synth/testdata/greet") // before the app
-	stack, remove := exampleStack()
-	defer remove()
-
-	function := golambda.NewFunction(stack, jsii.String("Greet"), &golambda.FunctionProps{
-		Entry: jsii.String("test/synth/testdata/greet"),
-	})
-
-	fmt.Println(*function.Runtime().Name())
-	// Output: provided.al2023
 }
