@@ -89,7 +89,7 @@ func run(ctx context.Context, t topology, changes []Change, config Config) (Resu
 // prepare writes what the local run is started with.
 func (r *runner) prepare(changes []Change) error {
 	app, plan := filepath.Join(r.Dir, "app"), filepath.Join(r.Dir, "faults.json")
-	if err := patch(r.Assembly, app, r.stack, append(append([]Change{}, changes...), r.Changes...)...); err != nil {
+	if err := patch(r.Root, r.Assembly, app, r.stack, append(append([]Change{}, changes...), r.Changes...)...); err != nil {
 		return err
 	}
 	if err := r.Plan.write(plan); err != nil {

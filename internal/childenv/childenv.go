@@ -14,6 +14,8 @@ import (
 // and time zone of messages.
 var base = []string{
 	"HOME", "LANG", "LANGUAGE", "LC_*", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
+	// What stands in for programs where a version manager is used: folders and versions.
+	"ASDF_*", "FNM_*", "GOENV_*", "JABBA_*", "JENV_*", "MISE_*", "NODENV_*", "NVM_*", "PYENV_*", "SDKMAN_*", "VOLTA_*",
 	// Windows, where programs do not start without the first.
 	"SYSTEMROOT", "APPDATA", "COMSPEC", "LOCALAPPDATA", "PATHEXT", "PROGRAMDATA", "PROGRAMFILES", "TEMP", "TMP", "USERPROFILE", "WINDIR",
 }

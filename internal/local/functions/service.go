@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/outboxkit/transactional-outbox/internal/gobuild"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -19,13 +20,19 @@ import (
 // Source: Lambda developer guide, gettingstarted-limits: 6 MB for synchronous invocations.
 const MaxRequest = 6 << 20
 
-// Config is what a Service needs. All fields but the last are required.
+// Config is what a Service needs. Fields without a default are required.
 type Config struct {
 	Cloud *cloud.Cloud
 	// Dir takes what is compiled, in one folder a function.
 	Dir string
-	// App is the folder of the cloud assembly, where functions without Go source have their code.
+	// App is the folder of the cloud assembly, or of the stack's stage in it, which sources and assets are
+	// relative to.
 	App string
+	// Root is the folder of the whole assembly, which holds all assets. Default: App.
+	Root string
+	// Declared are the functions of the stack, as far as known before they are provisioned: those with Go
+	// source are then built together. Default: none.
+	Declared []template.Resource
 	// Sink is told each line that a function logs, and when one crashes, times out or does not start.
 	Sink hop.Sink
 	// Wrap may put something in front of the Runtime API of each execution environment, for example
@@ -43,18 +50,22 @@ type Environment struct {
 // Service hosts the functions of one stack.
 type Service struct {
 	cfg  Config
+	app  string          // cfg.App without symbolic links, which ".." must not lead through
 	life context.Context // done when the service is closed
 	stop context.CancelFunc
 
 	mu        sync.Mutex
 	functions map[string]*function // by ARN
-	running   sync.WaitGroup       // compilers and execution environments; mu guards Add against Close
+	builder   *gobuild.Builder
+	running   sync.WaitGroup // compilers and execution environments; mu guards Add against Close
 }
 
-// New is a host without functions. Close ends what it starts.
+// New returns a host without functions, which begins to build those that are declared. Close ends what it starts.
 func New(cfg Config) *Service {
 	life, stop := context.WithCancel(context.Background())
-	return &Service{cfg: cfg, life: life, stop: stop, functions: map[string]*function{}}
+	s := &Service{cfg: cfg, app: resolved(cfg.App), life: life, stop: stop, functions: map[string]*function{}, builder: gobuild.New(goCommand)}
+	s.buildDeclared()
+	return s
 }
 
 // Provisions creates the resource types of this package. A function begins to be compiled when it is

@@ -9,13 +9,15 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/childenv"
 )
 
 // Spec says what to run.
 type Spec struct {
 	Path   string    // the program
 	Args   []string  // its arguments, without the program's name
-	Env    []string  // its whole environment, as KEY=value; default: ours
+	Env    []string  // its whole environment, as KEY=value; default: childenv.Base, never all of ours
 	Dir    string    // its working directory; default: ours
 	Stdin  io.Reader // default: nothing
 	Stdout io.Writer // default: thrown away
@@ -38,6 +40,9 @@ type Process struct {
 func Start(spec Spec) (*Process, error) {
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir = spec.Env, spec.Dir
+	if cmd.Env == nil {
+		cmd.Env = childenv.Base()
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdin, spec.Stdout, spec.Stderr
 	// A process that left the group and holds our pipes must not keep Wait from returning.
 	cmd.WaitDelay = time.Second

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"github.com/outboxkit/transactional-outbox/internal/childenv"
 )
 
 // Java is the path of a Java of version 17 or later: $JAVA_HOME's, or the one on the PATH.
@@ -92,7 +94,9 @@ func (p program) find(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s not found: %s", p.path, p.remedy)
 	}
-	out, err := exec.CommandContext(ctx, found, p.args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, found, p.args...)
+	cmd.Env = childenv.Base()
+	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
