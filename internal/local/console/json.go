@@ -18,14 +18,14 @@ type Line struct {
 	Faults map[string]int `json:"faults,omitempty"` // by point, those that never fired included
 }
 
-// JSON prints one Line a line.
+// JSON returns a Console that prints one Line a line.
 func JSON(w io.Writer) Console {
-	return &jsonConsole{enc: json.NewEncoder(w)}
+	return &jsonConsole{w: w}
 }
 
 type jsonConsole struct {
-	mu  sync.Mutex
-	enc *json.Encoder
+	mu sync.Mutex
+	w  io.Writer
 }
 
 func (c *jsonConsole) Notice(text string) { c.write(Line{Kind: "notice", Notice: text}) }
@@ -37,7 +37,11 @@ func (c *jsonConsole) Faults(fired map[string]int) { c.write(Line{Kind: "faults"
 
 // write drops the error: a reader that went away must not stop the run.
 func (c *jsonConsole) write(line Line) {
+	encoded, err := json.Marshal(line)
+	if err != nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.enc.Encode(line)
+	_, _ = c.w.Write(append(visibleJSON(encoded), '\n'))
 }
