@@ -3,6 +3,7 @@ package synth
 import (
 	"debug/elf"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -275,6 +276,40 @@ func TestGoFunctionIsBuiltOncePerProcess(t *testing.T) {
 	second, _ := synthesizeFunction(t, golambda.FunctionProps{Entry: &program})
 	if a, b := asset(t, first), asset(t, second); a != b {
 		t.Errorf("the second stack built again: %s and %s", a, b)
+	}
+}
+
+// Prebuilt functions are built by one go command, whatever becomes of them.
+func TestPrebuildBuildsTogether(t *testing.T) {
+	root, program := copyModule(t)
+	second := filepath.Join(root, "cmd", "second")
+	if err := os.CopyFS(second, os.DirFS(program)); err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	compiler, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\necho \"$1 $AWS_SECRET_ACCESS_KEY\" >> " + filepath.Join(bin, "commands") + "\nexec " + compiler + " \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+	golambda.Prebuild(golambda.ARM64, program, second)
+	app := newApp(t)
+	guard(t, func() {
+		stack := awscdk.NewStack(app, jsii.String("Stack"), nil)
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: &program})
+		golambda.NewFunction(stack, jsii.String("Second"), &golambda.FunctionProps{Entry: &second})
+	})
+	commands, err := os.ReadFile(filepath.Join(bin, "commands"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(commands), "build"); n != 1 || strings.Contains(string(commands), "hidden") {
+		t.Errorf("these go commands ran, want one build, without credentials:\n%s", commands)
 	}
 }
 

@@ -105,6 +105,36 @@ func TestMetadataThatIsRefused(t *testing.T) {
 	}
 }
 
+// Another checkout's assembly gives that checkout's code, in a module of its own, wherever the run is started. The
+// assembly's folder may be a link.
+func TestTheSourceIsTheAssemblys(t *testing.T) {
+	for _, checkout := range []string{"one", "two"} {
+		root := t.TempDir()
+		for name, content := range map[string]string{
+			"checkout/go.mod":     "module example.com/checkout\n\ngo 1.25\n",
+			"checkout/fn/main.go": "package main\n\nfunc main() { print(\"" + checkout + "\") }\n",
+			"checkout/cdk.out/x":  "",
+		} {
+			if err := write(filepath.Join(root, name), []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		link := filepath.Join(root, "link")
+		if err := os.Symlink(filepath.Join("checkout", "cdk.out"), link); err != nil {
+			t.Fatal(err)
+		}
+		s := New(Config{App: link})
+		t.Cleanup(s.Close)
+		built, err := s.build(t.Context(), &source{Source: "../fn"}, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(built.path).CombinedOutput(); err != nil || string(out) != checkout {
+			t.Errorf("the program prints %q (%v), want %q", out, err, checkout)
+		}
+	}
+}
+
 // Functions that the stack declares are built together, and each once.
 func TestDeclaredFunctionsAreBuiltTogether(t *testing.T) {
 	bin := t.TempDir()
