@@ -16,7 +16,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/constructs/internal/keypolicy"
 )
 
-// MetadataKey is the key of the function's template metadata under which it says how it was built:
+// MetadataKey is the key of the function's template metadata under which it tells how it was built:
 //
 //	{"source": "../lambdas/one", "tags": ["lambda.norpc"], "ldflags": ["-s", "-w"]}
 //

@@ -17,14 +17,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
 )
 
-// program is what an execution environment runs.
+// A program is what an execution environment runs.
 type program struct {
 	path string
 	args []string
 	root string // LAMBDA_TASK_ROOT, the folder of the function's code
 }
 
-// interpreter runs handlers written in a language of its own, by a runtime client that plays the part of
+// An interpreter runs handlers written in a language of its own, by a runtime client that plays the part of
 // Lambda's: it loads the handler and talks to the Runtime API.
 type interpreter struct {
 	find   func(context.Context) (string, error)
@@ -47,7 +47,7 @@ var (
 	python = interpreter{find: toolchain.Python, args: []string{"-u", "-B"}, client: "client.py", source: pythonClient, inline: "index.py"}
 )
 
-// fromAsset is the program of a function that is not compiled here. dir takes what has to be written.
+// fromAsset returns the program of a function that is not compiled here. dir takes what has to be written.
 func fromAsset(ctx context.Context, p properties, assets assets, dir string) (program, error) {
 	var prog program
 	var err error
@@ -59,7 +59,7 @@ func fromAsset(ctx context.Context, p properties, assets assets, dir string) (pr
 	case strings.HasPrefix(p.Runtime, "python"):
 		prog, err = python.run(ctx, p, assets, dir)
 	default:
-		err = errors.New("the local run has provided.*, nodejs* and python*")
+		err = errors.New("Runtime must be provided.*, nodejs* or python* for the local run")
 	}
 	if err != nil {
 		return program{}, fmt.Errorf("runtime %s: %w", p.Runtime, err)
@@ -67,7 +67,7 @@ func fromAsset(ctx context.Context, p properties, assets assets, dir string) (pr
 	return prog, nil
 }
 
-// bootstrap is the program that a function brings along.
+// bootstrap returns the program that a function brings along.
 func bootstrap(p properties, assets assets) (program, error) {
 	root, err := assets.folder(p.Code.S3Key)
 	if err != nil {
@@ -80,7 +80,7 @@ func bootstrap(p properties, assets assets) (program, error) {
 	return program{path: path, root: root}, nil
 }
 
-// runsHere looks whether a bootstrap is a script, or compiled for this machine.
+// runsHere checks that a bootstrap is a script, or compiled for this machine.
 func runsHere(path string) error {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -110,7 +110,7 @@ func runsHere(path string) error {
 
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-// run is the program that runs the function's handler.
+// run returns the program that runs the function's handler.
 func (i interpreter) run(ctx context.Context, p properties, assets assets, dir string) (program, error) {
 	path, err := i.find(ctx)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *Service) assets() assets {
 	return assets{app: s.app, root: resolved(root)}
 }
 
-// resolved is the absolute path without symbolic links, as far as it can be found out.
+// resolved returns the absolute path without symbolic links, as far as it can be found out.
 func resolved(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
@@ -182,7 +182,7 @@ func (a assets) folder(key string) (string, error) {
 	return "", fmt.Errorf("no asset manifest in %s has the key %q", a.app, key)
 }
 
-// lookUp finds the folder in one manifest, or returns "".
+// lookUp returns the folder that one manifest names, or "".
 func (a assets) lookUp(manifest, key string) (string, error) {
 	raw, err := os.ReadFile(manifest)
 	if err != nil {

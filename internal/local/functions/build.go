@@ -19,7 +19,7 @@ import (
 // metadataKey is where the golambda construct says how it built a function.
 const metadataKey = "outboxkit:golambda"
 
-// source is a Go main package and how it was compiled for the template's asset.
+// A source is a Go main package and how it was compiled for the template's asset.
 type source struct {
 	// Source is the folder of the package, relative to the assembly.
 	Source string `json:"source"`
@@ -64,7 +64,7 @@ func (s *Service) target(src *source) gobuild.Target {
 }
 
 // buildDeclared builds the functions that the stack declares, in the background, by as few go commands as
-// possible. What is wrong with one is told when it is provisioned.
+// possible. What is wrong with one is reported when it is provisioned.
 func (s *Service) buildDeclared() {
 	var targets []gobuild.Target
 	for _, r := range s.cfg.Declared {

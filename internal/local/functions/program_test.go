@@ -399,7 +399,7 @@ func TestFunctionsThisMachineCannotRun(t *testing.T) {
 		"outside":          {"provided.al2023", "outside.zip", "it is " + resolved(filepath.Join(app, "../../etc"))},
 		"an absolute path": {"provided.al2023", "absolute.zip", "it is " + resolved(filepath.Join(assembly, "probe"))},
 		"a link":           {"nodejs22.x", "link.zip", "it is " + resolved(filepath.Join(assembly, "probe"))},
-		"another language": {"java21", "foreign.zip", "the local run has provided.*, nodejs* and python*"},
+		"another language": {"java21", "foreign.zip", "Runtime must be provided.*, nodejs* or python* for the local run"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -420,8 +420,8 @@ func TestRefusedProperties(t *testing.T) {
 		want  string
 	}{
 		"layers":                {props{"Layers": []any{"arn"}}, `"Layers"`},
-		"an image":              {props{"PackageType": "Image"}, `PackageType is "Image", the local run needs Zip`},
-		"less than no process":  {props{"ReservedConcurrentExecutions": -1}, "ReservedConcurrentExecutions is -1, it must be 0 or more"},
+		"an image":              {props{"PackageType": "Image"}, `PackageType must be Zip for the local run, got "Image"`},
+		"less than no process":  {props{"ReservedConcurrentExecutions": -1}, "ReservedConcurrentExecutions must be a whole number, 0 or more, got -1"},
 		"a name that leads out": {props{"FunctionName": "../../home"}, `FunctionName must be 1 to 64 letters, digits, dashes and underscores, got "../../home"`},
 		"a name twice":          {props{"FunctionName": "taken"}, `FunctionName "taken" is taken by First`},
 	}

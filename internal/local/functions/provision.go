@@ -73,10 +73,10 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 		return template.Attributes{}, err
 	}
 	if p.PackageType != "" && p.PackageType != "Zip" {
-		return template.Attributes{}, fmt.Errorf("PackageType is %q, the local run needs Zip", p.PackageType)
+		return template.Attributes{}, fmt.Errorf("PackageType must be Zip for the local run, got %q", p.PackageType)
 	}
 	if n := p.ReservedConcurrentExecutions; n != nil && *n < 0 {
-		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions is %d, it must be 0 or more", *n)
+		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions must be a whole number, 0 or more, got %d", *n)
 	}
 	source, err := goSource(r)
 	if err != nil {
