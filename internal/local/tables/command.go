@@ -64,7 +64,7 @@ func command(ctx context.Context, dir string) (process.Spec, error) {
 		"-sharedDb", "-disableTelemetry",
 		"-dbPath", dir,
 	)
-	return process.Spec{Path: java, Args: args, Env: os.Environ()}, nil
+	return process.Spec{Path: java, Args: args}, nil
 }
 
 // classFolder is where our classes are for the JVM.
@@ -91,7 +91,7 @@ func jar() (string, error) {
 
 // unpack writes the classes where Java can load them.
 func unpack(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("class folder of DynamoDB Local: %w", err)
 	}
 	entries, err := loopback.ReadDir("loopback")
@@ -103,7 +103,7 @@ func unpack(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, entry.Name()), class, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, entry.Name()), class, 0o600); err != nil {
 			return fmt.Errorf("class folder of DynamoDB Local: %w", err)
 		}
 	}
