@@ -10,8 +10,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// What API Gateway refuses at deployment and what the local run cannot do is refused when the stack is
-// provisioned, by name.
+// TestRefusedResources checks that provisioning refuses by name what API Gateway refuses at deployment, and what the
+// local run does not support.
 func TestRefusedResources(t *testing.T) {
 	type change func(properties map[string]any)
 	integration := func(path string, value any) change {
@@ -156,7 +156,7 @@ func TestRouting(t *testing.T) {
 	}
 }
 
-// unstarted is a service that is not run.
+// unstarted returns a service that does not run.
 func unstarted(t testing.TB) *Service {
 	t.Helper()
 	s, err := New(t.Context(), Config{Cloud: cloud.New("eu-central-1")})
