@@ -133,7 +133,7 @@ func TestQueueRefused(t *testing.T) {
 		properties map[string]any
 		names      string
 	}{
-		"unknown property":   {map[string]any{"Colour": "red"}, "Colour"},
+		"unknown property":   {map[string]any{"Color": "red"}, "Color"},
 		"visibility":         {map[string]any{"VisibilityTimeout": 43201}, "43201"},
 		"max receive count":  {map[string]any{"RedrivePolicy": map[string]any{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:000000000000:D", "maxReceiveCount": 0}}, "maxReceiveCount"},
 		"no dead-letter ARN": {map[string]any{"RedrivePolicy": map[string]any{"maxReceiveCount": 1}}, "deadLetterTargetArn"},
