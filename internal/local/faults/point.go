@@ -22,7 +22,7 @@ const (
 	StreamReorder         Point = "stream.reorder"          // this record and the one before it, of another item, swap places in a batch
 	StreamEmpty           Point = "stream.empty"            // a read returns nothing though there are records
 
-	PipeRestart Point = "pipe.restart" // the pipe restarts after the target accepted this record and before its position is stored
+	PipeRestart Point = "pipe.restart" // the pipe restarts after the target accepted this record and before its checkpoint is stored
 
 	// The bus: PutEvents, then the targets of its rules.
 	BusPartial      Point = "bus.partial"       // PutEvents fails for this entry with InternalFailure or ThrottlingException
