@@ -20,10 +20,10 @@ import (
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Payload size".
 const maxBody = 10 << 20
 
-// jsonType is assumed where a request or response does not say its type.
+// jsonType is the type of a request or response that does not declare one.
 const jsonType = "application/json"
 
-// An exchange is one request on its way through the gateway.
+// An exchange is one request that the gateway handles.
 type exchange struct {
 	request  *http.Request
 	received time.Time
@@ -84,7 +84,7 @@ type contextError struct {
 	ValidationErrorString string `json:"validationErrorString"`
 }
 
-// A response is what goes back to the caller.
+// A response is returned to the caller.
 type response struct {
 	status int
 	header http.Header
@@ -122,7 +122,7 @@ func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
 	return x
 }
 
-// route says which method answers the exchange.
+// route stores the resource and the method that answer the exchange.
 func (x *exchange) route(r *resource, m *method) {
 	x.method = m
 	x.context.ResourceID, x.context.ResourcePath = r.id, r.path
@@ -139,16 +139,16 @@ func (x *exchange) readBody(w http.ResponseWriter) error {
 	return err
 }
 
-// contentType is the request's, without its parameters.
+// contentType returns the request's content type, without its parameters.
 func (x *exchange) contentType() string { return mediaType(x.request.Header.Get("Content-Type")) }
 
-// variables are what a mapping template sees with that body as its input. The parameters are the
-// request's in the integration response too.
+// variables returns the input of a mapping template for that body. The parameters are the request's, also for the
+// templates of an integration response.
 func (x *exchange) variables(body []byte) *variables {
 	return &variables{Body: string(body), Params: &x.params, Context: &x.context, StageVariables: x.stage.variables}
 }
 
-// contextVariable is $context.<path>, or empty.
+// contextVariable returns $context.<path>, or "".
 func (x *exchange) contextVariable(path string) string {
 	raw, err := json.Marshal(x.context)
 	if err != nil {
@@ -168,8 +168,7 @@ func (x *exchange) contextVariable(path string) string {
 	return string(raw)
 }
 
-// mediaType is the first media type of a header, in lower case and without parameters; JSON when there
-// is none.
+// mediaType returns the first media type of a header, in lower case and without parameters, or JSON when there is none.
 func mediaType(header string) string {
 	first, _, _ := strings.Cut(header, ",")
 	first, _, _ = strings.Cut(first, ";")
@@ -187,7 +186,7 @@ func lastValues(values map[string][]string) map[string]string {
 	return last
 }
 
-// traceID is the root of the caller's X-Ray trace, or a new one.
+// traceID returns the root of the caller's X-Ray trace, or a new one.
 // Source: X-Ray developer guide, xray-concepts, "Tracing header".
 func traceID(r *http.Request, now time.Time) string {
 	for field := range strings.SplitSeq(r.Header.Get("X-Amzn-Trace-Id"), ";") {
