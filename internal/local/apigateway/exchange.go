@@ -122,7 +122,7 @@ func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
 	return x
 }
 
-// route stores the resource and the method that answer the exchange.
+// route says which method answers the exchange.
 func (x *exchange) route(r *resource, m *method) {
 	x.method = m
 	x.context.ResourceID, x.context.ResourcePath = r.id, r.path
@@ -142,13 +142,13 @@ func (x *exchange) readBody(w http.ResponseWriter) error {
 // contentType returns the request's content type, without its parameters.
 func (x *exchange) contentType() string { return mediaType(x.request.Header.Get("Content-Type")) }
 
-// variables returns the input of a mapping template for that body. The parameters are the request's, also for the
-// templates of an integration response.
+// variables are what a mapping template sees with that body as its input. The parameters are the
+// request's in the integration response too.
 func (x *exchange) variables(body []byte) *variables {
 	return &variables{Body: string(body), Params: &x.params, Context: &x.context, StageVariables: x.stage.variables}
 }
 
-// contextVariable returns $context.<path>, or "".
+// contextVariable is $context.<path>, or empty.
 func (x *exchange) contextVariable(path string) string {
 	raw, err := json.Marshal(x.context)
 	if err != nil {
@@ -168,7 +168,8 @@ func (x *exchange) contextVariable(path string) string {
 	return string(raw)
 }
 
-// mediaType returns the first media type of a header, in lower case and without parameters, or JSON when there is none.
+// mediaType is the first media type of a header, in lower case and without parameters; JSON when there
+// is none.
 func mediaType(header string) string {
 	first, _, _ := strings.Cut(header, ",")
 	first, _, _ = strings.Cut(first, ";")

@@ -76,7 +76,7 @@ func (e *gatewayError) Error() string {
 
 func (e *gatewayError) Unwrap() error { return e.cause }
 
-// internal returns the gateway response for every failure that the API itself causes.
+// internal is the answer to everything that is the API's own fault.
 func internal(kind responseType, cause error) *gatewayError {
 	return &gatewayError{kind: kind, message: "Internal server error", cause: cause}
 }
@@ -151,7 +151,7 @@ func (s *Service) respond(x *exchange, e *gatewayError) response {
 	validation := compact(e.validation)
 	x.context.Error = &contextError{
 		Message: e.message, MessageString: compact(e.message), ResponseType: string(e.kind),
-		// The templates add quotes of their own.
+		// The templates put it between quotes of their own.
 		ValidationErrorString: validation[1 : len(validation)-1],
 	}
 	contentType, text := chooseTemplate(defined.templates, x.request.Header.Get("Accept"))

@@ -43,7 +43,7 @@ func TestRefusedResources(t *testing.T) {
 		"another service":                 {"PostOrders", integration("Uri", "arn:aws:apigateway:eu-central-1:sqs:path/0/queue"), "type AWS with sqs:path/0/queue is not supported"},
 		"a Uri that is none":              {"PostOrders", integration("Uri", "https://example.com"), "expected is arn:aws:apigateway"},
 		"a function's Uri that is none":   {"PatchOrder", integration("Uri", "arn:aws:lambda:eu-central-1:0:function:x"), "expected is …:lambda:path"},
-		"a passthrough behavior":         {"PostOrders", integration("PassthroughBehavior", "ALWAYS"), `PassthroughBehavior is "ALWAYS"`},
+		"a passthrough behaviour":         {"PostOrders", integration("PassthroughBehavior", "ALWAYS"), `PassthroughBehavior is "ALWAYS"`},
 		"content handling":                {"PostOrders", integration("ContentHandling", "CONVERT_TO_TEXT"), `unknown field "ContentHandling"`},
 		"a template's syntax":             {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: "\n#if("}), "RequestTemplates: application/json: mapping template: Parse error on line 2"},
 		"too large a template":            {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: strings.Repeat("x", maxTemplate+1)}), "allowed are 307200"},
@@ -156,7 +156,7 @@ func TestRouting(t *testing.T) {
 	}
 }
 
-// unstarted returns a service that does not run.
+// unstarted is a service that is not run.
 func unstarted(t testing.TB) *Service {
 	t.Helper()
 	s, err := New(t.Context(), Config{Cloud: cloud.New("eu-central-1")})
