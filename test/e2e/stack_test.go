@@ -20,7 +20,7 @@ const patience = 60 * time.Second
 // startPatience limits a start, which compiles the functions: on a machine that has never done so, all of the SDK.
 const startPatience = 5 * time.Minute
 
-// functions is the import path of the functions with which tests replace production ones.
+// functions is where the functions live that tests put in place of the production ones.
 const functions = "github.com/outboxkit/transactional-outbox/test/e2e/functions/"
 
 func within(t *testing.T) context.Context {

@@ -62,7 +62,7 @@ type plannedOutput struct {
 	value any
 }
 
-// plan validates the whole template.
+// plan checks the whole template.
 func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, error) {
 	p := &plan{evaluator: s.evaluator(env)}
 	if err := p.checkTransform(); err != nil {

@@ -80,7 +80,7 @@ func (s *Stack) load() (*Stack, error) {
 	return s, nil
 }
 
-// decode decodes JSON and keeps numbers as they are written, so that 1000000 does not become 1e+06 in a string.
+// decode keeps numbers as they are written, so that 1000000 does not become 1e+06 in a string.
 func decode(raw []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
