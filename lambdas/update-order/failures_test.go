@@ -90,3 +90,14 @@ func TestConflictThatPasses(t *testing.T) {
 		}
 	})
 }
+
+// TestWireNamesWhatIsMissing: a function that is not wired says so when it starts, not at the first request.
+func TestWireNamesWhatIsMissing(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-central-1")
+	_, err := wire(t.Context())
+	for _, name := range []string{"ORDERS_TABLE", "OUTBOX_TABLE", "OUTBOX_SOURCE"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error is %v, want one that names %s", err, name)
+		}
+	}
+}
