@@ -89,7 +89,7 @@ func shipmentOf(event record.Event) (shipmentRequested, error) {
 		return shipmentRequested{}, fmt.Errorf("data of %s: %w", event.Type, err)
 	}
 	if o.CustomerID == "" || len(o.Items) == 0 {
-		return shipmentRequested{}, fmt.Errorf("data of %s must hold customerId and at least one item", event.Type)
+		return shipmentRequested{}, fmt.Errorf("data of %s must hold customerId and one or more items", event.Type)
 	}
 	requested := shipmentRequested{OrderID: event.AggregateID, CustomerID: o.CustomerID}
 	for _, item := range o.Items {

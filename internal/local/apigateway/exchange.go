@@ -1,6 +1,8 @@
 package apigateway
 
 import (
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -108,18 +110,31 @@ func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
 		DeploymentID:      x.stage.deploymentID,
 		DomainName:        domain,
 		DomainPrefix:      a.id,
-		ExtendedRequestID: uuid.NewString(),
+		ExtendedRequestID: extendedRequestID(),
 		HTTPMethod:        r.Method,
 		Identity:          identity{SourceIP: sourceIP, UserAgent: r.UserAgent()},
 		Path:              r.URL.EscapedPath(),
 		Protocol:          r.Proto,
-		RequestID:         uuid.NewString(),
+		RequestID:         requestID(r),
 		RequestTime:       now.UTC().Format("02/Jan/2006:15:04:05 -0700"),
 		RequestTimeEpoch:  now.UnixMilli(),
 		Stage:             x.stage.name,
 		XrayTraceID:       traceID(r, now),
 	}
 	return x
+}
+
+// requestID is the id that the caller chose, or a new one.
+// Source: API Gateway developer guide, api-gateway-variables-for-access-logging: "Clients can override this request ID."
+func requestID(r *http.Request) string {
+	return cmp.Or(r.Header.Get("X-Amzn-Requestid"), uuid.NewString())
+}
+
+// extendedRequestID is a new id that no caller chooses, in the form that API Gateway gives it: 15 characters of base64 and
+// one of padding.
+func extendedRequestID() string {
+	id := uuid.New()
+	return base64.StdEncoding.EncodeToString(id[:11])
 }
 
 // route says which method answers the exchange.

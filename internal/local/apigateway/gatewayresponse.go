@@ -148,11 +148,11 @@ func (s *Service) respond(x *exchange, e *gatewayError) response {
 	if defined.status != 0 {
 		status = defined.status
 	}
-	validation := compact(e.validation)
 	x.context.Error = &contextError{
 		Message: e.message, MessageString: compact(e.message), ResponseType: string(e.kind),
-		// The templates put it between quotes of their own.
-		ValidationErrorString: validation[1 : len(validation)-1],
+		// No page of AWS says that its quotes are escaped, so here they are not: a template that puts it into a JSON
+		// string is broken here rather than there.
+		ValidationErrorString: e.validation,
 	}
 	contentType, text := chooseTemplate(defined.templates, x.request.Header.Get("Accept"))
 	out := response{status: status, header: http.Header{}, body: []byte(x.substitute(text))}
