@@ -43,8 +43,8 @@ func TestAPIRolesMayDoOneThing(t *testing.T) {
 	inTransactions := `{"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}`
 	for role, want := range map[string]string{
 		"CreateOrderRole": `[
-			{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": {"Fn::GetAtt": ["` + orderTable + `", "Arn"]}, "Condition": ` + inTransactions + `},
-			{"Effect": "Allow", "Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": {"Fn::GetAtt": ["` + outboxTable + `", "Arn"]}, "Condition": ` + inTransactions + `}
+			{"Effect": "Allow", "Action": "dynamodb:PutItem", "Condition": ` + inTransactions + `,
+				"Resource": [{"Fn::GetAtt": ["` + orderTable + `", "Arn"]}, {"Fn::GetAtt": ["` + outboxTable + `", "Arn"]}]}
 		]`,
 		"GetOrderRole": `[{"Effect": "Allow", "Action": "dynamodb:Query", "Resource": {"Fn::GetAtt": ["` + orderTable + `", "Arn"]}}]`,
 	} {
