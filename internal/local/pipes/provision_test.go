@@ -38,11 +38,11 @@ func pipeResource(t testing.TB, patch string) template.Resource {
 				"MaximumRecordAgeInSeconds": "21600", "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
 				"DeadLetterConfig": {"Arn": "arn:aws:sqs:eu-central-1:000000000000:pipe-dlq"}
 			},
-			"FilterCriteria": {"Filters": [{"Pattern": "{\"eventName\":[\"INSERT\"],\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]}}}}"}]}
+			"FilterCriteria": {"Filters": [{"Pattern": "{\"eventName\":[\"INSERT\"],\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]},\"source\":{\"S\":[\"orders\"]}}}}"}]}
 		},
 		"TargetParameters": {
 			"EventBridgeEventBusParameters": {"DetailType": "$.dynamodb.NewImage.type.S", "Source": "$.dynamodb.NewImage.source.S"},
-			"InputTemplate": "{\"id\":<$.dynamodb.NewImage.id.S>,\"data\":<$.dynamodb.NewImage.data.S>}"
+			"InputTemplate": "{\"id\": <$.dynamodb.NewImage.id.S>, \"data\": <$.dynamodb.NewImage.data>}"
 		},
 		"LogConfiguration": {"Level": "ERROR"}
 	}`, patch} {
@@ -106,19 +106,20 @@ func TestFilter(t *testing.T) {
 	if _, err := s.Provisions()["AWS::Pipes::Pipe"](t.Context(), pipeResource(t, `{}`)); err != nil {
 		t.Fatal(err)
 	}
-	event := func(name, recordType string) Record {
+	event := func(name, recordType, source string) Record {
 		return Record{Event: map[string]any{"eventName": name, "dynamodb": map[string]any{
-			"NewImage": map[string]any{"recordType": map[string]any{"S": recordType}},
+			"NewImage": map[string]any{"recordType": map[string]any{"S": recordType}, "source": map[string]any{"S": source}},
 		}}}
 	}
 	for name, test := range map[string]struct {
 		record Record
 		want   bool
 	}{
-		"outbox event":  {event("INSERT", "outbox.event"), true},
-		"business item": {event("INSERT", "order"), false},
-		"changed":       {event("MODIFY", "outbox.event"), false},
-		"deleted":       {Record{Event: map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{}}}, false},
+		"outbox event":   {event("INSERT", "outbox.event", "orders"), true},
+		"business item":  {event("INSERT", "order", "orders"), false},
+		"another source": {event("INSERT", "outbox.event", "invoices"), false},
+		"changed":        {event("MODIFY", "outbox.event", "orders"), false},
+		"deleted":        {Record{Event: map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{}}}, false},
 	} {
 		if got := s.pipes[0].Filter(test.record); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
