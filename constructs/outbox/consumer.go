@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -209,15 +208,4 @@ func (c *Consumer) newMapping(p ConsumerProps) awslambda.EventSourceMapping {
 	grant.ApplyBefore(mapping)
 	c.flow.createBeforePipe(mapping)
 	return mapping
-}
-
-// grantConsume lets the function's role do what an event source mapping does in its name. For an
-// imported function of unknown role CDK warns and shows the statements that are missing.
-// Source: Lambda developer guide, services-sqs-configure.
-func (c *Consumer) grantConsume() awsiam.Grant {
-	grant := allowPrincipal(c.function, c.queue.QueueArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-	if key := c.queue.EncryptionMasterKey(); key != nil {
-		grant = grant.Combine(allowPrincipal(c.function, key.KeyArn(), "kms:Decrypt"))
-	}
-	return grant
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -86,26 +85,6 @@ func TestOutboxArchive(t *testing.T) {
 
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{ArchiveRetention: awscdk.Duration_Days(jsii.Number(30))})
 	same(t, "archive", tpl.readable(tpl.part(t, "Outbox/Archive").Properties), `{"SourceArn": "${Outbox/EventBus.Arn}", "RetentionDays": 30}`)
-}
-
-func TestOutboxGrants(t *testing.T) {
-	stack := newStack(t)
-	guard(t, func() {
-		box := newOutbox(stack)
-		writer := awsiam.NewRole(stack, jsii.String("Writer"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
-		box.GrantWrite(writer)
-		publisher := awsiam.NewRole(stack, jsii.String("Publisher"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
-		box.GrantPublish(publisher)
-	})
-	tpl := synthesize(t, stack)
-	same(t, "writer", tpl.statements(tpl.part(t, "Writer/DefaultPolicy").Properties["PolicyDocument"]), `[{
-		"Effect": "Allow", "Resource": "${Outbox/Table.Arn}",
-		"Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-		"Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
-	}]`)
-	same(t, "publisher", tpl.statements(tpl.part(t, "Publisher/DefaultPolicy").Properties["PolicyDocument"]), `[
-		{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${Outbox/EventBus.Arn}"}
-	]`)
 }
 
 func TestOutboxParts(t *testing.T) {
