@@ -45,6 +45,34 @@ func testBodies(t *testing.T, run *localrun.Run) {
 	}
 }
 
+// TestGenerousValidator: draft 4 says that 1.0 and 1e1 are no integers, but nobody knows whether API Gateway's validator
+// agrees. Where it does not, the order goes all the way as well.
+func TestGenerousValidator(t *testing.T) {
+	t.Parallel()
+	run := start(t, patched(t, func(p tmpl) {
+		delete(p.properties("AWS::ApiGateway::Method", "Api/Default/orders/POST"), "RequestValidatorId")
+	}))
+	for spelled, units := range map[string]int{"10": 10, "1.0": 1, "1e1": 10} {
+		t.Run(spelled, func(t *testing.T) {
+			customer := "spells-" + spelled
+			body := strings.NewReplacer(`"quantity":2`, `"quantity":`+spelled, "1290", "1.29e3", "c-42", customer).Replace(tea)
+			id := post(t, run, body)
+			if a := patch(t, run, id, "CONFIRMED", `"1"`); a.status != http.StatusOK {
+				t.Fatalf("PATCH answers %d %s, want 200", a.status, a.body)
+			}
+			awaitEffects(t, run, id, customer, effects{shipments: 1, requests: 1, history: []string{"1 CREATED", "2 CONFIRMED"}, notifications: 2})
+			var o struct {
+				Items    []struct{ Quantity, UnitPrice float64 }
+				Shipment struct{ Units int }
+			}
+			decode(t, call(t, run, http.MethodGet, "/orders/"+id, ""), http.StatusOK, &o)
+			if o.Items[0].Quantity != float64(units) || o.Items[0].UnitPrice != 1290 || o.Shipment.Units != units {
+				t.Errorf("GET gives %+v, want %d units at 1290", o, units)
+			}
+		})
+	}
+}
+
 // orderBody generates the text of a body: an order of which each part is mostly right, sometimes at a limit or written in
 // an unusual way, and sometimes wrong.
 var orderBody = rapid.Custom(func(t *rapid.T) string {
