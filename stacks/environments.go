@@ -51,7 +51,7 @@ type Pin struct {
 	AlarmTopicARN string `json:"alarmTopicArn"`
 }
 
-// Throttling is a token bucket. A request that finds it empty is answered with 429.
+// A Throttling is a token bucket. A request that finds it empty is answered with 429.
 // Source: API Gateway developer guide, api-gateway-request-throttling.
 type Throttling struct {
 	Rate  float64 // requests a second, over time

@@ -19,7 +19,7 @@ const (
 	updateOrderEntry           = "lambdas/update-order"
 )
 
-// FunctionEntries are the folders of all functions, so that the app can have them built at once.
+// FunctionEntries returns the folders of all functions, so that the app can have them built at once.
 func FunctionEntries() []string {
 	return []string{publisherOneEntry, publisherTwoEntry, orderUpdatedPublisherEntry, updateOrderEntry}
 }

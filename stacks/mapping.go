@@ -40,7 +40,7 @@ var attributes = struct {
 	ExpiresAt: record.AttrExpiresAt,
 }
 
-// The constants that the templates name.
+// The methods return the constants that the templates name.
 func (mapping) IDPattern() string       { return orderID }
 func (mapping) Traceparent() string     { return traceparent }
 func (mapping) Source() string          { return ordersSource }

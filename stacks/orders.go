@@ -52,7 +52,7 @@ func NewOrdersStack(scope constructs.Construct, env Environment) awscdk.Stack {
 	return stack
 }
 
-// deployTo is the account and region of the pin, else those of the CDK CLI's credentials, else none: then the template
+// deployTo returns the account and region of the pin, else those of the CDK CLI's credentials, else none: then the template
 // fits any account and region.
 func deployTo(pin Pin) *awscdk.Environment {
 	account := cmp.Or(pin.Account, os.Getenv("CDK_DEFAULT_ACCOUNT"))

@@ -16,7 +16,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// order is what fulfillment needs of an OrderCreated event. The order's id is the aggregate's.
+// An order is what fulfillment needs of an OrderCreated event. The order's id is the aggregate's.
 type order struct {
 	CustomerID string `json:"customerId"`
 	Items      []struct {
@@ -42,7 +42,7 @@ func (n *wholeNumber) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// shipmentRequested is the data of the event ShipmentRequested, and all that its consumers get to know.
+// A shipmentRequested is the data of the event ShipmentRequested, and all that its consumers get to know.
 type shipmentRequested struct {
 	OrderID    string `json:"orderId"`
 	CustomerID string `json:"customerId"`

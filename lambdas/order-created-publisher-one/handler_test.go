@@ -67,7 +67,7 @@ func ordered(quantity string) record.Event {
 	return record.Event{Type: "OrderCreated", AggregateID: "o", Data: json.RawMessage(`{"customerId":"c","items":[{"quantity":` + quantity + `}]}`)}
 }
 
-// wantData: ShipmentRequested carries these fields and no others.
+// wantData checks that ShipmentRequested carries these fields and no others.
 func wantData(t *testing.T, data any, want map[string]any) {
 	t.Helper()
 	got := map[string]any{}

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// cancelledFor is DynamoDB's answer to a transaction that it did not carry out, for the reason given for its
+// cancelledFor returns DynamoDB's answer to a transaction that it did not carry out, for the reason given for its
 // second action, the update of the order.
 func cancelledFor(code string) error {
 	return &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{
@@ -74,7 +74,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestConflictThatPasses is no failure.
+// TestConflictThatPasses shows that a conflict that passes is no failure.
 func TestConflictThatPasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &db{order: tea(created, 1)}

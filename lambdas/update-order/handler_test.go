@@ -20,7 +20,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 )
 
-// db is a DynamoDB that holds one order at most.
+// A db is a DynamoDB that holds one order at most.
 type db struct {
 	order  *order
 	read   error // what a read fails with
@@ -54,7 +54,7 @@ func (d *db) handler() *handler {
 	return &handler{orders: orders{table: "orders", db: d, outbox: box}, log: slog.New(slog.DiscardHandler)}
 }
 
-// tea is an order with that status and version.
+// tea returns an order with that status and version.
 func tea(s status, version int64) *order {
 	return &order{
 		ID: "o-1", CustomerID: "c-42", Items: []line{{SKU: "tea", Quantity: 2, UnitPrice: 1290}}, Currency: "EUR",
@@ -62,7 +62,7 @@ func tea(s status, version int64) *order {
 	}
 }
 
-// patch is a request as API Gateway hands it over; headers are given as name, value.
+// patch returns a request as API Gateway hands it over; headers are given as name, value.
 func patch(id, body string, headers ...string) events.APIGatewayProxyRequest {
 	request := events.APIGatewayProxyRequest{
 		HTTPMethod: http.MethodPatch, Resource: "/orders/{id}", Path: "/orders/" + id,

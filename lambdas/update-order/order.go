@@ -54,7 +54,7 @@ type line struct {
 // may reports whether the order's next status can be the given one.
 func (o order) may(next status) bool { return slices.Contains(transitions[o.Status], next) }
 
-// updated is the data of the event OrderUpdated.
+// An updated is the data of the event OrderUpdated.
 type updated struct {
 	OrderID    string `json:"orderId"`
 	CustomerID string `json:"customerId"`

@@ -89,7 +89,7 @@ func TestEnvelope(t *testing.T) {
 	})
 }
 
-// wantPipeForms: the forms in which docs/envelope.md says that the pipe sends the fields.
+// wantPipeForms checks the forms in which docs/envelope.md says that the pipe sends the fields.
 func wantPipeForms(t *testing.T, body []byte) {
 	t.Helper()
 	var envelope struct{ Detail map[string]any }
@@ -202,7 +202,7 @@ func validate(schema *jsonschema.Schema, raw []byte) error {
 	return errors.Join(err, schema.Validate(instance))
 }
 
-// handledEvent is the line that the examples log about an event.
+// A handledEvent is the line that the examples log about an event.
 type handledEvent struct {
 	Message, Source, ID, Type, AggregateType, AggregateID string
 	Version, OccurredAt                                   int64

@@ -189,7 +189,7 @@ func wantError(t *testing.T, a answer, status int, says, retryAfter string) {
 	}
 }
 
-// drop is the JSON object without one field.
+// drop returns the JSON object without one field.
 func drop(object, field string) string {
 	var m map[string]any
 	if err := json.Unmarshal([]byte(object), &m); err != nil {
@@ -221,7 +221,7 @@ func logged(run *localrun.Run, function, order string) func(hop.Hop) bool {
 	}
 }
 
-// order is the order's item in DynamoDB.
+// order returns the order's item in DynamoDB.
 func order(t *testing.T, run *localrun.Run, id string) map[string]types.AttributeValue {
 	t.Helper()
 	out, err := run.Cloud().DynamoDB().GetItem(within(t), &dynamodb.GetItemInput{
@@ -253,7 +253,7 @@ func written(t *testing.T, run *localrun.Run) int {
 	return count(t, run, "OrdersTableName", "entity", "order") + count(t, run, "OutboxTableName", record.AttrAggregateType, "Order")
 }
 
-// count is how many items of the table of an output have an attribute with that value.
+// count returns how many items of the table of an output have an attribute with that value.
 func count(t *testing.T, run *localrun.Run, output, attribute, value string) int {
 	t.Helper()
 	n := 0

@@ -13,7 +13,7 @@ import (
 // dynamo is the prefix of DynamoDB's error types.
 const dynamo = "com.amazonaws.dynamodb.v20120810#"
 
-// cancelled is DynamoDB's answer to a transaction that it cancelled for these reasons.
+// cancelled returns DynamoDB's answer to a transaction that it cancelled for these reasons.
 func cancelled(codes ...string) string {
 	type reason struct{ Code string }
 	reasons := make([]reason, len(codes))

@@ -38,7 +38,7 @@ func TestAPI(t *testing.T) {
 	t.Run("changing", g.testChanging)
 }
 
-// transaction is what the API sent to DynamoDB.
+// A transaction is what the API sent to DynamoDB.
 type transaction struct {
 	TransactItems []struct {
 		Put struct {
@@ -185,7 +185,7 @@ func (g *gateway) testKey(t *testing.T) {
 	}
 }
 
-// testData: a replay is recognised by its data, so data must not depend on how the client writes its JSON.
+// testData: a replay is recognized by its data, so data must not depend on how the client writes its JSON.
 func (g *gateway) testData(t *testing.T) {
 	data := func(body string) string {
 		tx, _ := g.post(t, body, "Idempotency-Key", "same")
@@ -277,7 +277,7 @@ func (g *gateway) testLargestOrder(t *testing.T) {
 	t.Logf("the largest order's event has %d bytes", entry)
 }
 
-// text is the S or N of an attribute value.
+// text returns the S or N of an attribute value.
 func text(attribute any) string {
 	value, _ := attribute.(map[string]any)
 	if s, ok := value["S"].(string); ok {
@@ -287,7 +287,7 @@ func text(attribute any) string {
 	return n
 }
 
-// wire is an item of the SDK as DynamoDB's JSON.
+// wire returns an item of the SDK as DynamoDB's JSON.
 func wire(t *testing.T, item map[string]types.AttributeValue) string {
 	t.Helper()
 	attributes := map[string]any{}

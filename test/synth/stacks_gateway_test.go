@@ -52,7 +52,7 @@ func (d *scriptedDynamoDB) answer(status int, body string) {
 	d.status, d.body, d.target, d.sent = status, body, "", nil
 }
 
-// call is the last call: the action, and the request as it was sent.
+// call returns the last call: the action, and the request as it was sent.
 func (d *scriptedDynamoDB) call() (action string, sent []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -143,7 +143,7 @@ func nameOnly(_ context.Context, r local.Resource) (local.Attributes, error) {
 	}, nil
 }
 
-// reply is an answer of the API.
+// A reply is an answer of the API.
 type reply struct {
 	status int
 	header http.Header
@@ -175,7 +175,7 @@ func (g *gateway) do(t testingT, method, path, body string, headers ...string) r
 	return reply{resp.StatusCode, resp.Header, got}
 }
 
-// testingT is what testing.T and rapid.T have in common.
+// A testingT is what testing.T and rapid.T have in common.
 type testingT interface {
 	Helper()
 	Context() context.Context

@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/stacks"
 )
 
-// orders is the template of one environment, changed by edit.
+// orders returns the template of one environment, changed by edit.
 func orders(t *testing.T, env stacks.Environment, edit ...func(*stacks.Environment)) template {
 	t.Helper()
 	for _, e := range edit {

@@ -45,14 +45,14 @@ func (l *lambdaProxy) serve(ctx context.Context, x *exchange) (response, error) 
 	return readAnswer(answer)
 }
 
-// functionError is the answer when a function fails or answers in another form than a proxy's.
+// functionError returns the error for a function that fails or answers in another form than a proxy's.
 func functionError(cause error) *gatewayError {
 	e := internal(default5xx, cause)
 	e.status = http.StatusBadGateway
 	return e
 }
 
-// event is the request in payload format 1.0.
+// event returns the request in payload format 1.0.
 func (l *lambdaProxy) event(x *exchange) events.APIGatewayProxyRequest {
 	header := x.request.Header.Clone()
 	header.Set("Host", x.request.Host)

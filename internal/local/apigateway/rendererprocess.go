@@ -208,7 +208,7 @@ func (c *rendererProcess) ended() bool {
 	}
 }
 
-// lost says why no answer came.
+// lost returns the reason why no answer came.
 func (c *rendererProcess) lost() error {
 	<-c.closed
 	c.stop()

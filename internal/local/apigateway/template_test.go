@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// input is what the templates of these tests see.
+// input returns what the templates of these tests see.
 func input(body string) *variables {
 	return &variables{
 		Body: body,

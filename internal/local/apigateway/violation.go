@@ -94,7 +94,7 @@ func textOf(e *jsonschema.ValidationError, value any) string {
 	}
 }
 
-// allowedTypes are sorted, and a number may be an integer.
+// allowedTypes returns the types, sorted; where number is one of them, so is integer.
 func allowedTypes(want []string) []string {
 	types := slices.Clone(want)
 	if slices.Contains(types, "number") {
@@ -124,7 +124,7 @@ func typeOf(value any) string {
 	}
 }
 
-// valueAt is the part of the instance that a violation is about.
+// valueAt returns the part of the instance that a violation is about.
 func valueAt(instance any, location []string) any {
 	for _, step := range location {
 		switch container := instance.(type) {
@@ -155,7 +155,7 @@ func list(names []string) string {
 	return compact(sorted)
 }
 
-// compact is the value as JSON in one line.
+// compact returns the value as JSON in one line.
 func compact(value any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
