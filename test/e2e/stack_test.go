@@ -14,13 +14,13 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// patience bounds every wait for something that should happen.
+// patience limits every wait for something that should happen.
 const patience = 60 * time.Second
 
-// startPatience bounds a start, which compiles the functions: on a machine that has never done it, all of the SDK.
+// startPatience limits a start, which compiles the functions: on a machine that has never done so, all of the SDK.
 const startPatience = 5 * time.Minute
 
-// functions is where the functions live that tests put in place of the production ones.
+// functions is the import path of the functions with which tests replace production ones.
 const functions = "github.com/outboxkit/transactional-outbox/test/e2e/functions/"
 
 func within(t *testing.T) context.Context {
@@ -30,13 +30,13 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// start runs the stack of an assembly until the test ends, and fails the test if it does not stop cleanly.
+// start runs the stack of an assembly until the test ends, and fails the test when the run does not stop cleanly.
 func start(t *testing.T, app string, args ...string) *localrun.Run {
 	t.Helper()
 	run := launch(t, app, args...)
 	t.Cleanup(func() {
 		select {
-		case <-run.Done(): // the test ended it
+		case <-run.Done(): // the test has ended it
 		default:
 			if err := run.Stop(); err != nil {
 				t.Errorf("stop the local run: %v", err)
@@ -46,7 +46,7 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 	return run
 }
 
-// launch does what start does without the clean stop, for tests that kill the run.
+// launch does the same as start but without the clean stop, for tests that kill the run.
 func launch(t *testing.T, app string, args ...string) *localrun.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
@@ -55,7 +55,7 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 		Binary: binary,
 		Dir:    root,
 		Args:   append([]string{"--app", app, "--stack", stack, "--port", "0"}, args...),
-		Env:    []string{"TMPDIR=" + t.TempDir()}, // a run that is killed leaves its data there
+		Env:    []string{"TMPDIR=" + t.TempDir()}, // for the data, which a killed run does not delete
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,13 +63,13 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 	return run
 }
 
-// A tmpl is a template being patched.
+// A tmpl is a template that is being patched.
 type tmpl struct {
 	t         *testing.T
 	resources map[string]any
 }
 
-// patched returns a copy of the assembly in which the stack's template was changed.
+// patched returns the folder of a copy of the assembly in which change has changed the stack's template.
 func patched(t *testing.T, change func(tmpl)) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -95,7 +95,7 @@ func patched(t *testing.T, change func(tmpl)) string {
 	return dir
 }
 
-// find returns the one resource of the type whose construct path holds the text.
+// find returns the one resource of the type whose construct path contains the text.
 func (p tmpl) find(kind, path string) map[string]any {
 	p.t.Helper()
 	var found map[string]any
@@ -117,28 +117,28 @@ func (p tmpl) find(kind, path string) map[string]any {
 	return found
 }
 
-// properties returns the properties of the one resource that find finds.
+// properties returns the properties of the resource that find returns.
 func (p tmpl) properties(kind, path string) map[string]any {
 	p.t.Helper()
 	props, _ := p.find(kind, path)["Properties"].(map[string]any)
 	return props
 }
 
-// replaceFunction puts a test's function in the place of a production one.
+// replaceFunction replaces a production function by one of the tests' functions.
 func (p tmpl) replaceFunction(path, name string) {
 	p.t.Helper()
 	meta := p.find("AWS::Lambda::Function", path)["Metadata"].(map[string]any)
 	meta["outboxkit:golambda"].(map[string]any)["package"] = functions + name
 }
 
-// An answer is the REST API's answer to a request.
+// An answer is the REST API's response to a request.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// call sends a request to the REST API. Headers are given as "Name: value".
+// call sends a request to the REST API. Headers have the form "Name: value".
 func call(t *testing.T, run *localrun.Run, method, path, body string, headers ...string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(within(t), method, strings.TrimSuffix(run.Summary.API, "/")+path, strings.NewReader(body))

@@ -9,7 +9,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// A method answers one HTTP verb of a resource.
+// A method handles one HTTP verb of a resource.
 type method struct {
 	logicalID string
 	validator validator
@@ -18,7 +18,7 @@ type method struct {
 	integration
 }
 
-// An integration makes the answer to a validated request.
+// An integration returns the response to a validated request.
 type integration interface {
 	serve(ctx context.Context, x *exchange) (response, error)
 }
@@ -26,7 +26,7 @@ type integration interface {
 // A parameter of a request.
 type parameter struct{ in, name string }
 
-// methodProperties holds the properties of AWS::ApiGateway::Method.
+// methodProperties are the properties of AWS::ApiGateway::Method.
 type methodProperties struct {
 	RestAPI             string           `json:"RestApiId"`
 	Resource            string           `json:"ResourceId"`
@@ -90,7 +90,7 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	return template.Attributes{Ref: r.PhysicalName}, nil
 }
 
-// requiredParameters reads "method.request.header.X": true and its like.
+// requiredParameters parses entries such as "method.request.header.X": true.
 func requiredParameters(declared map[string]template.Bool) ([]parameter, error) {
 	var required []parameter
 	for expression, isRequired := range declared {
@@ -107,13 +107,13 @@ func requiredParameters(declared map[string]template.Bool) ([]parameter, error) 
 	return required, nil
 }
 
-// validate checks a request as far as the method's validator asks for it.
+// validate checks those parts of a request that the method's validator selects.
 // Source: API Gateway developer guide, api-gateway-method-request-validation.
 func (m *method) validate(x *exchange) error {
 	if m.validator.parameters {
 		var missing []string
 		for _, p := range m.required {
-			// What is there and blank is missing too.
+			// A blank value counts as missing.
 			if strings.TrimSpace(x.parameter(p)) == "" {
 				missing = append(missing, p.name)
 			}

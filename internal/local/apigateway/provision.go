@@ -56,7 +56,7 @@ func (s *Service) provisionResource(_ context.Context, r template.Resource) (tem
 	return attributes(child.id, "ResourceId"), nil
 }
 
-// A validator says which parts of a request are validated.
+// A validator selects the parts of a request that are validated.
 type validator struct{ parameters, body bool }
 
 func (s *Service) provisionValidator(_ context.Context, r template.Resource) (template.Attributes, error) {

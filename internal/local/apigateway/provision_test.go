@@ -10,8 +10,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// What API Gateway refuses at deployment and what the local run cannot do is refused when the stack is
-// provisioned, by name.
+// TestRefusedResources checks that provisioning refuses by name what API Gateway refuses at deployment, and what the
+// local run does not support.
 func TestRefusedResources(t *testing.T) {
 	type change func(properties map[string]any)
 	integration := func(path string, value any) change {
@@ -43,7 +43,7 @@ func TestRefusedResources(t *testing.T) {
 		"another service":                 {"PostOrders", integration("Uri", "arn:aws:apigateway:eu-central-1:sqs:path/0/queue"), "in the local run for the type AWS, got sqs:path/0/queue"},
 		"a Uri that is none":              {"PostOrders", integration("Uri", "https://example.com"), "Uri must be arn:aws:apigateway"},
 		"a function's Uri that is none":   {"PatchOrder", integration("Uri", "arn:aws:lambda:eu-central-1:0:function:x"), "Uri must be …:lambda:path"},
-		"a passthrough behavior":         {"PostOrders", integration("PassthroughBehavior", "ALWAYS"), `WHEN_NO_TEMPLATES or NEVER, got "ALWAYS"`},
+		"a passthrough behavior":          {"PostOrders", integration("PassthroughBehavior", "ALWAYS"), `WHEN_NO_TEMPLATES or NEVER, got "ALWAYS"`},
 		"content handling":                {"PostOrders", integration("ContentHandling", "CONVERT_TO_TEXT"), `unknown field "ContentHandling"`},
 		"a template's syntax":             {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: "\n#if("}), "RequestTemplates: application/json: mapping template: Parse error on line 2"},
 		"too large a template":            {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: strings.Repeat("x", maxTemplate+1)}), "at most 307200 bytes, got 307201"},
@@ -156,7 +156,7 @@ func TestRouting(t *testing.T) {
 	}
 }
 
-// unstarted returns a service that is not run.
+// unstarted returns a service that does not run.
 func unstarted(t testing.TB) *Service {
 	t.Helper()
 	s, err := New(t.Context(), Config{Cloud: cloud.New("eu-central-1")})

@@ -16,36 +16,36 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// drain is how long requests in flight may take once the service is told to stop.
+// drain is how long requests in flight may take after the end of Run's context.
 const drain = 700 * time.Millisecond
 
-// A Config holds what the service needs. Cloud is required.
+// Config holds what [New] needs. Cloud is required.
 type Config struct {
-	// Cloud knows the endpoint of DynamoDB and the account.
+	// Cloud has the endpoint of DynamoDB and the account.
 	Cloud *cloud.Cloud
-	// Port to listen on, on 127.0.0.1 only. Default: one that the system chooses.
+	// Port is the port on 127.0.0.1 to listen on. Default: one that the system chooses.
 	Port int
-	// Invoke calls a Lambda function synchronously and returns its payload. Default: a method with a
-	// Lambda integration answers 502.
+	// Invoke invokes a Lambda function synchronously and returns its response. Default: a method with a Lambda
+	// integration responds with 502.
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
-	// Sink takes one hop a request. Default: none.
+	// Sink receives one hop for each request. Default: they are discarded.
 	Sink hop.Sink
 }
 
-// A Service is the REST API of one stack.
+// A Service serves the REST API of one stack.
 type Service struct {
 	config   Config
 	api      api
 	renderer *renderer
 	listener net.Listener
 	server   *http.Server
-	// running ends the integrations of requests that outlive the drain.
+	// running is the context of the integrations; it ends those of requests that take longer than drain.
 	running context.Context
 	stop    context.CancelFunc
 }
 
-// New listens on the port. Requests are answered from Run on. The error for a port that is taken names
-// it and the flag that changes it.
+// New listens on the port. Requests are answered once [Service.Run] is called. The error for a port that is in use names
+// the port and the flag that changes it.
 func New(ctx context.Context, config Config) (*Service, error) {
 	if config.Sink == nil {
 		config.Sink = func(hop.Hop) {}
@@ -64,7 +64,7 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	return s, nil
 }
 
-// Provisions returns the resource types that the service creates.
+// Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{
 		"AWS::ApiGateway::RestApi":          s.provisionRestAPI,
@@ -78,8 +78,8 @@ func (s *Service) Provisions() map[string]template.Provision {
 	}
 }
 
-// URL returns the base of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It
-// is empty before a stage has been provisioned.
+// URL returns the base URL of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It returns
+// "" before a stage has been provisioned.
 func (s *Service) URL() string {
 	if len(s.api.stages) == 0 {
 		return ""
@@ -87,8 +87,8 @@ func (s *Service) URL() string {
 	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), s.api.stages[0].name)
 }
 
-// Local returns the text with the address that the API would have on AWS replaced by the one it has here. A
-// template builds that address from the API's id, for example in an output.
+// Local returns the text with the address of the API on AWS replaced by the local one. A template builds that address
+// from the API's id, for example in an output.
 func (s *Service) Local(text string) string {
 	if s.api.id == "" {
 		return text
@@ -97,8 +97,8 @@ func (s *Service) Local(text string) string {
 	return strings.ReplaceAll(text, deployed, fmt.Sprintf("http://%s/", s.listener.Addr()))
 }
 
-// Run answers requests until ctx is done. It returns within a second then, after the requests in
-// flight have been answered, and ends those that take longer.
+// Run answers requests until ctx is done. It then waits up to a second for the requests in flight and ends those that
+// take longer.
 func (s *Service) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(s.listener) }()
@@ -120,7 +120,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return fmt.Errorf("serve the REST API: %w", ended)
 }
 
-// Close ends the listener and the renderer's process. The service cannot be used after it.
+// Close closes the listener and ends the renderer's process. The service cannot be used after it.
 func (s *Service) Close() {
 	s.stop()
 	_ = s.server.Close()

@@ -14,9 +14,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// describe puts what is wrong with an instance into the form of $context.error.validationErrorString:
+// describe returns what is wrong with an instance in the form of $context.error.validationErrorString:
 // "[object has missing required properties (["currency"]), …]". The texts are those of the validator
-// that API Gateway uses, as its users quote them; they do not say where in the body the fault is.
+// that API Gateway uses, as its users quote them; they do not contain the place in the body.
 func describe(invalid *jsonschema.ValidationError, instance any) error {
 	var found []violation
 	collect(invalid, instance, &found)
@@ -94,7 +94,7 @@ func textOf(e *jsonschema.ValidationError, value any) string {
 	}
 }
 
-// allowedTypes returns the types, sorted; where number is one of them, so is integer.
+// allowedTypes returns the allowed types, sorted. A number may be an integer.
 func allowedTypes(want []string) []string {
 	types := slices.Clone(want)
 	if slices.Contains(types, "number") {
@@ -124,7 +124,7 @@ func typeOf(value any) string {
 	}
 }
 
-// valueAt returns the part of the instance that a violation is about.
+// valueAt returns the value in the instance that a violation is about.
 func valueAt(instance any, location []string) any {
 	for _, step := range location {
 		switch container := instance.(type) {
