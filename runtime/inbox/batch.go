@@ -24,6 +24,7 @@ type consumer struct {
 	process    func(context.Context, record.Event) error
 	inOrder    bool
 	gapTimeout time.Duration
+	starter    *starter // nil where every aggregate begins with version 1
 }
 
 // message is one message of a batch, and its event.
@@ -37,6 +38,12 @@ type message struct {
 func (c *consumer) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	ctx, abandon, cancel := inTime(ctx)
 	defer cancel()
+	if c.starter != nil {
+		// The first message says that the rule is active. Messages that depend on it try again and fail.
+		if _, err := c.store.join(ctx); err != nil {
+			c.store.config.Logger.Error("join", "error", err)
+		}
+	}
 	b := &run{consumer: c, messages: decode(batch.Records)}
 	b.results = make([]result, len(b.messages))
 	select {
@@ -161,7 +168,7 @@ func (r *run) handleGroup(ctx context.Context, group []int) {
 	for _, i := range group {
 		m := &r.messages[i]
 		switch {
-		case before.outcome == tooEarly && r.inOrder:
+		case before.outcome == tooEarly && r.inOrder && m.waited() < r.gapTimeout:
 			before = r.giveBack(ctx, m, errPredecessorEarly)
 		case before.comesBack():
 			before = result{outcome: failed, err: errPredecessorFailed}

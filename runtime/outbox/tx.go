@@ -170,10 +170,13 @@ func (tx *Tx) build() ([]types.TransactWriteItem, error) {
 // eventPut puts the event's item on the condition that it is not there: overwriting one would be a
 // modification, which the pipe does not let through, and both events would be lost or half-told.
 func (tx *Tx) eventPut(event record.Event) (*types.Put, error) {
-	item, err := event.Item(time.Now().Add(tx.outbox.config.Retention))
+	now := time.Now()
+	item, err := event.Item(now.Add(tx.outbox.config.Retention))
 	if err != nil {
 		return &types.Put{TableName: &tx.outbox.config.Table}, err
 	}
+	// The application may choose OccurredAt; where a consumer begins is decided by the write.
+	item[record.AttrWrittenAt] = number(now.UnixMilli())
 	return &types.Put{
 		TableName:           &tx.outbox.config.Table,
 		Item:                item,
