@@ -30,7 +30,7 @@ func Choose(name string, pins any) ([]Environment, error) {
 	return all[at : at+1], nil
 }
 
-// pin sets each environment's Pin from the context.
+// pin sets the environments' Pins from the context. Its error holds all problems.
 func pin(all []Environment, pins any) error {
 	if pins == nil {
 		return nil

@@ -40,7 +40,7 @@ var attributes = struct {
 	ExpiresAt: record.AttrExpiresAt,
 }
 
-// The methods return the constants that the templates name.
+// The templates call these methods for constants of the stack.
 func (mapping) IDPattern() string       { return orderID }
 func (mapping) Traceparent() string     { return traceparent }
 func (mapping) Source() string          { return ordersSource }

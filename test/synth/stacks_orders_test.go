@@ -170,6 +170,10 @@ func TestAlarmsTellSomebody(t *testing.T) {
 		"nobody": {stacks.Pin{}, func(template) string { return `null` }},
 		"an e-mail address": {stacks.Pin{AlarmEmail: "ops@example.com"}, func(tpl template) string {
 			topic, _ := tpl.at(t, "AlarmTopic")
+			// Without the statement for CloudWatch the alarms would notify nobody: EnforceSSL replaces the default policy.
+			if policy := jsonOf(t, tpl.ofType("AWS::SNS::TopicPolicy")); !strings.Contains(policy, "cloudwatch.amazonaws.com") {
+				t.Errorf("CloudWatch may not publish to the topic: %s", policy)
+			}
 			_, subscription := tpl.at(t, "AlarmEmail")
 			same(t, "subscription", subscription.Properties, `{"Protocol": "email", "Endpoint": "ops@example.com", "TopicArn": {"Ref": "`+topic+`"}}`)
 			return `[{"Ref": "` + topic + `"}]`
