@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
@@ -36,7 +35,7 @@ func injectFaults(o Options, out console.Console) (_ *faults.Injector, done func
 // healOnSignal ends the faults at SIGUSR1 or when the plan's time has come.
 func healOnSignal(injector *faults.Injector, out console.Console) (done func()) {
 	signals, ended := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(signals, syscall.SIGUSR1)
+	signal.Notify(signals, healSignal)
 	var over <-chan time.Time
 	if until, ends := injector.Until(); ends {
 		over = time.After(time.Until(until))

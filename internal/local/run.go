@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 
 // Run runs the stack that the options name until ctx is done. It returns nil when it was told to stop.
 func Run(ctx context.Context, o Options, out console.Console) error {
+	if err := supported(runtime.GOOS); err != nil {
+		return err
+	}
 	started := time.Now()
 	assembly, err := template.ReadAssembly(o.App)
 	if err != nil {

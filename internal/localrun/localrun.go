@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
@@ -54,7 +53,7 @@ func Start(ctx context.Context, o Options) (*Run, error) {
 	cmd.Dir = o.Dir
 	cmd.Env = append(os.Environ(), o.Env...)
 	// A group of its own, so that a Ctrl-C for us does not reach it: we stop it ourselves.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownGroup
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -175,7 +174,7 @@ func (r *Run) PID() int { return r.cmd.Process.Pid }
 
 // Heal ends all faults, for a run that was started with --faults, and returns when they have ended.
 func (r *Run) Heal(ctx context.Context) error {
-	if err := r.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+	if err := r.cmd.Process.Signal(healSignal); err != nil {
 		return fmt.Errorf("heal the faults: %w", err)
 	}
 	select {

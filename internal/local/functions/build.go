@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/process"
 	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
@@ -87,7 +86,7 @@ func lock(path string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+	if err := lockFile(file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file.Close, nil
