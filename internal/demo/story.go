@@ -95,13 +95,17 @@ func (s *story) duplicate(ctx context.Context) error {
 		if text(item[record.AttrType]) != "OrderCreated" {
 			continue
 		}
-		message, err := localrun.Envelope(item)
+		envelope, err := record.Encode(item)
+		if err != nil {
+			return err
+		}
+		message, err := json.Marshal(envelope)
 		if err != nil {
 			return err
 		}
 		queue := s.run.Summary.Outputs["PublisherOneQueueUrl"]
 		s.say("   SendMessage to " + queue)
-		if _, err := s.run.Cloud().SQS().SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(queue), MessageBody: &message}); err != nil {
+		if _, err := s.run.Cloud().SQS().SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(queue), MessageBody: aws.String(string(message))}); err != nil {
 			return fmt.Errorf("send the message again: %w", err)
 		}
 	}

@@ -59,12 +59,3 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-func TestMessageTakesFewAllocations(t *testing.T) {
-	const size, most = 10, 30
-	handler, batch := ownWork(t, size)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	defer cancel()
-	if n := testing.AllocsPerRun(100, func() { handler(ctx, batch) }) / size; n > most {
-		t.Errorf("a message takes %.1f allocations, at most %d are allowed", n, most)
-	}
-}

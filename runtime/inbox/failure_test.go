@@ -42,7 +42,7 @@ func TestMessageFailsAlone(t *testing.T) {
 	}{
 		"error":       {func() error { return errTest }, message("e2", "o2", 1), "no such order"},
 		"panic":       {func() error { panic("out of shipments") }, message("e2", "o2", 1), "panic: out of shipments"},
-		"undecodable": {func() error { return nil }, broken, "not an outbox envelope: it needs detail"},
+		"undecodable": {func() error { return nil }, broken, "not an outbox envelope: detail is missing"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

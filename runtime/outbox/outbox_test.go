@@ -195,7 +195,7 @@ func TestMistakesAreReportedTogetherBeforeAnythingIsSent(t *testing.T) {
 	tx.UpdateVersioned(types.Update{}, "version", -1)
 	err := tx.Commit(t.Context())
 	for _, part := range []string{
-		"action[0]: outbox item: version is 0",
+		"action[0]: outbox item: version must be at least 1, got 0",
 		"event OrderCreated: data: json: unsupported type",
 		"current version is -1",
 		"at least one event",

@@ -120,11 +120,15 @@ func text(value types.AttributeValue) string {
 // envelope is the message in which a consumer's queue gets the event of an outbox item.
 func envelope(t *testing.T, item map[string]types.AttributeValue) string {
 	t.Helper()
-	body, err := localrun.Envelope(item)
+	envelope, err := record.Encode(item)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return body
+	body, err := json.Marshal(envelope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // logLine is the inbox's line about a message.
