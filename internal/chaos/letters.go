@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
@@ -46,7 +47,7 @@ func readLetters(ctx context.Context, run *localrun.Run) ([]history.Letter, erro
 
 func pipeLetter(ctx context.Context, run *localrun.Run, m sqstypes.Message) history.Letter {
 	l := history.Letter{Queue: history.PipeQueue}
-	items, err := redriver(run).Events(ctx, aws.ToString(m.Body), run.Summary.Outputs["OutboxTableName"])
+	items, err := redriver(run).Events(ctx, aws.ToString(m.Body), redrive.PipeTarget{OutboxTable: run.Summary.Outputs["OutboxTableName"]})
 	if err != nil {
 		l.Reason = err.Error()
 	}
@@ -116,17 +117,25 @@ func redriver(run *localrun.Run) *redrive.Redriver {
 	return redrive.New(redrive.Clients{SQS: c.SQS(), EventBridge: c.EventBridge(), Streams: c.Streams(), DynamoDB: c.DynamoDB()})
 }
 
-// redriveOrders puts the letters of all dead-letter queues back on their way.
+// redriveOrders redrives all dead-letter queues, side by side: an empty one takes seconds to be known as such.
 func redriveOrders(ctx context.Context, run *localrun.Run) error {
 	r, outputs := redriver(run), run.Summary.Outputs
-	_, err := r.Pipe(ctx, outputs[pipeLetters], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
-	_, ruleErr := r.Rule(ctx, outputs[ruleLetters])
-	err = errors.Join(err, ruleErr)
+	var all errgroup.Group
+	all.Go(func() error {
+		_, err := r.Pipe(ctx, outputs[pipeLetters], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
+		return err
+	})
+	all.Go(func() error {
+		_, err := r.Rule(ctx, outputs[ruleLetters])
+		return err
+	})
 	for _, c := range consumers {
-		_, consumerErr := r.Consumer(ctx, outputs[c+"DeadLetterQueueUrl"], outputs[c+"QueueUrl"])
-		err = errors.Join(err, consumerErr)
+		all.Go(func() error {
+			_, err := r.Consumer(ctx, outputs[c+"DeadLetterQueueUrl"], redrive.ConsumerTarget{Queue: outputs[c+"QueueUrl"]})
+			return err
+		})
 	}
-	return err
+	return all.Wait()
 }
 
 // waiting is how many messages there are in the queues, in flight included.
