@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // The exit codes.
@@ -19,11 +20,8 @@ const (
 
 // run executes a command line, without the program's name, and returns the exit code.
 func run(ctx context.Context, args []string, std streams) int {
-	root := newRoot()
+	root := newRoot(std)
 	root.SetArgs(args)
-	root.SetIn(std.in)
-	root.SetOut(std.out)
-	root.SetErr(std.err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
@@ -48,7 +46,7 @@ func misuse(err error) error {
 	return misuseError{err}
 }
 
-func newRoot() *cobra.Command {
+func newRoot(std streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "outbox",
 		Short: "Run an outbox stack on this machine, and operate a deployed one",
@@ -58,18 +56,38 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true, // run prints them, in one place
 		SilenceUsage:  true, // the page is for those who ask
 	}
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misuse(fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath()))
+		return misuse(fmt.Errorf("%w; %s --help lists the flags", flagError(err), cmd.CommandPath()))
 	})
 	root.AddCommand(newLocal(), newRedrive(), newInbox())
 	group(root)
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	completeShells(root)
 	root.SetHelpCommand(newHelp(root))
 	return root
 }
 
-// group makes a command one that only holds others: without arguments it shows its help, with an argument it says that
-// it has no such command.
+// allowed says what a flag's value must be, by the flag's type.
+var allowed = map[string]string{
+	"int":      "a whole number",
+	"bool":     "true or false",
+	"duration": "0 or a duration such as 37d, 888h or 3196800s",
+}
+
+// flagError says what a flag allows where the library shows how it failed to parse it.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	flag := invalid.GetFlag()
+	return fmt.Errorf("--%s must be %s, got %q", flag.Name, allowed[flag.Value.Type()], invalid.GetValue())
+}
+
+// group makes a command one that only holds others, and takes nothing itself.
 func group(cmd *cobra.Command) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -77,17 +95,23 @@ func group(cmd *cobra.Command) {
 		}
 		return nil
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return misuse(fmt.Errorf("%s needs one of its commands: %s; %s --help says what they do", cmd.CommandPath(), commandsOf(cmd), cmd.CommandPath()))
+	}
 }
 
 func unknownCommand(parent *cobra.Command, name string) error {
-	var known []string
+	return misuse(fmt.Errorf("a command of %s must be one of %s, got %q", parent.CommandPath(), commandsOf(parent), name))
+}
+
+func commandsOf(parent *cobra.Command) string {
+	var names []string
 	for _, sub := range parent.Commands() {
 		if sub.IsAvailableCommand() {
-			known = append(known, sub.Name())
+			names = append(names, sub.Name())
 		}
 	}
-	return misuse(fmt.Errorf("a command of %s must be one of %s, got %q", parent.CommandPath(), strings.Join(known, ", "), name))
+	return strings.Join(names, ", ")
 }
 
 // completeShells adds cobra's completion scripts, with our exit codes and with examples.
