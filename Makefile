@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@echo "npm ci"
@@ -44,9 +44,20 @@ test: install ## vet, unit, synth, golden and end-to-end tests
 	@go vet ./...
 	@go test -race ./...
 
+# Who works on Linux does not see that another system is broken.
 .PHONY: lint
-lint: ## golangci-lint, with the import rules of the house
+lint: ## golangci-lint with the import rules, and the checks of macOS and Windows
 	@$(TOOL) golangci-lint run ./...
+	@GOOS=darwin go vet ./...
+	@GOOS=windows go build ./...
+
+.PHONY: api
+api: ## Compare what other modules can import with the snapshots in api/
+	@go run ./internal/apicheck
+
+.PHONY: api-update
+api-update: ## Renew the snapshots after an intended change; read the git diff before you commit it
+	@go run ./internal/apicheck -update
 
 # The golden templates are for any account, and have no asset hashes.
 .PHONY: diff
@@ -91,13 +102,45 @@ mutations: synth ## Break each thing that the guarantee rests on; the checker mu
 naive: install ## The topology of the AWS SAM sample under the same faults: what it loses and doubles
 	@go run ./internal/chaos/cmd/chaos --naive --orders 500 --seeds $(SEED)
 
+# The folders that Go ignores, and modules of their own, are covered too: git knows every file of ours.
 .PHONY: fmt
-fmt: ## gofumpt
-	@$(TOOL) gofumpt -w $$(git ls-files "*.go" | xargs -n1 dirname | sort -u)
+fmt: ## gofumpt on every Go file
+	@git ls-files --cached --others --exclude-standard "*.go" | while read -r f; do if [ -f "$$f" ]; then echo "$$f"; fi; done | xargs $(TOOL) gofumpt -w
 
 .PHONY: vuln
-vuln: ## Known vulnerabilities in what we import
-	@$(TOOL) govulncheck ./...
+vuln: ## Known vulnerabilities in what we import, where their database can be reached
+	@mkdir -p .local; \
+	if $(TOOL) govulncheck ./... >.local/vuln.txt 2>&1; then cat .local/vuln.txt; \
+	elif grep -qE "fetching vulnerabilities|vuln\.go\.dev" .local/vuln.txt && ! grep -q "^Vulnerability #" .local/vuln.txt; then \
+		echo "vuln: not checked, the database of vulnerabilities could not be reached"; \
+	else cat .local/vuln.txt; exit 1; fi
+
+FUZZTIME ?= 30s
+
+# What a run finds to be worth keeping stays in .local/fuzz for the next one; an input that fails goes to testdata/fuzz.
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME (default 30s)
+	@git grep -oE "^func Fuzz[A-Za-z0-9]+" -- "*_test.go" | sed "s/:func / /" | while read -r file target; do \
+		dir=$$(dirname "$$file"); echo "$$dir $$target"; \
+		go test "./$$dir" -run "^$$target$$" -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -args -test.fuzzcachedir="$(CURDIR)/.local/fuzz/$$dir"; \
+	done
+
+BASE ?= origin/main
+BENCH ?= .
+BENCH_COUNT ?= 6
+
+.PHONY: bench-compare
+bench-compare: install ## The Go benchmarks that match BENCH (default all), compared with those of BASE (default origin/main)
+	@rm -rf .local/base; git worktree prune; git worktree add --quiet --detach .local/base $(BASE); \
+	trap 'git worktree remove --force .local/base' EXIT; \
+	ln -s "$(CURDIR)/node_modules" .local/base/node_modules; \
+	measure() { go test -run "^$$" -bench "$(BENCH)" -benchmem -count $(BENCH_COUNT) $$(git grep -lE "^func Benchmark" -- "*_test.go" | xargs -n1 dirname | sort -u | sed "s|^|./|"); }; \
+	(cd .local/base && measure) > .local/base.txt; measure > .local/head.txt; \
+	$(TOOL) benchstat base=.local/base.txt head=.local/head.txt | tee .local/compared.txt
+
+.PHONY: cdk-versions
+cdk-versions: install ## Compile and synthesize with the oldest awscdk that go.mod allows, and with the newest that can be had
+	@.ci/cdk-versions
 
 .PHONY: clean
 clean: ## Remove what the other targets made

@@ -36,7 +36,7 @@ func addPublisherOne(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable,
 		EventTypes:     jsii.Strings(orderCreated),
 		Entry:          jsii.String(publisherOneEntry),
 		Environment:    &map[string]*string{envOrdersTable: orders.TableName()},
-		BusinessTables: &[]awsdynamodb.ITable{orders},
+		BusinessTables: putsInto(orders),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})
 	box.GrantWrite(consumer.Function())
@@ -49,7 +49,7 @@ func addPublisherTwo(box *outbox.TransactionalOutbox, notifications awsdynamodb.
 		EventTypes:     jsii.Strings(orderCreated, shipmentRequested),
 		Entry:          jsii.String(publisherTwoEntry),
 		Environment:    &map[string]*string{envNotificationsTable: notifications.TableName()},
-		BusinessTables: &[]awsdynamodb.ITable{notifications},
+		BusinessTables: putsInto(notifications),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})
 }
@@ -62,9 +62,14 @@ func addOrderUpdatedPublisher(box *outbox.TransactionalOutbox, orders awsdynamod
 		Ordered:        jsii.Bool(true),
 		Entry:          jsii.String(orderUpdatedPublisherEntry),
 		Environment:    &map[string]*string{envOrdersTable: orders.TableName()},
-		BusinessTables: &[]awsdynamodb.ITable{orders},
+		BusinessTables: putsInto(orders),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})
+}
+
+// putsInto names the table as one into which a consumer puts items in its transactions.
+func putsInto(table awsdynamodb.ITable) *[]*outbox.BusinessTable {
+	return &[]*outbox.BusinessTable{{Table: table, Actions: []outbox.TransactAction{outbox.TransactAction_PUT}}}
 }
 
 // newUpdateOrder adds the function that moves orders on. It may read an order, and write one in a transaction only.
@@ -77,7 +82,7 @@ func newUpdateOrder(scope constructs.Construct, orders awsdynamodb.ITable, box *
 		RemovalPolicy: env.RemovalPolicy,
 	})
 	function.AddToRolePolicy(allow("dynamodb:GetItem", orders))
-	function.AddToRolePolicy(allowInTransaction("dynamodb:UpdateItem", orders))
+	outbox.GrantTransactionWrites(orders, function, outbox.TransactAction_UPDATE)
 	box.GrantWrite(function)
 	return function
 }
@@ -87,14 +92,4 @@ func allow(action string, table awsdynamodb.ITable) awsiam.PolicyStatement {
 		Actions:   jsii.Strings(action),
 		Resources: &[]*string{table.TableArn()},
 	})
-}
-
-// allowInTransaction allows the action within TransactWriteItems only, where it comes with its event.
-// Source: DynamoDB developer guide, transaction-apis-iam.
-func allowInTransaction(action string, table awsdynamodb.ITable) awsiam.PolicyStatement {
-	statement := allow(action, table)
-	statement.AddCondition(jsii.String("ForAnyValue:StringEquals"), map[string]any{
-		"dynamodb:EnclosingOperation": []string{"TransactWriteItems"},
-	})
-	return statement
 }

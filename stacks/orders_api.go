@@ -148,7 +148,7 @@ func methodResponses(success string) *[]*awsapigateway.MethodResponse {
 // createOrderRole may put an order and its event, in one transaction only.
 func createOrderRole(scope constructs.Construct, orders awsdynamodb.ITable, box *outbox.TransactionalOutbox) awsiam.IRole {
 	role := apiRole(scope, "CreateOrderRole")
-	role.AddToPolicy(allowInTransaction("dynamodb:PutItem", orders))
+	outbox.GrantTransactionWrites(orders, role, outbox.TransactAction_PUT)
 	box.GrantWrite(role)
 	return role
 }

@@ -33,7 +33,7 @@ type TransactionalOutboxAttributes struct {
 	// EncryptionKey for what consumers add here: inbox table, queues, log groups, the functions' environment.
 	// Default: keys that AWS owns or manages.
 	EncryptionKey awskms.IKey
-	// RemovalPolicy of the inbox table and the functions' log groups.
+	// RemovalPolicy of the inbox table, the dead-letter queues and the functions' log groups.
 	// Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 	// LogRetention of the functions' log groups.

@@ -28,15 +28,26 @@ func newEventBus(f *flow) awsevents.IEventBus {
 	props := &awsevents.EventBusProps{
 		EventBusName: jsii.String(fmt.Sprintf("%s-%s-%s", *awscdk.Aws_STACK_NAME(), *node.Id(), address[len(address)-8:])),
 	}
-	if f.encryptionKey == nil {
-		return awsevents.NewEventBus(f.scope, jsii.String(eventBusID), props)
+	if f.encryptionKey != nil {
+		keypolicy.AllowEvents(f.scope, f.encryptionKey)
+		props.KmsKey = f.encryptionKey
+		props.DeadLetterQueue = f.ruleDeadLetterQueue
 	}
-	keypolicy.AllowEvents(f.scope, f.encryptionKey)
-	props.KmsKey = f.encryptionKey
-	props.DeadLetterQueue = f.ruleDeadLetterQueue
 	bus := awsevents.NewEventBus(f.scope, jsii.String(eventBusID), props)
-	f.letSend(f.ruleDeadLetterQueue, bus.EventBusArn())
+	bus.ApplyRemovalPolicy(f.keepNamed())
+	if f.encryptionKey != nil {
+		f.letSend(f.ruleDeadLetterQueue, bus.EventBusArn())
+	}
 	return bus
+}
+
+// keepNamed returns the removal policy of a resource whose name is fixed. One that a failed first deployment left behind
+// would make every further one fail, so RETAIN does not hold for that case.
+func (s tableSettings) keepNamed() awscdk.RemovalPolicy {
+	if s.keep() == awscdk.RemovalPolicy_RETAIN {
+		return awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
+	}
+	return s.keep()
 }
 
 // newArchive keeps everything that is on the bus. A replay goes to the rules again, not in order.
@@ -49,7 +60,9 @@ func newArchive(f *flow, p TransactionalOutboxProps) awsevents.CfnArchive {
 		keypolicy.AllowEvents(f.scope, p.EncryptionKey)
 		props.KmsKeyIdentifier = p.EncryptionKey.KeyArn()
 	}
-	return awsevents.NewCfnArchive(f.scope, jsii.String(archiveID), props)
+	archive := awsevents.NewCfnArchive(f.scope, jsii.String(archiveID), props)
+	archive.ApplyRemovalPolicy(f.keep(), nil)
+	return archive
 }
 
 // letSend lets EventBridge send to the queue for the source, an ARN or a pattern of one. It returns what

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -105,7 +104,7 @@ func (c *Consumer) queues(p ConsumerProps) (queue, deadLetterQueue awssqs.IQueue
 	}
 	deadLetterQueue = p.DeadLetterQueue
 	if deadLetterQueue == nil {
-		deadLetterQueue = newQueue(c, deadLetterQueueID, c.flow.encryptionKey, deadLetters())
+		deadLetterQueue = c.flow.newDeadLetterQueue(c, deadLetterQueueID)
 	}
 	return newQueue(c, queueID, c.flow.encryptionKey, awssqs.QueueProps{
 		VisibilityTimeout: p.VisibilityTimeout,
@@ -120,7 +119,7 @@ func (c *Consumer) queues(p ConsumerProps) (queue, deadLetterQueue awssqs.IQueue
 func (c *Consumer) newRule(p ConsumerProps) awsevents.CfnRule {
 	f := c.flow
 	if f.ruleDeadLetterQueue == nil {
-		f.ruleDeadLetterQueue = newQueue(f.scope, ruleDeadLetterQueueID, f.encryptionKey, deadLetters())
+		f.ruleDeadLetterQueue = f.newDeadLetterQueue(f.scope, ruleDeadLetterQueueID)
 	}
 	rule := awsevents.NewCfnRule(c, jsii.String(ruleID), &awsevents.CfnRuleProps{
 		EventBusName: f.eventBus.EventBusName(),
@@ -140,11 +139,7 @@ func (c *Consumer) newRule(p ConsumerProps) awsevents.CfnRule {
 			rule.Node().AddDependency(permission)
 		}
 	}
-	if f.pipe != nil {
-		// The pipe starts at the oldest record as soon as it exists. An event that it put on the bus before
-		// the rule is there would not reach this consumer.
-		f.pipe.Node().AddDependency(rule)
-	}
+	f.createBeforePipe(rule)
 	return rule
 }
 
@@ -211,16 +206,6 @@ func (c *Consumer) newMapping(p ConsumerProps) awslambda.EventSourceMapping {
 		ReportBatchItemFailures: jsii.Bool(true),
 	})
 	grant.ApplyBefore(mapping)
+	c.flow.createBeforePipe(mapping)
 	return mapping
-}
-
-// grantConsume lets the function's role do what an event source mapping does in its name. For an
-// imported function of unknown role CDK warns and shows the statements that are missing.
-// Source: Lambda developer guide, services-sqs-configure.
-func (c *Consumer) grantConsume() awsiam.Grant {
-	grant := allowPrincipal(c.function, c.queue.QueueArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-	if key := c.queue.EncryptionMasterKey(); key != nil {
-		grant = grant.Combine(allowPrincipal(c.function, key.KeyArn(), "kms:Decrypt"))
-	}
-	return grant
 }

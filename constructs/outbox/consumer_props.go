@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
@@ -39,10 +38,10 @@ type ConsumerProps struct {
 	// the retention of the queue, its dead-letter queue and the archive.
 	// Default: just as long.
 	InboxTTL awscdk.Duration
-	// BusinessTables are the tables that the function writes in its transactions. It may use them in
+	// BusinessTables are the tables that the function writes in its transactions, and what it does there. It may do so in
 	// TransactWriteItems only; further permissions are the application's to grant.
 	// Default: none.
-	BusinessTables *[]awsdynamodb.ITable
+	BusinessTables *[]*BusinessTable
 
 	// Function is an existing function, which must answer with partial batch failures. Set it or Entry.
 	Function awslambda.IFunction

@@ -89,6 +89,7 @@ func (p ConsumerProps) checkRemembering(found *problems, f *flow) {
 			found.add("Function is that of consumer %s already, and its environment names one inbox: give each consumer a function, or set Inbox to NONE", other)
 		}
 	}
+	found.businessTables(p.BusinessTables)
 	found.duration("InboxTTL", p.InboxTTL, second, 3650*day)
 	if ttl, known := length(p.InboxTTL); known && ttl < p.lastRedelivery(f) {
 		found.add("InboxTTL is %v, allowed are at least %v: an event could come again after it is forgotten", ttl, p.lastRedelivery(f))
@@ -187,17 +188,15 @@ func seconds(value awscdk.Duration) *string {
 // event up, and move a message to the dead-letter queue; an ordered one also makes a message that came
 // too early come back soon.
 func (c *Consumer) grantInbox(p ConsumerProps) {
-	grantInTransaction(c.flow.inboxTable, c.function, "dynamodb:PutItem")
-	grantGetItem(c.flow.inboxTable, c.function)
+	keys := inboxKeys(*c.Node().Path())
+	grantInTransaction(c.flow.inboxTable, c.function, []TransactAction{TransactAction_PUT}, keys)
+	grantGetItem(c.flow.inboxTable, c.function, keys)
 	if p.BusinessTables != nil {
 		for _, table := range *p.BusinessTables {
-			GrantTransactionWrites(table, c.function)
+			GrantTransactionWrites(table.Table, c.function, table.Actions...)
 		}
 	}
-	allowPrincipal(c.function, c.deadLetterQueue.QueueArn(), "sqs:SendMessage")
-	if key := c.deadLetterQueue.EncryptionMasterKey(); key != nil {
-		allowPrincipal(c.function, key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey")
-	}
+	c.grantKeepDeadLetters()
 	if p.ordered() {
 		allowPrincipal(c.function, c.queue.QueueArn(), "sqs:ChangeMessageVisibility")
 	}

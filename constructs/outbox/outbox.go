@@ -65,14 +65,14 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	if o.table == nil {
 		o.table = newOutboxTable(o, o.tableSettings)
 	}
-	o.ruleDeadLetterQueue = newQueue(o, ruleDeadLetterQueueID, p.EncryptionKey, deadLetters())
+	o.ruleDeadLetterQueue = o.newDeadLetterQueue(o, ruleDeadLetterQueueID)
 	if o.eventBus == nil {
 		o.eventBus = newEventBus(&o.flow)
 	}
 	if p.ArchiveRetention != nil {
 		o.archive = newArchive(&o.flow, p)
 	}
-	o.pipeDeadLetterQueue = newQueue(o, pipeDeadLetterQueueID, p.EncryptionKey, deadLetters())
+	o.pipeDeadLetterQueue = o.newDeadLetterQueue(o, pipeDeadLetterQueueID)
 	o.pipe = newPipe(&o.flow, o.pipeDeadLetterQueue, p)
 	o.addAlarms()
 	return o

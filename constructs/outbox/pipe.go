@@ -18,13 +18,15 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// newPipe adds the pipe from the table's stream to the bus.
+// newPipe adds the pipe from the table's stream to the bus. Its filter lets through the events of this outbox only.
 //
 // CfnPipe, because CDK's construct for pipes is not stable yet.
 func newPipe(f *flow, deadLetterQueue awssqs.IQueue, p TransactionalOutboxProps) awspipes.CfnPipe {
 	logGroup := newPipeLogGroup(f.scope, p)
-	return awspipes.NewCfnPipe(f.scope, jsii.String(pipeID), &awspipes.CfnPipeProps{
-		RoleArn: newPipeRole(f, deadLetterQueue, logGroup).RoleArn(),
+	role := newPipeRole(f, deadLetterQueue, logGroup)
+	parts := f.scope.Node().Children()
+	pipe := awspipes.NewCfnPipe(f.scope, jsii.String(pipeID), &awspipes.CfnPipeProps{
+		RoleArn: role.RoleArn(),
 		Source:  f.table.TableStreamArn(),
 		SourceParameters: &awspipes.CfnPipe_PipeSourceParametersProperty{
 			DynamoDbStreamParameters: &awspipes.CfnPipe_PipeSourceDynamoDBStreamParametersProperty{
@@ -39,7 +41,7 @@ func newPipe(f *flow, deadLetterQueue awssqs.IQueue, p TransactionalOutboxProps)
 				DeadLetterConfig:          &awspipes.CfnPipe_DeadLetterConfigProperty{Arn: deadLetterQueue.QueueArn()},
 			},
 			FilterCriteria: &awspipes.CfnPipe_FilterCriteriaProperty{
-				Filters: []any{&awspipes.CfnPipe_FilterProperty{Pattern: jsii.String(newEventsOnly())}},
+				Filters: []any{&awspipes.CfnPipe_FilterProperty{Pattern: jsii.String(newEventsOf(*f.source))}},
 			},
 		},
 		Target: f.eventBus.EventBusArn(),
@@ -58,15 +60,37 @@ func newPipe(f *flow, deadLetterQueue awssqs.IQueue, p TransactionalOutboxProps)
 			},
 		},
 	})
+	for _, part := range *parts {
+		pipe.Node().AddDependency(part)
+	}
+	return pipe
 }
 
-// newEventsOnly is the pipe's filter. INSERT keeps out TTL deletes and clean-ups; the marker keeps out
-// the other items of a table that is shared with business data.
-func newEventsOnly() string {
+// createBeforePipe makes CloudFormation create the part of a consumer before the pipe, for two reasons:
+//
+//   - The pipe starts at the oldest record as soon as it exists. An event that it put on the bus before a consumer's
+//     rule is there would not reach that consumer.
+//   - A stream that is seconds old cannot be read yet, and the creation of the pipe then fails with "Cannot access
+//     stream". So the pipe comes after everything else of the outbox, at the first deployment and when the stream is
+//     replaced. Source: aws-cdk issue 31211, terraform-provider-aws issue 40572.
+//
+// The pipe of an imported outbox exists already.
+func (f *flow) createBeforePipe(part constructs.IConstruct) {
+	if f.pipe != nil {
+		f.pipe.Node().AddDependency(part)
+	}
+}
+
+// newEventsOf returns the pipe's filter. INSERT keeps out TTL deletes and clean-ups; the marker keeps out the other
+// items of a table that is shared with business data; the source keeps a writer of the table from publishing in
+// another application's name.
+func newEventsOf(source string) string {
+	is := func(value string) map[string]any { return map[string]any{"S": []string{value}} }
 	pattern, err := json.Marshal(map[string]any{
 		"eventName": []string{"INSERT"},
 		"dynamodb": map[string]any{"NewImage": map[string]any{
-			record.AttrRecordType: map[string]any{"S": []string{record.RecordTypeEvent}},
+			record.AttrRecordType: is(record.RecordTypeEvent),
+			record.AttrSource:     is(source),
 		}},
 	})
 	if err != nil {
@@ -75,27 +99,37 @@ func newEventsOnly() string {
 	return string(pattern)
 }
 
-// detailTemplate builds the event's detail from the item. The paths stand unquoted: the pipe puts in
-// each value as JSON, with its quotes. Source: EventBridge user guide, eb-pipes-input-transformation.
+// detailTemplate returns the template by which the pipe builds the event's detail from the item. Each path stands
+// unquoted, so that the pipe inserts its value as JSON. ADR 10 says why some fields travel in DynamoDB's object form.
+// Source: EventBridge user guide, eb-pipes-input-transformation.
 func detailTemplate() string {
 	var fields []string
 	for _, name := range record.DetailFields {
-		fields = append(fields, fmt.Sprintf("%q: <%s>", name, attributePath(name)))
+		path := attributePath(name)
+		if slices.Contains(objects, name) {
+			path = imagePath(name)
+		}
+		fields = append(fields, fmt.Sprintf("%q: <%s>", name, path))
 	}
 	return "{" + strings.Join(fields, ", ") + "}"
 }
 
-// attributePath is the path of an item's attribute in a stream record.
-func attributePath(name string) string {
-	kind := "S"
-	if slices.Contains(numbers, name) {
-		kind = "N"
-	}
-	return "$.dynamodb.NewImage." + name + "." + kind
-}
+// objects are the fields whose text is hard to quote, or may be empty: they reach the consumer as {"S": "…"}.
+var objects = []string{record.AttrData, record.AttrTraceparent, record.AttrCausationID}
 
 // numbers are the attributes of an outbox item that DynamoDB stores as numbers.
 var numbers = []string{record.AttrVersion, record.AttrOccurredAt, record.AttrExpiresAt}
+
+// attributePath returns the path of an attribute's value in a stream record.
+func attributePath(name string) string {
+	if slices.Contains(numbers, name) {
+		return imagePath(name) + ".N"
+	}
+	return imagePath(name) + ".S"
+}
+
+// imagePath returns the path of an attribute in a stream record, where it stands with its type.
+func imagePath(name string) string { return "$.dynamodb.NewImage." + name }
 
 func newPipeLogGroup(scope constructs.Construct, p TransactionalOutboxProps) awslogs.LogGroup {
 	if p.EncryptionKey != nil {
@@ -108,8 +142,8 @@ func newPipeLogGroup(scope constructs.Construct, p TransactionalOutboxProps) aws
 	})
 }
 
-// newPipeRole is what the pipe works with. The statements are in the role itself, because EventBridge
-// checks them when it creates the pipe, and a policy apart may come later (aws-cdk issue 31211).
+// newPipeRole adds the role of the pipe. The statements are in the role itself: EventBridge checks them when it creates
+// the pipe, and a policy apart could come later.
 //
 // The trust names the account and not the pipe, which does not exist yet.
 // Source: EventBridge user guide, eb-pipes-permissions.
@@ -126,7 +160,9 @@ func newPipeRole(f *flow, deadLetterQueue awssqs.IQueue, logGroup awslogs.ILogGr
 
 func pipeStatements(f *flow, deadLetterQueue awssqs.IQueue, logGroup awslogs.ILogGroup) *[]awsiam.PolicyStatement {
 	statements := []awsiam.PolicyStatement{
-		allow(f.table.TableStreamArn(), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+		allow(f.table.TableStreamArn(), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+		// It takes no resource. Source: service authorization reference, list_amazondynamodb.
+		allow(jsii.String("*"), "dynamodb:ListStreams"),
 		allow(f.eventBus.EventBusArn(), "events:PutEvents"),
 		allow(deadLetterQueue.QueueArn(), "sqs:SendMessage"),
 		allow(logGroup.LogGroupArn(), "logs:CreateLogStream", "logs:PutLogEvents"),
@@ -148,7 +184,7 @@ func allow(resource *string, actions ...string) awsiam.PolicyStatement {
 	})
 }
 
-// secondsOf is a duration in seconds, or nil.
+// secondsOf returns a duration in seconds, or nil.
 func secondsOf(d awscdk.Duration) *float64 {
 	if d == nil {
 		return nil

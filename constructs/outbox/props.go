@@ -42,7 +42,9 @@ type TransactionalOutboxProps struct {
 	// PointInTimeRecovery keeps continuous backups of these tables for 35 days.
 	// Default: no backups.
 	PointInTimeRecovery *bool
-	// RemovalPolicy says what happens to these tables and the log groups when they leave the stack.
+	// RemovalPolicy decides what happens to everything that holds events or remembers them when it leaves the stack: these
+	// tables, the bus, its archive, the dead-letter queues and the log groups. A bus that was kept still has its name: delete
+	// it, or bring it as EventBus, before you deploy a stack of the same name again.
 	// Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 
@@ -60,7 +62,7 @@ type TransactionalOutboxProps struct {
 	// MaximumRecordAge is how long the pipe tries to deliver a record, 1 minute to less than 24 hours. The
 	// message in the pipe's dead-letter queue holds only the record's position, so the record must still
 	// be in the stream, which keeps it for 24 hours, when someone looks.
-	// Default: 6 hours.
+	// Default: 20 hours, so that a pipe that was stopped for a working day catches up by itself.
 	MaximumRecordAge awscdk.Duration
 	// MaximumRetryAttempts is how often the pipe tries a failing batch again, 0 to 10000. It is never
 	// infinite: one poison record must not block its shard for a day.
@@ -112,7 +114,7 @@ type AlarmProps struct {
 
 // The defaults of an outbox, and what bounds its settings.
 const (
-	defaultRecordAgeHours   = 6
+	defaultRecordAgeHours   = 20
 	defaultRetryAttempts    = 20
 	defaultOldestAgeMinutes = 15
 

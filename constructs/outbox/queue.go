@@ -17,8 +17,15 @@ const deadLetterDays = 14
 // Source: SQS developer guide, quotas-messages.
 const longestRetention = 14 * day
 
-func deadLetters() awssqs.QueueProps {
-	return awssqs.QueueProps{RetentionPeriod: awscdk.Duration_Days(jsii.Number(deadLetterDays))}
+// newDeadLetterQueue adds a queue for what could not be delivered or handled. It goes with the stack only where the
+// RemovalPolicy says so: an event in it may be nowhere else.
+func (f *flow) newDeadLetterQueue(scope constructs.Construct, id string) awssqs.Queue {
+	queue := newQueue(scope, id, f.encryptionKey, awssqs.QueueProps{
+		RetentionPeriod: awscdk.Duration_Days(jsii.Number(deadLetterDays)),
+		RemovalPolicy:   f.keep(),
+	})
+	f.createBeforePipe(queue)
+	return queue
 }
 
 // newQueue adds a queue that is encrypted at rest and lets nobody in without TLS.

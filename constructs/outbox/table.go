@@ -22,6 +22,14 @@ type tableSettings struct {
 	pointInTimeRecovery *bool
 }
 
+// keep returns the removal policy of what holds events or remembers them. For a queue CDK's own default is DESTROY.
+func (s tableSettings) keep() awscdk.RemovalPolicy {
+	if s.removalPolicy == "" {
+		return awscdk.RemovalPolicy_RETAIN
+	}
+	return s.removalPolicy
+}
+
 // newOutboxTable adds the table that the pipe reads.
 func newOutboxTable(scope constructs.Construct, settings tableSettings) awsdynamodb.ITable {
 	return newTable(scope, tableID, settings, awsdynamodb.TableProps{
@@ -44,7 +52,7 @@ func newTable(scope constructs.Construct, id string, settings tableSettings, pro
 	props.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
 	props.TimeToLiveAttribute = jsii.String(record.AttrExpiresAt)
 	props.EncryptionKey = settings.encryptionKey
-	props.RemovalPolicy = settings.removalPolicy
+	props.RemovalPolicy = settings.keep()
 	props.DeletionProtection = settings.deletionProtection
 	if settings.pointInTimeRecovery != nil {
 		props.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{

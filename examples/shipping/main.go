@@ -21,10 +21,12 @@ func main() {
 		Source: jsii.String("orders"),
 	})
 	box.AddConsumer(jsii.String("Ship"), &outbox.ConsumerProps{
-		EventTypes:     jsii.Strings("OrderCreated"),
-		Entry:          jsii.String("lambdas/ship"),
-		Environment:    &map[string]*string{"SHIPMENTS_TABLE": shipments.TableName()},
-		BusinessTables: &[]awsdynamodb.ITable{shipments},
+		EventTypes:  jsii.Strings("OrderCreated"),
+		Entry:       jsii.String("lambdas/ship"),
+		Environment: &map[string]*string{"SHIPMENTS_TABLE": shipments.TableName()},
+		BusinessTables: &[]*outbox.BusinessTable{{
+			Table: shipments, Actions: []outbox.TransactAction{outbox.TransactAction_PUT},
+		}},
 	})
 
 	app.Synth(nil)

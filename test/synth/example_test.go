@@ -52,7 +52,7 @@ func Example_grants() {
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("apigateway.amazonaws.com"), nil),
 	})
 
-	fmt.Println(*box.GrantWrite(role).Success(), *box.GrantPublish(role).Success())
+	fmt.Println(*box.GrantWrite(role).Success(), *box.GrantPublish(role, jsii.Strings("billing")).Success())
 	// Output: true true
 }
 

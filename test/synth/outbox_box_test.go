@@ -5,8 +5,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -62,67 +60,6 @@ func TestOutboxTableOverrides(t *testing.T) {
 	same(t, "deletion policy of the log group", tpl.part(t, "Outbox/PipeLogGroup").DeletionPolicy, `"Delete"`)
 }
 
-func TestOutboxPipe(t *testing.T) {
-	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
-	same(t, "properties", tpl.readable(tpl.part(t, "Outbox/Pipe").Properties), `{
-		"RoleArn": "${Outbox/PipeRole.Arn}",
-		"Source": "${Outbox/Table.StreamArn}",
-		"SourceParameters": {
-			"DynamoDBStreamParameters": {
-				"StartingPosition": "TRIM_HORIZON",
-				"BatchSize": 10,
-				"MaximumRecordAgeInSeconds": 21600,
-				"MaximumRetryAttempts": 20,
-				"OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
-				"DeadLetterConfig": {"Arn": "${Outbox/PipeDeadLetterQueue.Arn}"}
-			},
-			"FilterCriteria": {"Filters": [{"Pattern": "{\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]}}},\"eventName\":[\"INSERT\"]}"}]}
-		},
-		"Target": "${Outbox/EventBus.Arn}",
-		"TargetParameters": {
-			"EventBridgeEventBusParameters": {"DetailType": "$.dynamodb.NewImage.type.S", "Source": "$.dynamodb.NewImage.source.S"},
-			"InputTemplate": "{\"id\": <$.dynamodb.NewImage.id.S>, \"type\": <$.dynamodb.NewImage.type.S>, \"aggregateType\": <$.dynamodb.NewImage.aggregateType.S>, \"aggregateId\": <$.dynamodb.NewImage.aggregateId.S>, \"version\": <$.dynamodb.NewImage.version.N>, \"occurredAt\": <$.dynamodb.NewImage.occurredAt.N>, \"data\": <$.dynamodb.NewImage.data.S>, \"traceparent\": <$.dynamodb.NewImage.traceparent.S>, \"correlationId\": <$.dynamodb.NewImage.correlationId.S>, \"causationId\": <$.dynamodb.NewImage.causationId.S>}"
-		},
-		"LogConfiguration": {"Level": "ERROR", "CloudwatchLogsLogDestination": {"LogGroupArn": "${Outbox/PipeLogGroup.Arn}"}}
-	}`)
-}
-
-func TestOutboxPipeOverrides(t *testing.T) {
-	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{
-		MaximumRecordAge:      awscdk.Duration_Hours(jsii.Number(2)),
-		MaximumRetryAttempts:  jsii.Number(0),
-		MaximumBatchingWindow: awscdk.Duration_Seconds(jsii.Number(1)),
-		ParallelizationFactor: jsii.Number(10),
-		LogRetention:          awslogs.RetentionDays_ONE_WEEK,
-	})
-	source := tpl.part(t, "Outbox/Pipe").Properties["SourceParameters"].(map[string]any)["DynamoDBStreamParameters"].(map[string]any)
-	delete(source, "DeadLetterConfig")
-	same(t, "source parameters", source, `{
-		"StartingPosition": "TRIM_HORIZON", "BatchSize": 10, "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
-		"MaximumRecordAgeInSeconds": 7200, "MaximumRetryAttempts": 0, "MaximumBatchingWindowInSeconds": 1, "ParallelizationFactor": 10
-	}`)
-	same(t, "log retention", tpl.part(t, "Outbox/PipeLogGroup").Properties["RetentionInDays"], `7`)
-}
-
-func TestOutboxPipeRoleMayDoNothingElse(t *testing.T) {
-	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
-	role := tpl.part(t, "Outbox/PipeRole")
-	same(t, "trust", tpl.statements(role.Properties["AssumeRolePolicyDocument"]), `[{
-		"Effect": "Allow", "Principal": {"Service": "pipes.amazonaws.com"}, "Action": "sts:AssumeRole",
-		"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
-	}]`)
-	// Inline, so that the pipe is not created before them (aws-cdk issue 31211).
-	policies := role.Properties["Policies"].([]any)
-	same(t, "number of policies", len(policies), `1`)
-	same(t, "policy", tpl.statements(policies[0].(map[string]any)["PolicyDocument"]), `[
-		{"Effect": "Allow", "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"], "Resource": "${Outbox/Table.StreamArn}"},
-		{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${Outbox/EventBus.Arn}"},
-		{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "${Outbox/PipeDeadLetterQueue.Arn}"},
-		{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "${Outbox/PipeLogGroup.Arn}"}
-	]`)
-	list(t, "policies apart from the role", tpl.paths("AWS::IAM::Policy"))
-}
-
 func TestOutboxDeadLetterQueues(t *testing.T) {
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
 	list(t, "queues", tpl.paths("AWS::SQS::Queue"), "Outbox/PipeDeadLetterQueue", "Outbox/RuleDeadLetterQueue")
@@ -148,26 +85,6 @@ func TestOutboxArchive(t *testing.T) {
 
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{ArchiveRetention: awscdk.Duration_Days(jsii.Number(30))})
 	same(t, "archive", tpl.readable(tpl.part(t, "Outbox/Archive").Properties), `{"SourceArn": "${Outbox/EventBus.Arn}", "RetentionDays": 30}`)
-}
-
-func TestOutboxGrants(t *testing.T) {
-	stack := newStack(t)
-	guard(t, func() {
-		box := newOutbox(stack)
-		writer := awsiam.NewRole(stack, jsii.String("Writer"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
-		box.GrantWrite(writer)
-		publisher := awsiam.NewRole(stack, jsii.String("Publisher"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
-		box.GrantPublish(publisher)
-	})
-	tpl := synthesize(t, stack)
-	same(t, "writer", tpl.statements(tpl.part(t, "Writer/DefaultPolicy").Properties["PolicyDocument"]), `[{
-		"Effect": "Allow", "Resource": "${Outbox/Table.Arn}",
-		"Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-		"Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
-	}]`)
-	same(t, "publisher", tpl.statements(tpl.part(t, "Publisher/DefaultPolicy").Properties["PolicyDocument"]), `[
-		{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "${Outbox/EventBus.Arn}"}
-	]`)
 }
 
 func TestOutboxParts(t *testing.T) {

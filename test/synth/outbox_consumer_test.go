@@ -93,13 +93,6 @@ func TestConsumerLetsTheRulesOfItsBusInBeforeTheRuleExists(t *testing.T) {
 	list(t, "dependencies of the rule", tpl.dependencies(tpl.part(t, "Outbox/Shipping/Rule")), "Outbox/RuleDeadLetterQueue/Policy", "Outbox/Shipping/Queue/Policy")
 }
 
-// The pipe reads from the oldest record on, so what was written before it started is not lost; what it
-// puts on the bus before a rule exists would be.
-func TestPipeStartsAfterTheRules(t *testing.T) {
-	tpl := synthesizeConsumer(t, outbox.ConsumerProps{})
-	list(t, "dependencies of the pipe", tpl.dependencies(tpl.part(t, "Outbox/Pipe")), "Outbox/Shipping/Rule")
-}
-
 func TestConsumerQueue(t *testing.T) {
 	tpl := synthesizeConsumer(t, outbox.ConsumerProps{})
 	same(t, "queue", tpl.readable(tpl.part(t, "Outbox/Shipping/Queue").Properties), `{

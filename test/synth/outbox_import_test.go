@@ -66,16 +66,16 @@ func TestImportedOutboxGrants(t *testing.T) {
 		box := importOutbox(stack)
 		role := awsiam.NewRole(stack, jsii.String("Role"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
 		box.GrantWrite(role)
-		box.GrantPublish(role)
+		box.GrantPublish(role, jsii.Strings("billing"))
 		if box.RuleDeadLetterQueue() != nil {
 			t.Error("an imported outbox without consumers has a dead-letter queue for rules")
 		}
 	})
 	tpl := synthesize(t, stack)
 	same(t, "policy", tpl.statements(tpl.part(t, "Role/DefaultPolicy").Properties["PolicyDocument"]), `[
-		{"Effect": "Allow", "Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "`+tableARN+`",
+		{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "`+tableARN+`",
 		 "Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}},
-		{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "`+busARN+`"}
+		{"Effect": "Allow", "Action": "events:PutEvents", "Resource": "`+busARN+`", "Condition": {"StringEquals": {"events:source": ["billing"]}}}
 	]`)
 	list(t, "queues", tpl.paths("AWS::SQS::Queue"))
 }

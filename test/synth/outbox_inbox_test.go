@@ -60,9 +60,12 @@ func TestInboxEnvironmentAndPermissions(t *testing.T) {
 	guard(t, func() {
 		box := newOutbox(stack)
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Entry:          jsii.String(greet),
-			Environment:    &map[string]*string{"CARRIER": jsii.String("post")},
-			BusinessTables: &[]awsdynamodb.ITable{inboxTable(stack, "Shipments", "id")},
+			Entry:       jsii.String(greet),
+			Environment: &map[string]*string{"CARRIER": jsii.String("post")},
+			BusinessTables: &[]*outbox.BusinessTable{{
+				Table:   inboxTable(stack, "Shipments", "id"),
+				Actions: []outbox.TransactAction{outbox.TransactAction_UPDATE, outbox.TransactAction_CONDITION_CHECK},
+			}},
 		})
 	})
 	tpl := synthesize(t, stack)
@@ -71,11 +74,14 @@ func TestInboxEnvironmentAndPermissions(t *testing.T) {
 		"CARRIER": "post", "INBOX_TABLE": "${Outbox/InboxTable}", "INBOX_CONSUMER": "Stack/Outbox/Shipping", "INBOX_TTL_SECONDS": "1987200",
 		"CONSUMER_QUEUE_URL": "${Outbox/Shipping/Queue}", "CONSUMER_DLQ_URL": "${Outbox/Shipping/DeadLetterQueue}"
 	}}`)
+	// Its own markers and positions, and no other consumer's.
+	const ownKeys = `"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*"]},
+		"Null": {"dynamodb:LeadingKeys": "false"}`
 	same(t, "policy", tpl.statements(tpl.part(t, "Outbox/Shipping/Function/Role/DefaultPolicy").Properties["PolicyDocument"])[2:], `[
 		{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "${Outbox/InboxTable.Arn}",
-		 "Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}},
-		{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "${Outbox/InboxTable.Arn}"},
-		{"Effect": "Allow", "Action": ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "${Shipments.Arn}",
+		 "Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}, `+ownKeys+`}},
+		{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "${Outbox/InboxTable.Arn}", "Condition": {`+ownKeys+`}},
+		{"Effect": "Allow", "Action": ["dynamodb:ConditionCheckItem", "dynamodb:UpdateItem"], "Resource": "${Shipments.Arn}",
 		 "Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}},
 		{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "${Outbox/Shipping/DeadLetterQueue.Arn}"},
 		{"Effect": "Allow", "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], "Resource": "${Outbox/Shipping/Queue.Arn}"}
@@ -221,15 +227,15 @@ func TestWriterFunction(t *testing.T) {
 		writer := newFunction(stack, "Writer", 10)
 		box.GrantWrite(writer)
 		box.GrantReadVersions(writer)
-		outbox.GrantTransactionWrites(inboxTable(stack, "Orders", "id"), writer)
+		outbox.GrantTransactionWrites(inboxTable(stack, "Orders", "id"), writer, outbox.TransactAction_PUT, outbox.TransactAction_DELETE)
 	})
 	tpl := synthesize(t, stack)
 	same(t, "environment", environment(t, tpl, "Writer"), `{"Variables": {"OUTBOX_TABLE": "${Outbox/Table}", "OUTBOX_SOURCE": "orders", "OUTBOX_RETENTION_SECONDS": "604800"}}`)
 	same(t, "policy", tpl.statements(tpl.part(t, "Writer/ServiceRole/DefaultPolicy").Properties["PolicyDocument"]), `[
-		{"Effect": "Allow", "Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "${Outbox/Table.Arn}",
+		{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "${Outbox/Table.Arn}",
 		 "Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}},
 		{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "${Outbox/Table.Arn}"},
-		{"Effect": "Allow", "Action": ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "${Orders.Arn}",
+		{"Effect": "Allow", "Action": ["dynamodb:DeleteItem", "dynamodb:PutItem"], "Resource": "${Orders.Arn}",
 		 "Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}}
 	]`)
 }
@@ -255,8 +261,20 @@ func TestInboxRefuses(t *testing.T) {
 			"InboxTTL is set together with Inbox NONE: it needs the inbox",
 		},
 		"business tables without inbox": {
-			outbox.ConsumerProps{Entry: entry, Inbox: outbox.Inbox_NONE, BusinessTables: &[]awsdynamodb.ITable{box.Table()}},
+			outbox.ConsumerProps{Entry: entry, Inbox: outbox.Inbox_NONE, BusinessTables: &[]*outbox.BusinessTable{{Table: box.Table()}}},
 			"BusinessTables is set together with Inbox NONE: it needs the inbox",
+		},
+		"a business table without actions": {
+			outbox.ConsumerProps{Entry: entry, BusinessTables: &[]*outbox.BusinessTable{{Table: box.Table()}}},
+			"BusinessTables[0].Actions must name at least one of Put, Update, Delete and ConditionCheck, got none",
+		},
+		"a business table with an unknown action": {
+			outbox.ConsumerProps{Entry: entry, BusinessTables: &[]*outbox.BusinessTable{{Table: box.Table(), Actions: []outbox.TransactAction{"PutItem"}}}},
+			`BusinessTables[0].Actions must be of Put, Update, Delete and ConditionCheck, got "PutItem"`,
+		},
+		"no business table": {
+			outbox.ConsumerProps{Entry: entry, BusinessTables: &[]*outbox.BusinessTable{nil, {Actions: []outbox.TransactAction{outbox.TransactAction_PUT}}}},
+			"BusinessTables[0].Table is missing: the table that the function writes\nBusinessTables[1].Table is missing",
 		},
 		"order without inbox": {
 			outbox.ConsumerProps{Entry: entry, Inbox: outbox.Inbox_NONE, Ordered: ordered, AggregateTypes: order},

@@ -107,7 +107,7 @@ func TestImportedKey(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
 		newOutbox(stack, outbox.TransactionalOutboxProps{
-			EncryptionKey: awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111111111111:key/1")),
+			EncryptionKey: awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111111111111:key/0a1b2c3d-0000-4000-8000-000000000001")),
 		})
 	})
 	told := warnings(t, stack)

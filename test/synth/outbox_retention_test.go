@@ -104,3 +104,36 @@ func TestImportRefusesAnEventRetention(t *testing.T) {
 		}
 	}
 }
+
+// What holds events, or remembers them, stays unless the application says otherwise: an archive without its bus could not
+// be replayed, and a dead-letter message may be all that is left of an event.
+func TestRemovalPolicy(t *testing.T) {
+	for policy, want := range map[awscdk.RemovalPolicy]struct{ parts, bus string }{
+		"":                           {"Retain", "RetainExceptOnCreate"},
+		awscdk.RemovalPolicy_RETAIN:  {"Retain", "RetainExceptOnCreate"},
+		awscdk.RemovalPolicy_DESTROY: {"Delete", "Delete"},
+	} {
+		t.Run(string(policy), func(t *testing.T) {
+			stack := newStack(t)
+			guard(t, func() {
+				box := newOutbox(stack, outbox.TransactionalOutboxProps{RemovalPolicy: policy, ArchiveRetention: days(3)})
+				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+				imported := outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Other"), &outbox.TransactionalOutboxAttributes{
+					Source: jsii.String("other"), EventBus: box.EventBus(), RemovalPolicy: policy,
+				})
+				imported.AddConsumer(jsii.String("Billing"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+			})
+			tpl := synthesize(t, stack)
+			for _, path := range []string{
+				"Outbox/Table", "Outbox/InboxTable", "Outbox/Archive", "Outbox/PipeDeadLetterQueue", "Outbox/RuleDeadLetterQueue",
+				"Outbox/Shipping/DeadLetterQueue", "Outbox/PipeLogGroup",
+				"Other/InboxTable", "Other/RuleDeadLetterQueue", "Other/Billing/DeadLetterQueue",
+			} {
+				same(t, "deletion policy of "+path, tpl.part(t, path).DeletionPolicy, `"`+want.parts+`"`)
+			}
+			// A bus that a failed first deployment leaves behind would take its name from the next one.
+			same(t, "deletion policy of the bus", tpl.part(t, "Outbox/EventBus").DeletionPolicy, `"`+want.bus+`"`)
+			same(t, "deletion policy of the queue", tpl.part(t, "Outbox/Shipping/Queue").DeletionPolicy, `"Delete"`)
+		})
+	}
+}

@@ -42,10 +42,8 @@ func TestAPIRolesMayDoOneThing(t *testing.T) {
 	outboxTable, _ := tpl.at(t, "Outbox/Table")
 	inTransactions := `{"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}`
 	for role, want := range map[string]string{
-		"CreateOrderRole": `[
-			{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": {"Fn::GetAtt": ["` + orderTable + `", "Arn"]}, "Condition": ` + inTransactions + `},
-			{"Effect": "Allow", "Action": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": {"Fn::GetAtt": ["` + outboxTable + `", "Arn"]}, "Condition": ` + inTransactions + `}
-		]`,
+		"CreateOrderRole": `[{"Effect": "Allow", "Action": "dynamodb:PutItem", "Condition": ` + inTransactions + `,
+			"Resource": [{"Fn::GetAtt": ["` + orderTable + `", "Arn"]}, {"Fn::GetAtt": ["` + outboxTable + `", "Arn"]}]}]`,
 		"GetOrderRole": `[{"Effect": "Allow", "Action": "dynamodb:Query", "Resource": {"Fn::GetAtt": ["` + orderTable + `", "Arn"]}}]`,
 	} {
 		_, policy := tpl.at(t, role+"/DefaultPolicy")

@@ -1,5 +1,5 @@
-// Package cloud holds what every part of the local run shares about the AWS it stands in for: the
-// account, the region, the endpoints of the parts, and SDK clients that talk to them.
+// Package cloud holds what all local services share about the AWS account they stand in for: the account id,
+// the region, the endpoints of the services, and SDK clients that talk to them.
 package cloud
 
 import (
@@ -16,14 +16,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// Account is the account id of everything local.
+// Account is the account id of every local resource.
 const Account = "000000000000"
 
 // accessKey is accepted by every local endpoint. It is no secret: nothing behind it leaves loopback.
 const accessKey = "local"
 
-// Cloud is the stand-in for one account and region. Its endpoints are set while the parts start, some of
-// them side by side, before any resource is provisioned.
+// A Cloud stands in for one account and region. Its endpoints are set while the local services start, some of
+// them at the same time, before any resource is provisioned. Its methods may be called from many goroutines.
 type Cloud struct {
 	Region string
 
@@ -31,7 +31,7 @@ type Cloud struct {
 	endpoints map[Service]string
 }
 
-// Service names an AWS service as its endpoint variable does: AWS_ENDPOINT_URL_<Service>.
+// A Service names an AWS service as its endpoint variable does: AWS_ENDPOINT_URL_<Service>.
 type Service string
 
 // The services with an endpoint of their own. DynamoDB Streams is served by DynamoDB's.
@@ -42,40 +42,40 @@ const (
 	EventBridge     Service = "EVENTBRIDGE"
 )
 
-// New is a Cloud without endpoints.
+// New returns a Cloud without endpoints.
 func New(region string) *Cloud {
 	return &Cloud{Region: region, endpoints: map[Service]string{}}
 }
 
-// SetEndpoint says where a service listens, for example "http://127.0.0.1:4511".
+// SetEndpoint sets the URL at which a service listens, for example "http://127.0.0.1:4511".
 func (c *Cloud) SetEndpoint(s Service, url string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endpoints[s] = url
 }
 
-// Endpoint is where a service listens, or empty.
+// Endpoint returns the URL at which a service listens, or "" before [Cloud.SetEndpoint].
 func (c *Cloud) Endpoint(s Service) string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.endpoints[s]
 }
 
-// Services are all there are, in the order of the flow.
+// Services lists all services, in the order in which an event meets them.
 var Services = []Service{DynamoDB, DynamoDBStreams, SQS, EventBridge}
 
-// ARN builds "arn:aws:<service>:<region>:<account>:<resource>".
+// ARN returns "arn:aws:<service>:<region>:<account>:<resource>".
 func (c *Cloud) ARN(service, resource string) string {
 	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, c.Region, Account, resource)
 }
 
-// ResourceOf is the resource part of an ARN: what follows the account id.
+// ResourceOf returns the resource part of an ARN: what follows the account id.
 func ResourceOf(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
 	return parts[len(parts)-1]
 }
 
-// Environ is what a process needs to reach the local services with an unchanged SDK, as KEY=value.
+// Environ returns the environment variables, as KEY=value, with which an unchanged SDK reaches the local services.
 func (c *Cloud) Environ() []string {
 	env := []string{
 		"AWS_REGION=" + c.Region,
@@ -92,27 +92,27 @@ func (c *Cloud) Environ() []string {
 	return env
 }
 
-// DynamoDB is a client of the local tables.
+// DynamoDB returns a client of the local tables.
 func (c *Cloud) DynamoDB() *dynamodb.Client {
 	return dynamodb.NewFromConfig(c.config(), func(o *dynamodb.Options) { o.BaseEndpoint = aws.String(c.Endpoint(DynamoDB)) })
 }
 
-// Streams is a client of the local tables' streams.
+// Streams returns a client of the local tables' streams.
 func (c *Cloud) Streams() *dynamodbstreams.Client {
 	return dynamodbstreams.NewFromConfig(c.config(), func(o *dynamodbstreams.Options) { o.BaseEndpoint = aws.String(c.Endpoint(DynamoDB)) })
 }
 
-// SQS is a client of the local queues.
+// SQS returns a client of the local queues.
 func (c *Cloud) SQS() *sqs.Client {
 	return sqs.NewFromConfig(c.config(), func(o *sqs.Options) { o.BaseEndpoint = aws.String(c.Endpoint(SQS)) })
 }
 
-// EventBridge is a client of the local buses.
+// EventBridge returns a client of the local event buses.
 func (c *Cloud) EventBridge() *eventbridge.Client {
 	return eventbridge.NewFromConfig(c.config(), func(o *eventbridge.Options) { o.BaseEndpoint = aws.String(c.Endpoint(EventBridge)) })
 }
 
-// QueueURL is the URL of the queue with that ARN.
+// QueueURL returns the URL of the queue with that ARN.
 func (c *Cloud) QueueURL(arn string) string {
 	return c.Endpoint(SQS) + "/" + Account + "/" + ResourceOf(arn)
 }

@@ -1,5 +1,5 @@
-// Package console prints what the local run does: for a person, one line a hop; for a program, one
-// JSON object a line (see JSON). Every other package reports through it and prints nothing itself.
+// Package console prints what the local run does: one line for each hop for a person ([Text]), or one JSON
+// object on each line for a program ([JSON]). The other packages report through it and print nothing themselves.
 package console
 
 import (
@@ -9,30 +9,30 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// Console takes everything there is to say. Its methods may be called from many goroutines.
+// A Console prints everything that the local run reports. Its methods may be called from many goroutines.
 type Console interface {
-	// Notice says one thing in one line.
+	// Notice prints one line of text.
 	Notice(text string)
-	// Ready says that the stack runs, and what is in it.
+	// Ready prints that the stack runs, and what it consists of.
 	Ready(Summary)
-	// Hop says that an event took a step.
+	// Hop prints one step of an event.
 	Hop(hop.Hop)
-	// Fault says that a fault was injected.
+	// Fault prints that a fault was injected.
 	Fault(Fault)
-	// Faults says how often each point of a fault plan has fired.
+	// Faults prints how often each point of a fault plan has fired.
 	Faults(fired map[string]int)
 }
 
-// Fault is one injected fault. The package local/faults says what the points and keys are.
+// A Fault is one injected fault. The package faults documents the points and keys.
 type Fault struct {
 	At       time.Time `json:"at"`
 	Point    string    `json:"point"`
-	Key      string    `json:"key"`                // what it happened to, by the same name in every run
-	N        int       `json:"n"`                  // the point was asked for this key for the nth time
-	EventIDs []string  `json:"eventIds,omitempty"` // ids of all events that it hit, where they are known
+	Key      string    `json:"key"`                // what the fault happened to; the same name in every run
+	N        int       `json:"n"`                  // the point was checked for this key for the nth time
+	EventIDs []string  `json:"eventIds,omitempty"` // ids of all events that the fault hit, where they are known
 }
 
-// Summary is what runs once the stack is up.
+// A Summary describes a stack that has started.
 type Summary struct {
 	Stack     string            `json:"stack"`
 	Region    string            `json:"region"`
@@ -45,21 +45,21 @@ type Summary struct {
 	Outputs   map[string]string `json:"outputs"`
 }
 
-// Endpoint is where an AWS service's stand-in listens.
+// An Endpoint is the URL at which the local stand-in of an AWS service listens.
 type Endpoint struct {
 	Service cloud.Service `json:"service"` // AWS_ENDPOINT_URL_<service> points an SDK or the CLI there
 	URL     string        `json:"url"`
 }
 
-// Resource is one resource that runs.
+// A Resource is one resource that runs.
 type Resource struct {
 	LogicalID string `json:"logicalId"`
 	Name      string `json:"name"` // readable, from the construct path
 	Type      string `json:"type"`
-	Ref       string `json:"ref"` // what Ref gives: a name, an URL or an ARN
+	Ref       string `json:"ref"` // what Ref returns: a name, a URL or an ARN
 }
 
-// Skipped is a resource type that has nothing to do on a laptop.
+// Skipped is a resource type that the local run does not need.
 type Skipped struct {
 	Type   string `json:"type"`
 	Count  int    `json:"count"`

@@ -22,7 +22,7 @@ var summary = console.Summary{
 	Outputs: map[string]string{"B": "2", "A": "1"},
 }
 
-// A person sees the names of the app's constructs, not logical ids and ARNs.
+// TestTextNamesResources checks that a person sees the names of the app's constructs, not logical ids and ARNs.
 func TestTextNamesResources(t *testing.T) {
 	at := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -76,7 +76,7 @@ func TestTextReadyShowsEverything(t *testing.T) {
 		}
 	}
 	if strings.Contains(out.String(), "\x1b[") {
-		t.Error("colours were written to something that is no terminal")
+		t.Error("colors were written to something that is not a terminal")
 	}
 }
 
@@ -91,7 +91,7 @@ func TestTextFaults(t *testing.T) {
 	}
 }
 
-// A program gets one JSON object a line and can tell the kinds apart.
+// TestJSON checks that a program reads one JSON object on each line and can tell the kinds apart.
 func TestJSON(t *testing.T) {
 	var out bytes.Buffer
 	c := console.JSON(&out)

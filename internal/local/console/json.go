@@ -8,17 +8,17 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// Line is one line of the JSON form. Exactly one of the fields beside Kind is set, the one Kind names.
+// A Line is one line of the JSON form. Beside Kind, exactly the field that Kind names is set.
 type Line struct {
 	Kind   string         `json:"kind"` // "notice", "ready", "hop", "fault" or "faults"
 	Notice string         `json:"notice,omitempty"`
 	Ready  *Summary       `json:"ready,omitempty"`
 	Hop    *hop.Hop       `json:"hop,omitempty"`
 	Fault  *Fault         `json:"fault,omitempty"`
-	Faults map[string]int `json:"faults,omitempty"` // by point, those that never fired included
+	Faults map[string]int `json:"faults,omitempty"` // by point, including those that never fired
 }
 
-// JSON prints one Line a line.
+// JSON returns a Console that writes one [Line] on each line of w.
 func JSON(w io.Writer) Console {
 	return &jsonConsole{enc: json.NewEncoder(w)}
 }
@@ -35,7 +35,7 @@ func (c *jsonConsole) Fault(f Fault)      { c.write(Line{Kind: "fault", Fault: &
 
 func (c *jsonConsole) Faults(fired map[string]int) { c.write(Line{Kind: "faults", Faults: fired}) }
 
-// write drops the error: a reader that went away must not stop the run.
+// write ignores the error: a reader that has gone away must not stop the run.
 func (c *jsonConsole) write(line Line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// routine are the fields of a function's log line that say nothing beyond the hop itself.
-var routine = map[string]bool{"timestamp": true, "time": true, "level": true, "requestId": true, "consumer": true, "messageId": true}
+// omittedFields are the fields of a function's log line that add nothing to the hop itself.
+var omittedFields = map[string]bool{"timestamp": true, "time": true, "level": true, "requestId": true, "consumer": true, "messageId": true}
 
-// embedded is the field by which CloudWatch knows a line of metrics, which is not for people to read.
+// metricsField is the field by which CloudWatch recognizes a line of metrics, which is not for people to read.
 // Source: CloudWatch user guide, CloudWatch_Embedded_Metric_Format_Specification.
-const embedded = "_aws"
+const metricsField = "_aws"
 
 // logLine shortens a structured log line for a person: its message, then its fields as name=value in
-// the order of the line. A line of metrics becomes empty, any other line stays as it is.
+// the order of the line. It returns "" for a line of metrics, and any other line unchanged.
 func logLine(line string) string {
 	dec := json.NewDecoder(strings.NewReader(line))
 	dec.UseNumber()
@@ -33,11 +33,11 @@ func logLine(line string) string {
 			return line
 		}
 		switch {
-		case name == embedded:
+		case name == metricsField:
 			return ""
 		case name == "message" || name == "msg":
 			message = fmt.Sprint(value)
-		case !routine[fmt.Sprint(name)]:
+		case !omittedFields[fmt.Sprint(name)]:
 			fields = append(fields, fmt.Sprintf("%v=%v", name, value))
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// Text prints for a person. Colours appear only where w is a terminal that shows them.
+// Text returns a Console that writes for a person. Colors appear only where w is a terminal that shows them.
 func Text(w io.Writer) Console {
 	return &textConsole{w: w, names: map[string]string{}}
 }
@@ -96,7 +96,7 @@ func (c *textConsole) Hop(h hop.Hop) {
 		}
 		what = c.name(h.Resource) + "  " + line
 	default:
-		what = strings.TrimSpace(c.way(h) + "  " + h.Detail)
+		what = strings.TrimSpace(c.route(h) + "  " + h.Detail)
 	}
 	c.print(fmt.Sprintf("%s  %-8s  %s  %8s  %s",
 		faint.Render(h.At.Format("15:04:05.000")),
@@ -121,8 +121,8 @@ func (c *textConsole) Faults(fired map[string]int) {
 	c.print(strings.TrimSuffix(b.String(), "\n"))
 }
 
-// way says what went from where to where: "Outbox/Pipe → Outbox/Bus, 3 events".
-func (c *textConsole) way(h hop.Hop) string {
+// route returns what went from where to where: "Outbox/Pipe → Outbox/Bus, 3 events".
+func (c *textConsole) route(h hop.Hop) string {
 	s := c.name(h.Resource)
 	if h.Target != "" {
 		s += " → " + c.name(h.Target)
@@ -133,7 +133,7 @@ func (c *textConsole) way(h hop.Hop) string {
 	return s
 }
 
-// name is the readable name of a logical id or an ARN.
+// name returns the readable name of a logical id or an ARN.
 func (c *textConsole) name(id string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,8 +145,8 @@ func (c *textConsole) name(id string) string {
 	return lastPart(id)
 }
 
-// lastPart is what an ARN and the Ref of the same resource have in common: the resource's name, which a
-// queue's Ref, an URL, and a bus's ARN have behind a slash.
+// lastPart returns what an ARN and the Ref of the same resource have in common: the resource's name. A queue's
+// Ref, which is a URL, and a bus's ARN have it behind a slash.
 func lastPart(id string) string { return id[strings.LastIndexAny(id, ":/")+1:] }
 
 func (c *textConsole) print(text string) {
@@ -155,7 +155,7 @@ func (c *textConsole) print(text string) {
 	_, _ = lipgloss.Fprintln(c.w, text)
 }
 
-// latency is empty for a log line, which takes no time.
+// latency returns how long the hop took, or "" for a log line, which takes no time.
 func latency(h hop.Hop) string {
 	if h.Stage == hop.Function && h.Latency == 0 {
 		return ""

@@ -14,10 +14,10 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
 )
 
-// maxBody is the most bytes of a request: maxRequest, as long as escapes in JSON can make it, with some to spare.
+// maxBody limits the bytes of a request: maxRequest with the longest escapes that JSON has, and some to spare.
 const maxBody = 8 * maxRequest
 
-// apiError is an error as EventBridge answers it.
+// An apiError is an error in EventBridge's form.
 type apiError struct {
 	status  int
 	code    string
@@ -30,7 +30,7 @@ func invalid(format string, args ...any) error {
 	return &apiError{http.StatusBadRequest, "ValidationException", fmt.Sprintf(format, args...)}
 }
 
-// actions are the operations of the API, by the name in X-Amz-Target.
+// actions holds the operations of the API, by the name in X-Amz-Target.
 var actions = map[string]func(*Service, []byte) (any, error){
 	"PutEvents":         action((*Service).putEvents),
 	"TestEventPattern":  action((*Service).testEventPattern),
@@ -39,7 +39,7 @@ var actions = map[string]func(*Service, []byte) (any, error){
 	"ListTargetsByRule": action((*Service).listTargetsByRule),
 }
 
-// action decodes the request of an operation.
+// action returns a function that decodes the request of an operation and runs it.
 func action[Request, Response any](do func(*Service, Request) (Response, error)) func(*Service, []byte) (any, error) {
 	return func(s *Service, body []byte) (any, error) {
 		var request Request
@@ -50,7 +50,7 @@ func action[Request, Response any](do func(*Service, Request) (Response, error))
 	}
 }
 
-// ServeHTTP speaks EventBridge's protocol, AWS JSON 1.1.
+// ServeHTTP implements EventBridge's protocol, AWS JSON 1.1.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	response, err := s.serve(w, r)
 	status := http.StatusOK
@@ -71,7 +71,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	name := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AWSEvents.")
 	do := actions[name]
 	if do == nil || r.Method != http.MethodPost {
-		return nil, &apiError{http.StatusBadRequest, "UnknownOperationException", fmt.Sprintf("the local run does not know the operation %q", name)}
+		return nil, &apiError{http.StatusBadRequest, "UnknownOperationException", fmt.Sprintf("the operation %q is not supported by the local run", name)}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -87,7 +87,7 @@ type putEventsResponse struct {
 	Entries          []result
 }
 
-// putEvents answers when every delivery that follows from the entries is on disk.
+// putEvents returns once every delivery that follows from the entries is on disk.
 func (s *Service) putEvents(request putEventsRequest) (putEventsResponse, error) {
 	if n := len(request.Entries); n < 1 || n > maxEntries {
 		return putEventsResponse{}, invalid("1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d, it has %d", maxEntries, n)
@@ -102,28 +102,28 @@ func (s *Service) putEvents(request putEventsRequest) (putEventsResponse, error)
 	var response putEventsResponse
 	var deliveries []*delivery
 	for _, e := range request.Entries {
-		taken, toDeliver := s.take(e)
-		if taken.ErrorCode != "" {
+		accepted, toDeliver := s.accept(e)
+		if accepted.ErrorCode != "" {
 			response.FailedEntryCount++
 		}
-		response.Entries = append(response.Entries, taken)
+		response.Entries = append(response.Entries, accepted)
 		deliveries = append(deliveries, toDeliver...)
 	}
 	if err := s.journal.append(deliveries); err != nil {
-		return putEventsResponse{}, fmt.Errorf("journal: %w", err)
+		return putEventsResponse{}, fmt.Errorf("store the deliveries in the journal: %w", err)
 	}
 	s.dispatcher.dispatch(deliveries)
 	return response, nil
 }
 
-// take makes an entry's event and the deliveries to all targets of the rules it matches.
-func (s *Service) take(e entry) (result, []*delivery) {
+// accept returns the answer to an entry, and the deliveries of its event to all targets of the rules that match.
+func (s *Service) accept(e entry) (result, []*delivery) {
 	if r, refused := e.refusal(); refused {
 		return r, nil
 	}
 	b, err := s.findBus(e.EventBusName)
 	if err != nil {
-		// AWS accepts such an event and loses it (aws/aws-cli issue 9186). That helps nobody here.
+		// AWS accepts such an event and loses it (aws/aws-cli issue 9186). Here an error is more useful.
 		return result{ErrorCode: "InvalidArgument", ErrorMessage: err.Error()}, nil
 	}
 	now := time.Now()
@@ -150,9 +150,9 @@ type testEventPatternRequest struct{ Event, EventPattern string }
 
 type testEventPatternResponse struct{ Result bool }
 
-// mandatory are the fields an event must have to be tested.
+// requiredFields are the fields that TestEventPattern requires of an event.
 // Source: EventBridge API reference, TestEventPattern.
-var mandatory = []string{"id", "account", "source", "time", "region", "resources", "detail-type"}
+var requiredFields = []string{"id", "account", "source", "time", "region", "resources", "detail-type"}
 
 func (s *Service) testEventPattern(request testEventPatternRequest) (testEventPatternResponse, error) {
 	compiled, err := pattern.Compile([]byte(request.EventPattern), pattern.Rules)
@@ -163,7 +163,7 @@ func (s *Service) testEventPattern(request testEventPatternRequest) (testEventPa
 	if err := json.Unmarshal([]byte(request.Event), &fields); err != nil {
 		return testEventPatternResponse{}, invalid("Parameter Event is not valid. Reason: %v", err)
 	}
-	for _, name := range mandatory {
+	for _, name := range requiredFields {
 		if fields[name] == nil {
 			return testEventPatternResponse{}, invalid("Parameter Event is not valid. Reason: %s is missing.", name)
 		}

@@ -6,22 +6,22 @@ import (
 	"errors"
 )
 
-// Attempt is one try to deliver an event to a target of a rule.
+// An Attempt is one attempt to deliver an event to a target of a rule.
 type Attempt struct {
 	RuleARN  string
 	QueueARN string // the target
 	Event    json.RawMessage
 }
 
-// Around decides what an attempt comes to. It calls deliver, whose error is what the target said, once,
-// several times or not at all. An error that it makes itself is retried, unless it wraps ErrNoPermission.
+// An Around runs in place of an attempt and returns its result. It calls deliver, which returns the target's
+// error, once, several times or not at all. An error of its own is retried, unless it wraps [ErrNoPermission].
 type Around func(ctx context.Context, a Attempt, deliver func(context.Context) error) error
 
-// ErrNoPermission says that the target does not let the rule in: the event goes to the target's
+// ErrNoPermission reports that the target's policy does not allow the rule: the event goes to the target's
 // dead-letter queue at once.
 var ErrNoPermission = errors.New("no permission to send to the target")
 
-// asFailure says what an error means to a delivery.
+// asFailure returns the failure that an error of an [Around] stands for, or nil.
 func asFailure(err error) *failure {
 	var failed *failure
 	switch {

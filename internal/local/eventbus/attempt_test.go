@@ -12,12 +12,12 @@ import (
 )
 
 func TestAround(t *testing.T) {
-	around := func(t *testing.T, a Around) look {
-		w := newWorld(t, orders(nil))
-		w.around = a
-		w.put("T")
+	around := func(t *testing.T, a Around) snapshot {
+		f := newFixture(t, ordersTarget(nil))
+		f.around = a
+		f.put("T")
 		time.Sleep(time.Minute)
-		return w.look()
+		return f.snapshot()
 	}
 	synctest.Test(t, func(t *testing.T) {
 		l := around(t, func(ctx context.Context, a Attempt, deliver func(context.Context) error) error {
@@ -43,14 +43,14 @@ func TestAround(t *testing.T) {
 			return fmt.Errorf("%w: injected", ErrNoPermission)
 		})
 		expect(t, "sent", len(l.sent), 0)
-		expect(t, "code", l.letters[0].attributes["ERROR_CODE"], "NO_PERMISSIONS")
+		expect(t, "code", l.deadLetters[0].attributes["ERROR_CODE"], "NO_PERMISSIONS")
 		expect(t, "outcome", l.hops[0].Outcome, hop.DeadLetter)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(nil))
-		w.denied = []string{queueARN}
-		w.around = func(ctx context.Context, _ Attempt, deliver func(context.Context) error) error { return deliver(ctx) }
-		w.put("T")
-		expect(t, "a failure that is passed on keeps its code", w.look().letters[0].attributes["ERROR_CODE"], "NO_PERMISSIONS")
+		f := newFixture(t, ordersTarget(nil))
+		f.denied = []string{queueARN}
+		f.around = func(ctx context.Context, _ Attempt, deliver func(context.Context) error) error { return deliver(ctx) }
+		f.put("T")
+		expect(t, "a failure that is passed on keeps its code", f.snapshot().deadLetters[0].attributes["ERROR_CODE"], "NO_PERMISSIONS")
 	})
 }

@@ -11,7 +11,7 @@ import (
 // defaultBus exists in every account.
 const defaultBus = "default"
 
-// bus is an event bus with its rules.
+// A bus is an event bus with its rules.
 type bus struct {
 	name  string
 	arn   string
@@ -43,7 +43,7 @@ func (s *Service) provisionBus(_ context.Context, r template.Resource) (template
 	return template.Attributes{Ref: name, GetAtt: map[string]string{"Arn": b.arn, "Name": name}}, nil
 }
 
-// addBus adds a bus, or returns the one that has this name.
+// addBus returns the bus with this name and creates it if there is none.
 func (s *Service) addBus(name string) *bus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *Service) addBus(name string) *bus {
 	return s.buses[name]
 }
 
-// findBus finds a bus by name or ARN; empty is the default bus.
+// findBus returns the bus with this name or ARN; "" means the default bus.
 func (s *Service) findBus(nameOrARN string) (*bus, error) {
 	name := nameOrARN[strings.LastIndex(nameOrARN, "/")+1:]
 	if name == "" {
@@ -68,12 +68,12 @@ func (s *Service) findBus(nameOrARN string) (*bus, error) {
 	return b, nil
 }
 
-// provisionBusPolicy takes a bus's policy and ignores it: local callers are not authorized.
+// provisionBusPolicy accepts a bus's policy and ignores it: the local run does not authorize callers.
 func (s *Service) provisionBusPolicy(_ context.Context, r template.Resource) (template.Attributes, error) {
 	return template.Attributes{Ref: r.PhysicalName}, nil
 }
 
-// provisionArchive takes an archive, which keeps nothing locally.
+// provisionArchive accepts an archive, which stores nothing locally.
 func (s *Service) provisionArchive(_ context.Context, r template.Resource) (template.Attributes, error) {
 	name := r.PhysicalName
 	if given, ok := r.Properties["ArchiveName"].(string); ok {

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// principal is EventBridge in a queue policy.
+	// principal is the name of EventBridge in a queue policy.
 	principal = "events.amazonaws.com"
-	// maxAttempts bounds the attempts that are under way at once.
+	// maxAttempts limits the attempts that are under way at the same time.
 	maxAttempts = 128
 	// The wait before a retry doubles between these two. AWS only says: exponential, with jitter. With the longest at
 	// ten minutes, 185 retries take about a day, as AWS's defaults do.
@@ -23,14 +23,14 @@ const (
 	lastWait  = 10 * time.Minute
 )
 
-// Conditions that end the retries, as the dead-letter message names them.
+// The conditions that end the retries, as the dead-letter message names them.
 // Source: EventBridge user guide, eb-rule-event-delivery, "Considerations for using dead-letter queues".
 const (
 	exhaustedRetries = "MaximumRetryAttempts"
 	exhaustedAge     = "MaximumEventAgeInSeconds"
 )
 
-// Error codes of a dead-letter message. Source: the same.
+// The error codes of a dead-letter message. Source: the same.
 const (
 	codeNoPermissions = "NO_PERMISSIONS"
 	codeNoResource    = "NO_RESOURCE"
@@ -39,22 +39,22 @@ const (
 	codeConnection    = "CONNECTION_FAILURE"
 )
 
-// message is what a queue gets.
+// A message is sent to a queue.
 type message struct {
 	body       string
 	group      string
 	attributes map[string]string
 }
 
-// sender puts messages into queues. Every error is a *failure.
+// A sender sends messages to queues. Every error is a *failure.
 type sender interface {
 	send(ctx context.Context, queueARN string, m message) error
 }
 
-// failure is why a message was not taken.
+// A failure is the reason why a message was not accepted.
 type failure struct {
 	code  string
-	final bool // it would fail again however often it is tried
+	final bool // every further attempt would fail too
 	err   error
 }
 
@@ -62,25 +62,25 @@ func (f *failure) Error() string { return f.code + ": " + f.err.Error() }
 
 func (f *failure) Unwrap() error { return f.err }
 
-// journal remembers deliveries over a restart. Both calls may be undone by a kill.
+// A journal keeps deliveries over a restart. The effect of both calls may be lost by a kill.
 type journal interface {
 	update(d *delivery)
 	remove(d *delivery)
 }
 
-// dispatcher delivers events, retries, and gives what cannot be delivered to the dead-letter queue.
+// A dispatcher delivers events, retries, and sends to the dead-letter queue what cannot be delivered.
 type dispatcher struct {
 	journal  journal
 	sender   sender
 	policies Policies
 	target   func(ruleARN, targetID string) (target, bool)
 	sink     hop.Sink
-	around   Around        // nil: nothing
-	slots    chan struct{} // one an attempt
+	around   Around        // nil: attempts run as they are
+	slots    chan struct{} // holds one token for each attempt under way
 
 	mu      sync.Mutex
 	waiting []*delivery
-	arrived chan struct{} // holds a token when deliveries wait
+	arrived chan struct{} // holds a token while deliveries wait
 }
 
 func newDispatcher(j journal, s sender, p Policies, target func(string, string) (target, bool), sink hop.Sink) *dispatcher {
@@ -90,7 +90,7 @@ func newDispatcher(j journal, s sender, p Policies, target func(string, string) 
 	}
 }
 
-// dispatch hands over deliveries that are in the journal. It does not block.
+// dispatch accepts deliveries that are in the journal. It does not block.
 func (d *dispatcher) dispatch(deliveries []*delivery) {
 	d.mu.Lock()
 	d.waiting = append(d.waiting, deliveries...)
@@ -101,7 +101,7 @@ func (d *dispatcher) dispatch(deliveries []*delivery) {
 	}
 }
 
-// run delivers until ctx is done.
+// run delivers events until ctx is done.
 func (d *dispatcher) run(ctx context.Context) {
 	var deliveries sync.WaitGroup
 	defer deliveries.Wait()
@@ -121,11 +121,11 @@ func (d *dispatcher) run(ctx context.Context) {
 	}
 }
 
-// deliver brings one delivery to its end, unless ctx is done before: then it stays in the journal.
+// deliver attempts one delivery until it has finished or ctx is done; in the latter case it stays in the journal.
 func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 	t, found := d.target(one.RuleARN, one.TargetID)
 	if !found {
-		d.end(one, hop.Hop{Resource: one.RuleARN, Outcome: hop.Dropped, Detail: "the rule or its target " + one.TargetID + " is no longer in the template"})
+		d.finish(one, hop.Hop{Resource: one.RuleARN, Outcome: hop.Dropped, Detail: "the rule or its target " + one.TargetID + " is no longer in the template"})
 		return
 	}
 	for {
@@ -136,7 +136,7 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		left := time.Until(one.AcceptedAt.Add(t.maxAge))
 		switch {
 		case failed == nil:
-			d.end(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.OK})
+			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.OK})
 			return
 		case failed.final:
 			d.giveUp(ctx, t, one, failed, "")
@@ -158,7 +158,7 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 	}
 }
 
-// attempt tries a delivery once.
+// attempt attempts a delivery once, through the Around if there is one.
 func (d *dispatcher) attempt(ctx context.Context, t target, one *delivery) *failure {
 	if d.around == nil {
 		return d.try(ctx, t, one)
@@ -174,9 +174,9 @@ func (d *dispatcher) attempt(ctx context.Context, t target, one *delivery) *fail
 
 func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure {
 	if !d.policies.Allows(t.arn, principal, t.ruleARN) {
-		return &failure{codeNoPermissions, true, errors.New("the queue policy of " + t.arn + " does not let the rule send messages")}
+		return &failure{codeNoPermissions, true, errors.New("the queue policy of " + t.arn + " does not allow the rule to send messages")}
 	}
-	body, err := t.input.of(one.Event)
+	body, err := t.input.apply(one.Event)
 	if err != nil {
 		return &failure{codeClientError, true, err}
 	}
@@ -193,18 +193,18 @@ func (d *dispatcher) send(ctx context.Context, queueARN string, m message) *fail
 	return asFailure(d.sender.send(ctx, queueARN, m))
 }
 
-// giveUp sends the event to the target's dead-letter queue. An event that has none, or one that will never take
-// it, is dropped, as on AWS.
+// giveUp sends the event to the target's dead-letter queue. As on AWS, the event is dropped when there is no such
+// queue or the queue can never accept it.
 func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed *failure, condition string) {
 	dropped := func(why string) {
-		d.end(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Dropped, Detail: failed.Error() + "; " + why})
+		d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Dropped, Detail: failed.Error() + "; " + why})
 	}
 	if t.deadLetter == "" {
 		dropped("the target has no dead-letter queue")
 		return
 	}
 	if !d.policies.Allows(t.deadLetter, principal, t.ruleARN) {
-		dropped("the queue policy of the dead-letter queue " + t.deadLetter + " does not let the rule send messages")
+		dropped("the queue policy of the dead-letter queue " + t.deadLetter + " does not allow the rule to send messages")
 		return
 	}
 	letter := deadLetter(t, one, failed, condition)
@@ -214,11 +214,11 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 			return
 		}
 		if refused == nil {
-			d.end(one, hop.Hop{Resource: t.logicalID, Target: t.deadLetter, Outcome: hop.DeadLetter, Detail: failed.Error()})
+			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.deadLetter, Outcome: hop.DeadLetter, Detail: failed.Error()})
 			return
 		}
 		if refused.final {
-			dropped("the dead-letter queue " + t.deadLetter + " does not take it: " + refused.Error())
+			dropped("the dead-letter queue " + t.deadLetter + " did not accept the event: " + refused.Error())
 			return
 		}
 		if !sleep(ctx, backoff(n)) {
@@ -227,7 +227,7 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 	}
 }
 
-// deadLetter is the message for the dead-letter queue: the event, and why it is there.
+// deadLetter returns the dead-letter message: the event, and the reason why it was not delivered.
 // Source: EventBridge user guide, eb-rule-event-delivery, "Using dead-letter queues".
 func deadLetter(t target, one *delivery, failed *failure, condition string) message {
 	attributes := map[string]string{
@@ -243,9 +243,9 @@ func deadLetter(t target, one *delivery, failed *failure, condition string) mess
 	return message{body: string(one.Event), attributes: attributes}
 }
 
-// end reports a delivery that is over and forgets it.
-func (d *dispatcher) end(one *delivery, h hop.Hop) {
-	// In this order: a kill in between reports the end of the delivery once more, and never not at all.
+// finish reports the end of a delivery and removes it from the journal.
+func (d *dispatcher) finish(one *delivery, h hop.Hop) {
+	// In this order, a kill in between makes the next run report the end once more. In the other, nobody would.
 	d.report(one, h)
 	d.journal.remove(one)
 }
@@ -264,16 +264,16 @@ func (d *dispatcher) report(one *delivery, h hop.Hop) {
 	d.sink(h)
 }
 
-// backoff is the wait before retry n, counted from 0: between half of it and all of it, by chance.
+// backoff returns the wait before retry n, counted from 0: a random time between half of the full wait and all of it.
 func backoff(n int) time.Duration {
 	wait := lastWait
-	if n < 16 { // beyond that the doubling has long passed the last wait
+	if n < 16 { // from there on the doubled wait would exceed lastWait
 		wait = min(firstWait<<n, lastWait)
 	}
 	return wait/2 + rand.N(wait/2)
 }
 
-// sleep waits, and says whether it was not interrupted.
+// sleep waits for d and reports whether it did so to the end: false when ctx is done first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

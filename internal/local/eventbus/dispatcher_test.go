@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	ruleARN   = "arn:aws:events:eu-west-1:000000000000:rule/Bus/Rule"
-	queueARN  = "arn:aws:sqs:eu-west-1:000000000000:Orders"
-	letterARN = "arn:aws:sqs:eu-west-1:000000000000:Dead"
+	ruleARN       = "arn:aws:events:eu-west-1:000000000000:rule/Bus/Rule"
+	queueARN      = "arn:aws:sqs:eu-west-1:000000000000:Orders"
+	deadLetterARN = "arn:aws:sqs:eu-west-1:000000000000:Dead"
 )
 
-// world is a dispatcher with everything around it in memory, inside a synctest bubble.
-type world struct {
+// A fixture is a dispatcher that works with queues, policies and a journal in memory, inside a synctest bubble.
+type fixture struct {
 	*dispatcher
 	stop  context.CancelFunc
 	ended chan struct{}
 
 	mu       sync.Mutex
-	answer   func(queueARN string, attempt int) error // of the queues; nil: they take everything
-	denied   []string                                 // queues whose policy denies
+	answer   func(queueARN string, attempt int) error // of the queues; nil: they accept everything
+	denied   []string                                 // queues whose policy does not allow the rule
 	attempts map[string][]time.Duration               // by queue, since the start
 	sent     map[string][]message
 	pending  map[*delivery]bool
@@ -37,8 +37,8 @@ type world struct {
 	hops     []hop.Hop
 }
 
-func newWorld(t *testing.T, targets ...target) *world {
-	w := &world{attempts: map[string][]time.Duration{}, sent: map[string][]message{}, pending: map[*delivery]bool{}, ended: make(chan struct{})}
+func newFixture(t *testing.T, targets ...target) *fixture {
+	f := &fixture{attempts: map[string][]time.Duration{}, sent: map[string][]message{}, pending: map[*delivery]bool{}, ended: make(chan struct{})}
 	find := func(_, id string) (target, bool) {
 		i := slices.IndexFunc(targets, func(t target) bool { return t.id == id })
 		if i < 0 {
@@ -48,11 +48,11 @@ func newWorld(t *testing.T, targets ...target) *world {
 	}
 	started := time.Now()
 	send := senderFunc(func(ctx context.Context, arn string, m message) error {
-		w.enter(arn, time.Since(started))
-		defer w.leave()
-		w.mu.Lock()
-		answer, attempt := w.answer, len(w.attempts[arn])
-		w.mu.Unlock()
+		f.enter(arn, time.Since(started))
+		defer f.leave()
+		f.mu.Lock()
+		answer, attempt := f.answer, len(f.attempts[arn])
+		f.mu.Unlock()
 		if answer != nil {
 			if err := answer(arn, attempt); err != nil {
 				return err
@@ -61,27 +61,27 @@ func newWorld(t *testing.T, targets ...target) *world {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.sent[arn] = append(w.sent[arn], m)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.sent[arn] = append(f.sent[arn], m)
 		return nil
 	})
-	w.dispatcher = newDispatcher(w, send, w, find, func(h hop.Hop) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.hops = append(w.hops, h)
+	f.dispatcher = newDispatcher(f, send, f, find, func(h hop.Hop) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.hops = append(f.hops, h)
 	})
 	var ctx context.Context
-	ctx, w.stop = context.WithCancel(t.Context())
+	ctx, f.stop = context.WithCancel(t.Context())
 	go func() {
-		w.run(ctx)
-		close(w.ended)
+		f.run(ctx)
+		close(f.ended)
 	}()
 	t.Cleanup(func() {
-		w.stop()
-		<-w.ended
+		f.stop()
+		<-f.ended
 	})
-	return w
+	return f
 }
 
 type senderFunc func(ctx context.Context, queueARN string, m message) error
@@ -90,64 +90,64 @@ func (f senderFunc) send(ctx context.Context, queueARN string, m message) error 
 	return f(ctx, queueARN, m)
 }
 
-func (w *world) enter(arn string, at time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.attempts[arn] = append(w.attempts[arn], at)
-	w.running++
-	w.most = max(w.most, w.running)
+func (f *fixture) enter(arn string, at time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.attempts[arn] = append(f.attempts[arn], at)
+	f.running++
+	f.most = max(f.most, f.running)
 }
 
-func (w *world) leave() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.running--
+func (f *fixture) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running--
 }
 
-// world is the journal and the policies too.
+// The fixture is the dispatcher's journal and its policies too.
 
-func (w *world) update(*delivery) {}
+func (f *fixture) update(*delivery) {}
 
-func (w *world) remove(d *delivery) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.pending, d)
+func (f *fixture) remove(d *delivery) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.pending, d)
 }
 
-func (w *world) Allows(queueARN, service, source string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return service == "events.amazonaws.com" && source == ruleARN && !slices.Contains(w.denied, queueARN)
+func (f *fixture) Allows(queueARN, service, source string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return service == "events.amazonaws.com" && source == ruleARN && !slices.Contains(f.denied, queueARN)
 }
 
-// put hands deliveries of one event over, one a target.
-func (w *world) put(targets ...string) {
+// put dispatches one delivery of one event to each of the targets.
+func (f *fixture) put(targets ...string) {
 	for _, id := range targets {
 		d := &delivery{RuleARN: ruleARN, TargetID: id, Event: json.RawMessage(`{"detail":{"id":"e1"}}`), AcceptedAt: time.Now()}
-		w.mu.Lock()
-		w.pending[d] = true
-		w.mu.Unlock()
-		w.dispatch([]*delivery{d})
+		f.mu.Lock()
+		f.pending[d] = true
+		f.mu.Unlock()
+		f.dispatch([]*delivery{d})
 	}
 }
 
-// look is what has happened so far.
-type look struct {
-	attempts []time.Duration
-	sent     []message
-	letters  []message
-	hops     []hop.Hop
-	pending  int
+// A snapshot is what has happened so far.
+type snapshot struct {
+	attempts    []time.Duration
+	sent        []message
+	deadLetters []message
+	hops        []hop.Hop
+	pending     int
 }
 
-func (w *world) look() look {
+func (f *fixture) snapshot() snapshot {
 	synctest.Wait()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return look{slices.Clone(w.attempts[queueARN]), slices.Clone(w.sent[queueARN]), slices.Clone(w.sent[letterARN]), slices.Clone(w.hops), len(w.pending)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return snapshot{slices.Clone(f.attempts[queueARN]), slices.Clone(f.sent[queueARN]), slices.Clone(f.sent[deadLetterARN]), slices.Clone(f.hops), len(f.pending)}
 }
 
-func (l look) outcomes() string {
+func (l snapshot) outcomes() string {
 	text := ""
 	for _, h := range l.hops {
 		text += string(h.Outcome) + " "
@@ -155,8 +155,8 @@ func (l look) outcomes() string {
 	return text
 }
 
-func orders(change func(*target)) target {
-	t := target{id: "T", arn: queueARN, logicalID: "Rule", ruleARN: ruleARN, retries: defaultRetries, maxAge: defaultAge * time.Second, deadLetter: letterARN}
+func ordersTarget(change func(*target)) target {
+	t := target{id: "T", arn: queueARN, logicalID: "Rule", ruleARN: ruleARN, retries: defaultRetries, maxAge: defaultAge * time.Second, deadLetter: deadLetterARN}
 	if change != nil {
 		change(&t)
 	}
@@ -167,9 +167,9 @@ var errBusy = &failure{codeTarget, false, errors.New("busy")}
 
 func TestDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(nil))
-		w.put("T")
-		l := w.look()
+		f := newFixture(t, ordersTarget(nil))
+		f.put("T")
+		l := f.snapshot()
 		expect(t, "attempts", l.attempts, []time.Duration{0})
 		expect(t, "sent", l.sent, []message{{body: `{"detail":{"id":"e1"}}`}})
 		expect(t, "pending", l.pending, 0)
@@ -180,17 +180,17 @@ func TestDelivered(t *testing.T) {
 
 func TestRetriedUntilItWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(nil))
-		w.answer = func(_ string, attempt int) error {
+		f := newFixture(t, ordersTarget(nil))
+		f.answer = func(_ string, attempt int) error {
 			if attempt <= 3 {
 				return errBusy
 			}
 			return nil
 		}
-		w.put("T")
-		expect(t, "pending before the retries", w.look().pending, 1)
+		f.put("T")
+		expect(t, "pending before the retries", f.snapshot().pending, 1)
 		time.Sleep(time.Minute)
-		l := w.look()
+		l := f.snapshot()
 		expect(t, "sent", len(l.sent), 1)
 		expect(t, "outcomes", l.outcomes(), "retry retry retry ok ")
 		expect(t, "pending", l.pending, 0)
@@ -207,23 +207,23 @@ func TestRetriesExhausted(t *testing.T) {
 	for _, retries := range []int{0, 1, 185} {
 		t.Run(fmt.Sprint(retries), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, orders(func(t *target) { t.retries, t.maxAge = retries, 1000*time.Hour }))
-				w.answer = func(arn string, _ int) error {
+				f := newFixture(t, ordersTarget(func(t *target) { t.retries, t.maxAge = retries, 1000*time.Hour }))
+				f.answer = func(arn string, _ int) error {
 					if arn == queueARN {
 						return errBusy
 					}
 					return nil
 				}
-				w.put("T")
+				f.put("T")
 				time.Sleep(40 * time.Hour)
-				l := w.look()
+				l := f.snapshot()
 				expect(t, "attempts", len(l.attempts), 1+retries)
-				expect(t, "letters", l.letters, []message{{body: `{"detail":{"id":"e1"}}`, attributes: map[string]string{
+				expect(t, "dead-letter messages", l.deadLetters, []message{{body: `{"detail":{"id":"e1"}}`, attributes: map[string]string{
 					"RULE_ARN": ruleARN, "TARGET_ARN": queueARN, "ERROR_CODE": "ERROR_FROM_TARGET", "ERROR_MESSAGE": "busy",
 					"RETRY_ATTEMPTS": fmt.Sprint(retries), "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
 				}}})
 				last := l.hops[len(l.hops)-1]
-				expect(t, "last hop", []any{last.Outcome, last.Target}, []any{hop.DeadLetter, letterARN})
+				expect(t, "last hop", []any{last.Outcome, last.Target}, []any{hop.DeadLetter, deadLetterARN})
 				expect(t, "pending", l.pending, 0)
 			})
 		})
@@ -232,64 +232,64 @@ func TestRetriesExhausted(t *testing.T) {
 
 func TestAgeExhausted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(func(t *target) { t.maxAge = time.Minute }))
-		w.answer = func(arn string, _ int) error {
+		f := newFixture(t, ordersTarget(func(t *target) { t.maxAge = time.Minute }))
+		f.answer = func(arn string, _ int) error {
 			if arn == queueARN {
 				return errBusy
 			}
 			return nil
 		}
-		w.put("T")
+		f.put("T")
 		time.Sleep(time.Minute - time.Millisecond)
-		expect(t, "letters before the age", len(w.look().letters), 0)
+		expect(t, "dead-letter messages before the age", len(f.snapshot().deadLetters), 0)
 		time.Sleep(time.Millisecond)
-		l := w.look()
-		expect(t, "condition", l.letters[0].attributes["EXHAUSTED_RETRY_CONDITION"], "MaximumEventAgeInSeconds")
+		l := f.snapshot()
+		expect(t, "condition", l.deadLetters[0].attributes["EXHAUSTED_RETRY_CONDITION"], "MaximumEventAgeInSeconds")
 		expect(t, "last attempt", l.attempts[len(l.attempts)-1], time.Minute)
 	})
 }
 
-// The run was down for longer than the event may be old: it still gets its chance.
+// TestOldEventIsTriedOnce checks that an event which has exceeded its age while the run was down is attempted once.
 func TestOldEventIsTriedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(nil))
-		w.dispatch([]*delivery{{RuleARN: ruleARN, TargetID: "T", Event: json.RawMessage(`{}`), AcceptedAt: time.Now().Add(-48 * time.Hour)}})
-		expect(t, "sent", len(w.look().sent), 1)
+		f := newFixture(t, ordersTarget(nil))
+		f.dispatch([]*delivery{{RuleARN: ruleARN, TargetID: "T", Event: json.RawMessage(`{}`), AcceptedAt: time.Now().Add(-48 * time.Hour)}})
+		expect(t, "sent", len(f.snapshot().sent), 1)
 	})
 }
 
 func TestPermanentFailuresAreNotRetried(t *testing.T) {
 	cases := map[string]struct {
-		arrange func(*world)
+		arrange func(*fixture)
 		change  func(*target)
 		code    string
 	}{
-		"no permission": {func(w *world) { w.denied = []string{queueARN} }, nil, "NO_PERMISSIONS"},
-		"no queue": {func(w *world) {
-			w.answer = func(arn string, _ int) error {
+		"no permission": {func(f *fixture) { f.denied = []string{queueARN} }, nil, "NO_PERMISSIONS"},
+		"no queue": {func(f *fixture) {
+			f.answer = func(arn string, _ int) error {
 				if arn == queueARN {
 					return &failure{codeNoResource, true, errors.New("gone")}
 				}
 				return nil
 			}
 		}, nil, "NO_RESOURCE"},
-		"no such path": {func(*world) {}, func(t *target) { t.input = input{path: []string{"detail", "missing"}} }, "SDK_CLIENT_ERROR"},
+		"no such path": {func(*fixture) {}, func(t *target) { t.input = input{path: []string{"detail", "missing"}} }, "SDK_CLIENT_ERROR"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, orders(c.change))
-				c.arrange(w)
-				w.put("T")
-				l := w.look()
+				f := newFixture(t, ordersTarget(c.change))
+				c.arrange(f)
+				f.put("T")
+				l := f.snapshot()
 				expect(t, "outcomes", l.outcomes(), "dead-letter ")
 				expect(t, "sent", len(l.sent), 0)
-				attributes := l.letters[0].attributes
+				attributes := l.deadLetters[0].attributes
 				expect(t, "code", attributes["ERROR_CODE"], c.code)
 				expect(t, "retries", attributes["RETRY_ATTEMPTS"], "0")
 				_, conditioned := attributes["EXHAUSTED_RETRY_CONDITION"]
 				expect(t, "condition", conditioned, false)
-				expect(t, "body", l.letters[0].body, `{"detail":{"id":"e1"}}`)
+				expect(t, "body", l.deadLetters[0].body, `{"detail":{"id":"e1"}}`)
 			})
 		})
 	}
@@ -303,20 +303,20 @@ func TestDropped(t *testing.T) {
 		target string
 	}{
 		"no dead-letter queue":                 {[]string{queueARN}, func(t *target) { t.deadLetter = "" }, nil, "T"},
-		"dead-letter queue without permission": {[]string{queueARN, letterARN}, nil, nil, "T"},
+		"dead-letter queue without permission": {[]string{queueARN, deadLetterARN}, nil, nil, "T"},
 		"dead-letter queue missing":            {nil, nil, func(string, int) error { return &failure{codeNoResource, true, errors.New("gone")} }, "T"},
 		"target not in the template any more":  {nil, nil, nil, "Old"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, orders(c.change))
-				w.denied, w.answer = c.denied, c.answer
-				w.put(c.target)
-				l := w.look()
+				f := newFixture(t, ordersTarget(c.change))
+				f.denied, f.answer = c.denied, c.answer
+				f.put(c.target)
+				l := f.snapshot()
 				expect(t, "outcomes", l.outcomes(), "dropped ")
 				expect(t, "pending", l.pending, 0)
-				expect(t, "letters", len(l.letters), 0)
+				expect(t, "dead-letter messages", len(l.deadLetters), 0)
 			})
 		})
 	}
@@ -324,18 +324,18 @@ func TestDropped(t *testing.T) {
 
 func TestDeadLetterQueueIsTriedUntilItWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(func(t *target) { t.retries = 0 }))
-		w.answer = func(arn string, attempt int) error {
+		f := newFixture(t, ordersTarget(func(t *target) { t.retries = 0 }))
+		f.answer = func(arn string, attempt int) error {
 			if arn == queueARN || attempt <= 5 {
 				return errBusy
 			}
 			return nil
 		}
-		w.put("T")
-		expect(t, "pending", w.look().pending, 1)
+		f.put("T")
+		expect(t, "pending", f.snapshot().pending, 1)
 		time.Sleep(time.Hour)
-		l := w.look()
-		expect(t, "letters", len(l.letters), 1)
+		l := f.snapshot()
+		expect(t, "dead-letter messages", len(l.deadLetters), 1)
 		expect(t, "outcomes", l.outcomes(), "dead-letter ")
 	})
 }
@@ -343,68 +343,69 @@ func TestDeadLetterQueueIsTriedUntilItWorks(t *testing.T) {
 func TestOneFailingTargetDoesNotHoldUpAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const other = "arn:aws:sqs:eu-west-1:000000000000:Other"
-		w := newWorld(t, orders(nil), orders(func(t *target) { t.id, t.arn = "O", other }))
-		w.answer = func(arn string, _ int) error {
+		f := newFixture(t, ordersTarget(nil), ordersTarget(func(t *target) { t.id, t.arn = "O", other }))
+		f.answer = func(arn string, _ int) error {
 			if arn == queueARN {
 				return errBusy
 			}
 			return nil
 		}
 		for range 1000 {
-			w.put("T", "O")
+			f.put("T", "O")
 		}
 		synctest.Wait()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		expect(t, "sent to the other", len(w.sent[other]), 1000)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		expect(t, "sent to the other", len(f.sent[other]), 1000)
 	})
 }
 
 func TestAttemptsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(nil))
-		w.answer = func(string, int) error {
+		f := newFixture(t, ordersTarget(nil))
+		f.answer = func(string, int) error {
 			time.Sleep(time.Second)
 			return nil
 		}
 		for range 3 * maxAttempts {
-			w.put("T")
+			f.put("T")
 		}
 		time.Sleep(3 * time.Second)
-		expect(t, "sent", len(w.look().sent), 3*maxAttempts)
-		expect(t, "most at once", w.most, maxAttempts)
+		expect(t, "sent", len(f.snapshot().sent), 3*maxAttempts)
+		expect(t, "most at once", f.most, maxAttempts)
 	})
 }
 
 func TestStopKeepsWhatIsNotDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(nil), orders(func(t *target) { t.id, t.retries = "Last", 0 }))
-		w.answer = func(string, int) error { return errBusy }
-		w.put("T", "Last")
+		f := newFixture(t, ordersTarget(nil), ordersTarget(func(t *target) { t.id, t.retries = "Last", 0 }))
+		f.answer = func(string, int) error { return errBusy }
+		f.put("T", "Last")
 		synctest.Wait()
-		told := time.Now()
-		w.stop()
-		<-w.ended
-		expect(t, "time to stop", time.Since(told), 0)
-		expect(t, "pending", w.look().pending, 2)
+		stopped := time.Now()
+		f.stop()
+		<-f.ended
+		expect(t, "time to stop", time.Since(stopped), 0)
+		expect(t, "pending", f.snapshot().pending, 2)
 	})
 }
 
-// An attempt that fails because the run ends is no failed attempt: without a dead-letter queue it would lose the event.
+// TestStopDuringTheLastAttempt checks that an attempt which fails because the run ends does not count: without a
+// dead-letter queue the event would be lost.
 func TestStopDuringTheLastAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(func(t *target) { t.retries, t.deadLetter = 0, "" }))
+		f := newFixture(t, ordersTarget(func(t *target) { t.retries, t.deadLetter = 0, "" }))
 		release := make(chan struct{})
-		w.answer = func(string, int) error {
+		f.answer = func(string, int) error {
 			<-release
 			return errBusy
 		}
-		w.put("T")
+		f.put("T")
 		synctest.Wait()
-		w.stop()
+		f.stop()
 		close(release)
-		<-w.ended
-		l := w.look()
+		<-f.ended
+		l := f.snapshot()
 		expect(t, "pending", l.pending, 1)
 		expect(t, "outcomes", l.outcomes(), "")
 	})

@@ -15,17 +15,17 @@ import (
 
 // Limits of PutEvents.
 const (
-	// maxEntries is the most entries of one call. Source: EventBridge API reference, PutEvents.
+	// maxEntries limits the entries of one call. Source: EventBridge API reference, PutEvents.
 	maxEntries = 10
-	// maxRequest is the most bytes of all entries of one call. AWS raised it to 1 MB in January 2026, while several
-	// of its pages still say 256 KB; here it is the lower one, which holds everywhere.
+	// maxRequest limits the bytes of all entries of one call. AWS raised it to 1 MB in January 2026, while several
+	// of its pages still say 256 KB; the local run uses the lower limit, which holds everywhere.
 	// Source: EventBridge user guide, eb-putevent-size.
 	maxRequest = 256 << 10
-	// maxDetailType is in characters. Source: EventBridge API reference, PutEventsRequestEntry.
+	// maxDetailType limits the detail type, in characters. Source: EventBridge API reference, PutEventsRequestEntry.
 	maxDetailType = 128
 )
 
-// entry is one event as a caller gives it.
+// An entry is one event of a PutEvents request.
 type entry struct {
 	Time         *float64 // epoch seconds
 	Source       string
@@ -35,7 +35,7 @@ type entry struct {
 	EventBusName string
 }
 
-// size is the entry's size as EventBridge computes it. Source: EventBridge user guide, eb-putevent-size.
+// size returns the entry's size in bytes as EventBridge computes it. Source: EventBridge user guide, eb-putevent-size.
 func (e entry) size() int {
 	size := len(e.Source) + len(e.DetailType) + len(e.Detail)
 	if e.Time != nil {
@@ -47,14 +47,14 @@ func (e entry) size() int {
 	return size
 }
 
-// result is what becomes of one entry.
+// A result is the answer to one entry.
 type result struct {
 	EventId      string `json:",omitempty"`
 	ErrorCode    string `json:",omitempty"`
 	ErrorMessage string `json:",omitempty"`
 }
 
-// refusal says why an entry is not taken, or nothing. Its words are EventBridge's.
+// refusal returns, in EventBridge's words, why an entry is refused, and whether it is.
 func (e entry) refusal() (result, bool) {
 	missing := func(parameter string) (result, bool) {
 		return result{ErrorCode: "InvalidArgument", ErrorMessage: "Parameter " + parameter + " is not valid. Reason: " + parameter + " is a required argument."}, true
@@ -80,7 +80,7 @@ func isObject(text string) bool {
 	return strings.HasPrefix(strings.TrimSpace(text), "{") && json.Valid([]byte(text))
 }
 
-// event is what targets get. Source: EventBridge user guide, eb-events-structure.
+// An event is what targets receive. Source: EventBridge user guide, eb-events-structure.
 type event struct {
 	Version    string          `json:"version"`
 	ID         string          `json:"id"`
@@ -93,7 +93,7 @@ type event struct {
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// event makes the event of an entry that was not refused, and its id.
+// event returns the event of an entry that was not refused, and its id.
 func (e entry) event(region string, now time.Time) (id string, encoded json.RawMessage) {
 	if e.Time != nil {
 		seconds, fraction := math.Modf(*e.Time)
@@ -105,10 +105,11 @@ func (e entry) event(region string, now time.Time) (id string, encoded json.RawM
 		Time: now.UTC().Format("2006-01-02T15:04:05Z"), Region: region,
 		Resources: append([]string{}, e.Resources...), Detail: json.RawMessage(e.Detail),
 	}
-	return id, notInSQS(encode(made))
+	return id, escapeForSQS(encode(made))
 }
 
-// encode is json.Marshal that leaves <, > and & as they are. What is given to it, strings, times and valid JSON, always encodes.
+// encode returns value as JSON and leaves <, > and & as they are. Its callers pass only strings, times and valid
+// JSON, which always encode.
 func encode(value any) []byte {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
@@ -117,8 +118,8 @@ func encode(value any) []byte {
 	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
 }
 
-// notInSQS escapes the two characters that may stand in JSON as they are and that SQS refuses in a message.
-func notInSQS(text []byte) []byte {
+// escapeForSQS escapes the two characters that JSON allows unescaped and SQS refuses in a message.
+func escapeForSQS(text []byte) []byte {
 	text = bytes.ReplaceAll(text, []byte("\uFFFE"), []byte(`\ufffe`))
 	return bytes.ReplaceAll(text, []byte("\uFFFF"), []byte(`\uffff`))
 }

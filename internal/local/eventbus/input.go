@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// input says what of an event a target gets.
+// An input selects what a target receives of an event.
 // Source: EventBridge API reference, Target: Input, InputPath.
 type input struct {
 	constant json.RawMessage // or nil
@@ -20,7 +20,7 @@ func newInput(constant, path *string) (input, error) {
 		return input{}, errors.New("Input and InputPath are mutually exclusive")
 	case constant != nil:
 		if !json.Valid([]byte(*constant)) {
-			return input{}, fmt.Errorf("Input is %q, valid JSON is needed", *constant)
+			return input{}, fmt.Errorf("Input must be valid JSON, got %q", *constant)
 		}
 		return input{constant: json.RawMessage(*constant)}, nil
 	case path == nil || *path == "$":
@@ -28,14 +28,14 @@ func newInput(constant, path *string) (input, error) {
 	}
 	fields, found := strings.CutPrefix(*path, "$.")
 	if !found || strings.ContainsAny(fields, "[]*?@()'\" ") {
-		return input{}, fmt.Errorf("InputPath is %q, the local run supports $ and fields such as $.detail.data", *path)
+		return input{}, fmt.Errorf("InputPath must be $ or a path of fields such as $.detail.data in the local run, got %q", *path)
 	}
 	return input{path: strings.Split(fields, ".")}, nil
 }
 
-// of is what the target gets of the event. AWS does not say what becomes of an event that lacks the path; here
-// its delivery fails for good.
-func (in input) of(event json.RawMessage) (json.RawMessage, error) {
+// apply returns what the target receives of the event. AWS does not document what happens to an event that lacks
+// the path; here its delivery fails permanently.
+func (in input) apply(event json.RawMessage) (json.RawMessage, error) {
 	if in.constant != nil {
 		return in.constant, nil
 	}

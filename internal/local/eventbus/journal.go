@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// delivery is one event on its way to one target of a rule.
+// A delivery is one event that is to reach one target of a rule.
 type delivery struct {
 	RuleARN    string
 	TargetID   string
@@ -21,13 +21,13 @@ type delivery struct {
 	key uint64 // in the journal
 }
 
-// lazyDelay is how long changes that may be lost wait for a commit to ride on, before they get one of their own.
+// lazyDelay is how long changes that may be lost wait for the commit of an append, before they get a commit of their own.
 const lazyDelay = 200 * time.Millisecond
 
 // bucketName is the journal's bucket in the database of the local run.
 var bucketName = []byte("events")
 
-// boltJournal keeps the deliveries that are not done. Concurrent appends share a commit, and so its fsync.
+// A boltJournal stores the deliveries that have not finished. Concurrent appends share a commit and its fsync.
 type boltJournal struct {
 	db *bbolt.DB
 
@@ -38,7 +38,7 @@ type boltJournal struct {
 	closed     bool
 }
 
-// commit is one transaction of the journal.
+// A commit is one transaction of the journal.
 type commit struct {
 	appended []*delivery
 	changed  map[uint64][]byte // nil: removed
@@ -50,7 +50,7 @@ func newCommit() *commit {
 	return &commit{changed: map[uint64][]byte{}, done: make(chan struct{})}
 }
 
-// openJournal returns the journal and the deliveries an earlier run left in it.
+// openJournal returns the journal and the deliveries that an earlier run left in it.
 func openJournal(db *bbolt.DB) (*boltJournal, []*delivery, error) {
 	var pending []*delivery
 	err := db.Update(func(tx *bbolt.Tx) error {
@@ -83,23 +83,23 @@ func (j *boltJournal) append(deliveries []*delivery) error {
 	return mine.err
 }
 
-// update writes down how often a delivery was tried. A kill may undo it.
+// update stores how often a delivery was retried. A kill may undo it.
 func (j *boltJournal) update(d *delivery) {
-	j.lazily(d.key, encode(d))
+	j.changeLazily(d.key, encode(d))
 }
 
-// remove forgets a delivery that is done. A kill may undo it, and the event is delivered again.
-func (j *boltJournal) remove(d *delivery) { j.lazily(d.key, nil) }
+// remove deletes a delivery that has finished. A kill may undo it; then the event is delivered again.
+func (j *boltJournal) remove(d *delivery) { j.changeLazily(d.key, nil) }
 
-func (j *boltJournal) lazily(key uint64, value []byte) {
+func (j *boltJournal) changeLazily(key uint64, value []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.next.changed[key] = value
-	j.arm()
+	j.scheduleLazyCommit()
 }
 
-// arm is called with the lock. It sees to it that lazy changes get a commit.
-func (j *boltJournal) arm() {
+// scheduleLazyCommit starts the timer for the commit of lazy changes. Its caller holds the lock.
+func (j *boltJournal) scheduleLazyCommit() {
 	if j.timer != nil || j.closed || len(j.next.changed) == 0 {
 		return
 	}
@@ -110,7 +110,8 @@ func (j *boltJournal) arm() {
 	})
 }
 
-// commit is called with the lock and gives it back. It commits until no append waits, unless somebody else does so.
+// commit commits until no append waits, unless another goroutine does so already. Its caller holds the lock, which
+// commit releases.
 func (j *boltJournal) commit() {
 	defer j.mu.Unlock()
 	if j.committing {
@@ -126,7 +127,7 @@ func (j *boltJournal) commit() {
 		j.mu.Lock()
 	}
 	j.committing = false
-	j.arm()
+	j.scheduleLazyCommit()
 }
 
 func (c *commit) write(tx *bbolt.Tx) error {
@@ -155,7 +156,7 @@ func (c *commit) write(tx *bbolt.Tx) error {
 
 func encodeKey(key uint64) []byte { return binary.BigEndian.AppendUint64(nil, key) }
 
-// close writes what has waited.
+// close commits the changes that still wait.
 func (j *boltJournal) close() {
 	j.mu.Lock()
 	j.closed = true

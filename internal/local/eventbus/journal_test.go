@@ -30,7 +30,7 @@ func database(t *testing.T, path string) *bbolt.DB {
 	return db
 }
 
-func opened(t *testing.T, db *bbolt.DB) (*boltJournal, []*delivery) {
+func mustOpen(t *testing.T, db *bbolt.DB) (*boltJournal, []*delivery) {
 	t.Helper()
 	j, pending, err := openJournal(db)
 	if err != nil {
@@ -39,7 +39,7 @@ func opened(t *testing.T, db *bbolt.DB) (*boltJournal, []*delivery) {
 	return j, pending
 }
 
-// afterKill opens a copy of the database as it is on disk now: what a kill -9 would leave.
+// afterKill returns the deliveries in a copy of the database as it is on disk now: what a kill -9 would leave.
 func afterKill(t *testing.T, db *bbolt.DB) []*delivery {
 	t.Helper()
 	raw, err := os.ReadFile(db.Path())
@@ -50,12 +50,12 @@ func afterKill(t *testing.T, db *bbolt.DB) []*delivery {
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	j, pending := opened(t, database(t, path))
+	j, pending := mustOpen(t, database(t, path))
 	j.close()
 	return pending
 }
 
-func some(n int) []*delivery {
+func makeDeliveries(n int) []*delivery {
 	var deliveries []*delivery
 	for i := range n {
 		deliveries = append(deliveries, &delivery{
@@ -67,10 +67,10 @@ func some(n int) []*delivery {
 
 func TestAppendedIsOnDisk(t *testing.T) {
 	db := database(t, filepath.Join(t.TempDir(), "j.db"))
-	j, pending := opened(t, db)
+	j, pending := mustOpen(t, db)
 	defer j.close()
 	expect(t, "pending at first", len(pending), 0)
-	written := some(3)
+	written := makeDeliveries(3)
 	if err := j.append(written); err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +79,8 @@ func TestAppendedIsOnDisk(t *testing.T) {
 
 func TestRemovedIsGoneAfterClose(t *testing.T) {
 	db := database(t, filepath.Join(t.TempDir(), "j.db"))
-	j, _ := opened(t, db)
-	written := some(3)
+	j, _ := mustOpen(t, db)
+	written := makeDeliveries(3)
 	if err := j.append(written); err != nil {
 		t.Fatal(err)
 	}
@@ -93,12 +93,12 @@ func TestRemovedIsGoneAfterClose(t *testing.T) {
 	expect(t, "pending", afterKill(t, db), written[1:2])
 }
 
-// Without an append to ride on, a removal gets a commit of its own.
+// TestRemovalReachesTheDisk checks that a removal gets a commit of its own when no append comes.
 func TestRemovalReachesTheDisk(t *testing.T) {
 	db := database(t, filepath.Join(t.TempDir(), "j.db"))
-	j, _ := opened(t, db)
+	j, _ := mustOpen(t, db)
 	defer j.close()
-	written := some(1)
+	written := makeDeliveries(1)
 	if err := j.append(written); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestRemovalReachesTheDisk(t *testing.T) {
 
 func TestConcurrentAppendsShareCommits(t *testing.T) {
 	db := database(t, filepath.Join(t.TempDir(), "j.db"))
-	j, _ := opened(t, db)
+	j, _ := mustOpen(t, db)
 	defer j.close()
 	before := commits(t, db)
 	const callers, calls = 16, 20
@@ -116,7 +116,7 @@ func TestConcurrentAppendsShareCommits(t *testing.T) {
 	for range callers {
 		wg.Go(func() {
 			for range calls {
-				d := some(2)
+				d := makeDeliveries(2)
 				if err := j.append(d); err != nil {
 					t.Error(err)
 				}
@@ -140,7 +140,7 @@ func TestConcurrentAppendsShareCommits(t *testing.T) {
 	}
 }
 
-// stored says whether a delivery is in the database.
+// stored reports whether a delivery is in the database.
 func stored(db *bbolt.DB, d *delivery) (found bool) {
 	_ = db.View(func(tx *bbolt.Tx) error {
 		found = tx.Bucket(bucketName).Get(encodeKey(d.key)) != nil
@@ -149,12 +149,12 @@ func stored(db *bbolt.DB, d *delivery) (found bool) {
 	return found
 }
 
-// What comes while a commit is under way gets the next one: appends at once, removals a little later.
+// TestDuringACommit checks that changes made during a commit get the next one: appends at once, removals a little later.
 func TestDuringACommit(t *testing.T) {
 	db := database(t, filepath.Join(t.TempDir(), "j.db"))
-	j, _ := opened(t, db)
+	j, _ := mustOpen(t, db)
 	defer j.close()
-	old := some(1)
+	old := makeDeliveries(1)
 	if err := j.append(old); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestDuringACommit(t *testing.T) {
 	}
 	var appends sync.WaitGroup
 	appendOne := func() {
-		d := some(1)
+		d := makeDeliveries(1)
 		if err := j.append(d); err != nil || !stored(db, d[0]) {
 			t.Errorf("append: %v, or not stored", err)
 		}
@@ -199,7 +199,7 @@ func TestDuringACommit(t *testing.T) {
 	eventually(t, "the removal is stored", func() bool { return !stored(db, old[0]) })
 }
 
-// eventually waits up to ten seconds for something that no event tells of.
+// eventually waits up to ten seconds for a condition that no event announces.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
@@ -209,7 +209,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// commits is how many write transactions the database has seen.
+// commits returns the number of write transactions that the database has seen.
 func commits(t *testing.T, db *bbolt.DB) int {
 	t.Helper()
 	var n int
@@ -224,12 +224,12 @@ func commits(t *testing.T, db *bbolt.DB) int {
 
 func TestAppendFailsWhenTheDiskDoes(t *testing.T) {
 	db := database(t, filepath.Join(t.TempDir(), "j.db"))
-	j, _ := opened(t, db)
+	j, _ := mustOpen(t, db)
 	defer j.close()
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.append(some(1)); err == nil {
+	if err := j.append(makeDeliveries(1)); err == nil {
 		t.Error("an append without a database was acknowledged")
 	}
 }

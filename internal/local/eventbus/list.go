@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What follows lets a person look at buses and rules with the AWS CLI. It knows no paging.
+// The following operations let a person list buses and rules with the AWS CLI. They do not page.
 
 type busDescription struct{ Name, Arn string }
 

@@ -22,18 +22,18 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// stack is a bus with rules in front of real queues.
-type stack struct {
+// busWithQueues is a bus whose rules send to real queues.
+type busWithQueues struct {
 	cloud  *cloud.Cloud
 	events *eventbus.Service
 	hops   chan hop.Hop
 }
 
-// start starts queues and buses and provisions the resources in the order given.
-func start(t testing.TB, resources ...template.Resource) *stack {
+// start starts queues and buses and provisions the resources in the given order.
+func start(t testing.TB, resources ...template.Resource) *busWithQueues {
 	t.Helper()
 	dir := t.TempDir()
-	s := &stack{cloud: cloud.New("eu-west-1"), hops: make(chan hop.Hop, 100_000)}
+	s := &busWithQueues{cloud: cloud.New("eu-west-1"), hops: make(chan hop.Hop, 100_000)}
 	q, err := queues.Start(t.Context(), queues.Config{Cloud: s.cloud, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -74,8 +74,8 @@ func queue(name string) template.Resource {
 	return template.Resource{LogicalID: name, PhysicalName: name, Type: "AWS::SQS::Queue"}
 }
 
-// letIn is a queue policy that lets a rule of the default bus in.
-func letIn(rule, queue string) template.Resource {
+// policyFor returns a queue policy that allows a rule of the default bus.
+func policyFor(rule, queue string) template.Resource {
 	return template.Resource{LogicalID: queue + "Policy", Type: "AWS::SQS::QueuePolicy", Properties: map[string]any{
 		"Queues": []any{"http://x/000000000000/" + queue},
 		"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
@@ -91,7 +91,7 @@ func rule(name string, targets ...any) template.Resource {
 	}}
 }
 
-func (s *stack) put(t testing.TB, n int) {
+func (s *busWithQueues) put(t testing.TB, n int) {
 	t.Helper()
 	var entries []ebtypes.PutEventsRequestEntry
 	for i := range n {
@@ -106,7 +106,7 @@ func (s *stack) put(t testing.TB, n int) {
 }
 
 // receive waits for one message.
-func (s *stack) receive(t *testing.T, queue string) types.Message {
+func (s *busWithQueues) receive(t *testing.T, queue string) types.Message {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		out, err := s.cloud.SQS().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
@@ -124,7 +124,7 @@ func (s *stack) receive(t *testing.T, queue string) types.Message {
 }
 
 func TestDelivery(t *testing.T) {
-	s := start(t, queue("Orders"), queue("Dead"), letIn("Rule", "Orders"), letIn("Rule", "Dead"),
+	s := start(t, queue("Orders"), queue("Dead"), policyFor("Rule", "Orders"), policyFor("Rule", "Dead"),
 		rule("Rule", map[string]any{"Id": "T", "Arn": arn("Orders"), "InputPath": "$.detail"}))
 	s.put(t, 1)
 	if body := *s.receive(t, "Orders").Body; body != `{"id":"e0","note":"😀"}` {
@@ -135,9 +135,10 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// A target that does not let the rule in fails at once and for good, into the dead-letter queue.
+// TestTargetWithoutPolicy checks that an event for a target whose policy does not allow the rule goes to the
+// dead-letter queue without a retry.
 func TestTargetWithoutPolicy(t *testing.T) {
-	s := start(t, queue("Orders"), queue("Dead"), letIn("Rule", "Dead"),
+	s := start(t, queue("Orders"), queue("Dead"), policyFor("Rule", "Dead"),
 		rule("Rule", map[string]any{"Id": "T", "Arn": arn("Orders"), "DeadLetterConfig": map[string]any{"Arn": arn("Dead")}}))
 	s.put(t, 1)
 	m := s.receive(t, "Dead")
@@ -153,7 +154,8 @@ func TestTargetWithoutPolicy(t *testing.T) {
 	}
 }
 
-// A dead-letter queue that does not let the rule in loses the event, as on AWS.
+// TestDeadLetterQueueWithoutPolicy checks that the event is lost, as on AWS, when the policy of the dead-letter queue
+// does not allow the rule.
 func TestDeadLetterQueueWithoutPolicy(t *testing.T) {
 	s := start(t, queue("Orders"), queue("Dead"),
 		rule("Rule", map[string]any{"Id": "T", "Arn": arn("Orders"), "DeadLetterConfig": map[string]any{"Arn": arn("Dead")}}))
@@ -164,7 +166,7 @@ func TestDeadLetterQueueWithoutPolicy(t *testing.T) {
 }
 
 func TestMissingQueue(t *testing.T) {
-	s := start(t, queue("Dead"), letIn("Rule", "Orders"), letIn("Rule", "Dead"),
+	s := start(t, queue("Dead"), policyFor("Rule", "Orders"), policyFor("Rule", "Dead"),
 		rule("Rule", map[string]any{"Id": "T", "Arn": arn("Orders"), "DeadLetterConfig": map[string]any{"Arn": arn("Dead")}}))
 	s.put(t, 1)
 	if code := aws.ToString(s.receive(t, "Dead").MessageAttributes["ERROR_CODE"].StringValue); code != "NO_RESOURCE" {
@@ -175,15 +177,15 @@ func TestMissingQueue(t *testing.T) {
 func TestFIFOTarget(t *testing.T) {
 	fifo := queue("Ordered")
 	fifo.Properties = map[string]any{"FifoQueue": true, "ContentBasedDeduplication": true}
-	s := start(t, fifo, letIn("Rule", "Ordered.fifo"),
+	s := start(t, fifo, policyFor("Rule", "Ordered.fifo"),
 		rule("Rule", map[string]any{"Id": "T", "Arn": arn("Ordered.fifo"), "SqsParameters": map[string]any{"MessageGroupId": "g"}}))
 	s.put(t, 1)
 	s.receive(t, "Ordered.fifo")
 }
 
-// BenchmarkBus puts events, ten a call, and waits until both targets have them.
+// BenchmarkBus sends events, ten in each call, and waits until both targets have them.
 func BenchmarkBus(b *testing.B) {
-	s := start(b, queue("One"), queue("Two"), letIn("Rule", "One"), letIn("Rule", "Two"),
+	s := start(b, queue("One"), queue("Two"), policyFor("Rule", "One"), policyFor("Rule", "Two"),
 		rule("Rule", map[string]any{"Id": "1", "Arn": arn("One")}, map[string]any{"Id": "2", "Arn": arn("Two")}))
 	client := s.cloud.EventBridge()
 	detail := fmt.Sprintf(`{"id":"e","data":"%0600d"}`, 0)

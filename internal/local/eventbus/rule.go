@@ -15,12 +15,12 @@ import (
 // Limits and defaults. Source: EventBridge API reference, RetryPolicy and PutTargets.
 const (
 	maxTargets     = 5
-	defaultRetries = 185 // also the most
+	defaultRetries = 185 // also the maximum
 	minAge         = 60
-	defaultAge     = 86_400 // seconds; also the most
+	defaultAge     = 86_400 // seconds; also the maximum
 )
 
-// rule sends the events that match its pattern to its targets.
+// A rule sends the events that match its pattern to its targets.
 type rule struct {
 	logicalID string
 	name      string
@@ -31,7 +31,7 @@ type rule struct {
 	targets   []target
 }
 
-// target is one target of a rule.
+// A target is one target of a rule.
 type target struct {
 	id         string
 	arn        string // of a queue
@@ -92,7 +92,7 @@ func (s *Service) provisionRule(_ context.Context, r template.Resource) (templat
 	return template.Attributes{Ref: ref, GetAtt: map[string]string{"Arn": made.arn}}, nil
 }
 
-// newRule makes a rule, or reports all that is wrong with it.
+// newRule returns the rule, or an error that names everything that is wrong with it.
 func (s *Service) newRule(r template.Resource, p ruleProperties, b *bus) (*rule, error) {
 	made := &rule{logicalID: r.LogicalID, name: p.Name, source: p.EventPattern, enabled: p.State != "DISABLED"}
 	if made.name == "" {
@@ -106,7 +106,7 @@ func (s *Service) newRule(r template.Resource, p ruleProperties, b *bus) (*rule,
 	var problems []error
 	switch {
 	case p.ScheduleExpression != "":
-		problems = append(problems, fmt.Errorf("ScheduleExpression is %q, the local run supports rules with an EventPattern only", p.ScheduleExpression))
+		problems = append(problems, fmt.Errorf("ScheduleExpression must be empty, the local run supports only rules with an EventPattern, got %q", p.ScheduleExpression))
 	case len(p.EventPattern) == 0:
 		problems = append(problems, errors.New("EventPattern is missing"))
 	default:
@@ -117,7 +117,7 @@ func (s *Service) newRule(r template.Resource, p ruleProperties, b *bus) (*rule,
 		made.pattern = compiled
 	}
 	if len(p.Targets) > maxTargets {
-		problems = append(problems, fmt.Errorf("Targets has %d entries, at most %d are allowed", len(p.Targets), maxTargets))
+		problems = append(problems, fmt.Errorf("Targets must have at most %d entries, got %d", maxTargets, len(p.Targets)))
 	}
 	for _, properties := range p.Targets {
 		t, err := newTarget(properties)
@@ -139,23 +139,23 @@ func newTarget(p targetProperties) (target, error) {
 	}
 	switch fifo := strings.HasSuffix(p.Arn, ".fifo"); {
 	case !isQueue(p.Arn):
-		refuse("Arn is %q, the local run supports SQS queues only", p.Arn)
+		refuse("Arn must be the ARN of an SQS queue in the local run, got %q", p.Arn)
 	case fifo && t.group == "":
-		refuse("Arn is a FIFO queue, it needs SqsParameters.MessageGroupId")
+		refuse("SqsParameters.MessageGroupId must be set, because the target is the FIFO queue %q", p.Arn)
 	case !fifo && t.group != "":
-		refuse("SqsParameters.MessageGroupId is %q, and the target is no FIFO queue", t.group)
+		refuse("SqsParameters.MessageGroupId must be empty, because the target is not a FIFO queue, got %q", t.group)
 	}
 	if t.deadLetter != "" && (!isQueue(t.deadLetter) || strings.HasSuffix(t.deadLetter, ".fifo")) {
-		refuse("DeadLetterConfig: Arn is %q, a standard SQS queue is needed", t.deadLetter)
+		refuse("DeadLetterConfig: Arn must be the ARN of a standard SQS queue, got %q", t.deadLetter)
 	}
 	if n := p.RetryPolicy.MaximumRetryAttempts; n != nil {
 		if t.retries = int(*n); *n < 0 || *n > defaultRetries {
-			refuse("RetryPolicy: MaximumRetryAttempts is %d, allowed are 0 to %d", *n, defaultRetries)
+			refuse("RetryPolicy: MaximumRetryAttempts must be a whole number from 0 to %d, got %d", defaultRetries, *n)
 		}
 	}
 	if n := p.RetryPolicy.MaximumEventAgeInSeconds; n != nil {
 		if t.maxAge = time.Duration(*n) * time.Second; *n < minAge || *n > defaultAge {
-			refuse("RetryPolicy: MaximumEventAgeInSeconds is %d, allowed are %d to %d", *n, minAge, defaultAge)
+			refuse("RetryPolicy: MaximumEventAgeInSeconds must be a whole number from %d to %d, got %d", minAge, defaultAge, *n)
 		}
 	}
 	var err error

@@ -18,61 +18,61 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// step is what happens to the next message that is sent to a queue.
+// A step is what happens to the next message that is sent to a queue.
 type step int
 
 const (
 	taken     step = iota
-	busy           // refused for now
+	busy           // refused, may be retried
 	late           // taken, but the answer is lost
 	slow           // taken after half a minute
-	gone           // refused for good
-	kill           // the run dies before the queue has it
-	killAfter      // and after
+	gone           // refused permanently
+	kill           // the run is killed before the queue has it
+	killAfter      // the run is killed after the queue has it
 )
 
-// schedule is what outlives a kill: the queues, and the journal as far as it is on disk. Its seams do what
-// the plan says.
+// A schedule holds what outlives a kill: the queues, and the journal as far as it is on disk. Its fakes follow
+// the plan.
 type schedule struct {
 	targets map[string]target
 	denied  map[string]bool          // by ARN of the queue
 	maxAge  map[string]time.Duration // by ARN of the queue
 	plan    map[string][]step        // of the messages about an event and a target
 	lazy    bool                     // a kill undoes what the journal may lose
-	began   time.Time                // when all events were accepted
+	began   time.Time                // when all events were accepted by the bus
 
-	mu      sync.Mutex
-	onDisk  map[uint64]delivery
-	changed map[uint64]*delivery // nil: removed; not on disk yet
-	sent    map[string]int       // by target and event
-	letters map[string]string    // condition, by target and event
-	dropped map[string]bool
-	tries   map[string]int // of the events' attempts in all lives
-	waits   []error        // waits that were too short or too long
-	tried   map[string]time.Time
-	era     int
-	die     context.CancelFunc
+	mu          sync.Mutex
+	onDisk      map[uint64]delivery
+	changed     map[uint64]*delivery // nil: removed; not on disk yet
+	sent        map[string]int       // by target and event
+	deadLetters map[string]string    // condition, by target and event
+	dropped     map[string]bool
+	tries       map[string]int // number of attempts of each event in all lives
+	waits       []error        // waits that were too short or too long
+	tried       map[string]time.Time
+	era         int
+	die         context.CancelFunc
 }
 
-func name(queueARN string, event any) string { return fmt.Sprint(queueARN, " ", event) }
+func subjectName(queueARN string, event any) string { return fmt.Sprint(queueARN, " ", event) }
 
-// subject is which event a message is about, and for which queue it was meant.
+// subject returns the name of the event that a message holds and of the queue that it was meant for.
 func subject(arn string, m message) string {
 	var event struct{ ID int }
 	_ = json.Unmarshal([]byte(m.body), &event)
 	if target := m.attributes["TARGET_ARN"]; target != "" {
 		arn = target
 	}
-	return name(arn, event.ID)
+	return subjectName(arn, event.ID)
 }
 
-// life is the world as the dispatcher of one era meets it. After its death it has no effect any more.
+// A life is one dispatcher's view of the schedule, from a start to the next kill. After its kill it has no effect.
 type life struct {
 	*schedule
 	era int
 }
 
-var errDead = &failure{codeConnection, false, errors.New("the run is dead")}
+var errDead = &failure{codeConnection, false, errors.New("the run was killed")}
 
 func (l *life) send(ctx context.Context, arn string, m message) error {
 	l.mu.Lock()
@@ -101,7 +101,7 @@ func (l *life) send(ctx context.Context, arn string, m message) error {
 	return l.receive(which, m, next)
 }
 
-// receive is called with the lock.
+// receive is the queue's answer to a message. Its caller holds the lock.
 func (l *life) receive(which string, m message, next step) error {
 	if l.era != l.schedule.era {
 		return errDead
@@ -111,7 +111,7 @@ func (l *life) receive(which string, m message, next step) error {
 		return &failure{code, next == gone, errors.New("injected")}
 	}
 	if m.attributes["TARGET_ARN"] != "" {
-		l.letters[which] = m.attributes["EXHAUSTED_RETRY_CONDITION"] + " " + m.attributes["RETRY_ATTEMPTS"]
+		l.deadLetters[which] = m.attributes["EXHAUSTED_RETRY_CONDITION"] + " " + m.attributes["RETRY_ATTEMPTS"]
 	} else {
 		l.sent[which]++
 	}
@@ -125,7 +125,7 @@ func (l *life) receive(which string, m message, next step) error {
 	return nil
 }
 
-// kill is called with the lock.
+// kill ends the life. Its caller holds the lock.
 func (l *life) kill() {
 	l.schedule.era++
 	if !l.lazy {
@@ -184,11 +184,11 @@ func (l *life) sink(h hop.Hop) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if h.Outcome == hop.Dropped && l.era == l.schedule.era {
-		l.dropped[name(h.Target, h.EventIDs[0])] = true
+		l.dropped[subjectName(h.Target, h.EventIDs[0])] = true
 	}
 }
 
-// live runs dispatchers, one after another, until end is done.
+// live runs a dispatcher, and another after each kill, until end is done.
 func (s *schedule) live(end context.Context) {
 	for end.Err() == nil {
 		var ctx context.Context
@@ -212,14 +212,14 @@ func (s *schedule) live(end context.Context) {
 	s.flush()
 }
 
-// Whatever the queues answer, and wherever the run is killed: every event is, for each target, in its
-// queue, in its dead-letter queue, or reported as dropped, which only happens where it has no other way.
+// TestNothingIsLost checks that, whatever the queues answer and wherever the run is killed, every event is, for each
+// target, in its queue, in its dead-letter queue, or reported as dropped where neither can accept it.
 func TestNothingIsLost(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := []step{taken, busy, busy, late, slow, gone, kill, killAfter}
 		s := &schedule{
 			targets: map[string]target{}, denied: map[string]bool{}, maxAge: map[string]time.Duration{}, plan: map[string][]step{}, onDisk: map[uint64]delivery{}, changed: map[uint64]*delivery{},
-			sent: map[string]int{}, letters: map[string]string{}, dropped: map[string]bool{}, tries: map[string]int{},
+			sent: map[string]int{}, deadLetters: map[string]string{}, dropped: map[string]bool{}, tries: map[string]int{},
 			lazy: rapid.Bool().Draw(rt, "lazy"),
 		}
 		events := rapid.IntRange(1, 8).Draw(rt, "events")
@@ -232,7 +232,7 @@ func TestNothingIsLost(t *testing.T) {
 				maxAge:  rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 24 * time.Hour}).Draw(rt, "age"),
 			}
 			if rapid.Bool().Draw(rt, "has dead-letter queue") {
-				one.deadLetter = "arn:aws:sqs:::letters-" + id
+				one.deadLetter = "arn:aws:sqs:::dead-letters-" + id
 			}
 			s.denied[one.arn] = rapid.IntRange(0, 5).Draw(rt, "denied") == 0
 			s.targets[id], s.maxAge[one.arn] = one, one.maxAge
@@ -243,8 +243,8 @@ func TestNothingIsLost(t *testing.T) {
 						kills++
 					}
 				}
-				s.plan[name(one.arn, event)] = plan
-				hopeless[name(one.arn, event)] = slices.Contains(plan, gone)
+				s.plan[subjectName(one.arn, event)] = plan
+				hopeless[subjectName(one.arn, event)] = slices.Contains(plan, gone)
 			}
 		}
 		synctest.Test(t, func(t *testing.T) {
@@ -267,8 +267,8 @@ func TestNothingIsLost(t *testing.T) {
 		}
 		for _, one := range s.targets {
 			for event := range events {
-				which := name(one.arn, event)
-				letter, dead := s.letters[which]
+				which := subjectName(one.arn, event)
+				deadLetter, dead := s.deadLetters[which]
 				if s.sent[which] == 0 && !dead && !s.dropped[which] {
 					rt.Errorf("%s is lost", which)
 				}
@@ -279,10 +279,10 @@ func TestNothingIsLost(t *testing.T) {
 					rt.Errorf("%s was sent against the policy", which)
 				}
 				if got, most := s.tries[which], (one.retries+1)*(kills+1); got > most {
-					rt.Errorf("%s was tried %d times in %d lives, allowed are %d retries", which, got, kills+1, one.retries)
+					rt.Errorf("%s was attempted %d times in %d lives, with at most %d retries", which, got, kills+1, one.retries)
 				}
-				if want := fmt.Sprint(exhaustedRetries, " ", one.retries); strings.HasPrefix(letter, exhaustedRetries) && letter != want {
-					rt.Errorf("%s was given up with %q, want %q", which, letter, want)
+				if want := fmt.Sprint(exhaustedRetries, " ", one.retries); strings.HasPrefix(deadLetter, exhaustedRetries) && deadLetter != want {
+					rt.Errorf("%s was given up with %q, want %q", which, deadLetter, want)
 				}
 			}
 		}

@@ -19,28 +19,28 @@ const (
 	// maxBatch and maxBatchBytes limit one SendMessageBatch. Source: SQS developer guide, quotas-messages.
 	maxBatch      = 10
 	maxBatchBytes = 1 << 20
-	// maxBatches is how many requests to one queue are under way at once.
+	// maxBatches limits the requests to one queue that are under way at the same time.
 	maxBatches = 2
 )
 
-// sqsSender sends to SQS. Messages for one queue that wait for a free request share the next one, so a busy
-// queue gets full batches and an idle one gets its message at once.
+// An sqsSender sends to SQS. Messages to one queue that wait for a request share the next one, so a busy queue
+// receives full batches and an idle one receives its message at once.
 type sqsSender struct {
 	client *sqs.Client
 	url    func(queueARN string) string
 
 	mu     sync.Mutex
-	queues map[string]*lane
+	queues map[string]*outgoing
 }
 
-// lane is what is on its way to one queue.
-type lane struct {
-	waiting []*parcel
+// outgoing holds the messages that are still to be sent to one queue.
+type outgoing struct {
+	waiting []*pendingSend
 	batches int // under way
 }
 
-// parcel is a message and the way to tell its sender what became of it.
-type parcel struct {
+// A pendingSend is a message and the channel on which its sender receives the result.
+type pendingSend struct {
 	message
 	ctx  context.Context
 	done chan error
@@ -50,32 +50,32 @@ func newSender(c *cloud.Cloud) *sqsSender {
 	return &sqsSender{
 		client: c.SQS(),
 		url:    c.QueueURL,
-		queues: map[string]*lane{},
+		queues: map[string]*outgoing{},
 	}
 }
 
 func (s *sqsSender) send(ctx context.Context, queueARN string, m message) error {
-	p := &parcel{message: m, ctx: ctx, done: make(chan error, 1)}
+	p := &pendingSend{message: m, ctx: ctx, done: make(chan error, 1)}
 	s.mu.Lock()
 	l := s.queues[queueARN]
 	if l == nil {
-		l = &lane{}
+		l = &outgoing{}
 		s.queues[queueARN] = l
 	}
 	l.waiting = append(l.waiting, p)
 	if l.batches < maxBatches {
 		l.batches++
-		go s.drain(queueARN, l)
+		go s.sendAll(queueARN, l)
 	}
 	s.mu.Unlock()
 	return <-p.done
 }
 
-// drain sends batches until nothing waits.
-func (s *sqsSender) drain(queueARN string, l *lane) {
+// sendAll sends batches until no message waits.
+func (s *sqsSender) sendAll(queueARN string, l *outgoing) {
 	for {
 		s.mu.Lock()
-		batch := l.take()
+		batch := l.nextBatch()
 		if len(batch) == 0 {
 			l.batches--
 			s.mu.Unlock()
@@ -86,8 +86,8 @@ func (s *sqsSender) drain(queueARN string, l *lane) {
 	}
 }
 
-// take takes as many messages as one request can have.
-func (l *lane) take() []*parcel {
+// nextBatch removes and returns as many messages as one request can hold.
+func (l *outgoing) nextBatch() []*pendingSend {
 	n, bytes := 0, 0
 	for n < len(l.waiting) && n < maxBatch {
 		bytes += l.waiting[n].size()
@@ -104,7 +104,7 @@ func (l *lane) take() []*parcel {
 	return batch
 }
 
-// size is the message's size as SQS computes it: the body, and names, types and values of the attributes.
+// size returns the message's size in bytes as SQS computes it: the body, and names, types and values of the attributes.
 func (m message) size() int {
 	size := len(m.body)
 	for name, value := range m.attributes {
@@ -113,7 +113,7 @@ func (m message) size() int {
 	return size
 }
 
-func (s *sqsSender) sendBatch(queueARN string, batch []*parcel) {
+func (s *sqsSender) sendBatch(queueARN string, batch []*pendingSend) {
 	entries := make([]types.SendMessageBatchRequestEntry, len(batch))
 	for i, p := range batch {
 		entries[i] = types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: &p.body}
@@ -127,7 +127,7 @@ func (s *sqsSender) sendBatch(queueARN string, batch []*parcel) {
 			entries[i].MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(value)}
 		}
 	}
-	// All parcels carry the context of the run. The retries are ours, not the SDK's.
+	// All messages carry the context of the run. The dispatcher retries, not the SDK.
 	out, err := s.client.SendMessageBatch(batch[0].ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(s.url(queueARN)), Entries: entries},
 		func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
 	for i, p := range batch {
@@ -139,7 +139,7 @@ func (s *sqsSender) sendBatch(queueARN string, batch []*parcel) {
 	}
 }
 
-// classify tells errors that will not go away from those that may.
+// classify returns the failure for an error of SendMessageBatch: permanent when the queue does not exist.
 // Source: EventBridge user guide, eb-rule-event-delivery: a missing target is not retried.
 func classify(err error) error {
 	var missing *types.QueueDoesNotExist
@@ -153,7 +153,7 @@ func classify(err error) error {
 	return &failure{codeConnection, false, err}
 }
 
-// outcome is what became of one message of a batch. A queue that does not answer for it may not have it.
+// outcome returns the error for one message of a batch. A message that the answer does not mention counts as failed.
 func outcome(out *sqs.SendMessageBatchOutput, id string) error {
 	for _, sent := range out.Successful {
 		if aws.ToString(sent.Id) == id {
@@ -170,5 +170,5 @@ func outcome(out *sqs.SendMessageBatchOutput, id string) error {
 		}
 		return &failure{codeTarget, false, err}
 	}
-	return &failure{codeTarget, false, errors.New("SQS did not say what became of the message")}
+	return &failure{codeTarget, false, errors.New("the answer of SQS does not mention the message")}
 }

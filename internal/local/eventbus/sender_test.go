@@ -13,7 +13,7 @@ import (
 )
 
 func TestBatchesFit(t *testing.T) {
-	letter := map[string]string{"ERROR_MESSAGE": strings.Repeat("e", 100_000)}
+	attributes := map[string]string{"ERROR_MESSAGE": strings.Repeat("e", 100_000)}
 	cases := map[string]struct {
 		messages int
 		message  message
@@ -23,17 +23,17 @@ func TestBatchesFit(t *testing.T) {
 		"few":              {3, message{body: "x"}, []int{3}},
 		"many":             {25, message{body: "x"}, []int{10, 10, 5}},
 		"large":            {5, message{body: strings.Repeat("x", 300_000)}, []int{3, 2}},
-		"as large as can":  {2, message{body: strings.Repeat("x", maxBatchBytes)}, []int{1, 1}},
-		"attributes count": {5, message{body: strings.Repeat("x", 200_000), attributes: letter}, []int{3, 2}},
+		"maximum size":     {2, message{body: strings.Repeat("x", maxBatchBytes)}, []int{1, 1}},
+		"attributes count": {5, message{body: strings.Repeat("x", 200_000), attributes: attributes}, []int{3, 2}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			l := &lane{}
+			l := &outgoing{}
 			for range c.messages {
-				l.waiting = append(l.waiting, &parcel{message: c.message})
+				l.waiting = append(l.waiting, &pendingSend{message: c.message})
 			}
 			var got []int
-			for batch := l.take(); len(batch) > 0; batch = l.take() {
+			for batch := l.nextBatch(); len(batch) > 0; batch = l.nextBatch() {
 				got = append(got, len(batch))
 			}
 			expect(t, "batches", got, c.want)

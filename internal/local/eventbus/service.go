@@ -19,26 +19,26 @@ import (
 // ErrPortTaken is wrapped by New's error when something else listens on the port.
 var ErrPortTaken = errors.New("port is taken")
 
-// Policies says whether a queue's policy lets a service send to it on behalf of a resource.
+// Policies reports whether a queue's policy allows a service to send to the queue on behalf of a resource.
 type Policies interface {
 	Allows(queueARN, servicePrincipal, sourceARN string) bool
 }
 
-// Config says how to run the buses.
+// Config holds what [New] needs.
 type Config struct {
-	Cloud    *cloud.Cloud // gets the EventBridge endpoint
-	DB       *bbolt.DB    // keeps the events that are not delivered yet
+	Cloud    *cloud.Cloud // New sets its EventBridge endpoint
+	DB       *bbolt.DB    // stores the events that are not delivered yet
 	Port     int          // 0: the system chooses
 	Policies Policies
-	Sink     hop.Sink // gets one hop.Bus a delivery, a retry, a dead letter and a dropped event
+	Sink     hop.Sink // receives a hop of stage hop.Bus for each delivery, retry, dead-letter message and dropped event
 
-	// Wrap may put something in front of the API, for example faults. Default: nothing.
+	// Wrap returns a handler that runs in front of the API, for example to inject faults. Default: none.
 	Wrap func(http.Handler) http.Handler
-	// Around may put something around each attempt to deliver. Default: nothing.
+	// Around runs in place of each attempt to deliver an event, for example to inject faults. Default: none.
 	Around Around
 }
 
-// Service holds the stack's buses and rules.
+// A Service runs the stack's buses and rules.
 type Service struct {
 	cloud      *cloud.Cloud
 	journal    *boltJournal
@@ -50,8 +50,8 @@ type Service struct {
 	buses map[string]*bus // by name
 }
 
-// New opens the journal and starts to listen on 127.0.0.1. Events are taken at once and delivered once Run is
-// called. It sets the cloud's EventBridge endpoint.
+// New opens the journal, starts to listen on 127.0.0.1 and sets the cloud's EventBridge endpoint. Events are
+// accepted at once and delivered once [Service.Run] is called.
 func New(cfg Config) (*Service, error) {
 	journal, pending, err := openJournal(cfg.DB)
 	if err != nil {
@@ -59,7 +59,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", cfg.Port))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("event buses: %w: %d is in use, choose others with --port", ErrPortTaken, cfg.Port)
+		return nil, fmt.Errorf("event buses: %w: %d is in use; choose other ports with --port", ErrPortTaken, cfg.Port)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("event buses: %w", err)
@@ -87,20 +87,20 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// Run delivers events until ctx is done. What is not delivered then stays in the journal.
+// Run delivers events until ctx is done. What is not delivered by then stays in the journal.
 func (s *Service) Run(ctx context.Context) error {
 	s.dispatcher.run(ctx)
 	return nil
 }
 
-// Close stops listening and writes the rest of the journal.
+// Close stops listening and writes the changes that the journal still holds in memory.
 func (s *Service) Close() {
 	_ = s.server.Close()
 	<-s.serving
 	s.journal.close()
 }
 
-// Provisions are the resource types of this package.
+// Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{
 		"AWS::Events::EventBus":       s.provisionBus,
@@ -110,7 +110,7 @@ func (s *Service) Provisions() map[string]template.Provision {
 	}
 }
 
-// target finds the target that a delivery is for.
+// target returns the target of a delivery, and whether the template still has it.
 func (s *Service) target(ruleARN, targetID string) (target, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -25,28 +25,28 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// everyone is a policy that lets everyone in.
-type everyone struct{}
+// allowAll is a policy that allows everyone.
+type allowAll struct{}
 
-func (everyone) Allows(string, string, string) bool { return true }
+func (allowAll) Allows(string, string, string) bool { return true }
 
-// api is a service that listens, and an unchanged SDK client of it.
-type api struct {
+// A runningService is a service that listens, and an unchanged SDK client of it.
+type runningService struct {
 	*Service
 	client *eventbridge.Client
 	db     *bbolt.DB
 	hops   chan hop.Hop
 }
 
-// listen starts a service on a database, with a bus and the rules given.
-func listen(t *testing.T, path string, rules ...map[string]any) *api {
+// listen starts a service on a database, with a bus and the given rules.
+func listen(t *testing.T, path string, rules ...map[string]any) *runningService {
 	t.Helper()
 	ignore := goleak.IgnoreCurrent()
 	c := cloud.New("eu-west-1")
-	c.SetEndpoint(cloud.SQS, "http://127.0.0.1:1") // nobody is there
-	a := &api{db: database(t, path), hops: make(chan hop.Hop, 10_000)}
+	c.SetEndpoint(cloud.SQS, "http://127.0.0.1:1") // nothing listens there
+	a := &runningService{db: database(t, path), hops: make(chan hop.Hop, 10_000)}
 	var err error
-	a.Service, err = New(Config{Cloud: c, DB: a.db, Policies: everyone{}, Sink: func(h hop.Hop) { a.hops <- h }})
+	a.Service, err = New(Config{Cloud: c, DB: a.db, Policies: allowAll{}, Sink: func(h hop.Hop) { a.hops <- h }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func listen(t *testing.T, path string, rules ...map[string]any) *api {
 	return a
 }
 
-func (a *api) provision(t *testing.T, kind, id string, properties map[string]any) template.Attributes {
+func (a *runningService) provision(t *testing.T, kind, id string, properties map[string]any) template.Attributes {
 	t.Helper()
 	attributes, err := a.Provisions()[kind](t.Context(), template.Resource{LogicalID: id, PhysicalName: id, Type: kind, Properties: properties})
 	if err != nil {
@@ -71,8 +71,8 @@ func (a *api) provision(t *testing.T, kind, id string, properties map[string]any
 	return attributes
 }
 
-// put puts entries and returns what became of them.
-func (a *api) put(t *testing.T, entries ...types.PutEventsRequestEntry) *eventbridge.PutEventsOutput {
+// put sends entries to the bus and returns the answer.
+func (a *runningService) put(t *testing.T, entries ...types.PutEventsRequestEntry) *eventbridge.PutEventsOutput {
 	t.Helper()
 	out, err := a.client.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: entries})
 	if err != nil {
@@ -88,7 +88,7 @@ func order(id string) types.PutEventsRequestEntry {
 	}
 }
 
-func rule0(change map[string]any) map[string]any {
+func ruleWith(change map[string]any) map[string]any {
 	properties := map[string]any{
 		"EventBusName": "Orders", "EventPattern": map[string]any{"source": []any{"orders"}},
 		"Targets": []any{map[string]any{"Id": "T", "Arn": queueARN}},
@@ -101,7 +101,7 @@ func rule0(change map[string]any) map[string]any {
 
 func TestAcknowledgedEventSurvivesKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j.db")
-	a := listen(t, path, rule0(nil), rule0(map[string]any{"Name": "Second"}), rule0(map[string]any{"Name": "Off", "State": "DISABLED"}))
+	a := listen(t, path, ruleWith(nil), ruleWith(map[string]any{"Name": "Second"}), ruleWith(map[string]any{"Name": "Off", "State": "DISABLED"}))
 	out := a.put(t, order("1"), order("2"))
 	left := afterKill(t, a.db)
 	expect(t, "deliveries", len(left), 4)
@@ -120,10 +120,10 @@ func TestAcknowledgedEventSurvivesKill(t *testing.T) {
 	})
 }
 
-// What an earlier run, ended by kill -9, had acknowledged and not delivered, the next one delivers.
+// TestRestartContinues checks that a run delivers what an earlier one, ended by kill -9, acknowledged and did not deliver.
 func TestRestartContinues(t *testing.T) {
 	dir := t.TempDir()
-	killed := listen(t, filepath.Join(dir, "killed.db"), rule0(nil))
+	killed := listen(t, filepath.Join(dir, "killed.db"), ruleWith(nil))
 	killed.put(t, order("before"))
 	raw, err := os.ReadFile(killed.db.Path())
 	if err != nil {
@@ -133,18 +133,18 @@ func TestRestartContinues(t *testing.T) {
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	a := listen(t, path, rule0(nil))
+	a := listen(t, path, ruleWith(nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- a.Run(ctx) }()
-	h := <-a.hops // nobody is at the queues' end, so it is a retry
+	h := <-a.hops // nothing listens at the queues' endpoint, so it is a retry
 	expect(t, "first attempt", []any{h.Outcome, h.EventIDs}, []any{hop.Retry, []string{"before"}})
 	cancel()
 	<-ended
 }
 
 func TestEventKeepsWhatTheCallerSays(t *testing.T) {
-	a := listen(t, filepath.Join(t.TempDir(), "j.db"), rule0(nil))
+	a := listen(t, filepath.Join(t.TempDir(), "j.db"), ruleWith(nil))
 	entry := order("1")
 	entry.Detail = aws.String(`{"id":"1", "note":"<b> & \"quoted\" 😀 $ #", "big":12345678901234567890, "odd":"` + "\uFFFE\uFFFF" + `"}`)
 	entry.Resources = []string{"arn:aws:a", "arn:aws:b"}
@@ -179,7 +179,7 @@ func TestEntriesRefused(t *testing.T) {
 			e.EventBusName = aws.String("arn:aws:events:us-east-1:000000000000:event-bus/Orders")
 		}, "InvalidArgument", "us-east-1"},
 	}
-	a := listen(t, filepath.Join(t.TempDir(), "j.db"), rule0(nil))
+	a := listen(t, filepath.Join(t.TempDir(), "j.db"), ruleWith(nil))
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			before := len(afterKill(t, a.db))
@@ -198,7 +198,7 @@ func TestEntriesRefused(t *testing.T) {
 }
 
 func TestRequestsRefused(t *testing.T) {
-	a := listen(t, filepath.Join(t.TempDir(), "j.db"), rule0(nil))
+	a := listen(t, filepath.Join(t.TempDir(), "j.db"), ruleWith(nil))
 	large := order("1")
 	overhead := len("orders") + len("OrderCreated")
 	large.Detail = aws.String(`{"x":"` + strings.Repeat("x", maxRequest-overhead-8) + `"}`)
@@ -238,10 +238,10 @@ func repeat(e types.PutEventsRequestEntry, n int) []types.PutEventsRequestEntry 
 func TestRulesSelect(t *testing.T) {
 	other := func(change map[string]any) map[string]any {
 		change["Targets"] = []any{map[string]any{"Id": "O", "Arn": queueARN}}
-		return rule0(change)
+		return ruleWith(change)
 	}
 	a := listen(t, filepath.Join(t.TempDir(), "j.db"),
-		rule0(map[string]any{"Name": "match"}),
+		ruleWith(map[string]any{"Name": "match"}),
 		other(map[string]any{"Name": "pattern", "EventPattern": map[string]any{"source": []any{"payments"}}}),
 		other(map[string]any{"Name": "off", "State": "DISABLED"}),
 		other(map[string]any{"Name": "bus", "EventBusName": "default"}),
@@ -290,7 +290,7 @@ func TestTestEventPattern(t *testing.T) {
 }
 
 func TestReading(t *testing.T) {
-	a := listen(t, filepath.Join(t.TempDir(), "j.db"), rule0(map[string]any{"Name": "one"}))
+	a := listen(t, filepath.Join(t.TempDir(), "j.db"), ruleWith(map[string]any{"Name": "one"}))
 	buses, err := a.client.ListEventBuses(t.Context(), &eventbridge.ListEventBusesInput{})
 	if err != nil || len(buses.EventBuses) != 2 || *buses.EventBuses[0].Name != "Orders" {
 		t.Errorf("buses %v, error %v", buses, err)
@@ -318,9 +318,9 @@ func TestReferences(t *testing.T) {
 	a := listen(t, filepath.Join(t.TempDir(), "j.db"))
 	bus := a.provision(t, "AWS::Events::EventBus", "Unnamed", map[string]any{})
 	expect(t, "bus", bus, template.Attributes{Ref: "Unnamed", GetAtt: map[string]string{"Arn": "arn:aws:events:eu-west-1:000000000000:event-bus/Unnamed", "Name": "Unnamed"}})
-	rule := a.provision(t, "AWS::Events::Rule", "OnBus", rule0(nil))
+	rule := a.provision(t, "AWS::Events::Rule", "OnBus", ruleWith(nil))
 	expect(t, "rule", rule, template.Attributes{Ref: "Orders|OnBus", GetAtt: map[string]string{"Arn": "arn:aws:events:eu-west-1:000000000000:rule/Orders/OnBus"}})
-	rule = a.provision(t, "AWS::Events::Rule", "OnDefault", rule0(map[string]any{"EventBusName": "default"}))
+	rule = a.provision(t, "AWS::Events::Rule", "OnDefault", ruleWith(map[string]any{"EventBusName": "default"}))
 	expect(t, "rule", rule, template.Attributes{Ref: "OnDefault", GetAtt: map[string]string{"Arn": "arn:aws:events:eu-west-1:000000000000:rule/OnDefault"}})
 	archive := a.provision(t, "AWS::Events::Archive", "Archive", map[string]any{"SourceArn": bus.GetAtt["Arn"], "RetentionDays": 7})
 	expect(t, "archive", archive.GetAtt["Arn"], "arn:aws:events:eu-west-1:000000000000:archive/Archive")
@@ -346,7 +346,7 @@ func TestRulesRefused(t *testing.T) {
 		"transformer":        {target(map[string]any{"InputTransformer": map[string]any{}}), "InputTransformer"},
 		"retries":            {target(map[string]any{"RetryPolicy": map[string]any{"MaximumRetryAttempts": 186}}), "186"},
 		"age":                {target(map[string]any{"RetryPolicy": map[string]any{"MaximumEventAgeInSeconds": 59}}), "59"},
-		"FIFO dead letters":  {target(map[string]any{"DeadLetterConfig": map[string]any{"Arn": letterARN + ".fifo"}}), "standard"},
+		"FIFO dead letters":  {target(map[string]any{"DeadLetterConfig": map[string]any{"Arn": deadLetterARN + ".fifo"}}), "standard"},
 		"FIFO without group": {target(map[string]any{"Arn": queueARN + ".fifo"}), "MessageGroupId"},
 		"group without FIFO": {target(map[string]any{"SqsParameters": map[string]any{"MessageGroupId": "g"}}), "MessageGroupId"},
 		"two inputs":         {target(map[string]any{"Input": "1", "InputPath": "$"}), "exclusive"},
@@ -357,9 +357,9 @@ func TestRulesRefused(t *testing.T) {
 	a := listen(t, filepath.Join(t.TempDir(), "j.db"))
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := a.provisionRule(t.Context(), template.Resource{LogicalID: "R", PhysicalName: "R", Properties: rule0(c.change)})
+			_, err := a.provisionRule(t.Context(), template.Resource{LogicalID: "R", PhysicalName: "R", Properties: ruleWith(c.change)})
 			if err == nil || !strings.Contains(err.Error(), c.names) {
-				t.Errorf("error %v, want one that says %s", err, c.names)
+				t.Errorf("error %v, want one that contains %s", err, c.names)
 			}
 		})
 	}
@@ -383,7 +383,7 @@ func TestInput(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := in.of(event)
+			got, err := in.apply(event)
 			if err != nil || string(got) != c.want {
 				t.Errorf("%s, error %v, want %s", got, err, c.want)
 			}
@@ -405,15 +405,15 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
-	_, err = New(Config{Cloud: cloud.New("eu-west-1"), DB: database(t, filepath.Join(t.TempDir(), "j.db")), Port: port, Policies: everyone{}})
+	_, err = New(Config{Cloud: cloud.New("eu-west-1"), DB: database(t, filepath.Join(t.TempDir(), "j.db")), Port: port, Policies: allowAll{}})
 	if !errors.Is(err, ErrPortTaken) || !strings.Contains(err.Error(), fmt.Sprint(port)) || !strings.Contains(err.Error(), "--port") {
-		t.Errorf("error %v, want one that names port and flag", err)
+		t.Errorf("error %v, want one that names the port and the flag", err)
 	}
 }
 
-// Without anybody at the queues' end, Run still returns at once when it is told to.
+// TestRunReturnsSoon checks that Run returns soon after ctx is done although no queue can be reached.
 func TestRunReturnsSoon(t *testing.T) {
-	a := listen(t, filepath.Join(t.TempDir(), "j.db"), rule0(nil))
+	a := listen(t, filepath.Join(t.TempDir(), "j.db"), ruleWith(nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- a.Run(ctx) }()

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// fakeQueue is a queue in memory with long polls and visibility timeouts. It lives in a synctest bubble.
+// A fakeQueue is a queue in memory with long polls and visibility timeouts, for use in a synctest bubble.
 type fakeQueue struct {
 	visibility time.Duration
 
@@ -20,15 +20,15 @@ type fakeQueue struct {
 	messages []*fakeMessage
 	arrived  chan struct{} // closed and replaced when a message arrives
 	seen     stats
-	polling  int  // receives that wait now
-	failing  int  // receives that will fail
+	polling  int  // number of receives that wait now
+	failing  int  // number of receives that will fail
 	refusing bool // deletions fail
 }
 
-// stats say how a queue was polled.
+// stats counts how a queue was polled.
 type stats struct {
 	receives int
-	most     int // the most that have waited at once
+	most     int // largest number that waited at the same time
 }
 
 type fakeMessage struct {
@@ -54,7 +54,7 @@ func (q *fakeQueue) send(bodies ...string) {
 
 func (q *fakeQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
 	if limit > maxReceive || wait < time.Second || wait > longPoll || wait%time.Second != 0 {
-		return nil, fmt.Errorf("receive %d messages in %v: SQS does not take that", limit, wait)
+		return nil, fmt.Errorf("receive %d messages in %v: SQS refuses that", limit, wait)
 	}
 	q.count(+1)
 	defer q.count(-1)
@@ -102,7 +102,7 @@ func (q *fakeQueue) fails() bool {
 	return q.failing >= 0
 }
 
-// take returns what is visible, or when the next message will be and what tells of an arrival.
+// take returns what is visible, or the time of the next message and a channel that is closed when one arrives.
 func (q *fakeQueue) take(limit int) (taken []types.Message, next time.Time, arrived <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -144,7 +144,7 @@ func (q *fakeQueue) Delete(ctx context.Context, messages []types.Message) error 
 	return nil
 }
 
-// left are the bodies that are still in the queue.
+// left returns the bodies that are still in the queue.
 func (q *fakeQueue) left() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -7,17 +7,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// maxPayload is the most bytes that a function can be invoked with.
+// maxPayload limits the bytes with which a function is invoked.
 // Source: Lambda developer guide, gettingstarted-limits, "Invocation payload".
 const maxPayload = 6 << 20
 
 // payload is the event of one invocation.
 type payload struct {
 	messages []types.Message
-	records  [][]byte // the messages as the function sees them
+	records  [][]byte // the messages as the function receives them
 }
 
-// record is a message as a function sees it.
+// A record is a message as a function receives it.
 // Source: Lambda developer guide, with-sqs, "Example Amazon SQS event".
 type record struct {
 	MessageID              string               `json:"messageId"`
@@ -45,8 +45,8 @@ const (
 	epilogue = `]}`
 )
 
-// split makes as few payloads as the size limit allows, in the order of the messages. A message never exceeds
-// the limit alone: SQS takes 1 MiB at most, which its encoding in JSON can no more than double.
+// split divides the messages, in their order, into as few payloads as the size limit allows. A single message never
+// exceeds the limit: SQS accepts at most 1 MiB, which the encoding in JSON can at most double.
 func split(messages []types.Message, sourceARN, region string) []payload {
 	var payloads []payload
 	length := maxPayload // of the last payload; the first record needs a new one
@@ -71,14 +71,14 @@ func (p payload) encode() []byte {
 
 func encode(m types.Message, sourceARN, region string) []byte {
 	r := record{
-		MessageID: value(m.MessageId), ReceiptHandle: value(m.ReceiptHandle), Body: value(m.Body), Attributes: m.Attributes,
-		MessageAttributes: map[string]attribute{}, MD5OfMessageAttributes: value(m.MD5OfMessageAttributes), MD5OfBody: value(m.MD5OfBody),
+		MessageID: deref(m.MessageId), ReceiptHandle: deref(m.ReceiptHandle), Body: deref(m.Body), Attributes: m.Attributes,
+		MessageAttributes: map[string]attribute{}, MD5OfMessageAttributes: deref(m.MD5OfMessageAttributes), MD5OfBody: deref(m.MD5OfBody),
 		EventSource: "aws:sqs", EventSourceARN: sourceARN, AWSRegion: region,
 	}
 	for name, a := range m.MessageAttributes {
 		r.MessageAttributes[name] = attribute{
 			StringValue: a.StringValue, BinaryValue: a.BinaryValue,
-			StringListValues: []string{}, BinaryListValues: [][]byte{}, DataType: value(a.DataType),
+			StringListValues: []string{}, BinaryListValues: [][]byte{}, DataType: deref(a.DataType),
 		}
 	}
 	var buffer bytes.Buffer
@@ -88,16 +88,16 @@ func encode(m types.Message, sourceARN, region string) []byte {
 	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
 }
 
-// size is about how long the messages are, in bytes.
+// size returns the approximate size of the messages in bytes.
 func size(messages []types.Message) int {
 	total := 0
 	for _, m := range messages {
-		total += len(value(m.Body))
+		total += len(deref(m.Body))
 	}
 	return total
 }
 
-// eventIDs are the ids of the outbox events among the messages: detail.id of a body that is an event.
+// eventIDs returns the ids of the outbox events among the messages: detail.id of a body that is an event.
 func eventIDs(messages []types.Message) []string {
 	var ids []string
 	for _, m := range messages {
@@ -106,14 +106,14 @@ func eventIDs(messages []types.Message) []string {
 				ID string `json:"id"`
 			} `json:"detail"`
 		}
-		if json.Unmarshal([]byte(value(m.Body)), &event) == nil && event.Detail.ID != "" {
+		if json.Unmarshal([]byte(deref(m.Body)), &event) == nil && event.Detail.ID != "" {
 			ids = append(ids, event.Detail.ID)
 		}
 	}
 	return ids
 }
 
-func value(s *string) string {
+func deref(s *string) string {
 	if s == nil {
 		return ""
 	}

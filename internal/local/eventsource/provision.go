@@ -12,7 +12,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// properties are the properties of AWS::Lambda::EventSourceMapping that have a meaning for SQS.
+// properties are the properties of AWS::Lambda::EventSourceMapping that apply to SQS.
 type properties struct {
 	EventSourceArn                 string
 	FunctionName                   string // name or ARN
@@ -37,15 +37,15 @@ const (
 	maxWindow          = 300 // seconds
 	minConcurrency     = 2
 	maxConcurrency     = 1000
-	// startConcurrency is what AWS begins with when no MaximumConcurrency is set. AWS adds more under load; the local run does not.
+	// startConcurrency is the concurrency with which AWS begins when MaximumConcurrency is not set. AWS adds more under load; the local run does not.
 	startConcurrency = 5
 	maxFilters       = 5
 )
 
-// reportFailures is the response type that lets a function name the messages that failed.
+// reportFailures is the response type with which a function names the messages that failed.
 const reportFailures = "ReportBatchItemFailures"
 
-// provision checks a mapping and keeps it for Run.
+// provision validates an event source mapping and stores it for [Service.Run].
 func (s *Service) provision(_ context.Context, r template.Resource) (template.Attributes, error) {
 	var p properties
 	if err := r.Decode(&p); err != nil {
@@ -56,7 +56,7 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 		return template.Attributes{}, err
 	}
 	if p.Enabled == nil || bool(*p.Enabled) {
-		s.mappings = append(s.mappings, s.mapping(r.LogicalID, p, filters))
+		s.pollers = append(s.pollers, s.newPoller(r.LogicalID, p, filters))
 	}
 	return template.Attributes{
 		Ref:    r.PhysicalName,
@@ -64,7 +64,7 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	}, nil
 }
 
-func (s *Service) mapping(logicalID string, p properties, filters []*pattern.Pattern) *mapping {
+func (s *Service) newPoller(logicalID string, p properties, filters []*pattern.Pattern) *poller {
 	function := p.FunctionName
 	if !strings.HasPrefix(function, "arn:") {
 		function = s.cfg.Cloud.ARN("lambda", "function:"+function)
@@ -73,65 +73,65 @@ func (s *Service) mapping(logicalID string, p properties, filters []*pattern.Pat
 	if s.cfg.Wrap != nil {
 		queue = s.cfg.Wrap(p.EventSourceArn, queue)
 	}
-	return &mapping{
-		logicalID:   logicalID,
-		sourceARN:   p.EventSourceArn,
-		region:      s.cfg.Cloud.Region,
-		functionARN: function,
-		batchSize:   int(or(p.BatchSize, defaultBatchSize)),
-		window:      time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
-		concurrency: int(or(p.ScalingConfig.MaximumConcurrency, startConcurrency)),
-		partial:     len(p.FunctionResponseTypes) > 0,
-		filters:     filters,
-		queue:       queue,
-		invoke:      s.cfg.Invoke,
-		sink:        s.cfg.Sink,
+	return &poller{
+		logicalID:           logicalID,
+		sourceARN:           p.EventSourceArn,
+		region:              s.cfg.Cloud.Region,
+		functionARN:         function,
+		batchSize:           int(valueOr(p.BatchSize, defaultBatchSize)),
+		window:              time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
+		concurrency:         int(valueOr(p.ScalingConfig.MaximumConcurrency, startConcurrency)),
+		reportsItemFailures: len(p.FunctionResponseTypes) > 0,
+		filters:             filters,
+		queue:               queue,
+		invoke:              s.cfg.Invoke,
+		sink:                s.cfg.Sink,
 	}
 }
 
-// validate reports all that AWS would refuse, and what the local run cannot do.
+// validate returns an error that names everything that AWS would refuse or the local run does not support.
 func (p properties) validate() error {
 	var problems []error
 	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	batch, fifo := or(p.BatchSize, defaultBatchSize), strings.HasSuffix(p.EventSourceArn, ".fifo")
+	batch, fifo := valueOr(p.BatchSize, defaultBatchSize), strings.HasSuffix(p.EventSourceArn, ".fifo")
 	if parts := strings.Split(p.EventSourceArn, ":"); len(parts) != 6 || parts[2] != "sqs" {
-		refuse("EventSourceArn is %q, the local run supports SQS queues only", p.EventSourceArn)
+		refuse("EventSourceArn must be the ARN of an SQS queue in the local run, got %q", p.EventSourceArn)
 	}
 	if p.FunctionName == "" {
-		refuse("FunctionName is missing")
+		refuse("FunctionName must be set")
 	}
 	if batch < 1 || batch > maxBatchSize {
-		refuse("BatchSize is %d, allowed are 1 to %d", batch, maxBatchSize)
+		refuse("BatchSize must be a whole number from 1 to %d, got %d", maxBatchSize, batch)
 	}
 	if batch > maxUnwindowedBatch && fifo {
-		refuse("BatchSize is %d, a FIFO queue allows 1 to %d", batch, maxUnwindowedBatch)
+		refuse("BatchSize of a FIFO queue must be a whole number from 1 to %d, got %d", maxUnwindowedBatch, batch)
 	}
 	if batch > maxUnwindowedBatch && p.MaximumBatchingWindowInSeconds < 1 {
-		refuse("BatchSize is %d, more than %d need a MaximumBatchingWindowInSeconds of at least 1", batch, maxUnwindowedBatch)
+		refuse("BatchSize must be at most %d without a MaximumBatchingWindowInSeconds of at least 1, got %d", maxUnwindowedBatch, batch)
 	}
 	if w := p.MaximumBatchingWindowInSeconds; w < 0 || w > maxWindow {
-		refuse("MaximumBatchingWindowInSeconds is %d, allowed are 0 to %d", w, maxWindow)
+		refuse("MaximumBatchingWindowInSeconds must be a whole number from 0 to %d, got %d", maxWindow, w)
 	}
 	if p.MaximumBatchingWindowInSeconds > 0 && fifo {
-		refuse("MaximumBatchingWindowInSeconds is %d, a FIFO queue allows no batching window", p.MaximumBatchingWindowInSeconds)
+		refuse("MaximumBatchingWindowInSeconds of a FIFO queue must be 0, got %d", p.MaximumBatchingWindowInSeconds)
 	}
 	if c := p.ScalingConfig.MaximumConcurrency; c != nil && (*c < minConcurrency || *c > maxConcurrency) {
-		refuse("ScalingConfig: MaximumConcurrency is %d, allowed are %d to %d", *c, minConcurrency, maxConcurrency)
+		refuse("ScalingConfig: MaximumConcurrency must be a whole number from %d to %d, got %d", minConcurrency, maxConcurrency, *c)
 	}
 	for _, t := range p.FunctionResponseTypes {
 		if t != reportFailures {
-			refuse("FunctionResponseTypes has %q, allowed is %q", t, reportFailures)
+			refuse("FunctionResponseTypes must hold only %q, got %q", reportFailures, t)
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// filters compiles the patterns. For SQS they can look at the body only.
+// filters compiles the filter patterns. For SQS they can match only the body.
 // Source: Lambda developer guide, with-sqs-filtering.
 func (p properties) filters() ([]*pattern.Pattern, error) {
 	given := p.FilterCriteria.Filters
 	if len(given) > maxFilters {
-		return nil, fmt.Errorf("FilterCriteria has %d filters, at most %d are allowed", len(given), maxFilters)
+		return nil, fmt.Errorf("FilterCriteria must have at most %d filters, got %d", maxFilters, len(given))
 	}
 	var filters []*pattern.Pattern
 	for i, f := range given {
@@ -146,7 +146,7 @@ func (p properties) filters() ([]*pattern.Pattern, error) {
 		}
 		for key := range keys {
 			if key != "body" {
-				return nil, fmt.Errorf("FilterCriteria: filter %d looks at %q, an SQS mapping can filter on \"body\" only", i, key)
+				return nil, fmt.Errorf("FilterCriteria: filter %d must match only \"body\" for an SQS queue, got %q", i, key)
 			}
 		}
 		filters = append(filters, compiled)
@@ -154,8 +154,8 @@ func (p properties) filters() ([]*pattern.Pattern, error) {
 	return filters, nil
 }
 
-// or is the value given, or the default.
-func or(given *template.Int, def template.Int) template.Int {
+// valueOr returns the given value, or the default when there is none.
+func valueOr(given *template.Int, def template.Int) template.Int {
 	if given == nil {
 		return def
 	}

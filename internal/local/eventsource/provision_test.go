@@ -11,7 +11,7 @@ import (
 
 const orders = "arn:aws:sqs:eu-west-1:000000000000:Orders"
 
-func provisioned(t *testing.T, properties map[string]any) ([]*mapping, error) {
+func provisioned(t *testing.T, properties map[string]any) ([]*poller, error) {
 	t.Helper()
 	s := New(Config{Cloud: cloud.New("eu-west-1")})
 	for name, value := range map[string]any{"EventSourceArn": orders, "FunctionName": "publisher"} {
@@ -20,7 +20,7 @@ func provisioned(t *testing.T, properties map[string]any) ([]*mapping, error) {
 		}
 	}
 	_, err := s.Provisions()["AWS::Lambda::EventSourceMapping"](t.Context(), template.Resource{LogicalID: "Mapping", PhysicalName: "m", Properties: properties})
-	return s.mappings, err
+	return s.pollers, err
 }
 
 func TestDefaults(t *testing.T) {
@@ -29,7 +29,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := mappings[0]
-	expect(t, "mapping", []any{m.logicalID, m.sourceARN, m.functionARN, m.batchSize, m.window, m.concurrency, m.partial},
+	expect(t, "mapping", []any{m.logicalID, m.sourceARN, m.functionARN, m.batchSize, m.window, m.concurrency, m.reportsItemFailures},
 		[]any{"Mapping", orders, "arn:aws:lambda:eu-west-1:000000000000:function:publisher", 10, time.Duration(0), 5, false})
 }
 
@@ -44,7 +44,7 @@ func TestOverrides(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := mappings[0]
-	expect(t, "mapping", []any{m.functionARN, m.batchSize, m.window, m.concurrency, m.partial, len(m.filters)},
+	expect(t, "mapping", []any{m.functionARN, m.batchSize, m.window, m.concurrency, m.reportsItemFailures, len(m.filters)},
 		[]any{"arn:aws:lambda:eu-west-1:000000000000:function:f:live", 100, 3 * time.Second, 7, true, 1})
 }
 
@@ -85,7 +85,7 @@ func TestRefused(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			if _, err := provisioned(t, c.properties); err == nil || !strings.Contains(err.Error(), c.names) {
-				t.Errorf("error %v, want one that says %s", err, c.names)
+				t.Errorf("error %v, want one that contains %s", err, c.names)
 			}
 		})
 	}
@@ -104,5 +104,5 @@ func TestWrap(t *testing.T) {
 	if _, err := s.Provisions()["AWS::Lambda::EventSourceMapping"](t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "queue of the mapping", s.mappings[0].queue, Queue(wrapped))
+	expect(t, "queue of the mapping", s.pollers[0].queue, Queue(wrapped))
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// record is what these tests look at of a record.
+// A record holds the fields of a record that these tests check.
 type record struct {
 	MessageID         string
 	Body              string
@@ -31,17 +31,17 @@ type record struct {
 	AWSRegion         string
 }
 
-// stack is a mapping behind a real queue.
-type stack struct {
+// queueWithFunction is an event source mapping behind a real queue.
+type queueWithFunction struct {
 	cloud *cloud.Cloud
 	url   string
 	hops  chan hop.Hop
 }
 
-// start provisions a queue with a dead-letter queue and maps it to the function.
-func start(t *testing.T, queue map[string]any, function func([]record) string) *stack {
+// start provisions a queue with a dead-letter queue, and an event source mapping from it to the function.
+func start(t *testing.T, queue map[string]any, function func([]record) string) *queueWithFunction {
 	t.Helper()
-	s := &stack{cloud: cloud.New("eu-west-1"), hops: make(chan hop.Hop, 1000)}
+	s := &queueWithFunction{cloud: cloud.New("eu-west-1"), hops: make(chan hop.Hop, 1000)}
 	q, err := queues.Start(t.Context(), queues.Config{Cloud: s.cloud, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -67,10 +67,10 @@ func start(t *testing.T, queue map[string]any, function func([]record) string) *
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
 	t.Cleanup(func() {
-		told := time.Now()
+		stopped := time.Now()
 		cancel()
 		<-ended
-		if took := time.Since(told); took > time.Second {
+		if took := time.Since(stopped); took > time.Second {
 			t.Errorf("Run took %v to return", took)
 		}
 	})
@@ -86,7 +86,7 @@ func provision(t *testing.T, p template.Provision, r template.Resource) template
 	return attributes
 }
 
-func (s *stack) send(t *testing.T, in *sqs.SendMessageInput) {
+func (s *queueWithFunction) send(t *testing.T, in *sqs.SendMessageInput) {
 	t.Helper()
 	in.QueueUrl = &s.url
 	if _, err := s.cloud.SQS().SendMessage(t.Context(), in); err != nil {
@@ -94,8 +94,8 @@ func (s *stack) send(t *testing.T, in *sqs.SendMessageInput) {
 	}
 }
 
-// count is the number of messages that the queue still has, in flight or not.
-func (s *stack) count(t *testing.T) string {
+// count returns the number of messages in the queue: visible, then in flight.
+func (s *queueWithFunction) count(t *testing.T) string {
 	t.Helper()
 	out, err := s.cloud.SQS().GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &s.url, AttributeNames: []types.QueueAttributeName{"All"}})
 	if err != nil {
@@ -184,7 +184,7 @@ func TestFIFOOrder(t *testing.T) {
 	}
 }
 
-// An available message reaches the function in about the time of one round trip.
+// TestLatency checks that a visible message reaches the function in about the time of one round trip.
 func TestLatency(t *testing.T) {
 	got := make(chan time.Time, 1)
 	s := start(t, nil, func([]record) string {

@@ -10,15 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// judge divides a batch by the function's response into messages that are done and messages that failed, and says
-// why those failed. A response that cannot be understood fails the whole batch.
-func judge(response []byte, batch []types.Message) (done, failed []types.Message, reason string) {
-	ids, err := failures(response, batch)
+// divideByResponse divides a batch by the function's response into messages that are handled and messages that failed,
+// and returns the reason of the failures. A response that cannot be read fails the whole batch.
+func divideByResponse(response []byte, batch []types.Message) (done, failed []types.Message, reason string) {
+	ids, err := failedMessageIDs(response, batch)
 	if err != nil {
 		return nil, batch, err.Error()
 	}
 	for _, m := range batch {
-		if ids[value(m.MessageId)] {
+		if ids[deref(m.MessageId)] {
 			failed = append(failed, m)
 		} else {
 			done = append(done, m)
@@ -27,12 +27,12 @@ func judge(response []byte, batch []types.Message) (done, failed []types.Message
 	return done, failed, "batchItemFailures " + strings.Join(messageIDs(failed), ", ")
 }
 
-// failures reads the ids of the failed messages.
+// failedMessageIDs returns the ids of the messages that failed.
 //
 // No response, null, {}, and a list that is missing, null or empty mean that none failed. It is an error when the
 // response is not a JSON object, or an item has no itemIdentifier that is the id of a message of the batch.
 // Source: Lambda developer guide, services-sqs-errorhandling, "Success and failure conditions".
-func failures(response []byte, batch []types.Message) (map[string]bool, error) {
+func failedMessageIDs(response []byte, batch []types.Message) (map[string]bool, error) {
 	if len(bytes.TrimSpace(response)) == 0 {
 		return nil, nil
 	}
@@ -58,7 +58,7 @@ func failures(response []byte, batch []types.Message) (map[string]bool, error) {
 			return nil, errors.New("an item of batchItemFailures has no itemIdentifier")
 		}
 		if !known[id] {
-			return nil, fmt.Errorf("itemIdentifier %q is no message of the batch", id)
+			return nil, fmt.Errorf("itemIdentifier must be the id of a message of the batch, got %q", id)
 		}
 		failed[id] = true
 	}
@@ -68,7 +68,7 @@ func failures(response []byte, batch []types.Message) (map[string]bool, error) {
 func messageIDs(messages []types.Message) []string {
 	var ids []string
 	for _, m := range messages {
-		ids = append(ids, value(m.MessageId))
+		ids = append(ids, deref(m.MessageId))
 	}
 	return ids
 }

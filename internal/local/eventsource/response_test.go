@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 	batch := []types.Message{{MessageId: aws.String("a")}, {MessageId: aws.String("b")}}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			done, failed, _ := judge([]byte(c.response), batch)
+			done, failed, _ := divideByResponse([]byte(c.response), batch)
 			expect(t, "failed", messageIDs(failed), c.failed)
 			expect(t, "sum", len(done)+len(failed), len(batch))
 		})

@@ -9,35 +9,35 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// Config says what the mappings work with.
+// Config holds what [New] needs.
 type Config struct {
 	Cloud *cloud.Cloud
-	// Invoke runs a function and returns its response. Its error means that the function failed or did not run.
+	// Invoke runs a function and returns its response, or an error when the function failed or did not run.
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
-	Sink   hop.Sink // gets one hop.Queue an invocation
-	// Wrap may put something between a mapping and its queue, for example faults. Default: nothing.
+	Sink   hop.Sink // receives a hop of stage hop.Queue for each invocation
+	// Wrap returns the queue to use in place of q, for example one that injects faults. Default: q itself.
 	Wrap func(queueARN string, q Queue) Queue
 }
 
-// Service holds the stack's event source mappings.
+// A Service runs the stack's event source mappings.
 type Service struct {
-	cfg      Config
-	mappings []*mapping
+	cfg     Config
+	pollers []*poller
 }
 
-// New is a Service without mappings. It starts nothing.
+// New returns a Service without event source mappings. It starts nothing.
 func New(cfg Config) *Service { return &Service{cfg: cfg} }
 
-// Provisions are the resource types of this package.
+// Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{"AWS::Lambda::EventSourceMapping": s.provision}
 }
 
-// Run polls for all enabled mappings until ctx is done. Invocations that are under way then are cancelled, and
-// their messages come back after their visibility timeout.
+// Run polls for all enabled event source mappings until ctx is done. It then cancels the invocations that are under
+// way, and their messages become visible again after their visibility timeout.
 func (s *Service) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	for _, m := range s.mappings {
+	for _, m := range s.pollers {
 		running.Go(func() { m.run(ctx) })
 	}
 	running.Wait()

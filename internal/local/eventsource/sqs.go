@@ -12,10 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// maxDelete is the most messages that one request deletes. Source: SQS API reference, DeleteMessageBatch.
+// maxDelete limits the messages that one request deletes. Source: SQS API reference, DeleteMessageBatch.
 const maxDelete = 10
 
-// sqsQueue is a queue of SQS.
+// An sqsQueue is a queue of SQS.
 type sqsQueue struct {
 	client *sqs.Client
 	url    string
@@ -49,7 +49,7 @@ func (q *sqsQueue) Delete(ctx context.Context, messages []types.Message) error {
 			continue
 		}
 		for _, f := range out.Failed {
-			problems = append(problems, fmt.Errorf("%s: %s", value(f.Code), value(f.Message)))
+			problems = append(problems, fmt.Errorf("%s: %s", deref(f.Code), deref(f.Message)))
 		}
 	}
 	return errors.Join(problems...)

@@ -14,7 +14,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
 )
 
-// Bus puts the faults of PutEvents in front of the endpoint of EventBridge.
+// Bus returns a handler that injects the faults of PutEvents in front of next, the endpoint of EventBridge.
 func (i *Injector) Bus(next http.Handler) http.Handler { return &bus{Injector: i, next: next} }
 
 type bus struct {
@@ -34,7 +34,7 @@ func (b *bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // the client went away
 	}
 	var request struct{ Entries []json.RawMessage }
-	_ = json.Unmarshal(body, &request) // the bus says what is wrong with it
+	_ = json.Unmarshal(body, &request) // the bus reports what is wrong with it
 	subjects := make([]subject, len(request.Entries))
 	for n, raw := range request.Entries {
 		var e entry
@@ -46,22 +46,21 @@ func (b *bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, _ = json.Marshal(map[string]any{"Entries": kept})
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	taken := newAnswer()
+	accepted := newRecordedResponse()
 	if len(kept) > 0 || len(refused) == 0 {
-		taken = execute(b.next, r)
+		accepted = runToEnd(b.next, r)
 	}
-	// Every entry is asked for, so that the decision on one does not depend on those it came with.
+	// Every entry is checked, so that the decision on one does not depend on the others in the request.
 	if b.anyFires(BusTimeoutAfter, subjects) {
-		b.cut(r.Context())
+		b.dropConnection(r.Context())
 	}
-	if len(refused) > 0 && taken.status == http.StatusOK {
-		taken = b.merge(taken, refused, len(subjects))
+	if len(refused) > 0 && accepted.status == http.StatusOK {
+		accepted = b.merge(accepted, refused, len(subjects))
 	}
-	taken.passOn(w)
+	accepted.passOn(w)
 }
 
-// refuse takes out the entries that fail, and returns those that stay and what is said about the others,
-// by their place.
+// refuse returns the entries that do not fail, and the answers for the others by their index.
 func (b *bus) refuse(entries []json.RawMessage, subjects []subject) (kept []json.RawMessage, refused map[int]json.RawMessage) {
 	refused = map[int]json.RawMessage{}
 	for n, s := range subjects {
@@ -76,31 +75,31 @@ func (b *bus) refuse(entries []json.RawMessage, subjects []subject) (kept []json
 	return kept, refused
 }
 
-// merge puts the refusals into the bus's own answer, each at its place.
-func (b *bus) merge(taken *answer, refused map[int]json.RawMessage, entries int) *answer {
+// merge adds the refusals to the bus's own response, each at its index.
+func (b *bus) merge(accepted *recordedResponse, refused map[int]json.RawMessage, entries int) *recordedResponse {
 	var response struct {
 		FailedEntryCount int
 		Entries          []json.RawMessage
 	}
-	_ = json.Unmarshal(taken.body.Bytes(), &response) // nothing there when no entry was left
+	_ = json.Unmarshal(accepted.body.Bytes(), &response) // empty when every entry was refused
 	rest := response.Entries
 	response.Entries, response.FailedEntryCount = nil, response.FailedEntryCount+len(refused)
 	for n := range entries {
-		if said, ok := refused[n]; ok {
-			response.Entries = append(response.Entries, said)
+		if refusal, ok := refused[n]; ok {
+			response.Entries = append(response.Entries, refusal)
 			continue
 		}
 		response.Entries, rest = append(response.Entries, rest[0]), rest[1:]
 	}
-	taken.header.Set("Content-Type", "application/x-amz-json-1.1")
-	taken.body.Reset()
-	_ = json.NewEncoder(&taken.body).Encode(response)
-	return taken
+	accepted.header.Set("Content-Type", "application/x-amz-json-1.1")
+	accepted.body.Reset()
+	_ = json.NewEncoder(&accepted.body).Encode(response)
+	return accepted
 }
 
-var errDenied = errors.New("injected: the target takes nothing at the moment")
+var errDenied = errors.New("injected: the target refuses everything for a while")
 
-// Targets puts the faults of a rule's targets around each attempt to deliver.
+// Targets returns a function that injects the faults of a rule's targets into each attempt to deliver an event.
 func (i *Injector) Targets() eventbus.Around {
 	t := &targets{Injector: i, denied: map[string]time.Time{}}
 	return t.attempt
@@ -110,7 +109,7 @@ type targets struct {
 	*Injector
 
 	mu     sync.Mutex
-	denied map[string]time.Time // when the target of a rule takes events again
+	denied map[string]time.Time // when the target of a rule accepts events again
 }
 
 func (t *targets) attempt(ctx context.Context, a eventbus.Attempt, deliver func(context.Context) error) error {
@@ -129,7 +128,7 @@ func (t *targets) attempt(ctx context.Context, a eventbus.Attempt, deliver func(
 	return err
 }
 
-// denies says whether the target takes nothing now, and begins such a time when one is to begin.
+// denies reports whether the target refuses everything now. When begin is set it starts such a period.
 func (t *targets) denies(target string, begin bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

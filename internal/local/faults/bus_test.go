@@ -21,14 +21,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
 )
 
-// startBus is an endpoint of EventBridge that accepts every entry; accepted are the details it has accepted.
+// startBus starts an endpoint of EventBridge that accepts every entry; accepted returns the details of the entries.
 func startBus(t *testing.T, i *Injector) (client *eventbridge.Client, accepted func() []string) {
 	var mu sync.Mutex
 	var details []string
 	server := httptest.NewServer(i.Bus(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var request struct{ Entries []entry }
 		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
-			t.Errorf("the request did not come through: %v", err)
+			t.Errorf("the request could not be read: %v", err)
 		}
 		var response struct {
 			FailedEntryCount int
@@ -110,13 +110,13 @@ func TestPutEventsTimeout(t *testing.T) {
 	i, fired := scripted(Step{Point: BusTimeoutAfter, Key: "b"})
 	client, accepted := startBus(t, i)
 	if _, err := client.PutEvents(t.Context(), entries("a", "b")); err == nil || codeOf(err) != "" {
-		t.Errorf("the answer came through: %v", err)
+		t.Errorf("the response arrived: %v", err)
 	}
 	if !slices.Equal(accepted(), []string{detail("a"), detail("b")}) || !slices.Equal(fired.all()[0].EventIDs, []string{"a", "b"}) {
 		t.Errorf("accepted %q; fired %+v", accepted(), fired.all())
 	}
 	if _, err := client.PutEvents(t.Context(), entries("a", "b")); err != nil || len(accepted()) != 4 {
-		t.Errorf("the second try: %v, accepted %q", err, accepted())
+		t.Errorf("the second attempt: %v, accepted %q", err, accepted())
 	}
 }
 
@@ -136,7 +136,7 @@ func TestTargets(t *testing.T) {
 			Event: json.RawMessage(`{"detail":` + detail(id) + `}`),
 		}
 	}
-	// try attempts once and returns how often the target was called.
+	// try makes one attempt and returns how often the target was called.
 	try := func(around eventbus.Around, a eventbus.Attempt) (calls int, err error) {
 		err = around(context.Background(), a, func(context.Context) error { calls++; return nil })
 		return calls, err
@@ -187,7 +187,7 @@ func TestTargets(t *testing.T) {
 			}
 		})
 	})
-	t.Run("the heal lets the target in", func(t *testing.T) {
+	t.Run("healing ends the denial", func(t *testing.T) {
 		i, _ := injecting(BusDenyTarget)
 		around := i.Targets()
 		_, _ = try(around, attempt("Queue", "a"))

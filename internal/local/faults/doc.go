@@ -1,10 +1,10 @@
-// Package faults breaks the local run on purpose, at the boundary of the AWS APIs and never inside a
-// function: throttled writes, answers that are lost after the work was done, batches that come twice,
-// processes that are killed. Every fault is one that AWS documents or that a client must expect, so
-// what the stack promises must hold under any mixture of them.
+// Package faults injects faults into the local run, at the boundary of the AWS APIs and never inside a function:
+// throttled writes, responses that are lost after the work was done, batches that are delivered twice, processes
+// that are killed. Every fault is one that AWS documents or that a client must expect, so the guarantee of the
+// stack must hold under any mixture of them.
 //
-// A Plan says which faults to inject: how often (rates) and exactly where (script). With the flag
-// --faults FILE the local run reads one:
+// A [Plan] defines which faults to inject: how often (rates) and exactly where (script). With the flag
+// --faults FILE the local run reads a plan:
 //
 //	{
 //	  "seed": 7,
@@ -15,9 +15,9 @@
 //
 // # Points and keys
 //
-// A Point is a place where a fault may happen; Points lists them all with what they do. Each time the
-// flow passes a point, the point is asked for a key: what the fault would happen to. Keys are the same in
-// every run of the same workload:
+// A [Point] is a place where a fault may happen; [Points] lists all of them, and their constants document what the
+// faults do. Each time the flow passes a point, the point is checked for a key, which names what the fault would
+// happen to. Keys are the same in every run of the same workload:
 //
 //	dynamodb.*           <action> <key attributes of the items>
 //	stream.*, pipe.*     <event> @ <logical id of the pipe>
@@ -31,21 +31,20 @@
 //
 // # Replay
 //
-// Whether a fault fires is decided by a hash of the seed, the point, the key and how many times the point
-// was asked for that key, and by nothing else. So the same plan injects the same faults into the same
-// workload, whatever the order in which things happen; only where a point is asked another number of
-// times, because a retry fell into another moment, do the later decisions for that key differ. The counts
-// start anew with each process.
+// Whether a fault fires depends only on a hash of the seed, the point, the key and how many times the point was
+// checked for that key. So the same plan injects the same faults into the same workload, in whatever order things
+// happen. Only where a point is checked another number of times, because a retry happened at another moment, do
+// the later decisions for that key differ. Each process starts to count from zero.
 //
-// A step of the script fires when its point is asked for the nth time (default 1) for its key, which may
-// be a whole key, an <event> or an event's id, or empty for any.
+// A step of the script fires when its point is checked for the nth time (default 1) for its key, which is a whole
+// key, an <event> or an event's id, or empty for any key.
 //
 // # Heal
 //
-// SIGUSR1 ends all faults for the rest of the run, as "until" does when its time has come: shards, targets,
-// messages and connections that were held back go on at once, functions that were left without an answer
-// run into their timeout. The run says so with a notice that begins with "healed", and how often each
-// point has fired. It says the latter at its end too.
+// To heal a run is to end all faults for the rest of it. SIGUSR1 does so, and "until" when its time has come:
+// shards, targets, messages and connections that were held continue at once, and functions that got no response
+// run into their timeout. The run then prints a notice that begins with "healed", and how often each point has
+// fired. It prints the latter at its end too.
 //
 // With --json each fault is a line of kind "fault" (console.Fault), and the counts are one of kind "faults".
 package faults

@@ -19,24 +19,24 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
-// Operations on data, which may fail, as those that set up tables and read streams do not.
+// The operations on data. Faults hit these; they spare the operations that set up tables and read streams.
 var (
 	writesOne   = map[string]bool{"PutItem": true, "UpdateItem": true, "DeleteItem": true}
 	transaction = map[string]bool{"TransactWriteItems": true, "TransactGetItems": true}
 	otherData   = map[string]bool{"GetItem": true, "Query": true, "Scan": true, "BatchGetItem": true, "BatchWriteItem": true}
 )
 
-// dynamoDB breaks the endpoint of DynamoDB.
+// A dynamoDB injects faults in front of the endpoint of DynamoDB.
 type dynamoDB struct {
 	*Injector
 	cloud *cloud.Cloud
 	next  http.Handler
 
 	mu   sync.Mutex
-	keys map[string][]string // the key attributes of a table
+	keys map[string][]string // the names of the key attributes, by table
 }
 
-// DynamoDB puts the faults of DynamoDB in front of its endpoint, which c must know.
+// DynamoDB returns a function that injects the faults of DynamoDB in front of its endpoint, which c must have.
 func (i *Injector) DynamoDB(c *cloud.Cloud) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return &dynamoDB{Injector: i, cloud: c, next: next, keys: map[string][]string{}}
@@ -65,17 +65,17 @@ func (d *dynamoDB) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case d.fires(DynamoDBErrorBefore, s):
 		serverError(w)
 	case d.fires(DynamoDBErrorAfter, s):
-		execute(d.next, r)
+		runToEnd(d.next, r)
 		serverError(w)
 	case d.fires(DynamoDBTimeoutAfter, s):
-		execute(d.next, r)
-		d.cut(r.Context())
+		runToEnd(d.next, r)
+		d.dropConnection(r.Context())
 	default:
 		d.next.ServeHTTP(w, r)
 	}
 }
 
-// throttle refuses in one of the two ways that DynamoDB has.
+// throttle refuses the request with one of the two errors that DynamoDB has for it.
 func (d *dynamoDB) throttle(w http.ResponseWriter, s subject) {
 	if d.pick(DynamoDBThrottle, s, 2) == 0 {
 		refuse(w, http.StatusBadRequest, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
@@ -85,8 +85,8 @@ func (d *dynamoDB) throttle(w http.ResponseWriter, s subject) {
 	refuse(w, http.StatusBadRequest, "com.amazon.coral.availability#ThrottlingException", "Rate of requests exceeds the allowed throughput.", nil)
 }
 
-// conflict refuses what meets a transaction in progress. A transaction is cancelled, for the sake of its
-// first item. Source: DynamoDB developer guide, transaction-apis, "Transaction conflict handling".
+// conflict refuses the request as if a transaction in progress had changed an item. A transaction is cancelled,
+// with its first item as the reason. Source: DynamoDB developer guide, transaction-apis, "Transaction conflict handling".
 func conflict(w http.ResponseWriter, action string, items int) {
 	if !transaction[action] {
 		refuse(w, http.StatusBadRequest, "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "Transaction is ongoing for the item", nil)
@@ -121,7 +121,7 @@ func refuse(w http.ResponseWriter, status int, kind, message string, reasons []m
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// itemRequest is what names an item in a request.
+// An itemRequest holds the fields of a request that name an item.
 type itemRequest struct {
 	TableName                 string
 	Item                      map[string]any
@@ -136,11 +136,11 @@ type dataRequest struct {
 
 func parseRequest(body []byte) dataRequest {
 	var request dataRequest
-	_ = json.Unmarshal(body, &request) // DynamoDB says what is wrong with it
+	_ = json.Unmarshal(body, &request) // DynamoDB reports what is wrong with it
 	return request
 }
 
-// items are the items of a request, in their order.
+// items returns the items of a request, in their order.
 func (r dataRequest) items() []itemRequest {
 	if len(r.TransactItems) == 0 {
 		return []itemRequest{r.itemRequest}
@@ -154,28 +154,28 @@ func (r dataRequest) items() []itemRequest {
 	return items
 }
 
-// subject names a request by its action and the keys of its items.
+// subject returns the subject of a request, named by its action and the keys of its items.
 func (d *dynamoDB) subject(ctx context.Context, action string, request dataRequest) subject {
 	var s subject
 	words := []string{action}
 	for _, item := range request.items() {
-		d.names.inItem(item.Item) // learn its name, if it is an event
+		d.names.inItem(item.Item) // stores its name if it is an event
 		for _, attributes := range []map[string]any{item.Item, item.Key} {
-			e := d.names.mentioned(attributes)
+			e := d.names.mentionedEvents(attributes)
 			s.events, s.ids = append(s.events, e.events...), append(s.ids, e.ids...)
 		}
-		words = append(words, d.nameOf(ctx, item)...)
+		words = append(words, d.keyValues(ctx, item)...)
 	}
-	s.key = d.names.stable(strings.Join(words, " "))
+	s.key = d.names.replaceUnstableIDs(strings.Join(words, " "))
 	return s
 }
 
-// nameOf are the values of an item's key, or of a query.
-func (d *dynamoDB) nameOf(ctx context.Context, item itemRequest) []string {
+// keyValues returns the values of an item's key, or of a query's expression.
+func (d *dynamoDB) keyValues(ctx context.Context, item itemRequest) []string {
 	key := item.Key
 	if item.Item != nil {
 		key = map[string]any{}
-		for _, attribute := range d.keyOf(ctx, item.TableName) {
+		for _, attribute := range d.keyAttributes(ctx, item.TableName) {
 			key[attribute] = item.Item[attribute]
 		}
 	}
@@ -192,8 +192,8 @@ func (d *dynamoDB) nameOf(ctx context.Context, item itemRequest) []string {
 	return words
 }
 
-// keyOf are the names of a table's key attributes; none when DynamoDB does not say.
-func (d *dynamoDB) keyOf(ctx context.Context, table string) []string {
+// keyAttributes returns the names of a table's key attributes, or nil when DynamoDB does not describe the table.
+func (d *dynamoDB) keyAttributes(ctx context.Context, table string) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if known := d.keys[table]; known != nil || table == "" {

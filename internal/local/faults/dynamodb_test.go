@@ -19,7 +19,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
-// store is an endpoint of DynamoDB that counts the requests for data which it executes.
+// A store is an endpoint of DynamoDB that counts the requests for data which it executes.
 type store struct {
 	executed atomic.Int64
 	client   *dynamodb.Client
@@ -35,7 +35,7 @@ func startStore(t *testing.T, i *Injector) *store {
 		}
 		var request map[string]any
 		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
-			t.Errorf("the request did not come through: %v", err)
+			t.Errorf("the request could not be read: %v", err)
 		}
 		s.executed.Add(1)
 		_, _ = io.WriteString(w, `{}`)
@@ -50,7 +50,7 @@ func startStore(t *testing.T, i *Injector) *store {
 
 func s(text string) types.AttributeValue { return &types.AttributeValueMemberS{Value: text} }
 
-// write is a transaction as the application makes it: an order and its event.
+// write sends a transaction as the application does: an order and its event.
 func (st *store) write(t *testing.T) error {
 	put := func(item map[string]types.AttributeValue) types.TransactWriteItem {
 		return types.TransactWriteItem{Put: &types.Put{TableName: aws.String("Table"), Item: item}}
@@ -77,7 +77,7 @@ func TestDynamoDB(t *testing.T) {
 	for _, c := range []struct {
 		point    Point
 		executed int64
-		codes    []string // nil: no answer at all
+		codes    []string // nil: no response
 	}{
 		{DynamoDBThrottle, 0, []string{"ProvisionedThroughputExceededException", "ThrottlingException"}},
 		{DynamoDBConflict, 0, []string{"TransactionCanceledException"}},
@@ -111,7 +111,7 @@ func TestDynamoDB(t *testing.T) {
 	}
 }
 
-// The reasons of a cancelled transaction are one an action, and name the conflict.
+// TestConflictReasons checks that a cancelled transaction has one reason for each action, which names the conflict.
 func TestConflictReasons(t *testing.T) {
 	i, _ := injecting(DynamoDBConflict)
 	st := startStore(t, i)
@@ -144,7 +144,7 @@ func TestSingleItems(t *testing.T) {
 	}
 }
 
-// What sets up tables and reads streams is left alone.
+// TestOnlyData checks that operations which set up tables and read streams have no faults.
 func TestOnlyData(t *testing.T) {
 	i, fired := injecting(DynamoDBThrottle, DynamoDBErrorBefore)
 	st := startStore(t, i)

@@ -14,12 +14,13 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
 )
 
-// Function puts the faults of functions in front of the Runtime API of an execution environment.
+// Function returns a handler that injects the faults of functions in front of api, the Runtime API of an execution
+// environment.
 func (i *Injector) Function(env functions.Environment, api http.Handler) http.Handler {
 	return &function{Injector: i, env: env, next: api}
 }
 
-// function is an execution environment, which has one invocation at a time.
+// A function is an execution environment, which has one invocation at a time.
 type function struct {
 	*Injector
 	env  functions.Environment
@@ -30,11 +31,11 @@ type function struct {
 	current invocation
 }
 
-// invocation is what the environment is at work on.
+// An invocation is what the environment works on.
 type invocation struct {
-	subjects []subject // one a message, or the request
-	batch    bool      // of messages
-	doomed   bool      // it will be killed before it is done
+	subjects     []subject // one for each message, or one for the request
+	batch        bool      // of messages
+	willBeKilled bool      // the environment is killed before the invocation ends
 }
 
 func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -48,17 +49,17 @@ func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// handleNext passes on the next invocation, or does not.
+// handleNext passes on the next invocation unless a fault prevents it.
 func (f *function) handleNext(w http.ResponseWriter, r *http.Request) {
 	if f.first() && f.failsInit(r) {
 		return
 	}
-	given := newAnswer()
+	given := newRecordedResponse()
 	f.next.ServeHTTP(given, r)
 	if r.Context().Err() != nil {
 		return
 	}
-	in := f.read(given.body.Bytes())
+	in := f.readInvocation(given.body.Bytes())
 	switch {
 	case f.anyFires(FunctionKillBefore, in.subjects):
 		f.env.Kill()
@@ -67,7 +68,7 @@ func (f *function) handleNext(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		return
 	case f.anyFires(FunctionOutOfMemory, in.subjects):
-		in.doomed = true
+		in.willBeKilled = true
 		time.AfterFunc(time.Duration(f.pick(FunctionOutOfMemory, in.subjects[0], 30))*time.Millisecond, f.env.Kill)
 	}
 	f.mu.Lock()
@@ -84,7 +85,7 @@ func (f *function) first() bool {
 	return first
 }
 
-// failsInit breaks the start of the process, and says whether that was its end.
+// failsInit injects the faults of a start and reports whether they ended the process.
 func (f *function) failsInit(r *http.Request) bool {
 	s := subject{}.at(f.env.Function)
 	if f.fires(FunctionInitFailure, s) {
@@ -97,30 +98,30 @@ func (f *function) failsInit(r *http.Request) bool {
 	return r.Context().Err() != nil
 }
 
-// losesInvocation chooses which of the two ways a timeout takes.
+// losesInvocation reports which of its two forms a timeout takes: the invocation is lost, or the response is held.
 func (f *function) losesInvocation(in invocation) bool {
 	return f.pick(FunctionTimeout, in.subjects[0], 2) == 0
 }
 
-// handleResponse takes the function's response to its host, or does not.
+// handleResponse passes on the function's response unless a fault prevents it.
 func (f *function) handleResponse(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // cut off: the process has ended
+		return // the process has ended
 	}
 	f.mu.Lock()
 	in := f.current
 	f.mu.Unlock()
 	switch {
-	case in.doomed || f.anyFires(FunctionKillAfterCommit, in.subjects):
+	case in.willBeKilled || f.anyFires(FunctionKillAfterCommit, in.subjects):
 		f.env.Kill()
 		return
 	case f.anyFires(FunctionKillAfterResponse, in.subjects):
-		// The function is told that its response was taken. As far as anyone else can see, it never was.
-		const taken = `{"status":"OK"}`
-		w.Header().Set("Content-Length", strconv.Itoa(len(taken)))
+		// The function learns that its response was accepted. For everybody else there was none.
+		const accepted = `{"status":"OK"}`
+		w.Header().Set("Content-Length", strconv.Itoa(len(accepted)))
 		w.WriteHeader(http.StatusAccepted)
-		_, _ = io.WriteString(w, taken)
+		_, _ = io.WriteString(w, accepted)
 		_ = http.NewResponseController(w).Flush()
 		f.env.Kill()
 		return
@@ -128,14 +129,14 @@ func (f *function) handleResponse(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		return
 	case in.batch && f.anyFires(FunctionMalformedResponse, in.subjects):
-		body = f.garbled(body, in.subjects[0])
+		body = f.malformedResponse(body, in.subjects[0])
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	f.next.ServeHTTP(w, r)
 }
 
-// The responses to a batch that take the place of the function's: those that make Lambda take the whole batch
-// for failed, and those without a list of failures, which Lambda takes for a success.
+// The responses to a batch that replace the function's own: those with which the whole batch counts as failed for
+// Lambda, and those without a list of failures, which count as a success.
 // Source: Lambda developer guide, services-sqs-errorhandling, "Success and failure conditions".
 var (
 	malformed = [][]byte{
@@ -143,24 +144,24 @@ var (
 		[]byte(`{"batchItemFailures":[{"itemIdentifier":"injected: the id of no message"}]}`),
 		[]byte(`{"batchItemFailures":[{"itemIdentifier":""}]}`),
 	}
-	listless = [][]byte{[]byte(`{}`), []byte(`null`)}
+	withoutFailureList = [][]byte{[]byte(`{}`), []byte(`null`)}
 )
 
-// garbled is another response to a batch. The list of failures may be missing only where it was empty: a
-// function that says that all went well when it did not is no fault that anything could survive.
-func (f *function) garbled(response []byte, s subject) []byte {
-	var said struct {
+// malformedResponse returns another response to a batch. Its list of failures is missing only where it was empty:
+// no stack could survive a function that reports success for a message that failed.
+func (f *function) malformedResponse(response []byte, s subject) []byte {
+	var original struct {
 		BatchItemFailures []json.RawMessage `json:"batchItemFailures"`
 	}
 	forms := malformed
-	if json.Unmarshal(response, &said) == nil && len(said.BatchItemFailures) == 0 {
-		forms = slices.Concat(malformed, listless)
+	if json.Unmarshal(response, &original) == nil && len(original.BatchItemFailures) == 0 {
+		forms = slices.Concat(malformed, withoutFailureList)
 	}
 	return forms[f.pick(FunctionMalformedResponse, s, len(forms))]
 }
 
-// read names what the function is invoked with.
-func (f *function) read(payload []byte) invocation {
+// readInvocation returns the subjects of the payload with which the function is invoked.
+func (f *function) readInvocation(payload []byte) invocation {
 	var event struct {
 		Records []struct {
 			Body string
@@ -168,9 +169,9 @@ func (f *function) read(payload []byte) invocation {
 		HTTPMethod string
 		Path       string
 	}
-	_ = json.Unmarshal(payload, &event) // a payload of any other form has no name
+	_ = json.Unmarshal(payload, &event) // a payload of any other form has no key
 	if len(event.Records) == 0 {
-		s := subject{key: f.names.stable(strings.TrimSpace(event.HTTPMethod + " " + event.Path))}
+		s := subject{key: f.names.replaceUnstableIDs(strings.TrimSpace(event.HTTPMethod + " " + event.Path))}
 		return invocation{subjects: []subject{s.at(f.env.Function)}}
 	}
 	in := invocation{batch: true}

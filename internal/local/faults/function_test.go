@@ -21,14 +21,14 @@ const (
 	request = `{"httpMethod":"PATCH","path":"/orders/o-1"}`
 )
 
-// process is an execution environment with a Runtime API behind the faults. Its kill breaks its connections.
+// A process is an execution environment with a Runtime API behind the faults. Its kill closes its connections.
 type process struct {
 	t      *testing.T
 	server *httptest.Server
 
 	mu        sync.Mutex
-	nexts     int      // times that the host was asked for an invocation
-	responses []string // that the host got
+	nexts     int      // requests for an invocation that the host received
+	responses []string // that the host received
 	kills     int
 	killed    chan struct{}
 }
@@ -62,7 +62,7 @@ func (p *process) kill() {
 	}
 }
 
-// next asks for an invocation; an error means that there was no answer.
+// next requests an invocation; an error means that there was no response.
 func (p *process) next() (string, error) { return p.call(http.MethodGet, "next", "") }
 
 func (p *process) respond(body string) (string, error) {
@@ -86,7 +86,7 @@ func (p *process) call(method, path, body string) (string, error) {
 	return string(text), err
 }
 
-// state is what the host has seen.
+// state returns what the host has seen.
 func (p *process) state() (nexts int, responses []string, kills int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,7 +98,7 @@ const good = `{"batchItemFailures":[]}`
 func TestFunctionKilled(t *testing.T) {
 	for _, c := range []struct {
 		point           Point
-		arrives, worked bool // the invocation arrived; the response was sent and taken, as the function sees it
+		arrives, worked bool // for the function: the invocation arrived; the response was sent and accepted
 	}{
 		{FunctionKillBefore, false, false},
 		{FunctionKillAfterCommit, true, false},
@@ -143,29 +143,29 @@ func TestFunctionTimeout(t *testing.T) {
 				_, err = p.respond(good)
 			}
 			if err == nil {
-				t.Error("the function was answered before its time was up")
+				t.Error("the function got a response before its timeout")
 			}
 			stuck <- arrived
 		}()
 		<-fired
-		p.kill() // by the host, when the time is up
+		p.kill() // as the host does after the timeout
 		arrived[<-stuck]++
 		if _, responses, _ := p.state(); len(responses) > 0 {
 			t.Errorf("the host got %q", responses)
 		}
 	}
 	if arrived[true] == 0 || arrived[false] == 0 {
-		t.Errorf("of the two ways of a timeout only one came up: %v", arrived)
+		t.Errorf("only one of the two forms of a timeout occurred: %v", arrived)
 	}
 }
 
 func TestFunctionMalformedResponse(t *testing.T) {
-	// A list that is missing means success: it may not take the place of one that names failures.
+	// A missing list means success: it must not replace one that names failures.
 	const bad = `{"batchItemFailures":[{"itemIdentifier":"m-1"}]}`
-	for said, forms := range map[string][][]byte{good: slices.Concat(malformed, listless), bad: malformed} {
+	for said, forms := range map[string][][]byte{good: slices.Concat(malformed, withoutFailureList), bad: malformed} {
 		seen := map[string]bool{}
 		for seed := range uint64(40) {
-			i, _ := planned(&Plan{Seed: seed, Rates: map[Point]float64{FunctionMalformedResponse: 1}})
+			i, _ := newInjector(&Plan{Seed: seed, Rates: map[Point]float64{FunctionMalformedResponse: 1}})
 			p := startProcess(t, i, batch)
 			if _, err := p.next(); err != nil {
 				t.Fatal(err)
@@ -181,11 +181,11 @@ func TestFunctionMalformedResponse(t *testing.T) {
 		}
 		for _, form := range forms {
 			if !seen[string(form)] {
-				t.Errorf("%s never took the place of %s", form, said)
+				t.Errorf("%s never replaced %s", form, said)
 			}
 		}
 		if len(seen) != len(forms) {
-			t.Errorf("%d forms took the place of %s, want %d", len(seen), said, len(forms))
+			t.Errorf("%d forms replaced %s, want %d", len(seen), said, len(forms))
 		}
 	}
 	i, _ := injecting(FunctionMalformedResponse)
@@ -193,7 +193,7 @@ func TestFunctionMalformedResponse(t *testing.T) {
 	_, _ = p.next()
 	_, _ = p.respond(`{"statusCode":200}`)
 	if _, responses, _ := p.state(); !slices.Equal(responses, []string{`{"statusCode":200}`}) {
-		t.Errorf("the answer to a request became %q", responses)
+		t.Errorf("the response to a request became %q", responses)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestFunctionStart(t *testing.T) {
 			t.Error("the function started")
 		}
 		if nexts, _, kills := p.state(); nexts > 0 || kills != 1 {
-			t.Errorf("the host was asked %d times, the process killed %d times", nexts, kills)
+			t.Errorf("the host received %d requests for an invocation, the process was killed %d times", nexts, kills)
 		}
 		if got := fired.list(); !slices.Equal(got, []string{"function.init-failure | Fn1 | 1"}) {
 			t.Errorf("fired %q", got)
@@ -226,7 +226,8 @@ func TestFunctionStart(t *testing.T) {
 	})
 }
 
-// A request is named by its method and path, and a healed environment works as if nothing stood before it.
+// TestFunctionRequest checks that a request is named by its method and path, and that a healed environment works as
+// if there were no faults.
 func TestFunctionRequest(t *testing.T) {
 	i, fired := injecting(FunctionKillAfterCommit, FunctionKillBefore)
 	p := startProcess(t, i, request)

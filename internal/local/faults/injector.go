@@ -15,32 +15,32 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 )
 
-// How long the faults last that last for a while.
+// The durations of the faults that last for a while.
 const (
-	holdFor = time.Second     // a connection before it is cut
-	stopFor = 2 * time.Second // a shard that gives nothing, a target that takes nothing
-	slowFor = 1500 * time.Millisecond
+	holdFor = time.Second             // of a connection before it is closed
+	stopFor = 2 * time.Second         // of a shard without records, and of a target that refuses everything
+	slowFor = 1500 * time.Millisecond // added to a slow start
 )
 
-// Injector decides where faults happen. Its methods may be called from many goroutines.
+// An Injector decides where faults happen. Its methods may be called from many goroutines.
 type Injector struct {
 	plan    Plan
-	sink    func(console.Fault)
+	report  func(console.Fault)
 	enabled map[Point]bool
-	names   *names
-	healed  chan struct{} // closed when no fault happens any more
+	names   *eventNames
+	healed  chan struct{} // closed once all faults have ended
 
-	mu    sync.Mutex
-	asked map[string]int // by point and key
-	steps []int          // how often each step of the script was asked for
-	fired map[string]int // by point
+	mu         sync.Mutex
+	checks     map[string]int // number of checks, by point and key
+	stepChecks []int          // number of checks that each step of the script matched
+	fired      map[string]int // number of faults, by point
 }
 
-// New is an Injector for a plan that Load has checked. The sink takes each fault as it happens.
-func New(plan *Plan, sink func(console.Fault)) *Injector {
+// New returns an Injector for a plan that [Load] has checked. It calls report with each fault as it happens.
+func New(plan *Plan, report func(console.Fault)) *Injector {
 	i := &Injector{
-		plan: *plan, sink: sink, enabled: map[Point]bool{}, names: newNames(), healed: make(chan struct{}),
-		asked: map[string]int{}, steps: make([]int, len(plan.Script)), fired: map[string]int{},
+		plan: *plan, report: report, enabled: map[Point]bool{}, names: newEventNames(), healed: make(chan struct{}),
+		checks: map[string]int{}, stepChecks: make([]int, len(plan.Script)), fired: map[string]int{},
 	}
 	for point, rate := range plan.Rates {
 		if rate > 0 {
@@ -58,7 +58,7 @@ func (i *Injector) enable(p Point) {
 	i.fired[string(p)] = 0
 }
 
-// Heal ends all faults. It says false when they have ended before.
+// Heal ends all faults. It returns false when they had already ended.
 func (i *Injector) Heal() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -69,10 +69,10 @@ func (i *Injector) Heal() bool {
 	return true
 }
 
-// Until is when the plan heals by itself, and whether it does.
+// Until returns when the faults end by themselves, and whether the plan sets such a time.
 func (i *Injector) Until() (time.Time, bool) { return i.plan.Until.Time, !i.plan.Until.IsZero() }
 
-// Fired is how often each point of the plan has fired. A point that is in the plan and never fired has 0.
+// Fired returns how often each point of the plan has fired, 0 for a point that never did.
 func (i *Injector) Fired() map[string]int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -88,14 +88,14 @@ func (i *Injector) isHealed() bool {
 	}
 }
 
-// subject is what a fault would happen to.
+// A subject is what a fault would happen to.
 type subject struct {
 	key    string   // the same in every run
-	events []string // the events in it, by the name that is the same in every run
+	events []string // the names of the events in it, which are the same in every run
 	ids    []string // their ids in this run
 }
 
-// at is the subject at a resource.
+// at returns the subject at a resource.
 func (s subject) at(resource string) subject {
 	if s.key == "" {
 		s.key = resource
@@ -105,15 +105,15 @@ func (s subject) at(resource string) subject {
 	return s
 }
 
-// is says whether a step of a script means the subject.
-func (s subject) is(key string) bool {
+// matches reports whether the key of a script's step stands for the subject.
+func (s subject) matches(key string) bool {
 	return key == "" || key == s.key || slices.Contains(s.events, key) || slices.Contains(s.ids, key)
 }
 
-// fires says whether the fault happens now, and reports it if so.
+// fires decides whether the fault happens now, reports it if so, and returns the decision.
 func (i *Injector) fires(p Point, s subject) bool { return i.decide(p, s, s.ids) }
 
-// anyFires asks for each of the subjects and says whether the fault happens to one of them, and so to all.
+// anyFires decides for each of the subjects. It returns true when the fault happens to one of them, and so to all.
 func (i *Injector) anyFires(p Point, subjects []subject) bool {
 	var all []string
 	for _, s := range subjects {
@@ -126,48 +126,48 @@ func (i *Injector) anyFires(p Point, subjects []subject) bool {
 	return fires
 }
 
-// decide says whether the fault happens to the subject. If so it hits all the events with these ids.
+// decide decides whether the fault happens to the subject, in which case it hits all events with the ids in hit.
 func (i *Injector) decide(p Point, s subject, hit []string) bool {
-	if !i.enabled[p] || i.isHealed() || i.over() {
+	if !i.enabled[p] || i.isHealed() || i.isOver() {
 		return false
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	count := string(p) + " " + s.key
-	i.asked[count]++
-	n := i.asked[count]
+	i.checks[count]++
+	n := i.checks[count]
 	fires := i.hash(string(p), s.key, strconv.Itoa(n)) < i.plan.Rates[p]
 	for at, step := range i.plan.Script {
-		if step.Point != p || !s.is(step.Key) {
+		if step.Point != p || !s.matches(step.Key) {
 			continue
 		}
-		i.steps[at]++
-		fires = fires || i.steps[at] == max(step.Nth, 1)
+		i.stepChecks[at]++
+		fires = fires || i.stepChecks[at] == max(step.Nth, 1)
 	}
 	if fires {
 		i.fired[string(p)]++
-		i.sink(console.Fault{At: time.Now(), Point: string(p), Key: s.key, N: n, EventIDs: hit})
+		i.report(console.Fault{At: time.Now(), Point: string(p), Key: s.key, N: n, EventIDs: hit})
 	}
 	return fires
 }
 
-func (i *Injector) over() bool {
+func (i *Injector) isOver() bool {
 	until, ends := i.Until()
 	return ends && !time.Now().Before(until)
 }
 
-// pick chooses one of n forms of a fault.
+// pick returns which of n forms a fault takes, from 0 to n-1.
 func (i *Injector) pick(p Point, s subject, n int) int {
 	return int(i.hash("form", string(p), s.key) * float64(n))
 }
 
-// hash maps the seed and the words to a number from 0 up to, but not including, 1.
+// hash returns a number from 0 up to, but not including, 1, which depends only on the seed and the words.
 func (i *Injector) hash(words ...string) float64 {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q", i.plan.Seed, words))
 	return float64(binary.BigEndian.Uint64(sum[:])>>11) / math.Exp2(53)
 }
 
-// wait lets d pass, unless ctx is done or the faults are healed before.
+// wait waits for d, or until ctx is done or the faults are healed.
 func (i *Injector) wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

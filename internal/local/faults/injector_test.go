@@ -18,26 +18,26 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/outboxkit/transactional-outbox/internal/local/process.spawnForever"))
 }
 
-// record keeps what an injector reports.
-type record struct {
+// A faultRecorder keeps what an injector reports.
+type faultRecorder struct {
 	mu     sync.Mutex
 	faults []console.Fault
 }
 
-func (r *record) take(f console.Fault) {
+func (r *faultRecorder) add(f console.Fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.faults = append(r.faults, f)
 }
 
-func (r *record) all() []console.Fault {
+func (r *faultRecorder) all() []console.Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.faults)
 }
 
 // list is "<point> <key> <n>" of each fault, sorted.
-func (r *record) list() []string {
+func (r *faultRecorder) list() []string {
 	lines := []string{}
 	for _, f := range r.all() {
 		lines = append(lines, fmt.Sprintf("%s | %s | %d", f.Point, f.Key, f.N))
@@ -46,28 +46,28 @@ func (r *record) list() []string {
 	return lines
 }
 
-// injecting is an injector whose points fire always, or as the script says.
-func injecting(points ...Point) (*Injector, *record) {
+// injecting returns an injector whose points always fire.
+func injecting(points ...Point) (*Injector, *faultRecorder) {
 	plan := &Plan{Rates: map[Point]float64{}}
 	for _, p := range points {
 		plan.Rates[p] = 1
 	}
-	return planned(plan)
+	return newInjector(plan)
 }
 
-func scripted(steps ...Step) (*Injector, *record) { return planned(&Plan{Script: steps}) }
+func scripted(steps ...Step) (*Injector, *faultRecorder) { return newInjector(&Plan{Script: steps}) }
 
-func planned(plan *Plan) (*Injector, *record) {
-	r := &record{}
-	return New(plan, r.take), r
+func newInjector(plan *Plan) (*Injector, *faultRecorder) {
+	r := &faultRecorder{}
+	return New(plan, r.add), r
 }
 
 func about(key string) subject { return subject{key: key, events: []string{key}, ids: []string{key}} }
 
-// Whoever asks, and in whatever order: the same plan fires at the same points.
+// TestReplay checks that the same plan fires at the same points, whoever checks them and in whatever order.
 func TestReplay(t *testing.T) {
 	run := func(seed uint64, workers int) []string {
-		i, fired := planned(&Plan{Seed: seed, Rates: map[Point]float64{BusPartial: 0.3, QueueDuplicate: 0.3}})
+		i, fired := newInjector(&Plan{Seed: seed, Rates: map[Point]float64{BusPartial: 0.3, QueueDuplicate: 0.3}})
 		keys := make(chan string)
 		var asking sync.WaitGroup
 		for range workers {
@@ -108,7 +108,7 @@ func TestReplay(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
-	i, fired := planned(&Plan{Rates: map[Point]float64{BusPartial: 1, BusDuplicate: 0}})
+	i, fired := newInjector(&Plan{Rates: map[Point]float64{BusPartial: 1, BusDuplicate: 0}})
 	for n := range 100 {
 		if !i.fires(BusPartial, about(fmt.Sprint(n))) {
 			t.Error("a rate of 1 did not fire")
@@ -151,7 +151,7 @@ func TestScript(t *testing.T) {
 	}
 }
 
-// A fault that hits a batch for the sake of one message names all its events.
+// TestBatch checks that a fault which fires for one message and hits its batch names all events of the batch.
 func TestBatch(t *testing.T) {
 	i, fired := scripted(Step{Point: FunctionKillBefore, Key: "b"})
 	if !i.anyFires(FunctionKillBefore, []subject{about("a"), about("b"), about("c")}) {
@@ -160,7 +160,7 @@ func TestBatch(t *testing.T) {
 	if f := fired.faults[0]; len(fired.faults) != 1 || f.Key != "b" || !slices.Equal(f.EventIDs, []string{"a", "b", "c"}) {
 		t.Errorf("reported %+v", fired.faults)
 	}
-	// Each message is asked for, whatever became of those before it.
+	// Each message is checked, whatever the decision on those before it.
 	i, fired = injecting(FunctionKillBefore)
 	i.anyFires(FunctionKillBefore, []subject{about("a"), about("b")})
 	if got := fired.list(); !slices.Equal(got, []string{"function.kill-before | a | 1", "function.kill-before | b | 1"}) {
@@ -183,7 +183,7 @@ func TestHeal(t *testing.T) {
 
 func TestUntil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		i, _ := planned(&Plan{Rates: map[Point]float64{BusPartial: 1}, Until: Time{time.Now().Add(time.Minute)}})
+		i, _ := newInjector(&Plan{Rates: map[Point]float64{BusPartial: 1}, Until: Time{time.Now().Add(time.Minute)}})
 		time.Sleep(time.Minute - time.Nanosecond)
 		if !i.fires(BusPartial, about("a")) {
 			t.Error("it ended too early")
@@ -197,19 +197,19 @@ func TestUntil(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	const id, other = "0198f5a2-7b1c-7c3d-9e4f-0123456789ab", "0198f5a2-7b1c-7c3d-9e4f-0123456789ac"
-	n := newNames()
+	n := newEventNames()
 	key := func(body string) string { return n.inBody(body).key }
 	if got := key(`{"detail": {"id": "o-1-1", "aggregateType": "Order", "aggregateId": "o-1", "version": 1}}`); got != "o-1-1" {
 		t.Errorf("an id that stays is the name; got %q", got)
 	}
-	if got := n.stable("event#two#" + id); got != "event#two#*" {
+	if got := n.replaceUnstableIDs("event#two#" + id); got != "event#two#*" {
 		t.Errorf("an event that was never seen: %q", got)
 	}
 	s := n.inBody(`{"detail": {"id": "` + id + `", "aggregateType": "Order", "aggregateId": "o-1", "version": "2"}}`)
 	if s.key != "Order#o-1@2" || !slices.Equal(s.ids, []string{id}) {
 		t.Errorf("a UUIDv7: %+v", s)
 	}
-	if got := n.stable("event#two#" + id + " " + other); got != "event#two#Order#o-1@2 *" {
+	if got := n.replaceUnstableIDs("event#two#" + id + " " + other); got != "event#two#Order#o-1@2 *" {
 		t.Errorf("got %q", got)
 	}
 	item := map[string]any{}
@@ -221,7 +221,7 @@ func TestNames(t *testing.T) {
 		t.Errorf("an item: %q", got)
 	}
 	marker := map[string]any{"pk": map[string]any{"S": "event#two#o-1-1"}, "eventId": map[string]any{"S": id}, "note": map[string]any{"S": "else"}}
-	if got := n.mentioned(marker); !slices.Equal(got.ids, []string{id, "o-1-1"}) || !slices.Equal(got.events, []string{"Order#o-1@2", "o-1-1"}) {
+	if got := n.mentionedEvents(marker); !slices.Equal(got.ids, []string{id, "o-1-1"}) || !slices.Equal(got.events, []string{"Order#o-1@2", "o-1-1"}) {
 		t.Errorf("a marker mentions %+v", got)
 	}
 	for _, body := range []string{"", "x", "{}", `{"detail": 1}`, `{"detail": {"id": 5}}`} {

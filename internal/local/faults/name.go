@@ -10,23 +10,23 @@ import (
 	"sync"
 )
 
-// names knows the events by a name that is the same in every run. An id that is a UUIDv7 is made of the
-// time and of chance, so its event is named by what it happened to. The name is learnt where the event is
-// seen as a whole, so that a key which holds only the id can be named too.
-type names struct {
+// eventNames maps the ids of events to names that are the same in every run. A UUIDv7 consists of the time and of
+// random bits, so its event is named by its aggregate and version. The name is stored where the whole event is
+// seen, so that a key which holds only the id has a name too.
+type eventNames struct {
 	mu   sync.Mutex
-	byID map[string]string // of all events that were seen
+	byID map[string]string // names of all events that were seen
 }
 
-func newNames() *names { return &names{byID: map[string]string{}} }
+func newEventNames() *eventNames { return &eventNames{byID: map[string]string{}} }
 
-// unstable is a UUIDv7. Source: RFC 9562, section 5.7.
-var unstable = regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b`)
+// uuidV7 matches a UUIDv7. Source: RFC 9562, section 5.7.
+var uuidV7 = regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b`)
 
-// unknown stands for a UUIDv7 of which nothing else is known.
+// unknown replaces a UUIDv7 that belongs to no event that was seen.
 const unknown = "*"
 
-// event is what names an event. Versions are numbers or strings.
+// An event holds the fields that name an event. A version is a number or a string.
 type event struct {
 	ID            string
 	AggregateType string
@@ -34,31 +34,31 @@ type event struct {
 	Version       any
 }
 
-// subject names an event; all that is known of one without an id is that it is one.
-func (n *names) subject(e event) subject {
+// subject returns the subject of an event; it is empty for an event without an id.
+func (n *eventNames) subject(e event) subject {
 	if e.ID == "" {
 		return subject{}
 	}
-	name := n.learn(e)
+	name := n.learnName(e)
 	return subject{key: name, events: []string{name}, ids: []string{e.ID}}
 }
 
-func (n *names) learn(e event) string {
+func (n *eventNames) learnName(e event) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
-	case !unstable.MatchString(e.ID):
+	case !uuidV7.MatchString(e.ID):
 		n.byID[e.ID] = e.ID
 	case e.AggregateType != "" && e.AggregateID != "" && e.Version != nil:
-		aggregate := unstable.ReplaceAllStringFunc(e.AggregateID, n.known)
+		aggregate := uuidV7.ReplaceAllStringFunc(e.AggregateID, n.nameOfID)
 		n.byID[e.ID] = fmt.Sprintf("%s#%s@%v", e.AggregateType, aggregate, e.Version)
 	}
-	return unstable.ReplaceAllStringFunc(e.ID, n.known)
+	return uuidV7.ReplaceAllStringFunc(e.ID, n.nameOfID)
 }
 
-// mentioned are the events whose ids are attributes of an item, or the last part of one, as in the marker
-// of a handled event.
-func (n *names) mentioned(item map[string]any) (found subject) {
+// mentionedEvents returns the events whose ids are attributes of an item, or follow the last # of one, as in the
+// inbox's marker of a handled event.
+func (n *eventNames) mentionedEvents(item map[string]any) (found subject) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, attribute := range slices.Sorted(maps.Keys(item)) {
@@ -72,23 +72,23 @@ func (n *names) mentioned(item map[string]any) (found subject) {
 	return found
 }
 
-// known is called with the lock.
-func (n *names) known(id string) string {
+// nameOfID returns the name of the event with that id. Its caller holds the lock.
+func (n *eventNames) nameOfID(id string) string {
 	if name, ok := n.byID[id]; ok {
 		return name
 	}
 	return unknown
 }
 
-// stable replaces the ids in a text that are not the same in every run.
-func (n *names) stable(text string) string {
+// replaceUnstableIDs replaces the ids in a text that differ from run to run.
+func (n *eventNames) replaceUnstableIDs(text string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return unstable.ReplaceAllStringFunc(text, n.known)
+	return uuidV7.ReplaceAllStringFunc(text, n.nameOfID)
 }
 
-// inDetail names the event whose envelope is the detail of an EventBridge event.
-func (n *names) inDetail(detail []byte) subject {
+// inDetail returns the subject of the event whose envelope is the detail of an EventBridge event.
+func (n *eventNames) inDetail(detail []byte) subject {
 	var e event
 	if json.Unmarshal(detail, &e) != nil {
 		return subject{}
@@ -96,8 +96,8 @@ func (n *names) inDetail(detail []byte) subject {
 	return n.subject(e)
 }
 
-// inBody names the event in a message that a rule sent to a queue, or that is the envelope itself.
-func (n *names) inBody(body string) subject {
+// inBody returns the subject of the event in a message: one that a rule sent to a queue, or the envelope itself.
+func (n *eventNames) inBody(body string) subject {
 	var message struct{ Detail json.RawMessage }
 	if json.Unmarshal([]byte(body), &message) == nil && len(message.Detail) > 0 {
 		return n.inDetail(message.Detail)
@@ -105,8 +105,8 @@ func (n *names) inBody(body string) subject {
 	return n.inDetail([]byte(body))
 }
 
-// inItem names the event in an item, given as DynamoDB's JSON. Items of other kinds have none.
-func (n *names) inItem(item map[string]any) subject {
+// inItem returns the subject of the event in an item in DynamoDB's JSON; it is empty for other items.
+func (n *eventNames) inItem(item map[string]any) subject {
 	if item["recordType"] == nil {
 		return subject{}
 	}
@@ -126,5 +126,5 @@ func (n *names) inItem(item map[string]any) subject {
 	return n.subject(e)
 }
 
-// resourceName is the last part of an ARN.
+// resourceName returns the last part of an ARN.
 func resourceName(arn string) string { return arn[strings.LastIndexAny(arn, ":/")+1:] }

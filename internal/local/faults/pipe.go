@@ -7,7 +7,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 )
 
-// Pipe puts faults between a pipe and what it talks to.
+// Pipe replaces the stream, target and checkpoints of a pipe with ones that inject faults.
 func (i *Injector) Pipe(p *pipes.Pipe) {
 	restart := new(atomic.Bool)
 	p.Stream = &stream{Stream: p.Stream, Injector: i, pipe: p.Name, shards: map[string]*shard{}}
@@ -15,9 +15,8 @@ func (i *Injector) Pipe(p *pipes.Pipe) {
 	p.Checkpoints = &checkpoints{Checkpoints: p.Checkpoints, restart: restart}
 }
 
-// target changes the order of the records and decides about restarts, both between the stream and the
-// position that is stored: what looks like another order in the stream must not let a stored position
-// pass a record that is still to be delivered.
+// A target changes the order of the records and decides about restarts. It does so after the pipe has read the
+// records, so that the new order does not let a stored position pass a record that is still to be delivered.
 type target struct {
 	*Injector
 	pipe    string
@@ -48,8 +47,8 @@ func (t *target) Deliver(ctx context.Context, records []pipes.Record) []error {
 	return inOrder
 }
 
-// reorder is a permutation that keeps the order of the records of each item: only neighbours of different
-// items ever swap places.
+// reorder returns a permutation that keeps the order of the records of each item: only neighbors of different
+// items swap places.
 func (t *target) reorder(records []pipes.Record) []int {
 	order := make([]int, len(records))
 	for at := range order {
@@ -64,7 +63,7 @@ func (t *target) reorder(records []pipes.Record) []int {
 	return order
 }
 
-// checkpoints restart the pipe in place of storing a position.
+// checkpoints restarts the pipe in place of storing a position.
 type checkpoints struct {
 	pipes.Checkpoints
 	restart *atomic.Bool

@@ -12,28 +12,28 @@ import (
 	"time"
 )
 
-// Plan says which faults to inject.
+// A Plan defines which faults to inject.
 type Plan struct {
-	// Seed of all decisions. Another seed picks other occasions.
+	// Seed determines all decisions. With another seed, the rates fire at other moments.
 	Seed uint64 `json:"seed"`
 	// Rates are probabilities from 0 to 1. Default of each: 0, never.
 	Rates map[Point]float64 `json:"rates,omitempty"`
-	// Script fires exactly where it says, beside the rates.
+	// Script lists faults that fire at exact moments, in addition to the rates.
 	Script []Step `json:"script,omitempty"`
 	// Until is when the faults end by themselves. Default: with the run.
 	Until Time `json:"until,omitzero"`
 }
 
-// Step is one fault of a script.
+// A Step is one fault of a script.
 type Step struct {
 	Point Point `json:"point"`
 	// Key is a key, an event or an event's id. Default: any.
 	Key string `json:"key,omitempty"`
-	// Nth counts the times that the point is asked for the key, from 1. Default: 1.
+	// Nth is the check of the point for the key at which the fault fires, counted from 1. Default: 1.
 	Nth int `json:"nth,omitempty"`
 }
 
-// Time is a time stamp as in RFC 3339, or empty for none.
+// A Time is a time stamp as in RFC 3339, or zero for none.
 type Time struct{ time.Time }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -42,12 +42,13 @@ func (t *Time) UnmarshalJSON(raw []byte) error {
 		return nil
 	}
 	if err := t.Time.UnmarshalJSON(raw); err != nil {
-		return fmt.Errorf("until is %s, allowed is a time stamp as in RFC 3339, or an empty string", raw)
+		return fmt.Errorf("until must be a time stamp as in RFC 3339 or an empty string, got %s", raw)
 	}
 	return nil
 }
 
-// Load reads a plan from a JSON file. Its error names everything that is wrong with the plan.
+// Load reads a plan from a JSON file. Its error names everything that is wrong with the plan, except that a file
+// which is not valid JSON, or has an unknown field, is reported at its first such place.
 func Load(path string) (*Plan, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -57,7 +58,7 @@ func Load(path string) (*Plan, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err = dec.Decode(&p); err == nil && dec.Decode(&struct{}{}) != io.EOF {
-		err = errors.New("there is something after the plan's end")
+		err = errors.New("the file must hold exactly one plan, got more text after it")
 	}
 	if err == nil {
 		err = p.validate()
@@ -81,16 +82,16 @@ func (p *Plan) validate() error {
 	}
 	for _, point := range slices.Sorted(maps.Keys(p.Rates)) {
 		if rate := p.Rates[point]; known(point) && !(rate >= 0 && rate <= 1) {
-			problems = append(problems, fmt.Errorf("the rate of %s is %v, allowed are 0 to 1", point, rate))
+			problems = append(problems, fmt.Errorf("the rate of %s must be a number from 0 to 1, got %v", point, rate))
 		}
 	}
 	for _, step := range p.Script {
 		if known(step.Point) && step.Nth < 0 {
-			problems = append(problems, fmt.Errorf("nth of a step at %s is %d, allowed are 1 and more, or nothing for 1", step.Point, step.Nth))
+			problems = append(problems, fmt.Errorf("nth of a step at %s must be 1 or more, got %d", step.Point, step.Nth))
 		}
 	}
 	if unknown {
-		problems = append(problems, fmt.Errorf("the points are %s", pointList()))
+		problems = append(problems, fmt.Errorf("a point must be one of %s", pointList()))
 	}
 	return errors.Join(problems...)
 }

@@ -39,16 +39,16 @@ func TestLoadRefuses(t *testing.T) {
 		want []string
 	}{
 		"unknown points":     {`{"rates": {"bus.partail": 1}, "script": [{"point": "pipe"}]}`, []string{`unknown point "bus.partail"`, `unknown point "pipe"`, pointList()}},
-		"rates out of range": {`{"rates": {"bus.partial": 1.5, "bus.duplicate": -1}}`, []string{"the rate of bus.duplicate is -1, allowed are 0 to 1", "bus.partial is 1.5"}},
-		"a negative nth":     {`{"script": [{"point": "pipe.restart", "nth": -1}]}`, []string{"pipe.restart is -1"}},
+		"rates out of range": {`{"rates": {"bus.partial": 1.5, "bus.duplicate": -1}}`, []string{"the rate of bus.duplicate must be a number from 0 to 1, got -1", "bus.partial must be a number from 0 to 1, got 1.5"}},
+		"a negative nth":     {`{"script": [{"point": "pipe.restart", "nth": -1}]}`, []string{"pipe.restart must be 1 or more, got -1"}},
 		"unknown fields":     {`{"rate": {}}`, []string{`unknown field "rate"`}},
-		"a time":             {`{"until": "tomorrow"}`, []string{`until is "tomorrow"`, "RFC 3339"}},
-		"two plans":          {`{} {}`, []string{"after the plan's end"}},
+		"a time":             {`{"until": "tomorrow"}`, []string{`until must be a time stamp as in RFC 3339 or an empty string, got "tomorrow"`}},
+		"two plans":          {`{} {}`, []string{"exactly one plan"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.plan)
 			if err == nil {
-				t.Fatal("the plan was taken")
+				t.Fatal("the plan was accepted")
 			}
 			for _, want := range c.want {
 				if !strings.Contains(err.Error(), want) {

@@ -21,32 +21,32 @@ var (
 	errDelete  = errors.New("InternalFailure: injected")
 )
 
-// Queue puts the faults of queues between an event source mapping and its queue in c.
+// Queue returns a function that injects the faults of queues between an event source mapping and its queue in c.
 func (i *Injector) Queue(c *cloud.Cloud) func(string, eventsource.Queue) eventsource.Queue {
 	return func(arn string, next eventsource.Queue) eventsource.Queue {
-		show := func(ctx context.Context, m types.Message) {
-			// When it fails, the message becomes visible later.
+		makeVisible := func(ctx context.Context, m types.Message) {
+			// When this fails, the message becomes visible later.
 			_, _ = c.SQS().ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 				QueueUrl: aws.String(c.QueueURL(arn)), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0,
 			})
 		}
-		return &queue{Injector: i, name: resourceName(arn), show: show, next: next}
+		return &queue{Injector: i, name: resourceName(arn), makeVisible: makeVisible, next: next}
 	}
 }
 
-// queue breaks what a mapping receives from. Decisions are made for each message, once each time it is
-// received from the queue itself.
+// A queue injects faults into the queue of an event source mapping. It decides for each message, once each time
+// the message is received from the queue itself.
 type queue struct {
 	*Injector
-	name string
-	show func(context.Context, types.Message) // makes a message in flight visible
-	next eventsource.Queue
+	name        string
+	makeVisible func(context.Context, types.Message) // makes a message in flight visible
+	next        eventsource.Queue
 
 	mu   sync.Mutex
-	held []types.Message // come with the next receive, after the others
+	held []types.Message // returned by the next receive, after its other messages
 }
 
-// heldWait is how long held messages wait for others to come before them: the shortest wait there is.
+// heldWait is how long held messages wait for others to precede them: the shortest wait of a receive.
 const heldWait = time.Second
 
 // Receive implements eventsource.Queue.
@@ -68,12 +68,13 @@ func (q *queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]t
 		q.hold(late...)
 		return nil, errReceive
 	}
-	return append(q.disturb(ctx, fresh), late...), nil
+	return append(q.applyFaults(ctx, fresh), late...), nil
 }
 
-// disturb decides about messages that came from the queue. A FIFO queue has no duplicates and keeps the order.
+// applyFaults decides about fresh messages and returns those to give out now. A FIFO queue has no duplicates and
+// keeps the order.
 // Source: SQS developer guide, standard-queues and FIFO-queues-exactly-once-processing.
-func (q *queue) disturb(ctx context.Context, fresh []types.Message) []types.Message {
+func (q *queue) applyFaults(ctx context.Context, fresh []types.Message) []types.Message {
 	if strings.HasSuffix(q.name, ".fifo") {
 		return fresh
 	}
@@ -81,7 +82,7 @@ func (q *queue) disturb(ctx context.Context, fresh []types.Message) []types.Mess
 	for _, m := range fresh {
 		s := q.subject(m)
 		if q.fires(QueueEarlyVisibility, s) {
-			q.show(ctx, m)
+			q.makeVisible(ctx, m)
 		}
 		if q.fires(QueueDuplicate, s) {
 			q.hold(m)
@@ -133,7 +134,7 @@ func (q *queue) hold(messages ...types.Message) {
 	q.held = append(q.held, messages...)
 }
 
-// release takes up to limit of the held messages.
+// release removes and returns up to limit of the held messages.
 func (q *queue) release(limit int) []types.Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()

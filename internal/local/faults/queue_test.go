@@ -20,31 +20,31 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// line is a queue in memory: each receive gives the next of its batches, then waits in vain.
-type line struct {
+// A memoryQueue is a queue in memory: each receive returns the next of its batches, and nothing after the last.
+type memoryQueue struct {
 	mu      sync.Mutex
 	batches [][]types.Message
 	deleted []string
 	waits   []time.Duration
 }
 
-func letter(id string) types.Message {
+func makeMessage(id string) types.Message {
 	return types.Message{MessageId: &id, ReceiptHandle: &id, Body: aws.String(`{"detail":` + detail(id) + `}`)}
 }
 
-func newLine(batches ...[]string) *line {
-	l := &line{}
+func newMemoryQueue(batches ...[]string) *memoryQueue {
+	l := &memoryQueue{}
 	for _, ids := range batches {
 		var batch []types.Message
 		for _, id := range ids {
-			batch = append(batch, letter(id))
+			batch = append(batch, makeMessage(id))
 		}
 		l.batches = append(l.batches, batch)
 	}
 	return l
 }
 
-func (l *line) Receive(_ context.Context, _ int, wait time.Duration) ([]types.Message, error) {
+func (l *memoryQueue) Receive(_ context.Context, _ int, wait time.Duration) ([]types.Message, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waits = append(l.waits, wait)
@@ -56,7 +56,7 @@ func (l *line) Receive(_ context.Context, _ int, wait time.Duration) ([]types.Me
 	return batch, nil
 }
 
-func (l *line) Delete(_ context.Context, messages []types.Message) error {
+func (l *memoryQueue) Delete(_ context.Context, messages []types.Message) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deleted = append(l.deleted, idsOf(messages)...)
@@ -71,14 +71,14 @@ func idsOf(messages []types.Message) []string {
 	return ids
 }
 
-// between puts the faults in front of a line that is called name; shown are the messages made visible.
-func between(i *Injector, name string, l *line) (q *queue, shown *[]string) {
+// withQueueFaults returns the memory queue with faults, under a name; shown are the messages made visible.
+func withQueueFaults(i *Injector, name string, l *memoryQueue) (q *queue, shown *[]string) {
 	shown = &[]string{}
 	show := func(_ context.Context, m types.Message) { *shown = append(*shown, *m.MessageId) }
-	return &queue{Injector: i, name: name, show: show, next: l}, shown
+	return &queue{Injector: i, name: name, makeVisible: show, next: l}, shown
 }
 
-// receive receives n times and lists what came; an error is "!".
+// receive receives n times and lists what it got; an error is "!".
 func receive(q *queue, n int) (all [][]string) {
 	for range n {
 		messages, err := q.Receive(context.Background(), 10, 20*time.Second)
@@ -108,7 +108,7 @@ func TestReceive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, _ := scripted(c.step)
-			q, shown := between(i, c.queue, newLine([]string{"a", "b"}, []string{"c"}))
+			q, shown := withQueueFaults(i, c.queue, newMemoryQueue([]string{"a", "b"}, []string{"c"}))
 			if got := fmt.Sprint(receive(q, 3)); got != c.want {
 				t.Errorf("received %s, want %s", got, c.want)
 			}
@@ -119,11 +119,11 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// What is held back does not wait longer than the shortest wait, and respects the limit.
+// TestHeldMessages checks that held messages wait no longer than the shortest wait, and respect the limit.
 func TestHeldMessages(t *testing.T) {
 	i, _ := injecting(QueueReorder)
-	l := newLine([]string{"a", "b", "c"})
-	q, _ := between(i, "Queue", l)
+	l := newMemoryQueue([]string{"a", "b", "c"})
+	q, _ := withQueueFaults(i, "Queue", l)
 	receive(q, 1)
 	i.Heal()
 	for n, want := range []string{"[a b]", "[c]", "[]"} {
@@ -140,10 +140,10 @@ func TestHeldMessages(t *testing.T) {
 func TestDelete(t *testing.T) {
 	really := map[bool]int{}
 	for seed := range uint64(10) {
-		i, fired := planned(&Plan{Seed: seed, Script: []Step{{Point: QueueDeleteFails, Key: "b"}}})
-		l := newLine()
-		q, _ := between(i, "Queue", l)
-		err := q.Delete(t.Context(), []types.Message{letter("a"), letter("b"), letter("c")})
+		i, fired := newInjector(&Plan{Seed: seed, Script: []Step{{Point: QueueDeleteFails, Key: "b"}}})
+		l := newMemoryQueue()
+		q, _ := withQueueFaults(i, "Queue", l)
+		err := q.Delete(t.Context(), []types.Message{makeMessage("a"), makeMessage("b"), makeMessage("c")})
 		if !errors.Is(err, errDelete) || !slices.Contains(l.deleted, "a") || !slices.Contains(l.deleted, "c") {
 			t.Errorf("%v, deleted %v", err, l.deleted)
 		}
@@ -151,26 +151,26 @@ func TestDelete(t *testing.T) {
 		if got := fired.list(); !slices.Equal(got, []string{"queue.delete-fails | b @ Queue | 1"}) {
 			t.Errorf("fired %q", got)
 		}
-		if err := q.Delete(t.Context(), []types.Message{letter("b")}); err != nil {
-			t.Errorf("the second try: %v", err)
+		if err := q.Delete(t.Context(), []types.Message{makeMessage("b")}); err != nil {
+			t.Errorf("the second attempt: %v", err)
 		}
 	}
 	if really[true] == 0 || really[false] == 0 {
-		t.Errorf("of the two ways only one came up: %v", really)
+		t.Errorf("only one of the two forms occurred: %v", really)
 	}
 }
 
-// Nothing stays held: every message is received in the end.
+// TestNothingStaysHeld checks that every message is received in the end.
 func TestNothingStaysHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		i, fired := planned(&Plan{Seed: 5, Rates: map[Point]float64{QueueDuplicate: 0.3, QueueReorder: 0.3, QueueReceiveError: 0.2}})
+		i, fired := newInjector(&Plan{Seed: 5, Rates: map[Point]float64{QueueDuplicate: 0.3, QueueReorder: 0.3, QueueReceiveError: 0.2}})
 		var batches [][]string
 		want := map[string]bool{}
 		for n := range 30 {
 			batches = append(batches, []string{fmt.Sprint(n, "a"), fmt.Sprint(n, "b")})
 			want[batches[n][0]], want[batches[n][1]] = true, true
 		}
-		q, _ := between(i, "Queue", newLine(batches...))
+		q, _ := withQueueFaults(i, "Queue", newMemoryQueue(batches...))
 		for _, ids := range receive(q, 200) {
 			for _, id := range ids {
 				delete(want, id)
@@ -182,7 +182,8 @@ func TestNothingStaysHeld(t *testing.T) {
 	})
 }
 
-// With a real queue: a message becomes visible while it is being handled, and can be deleted for good.
+// TestEarlyVisibility checks with a real queue that a message becomes visible while it is handled, and that it can
+// still be deleted.
 func TestEarlyVisibility(t *testing.T) {
 	c := cloud.New("eu-west-1")
 	service, err := queues.Start(t.Context(), queues.Config{Cloud: c, Dir: t.TempDir()})
@@ -199,7 +200,7 @@ func TestEarlyVisibility(t *testing.T) {
 		t.Fatal(err)
 	}
 	i, fired := scripted(Step{Point: QueueEarlyVisibility, Key: "a"})
-	q := i.Queue(c)(made.GetAtt["Arn"], &wire{client: client, url: made.Ref})
+	q := i.Queue(c)(made.GetAtt["Arn"], &realQueue{client: client, url: made.Ref})
 	for n := range 2 {
 		messages, err := q.Receive(t.Context(), 10, time.Second)
 		if err != nil || len(messages) != 1 {
@@ -219,15 +220,15 @@ func TestEarlyVisibility(t *testing.T) {
 	}
 }
 
-// wire is a eventsource.Queue of a real queue.
-type wire struct {
+// A realQueue is an eventsource.Queue of a real queue.
+type realQueue struct {
 	client *sqs.Client
 	url    string
 }
 
-var _ eventsource.Queue = (*wire)(nil)
+var _ eventsource.Queue = (*realQueue)(nil)
 
-func (w *wire) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
+func (w *realQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
 	out, err := w.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &w.url, MaxNumberOfMessages: int32(limit), WaitTimeSeconds: int32(wait / time.Second)})
 	if err != nil {
 		return nil, err
@@ -235,7 +236,7 @@ func (w *wire) Receive(ctx context.Context, limit int, wait time.Duration) ([]ty
 	return out.Messages, nil
 }
 
-func (w *wire) Delete(ctx context.Context, messages []types.Message) error {
+func (w *realQueue) Delete(ctx context.Context, messages []types.Message) error {
 	for _, m := range messages {
 		if _, err := w.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &w.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 			return err

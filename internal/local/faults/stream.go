@@ -11,11 +11,11 @@ import (
 
 var errExpired = errors.New("ExpiredIteratorException: injected")
 
-// held is the cursor to the records of a shard that were read and are not given out yet.
-const held = "faults: held"
+// heldCursor is the cursor to the records of a shard that were read and not returned yet.
+const heldCursor = "faults: held"
 
-// stream breaks what a pipe reads from. A decision is made for each record, once each time it is read, so
-// that it does not depend on how the records fall into pages.
+// A stream injects faults into the stream of a pipe. It decides for each record, once each time it is read, so that
+// the decision does not depend on how the records fall into pages.
 type stream struct {
 	pipes.Stream
 	*Injector
@@ -25,13 +25,13 @@ type stream struct {
 	shards map[string]*shard
 }
 
-// shard is what was read from a shard and is not given out yet.
+// A shard holds the records of a shard that were read and not returned yet.
 type shard struct {
 	rest    []pipes.Record
-	decided int        // so many records of the rest pass without being asked for
-	then    pipes.Page // what follows the rest; it has no records
-	paused  time.Time  // until then nothing is given
-	empty   bool       // the next read gives nothing
+	decided int        // the first so many records of the rest are not checked again
+	then    pipes.Page // the page that follows the rest; it has no records
+	paused  time.Time  // until then reads return nothing
+	empty   bool       // the next read returns nothing
 	expired bool       // the next read fails
 }
 
@@ -40,7 +40,7 @@ func (s *stream) Read(ctx context.Context, id, cursor string) (pipes.Page, error
 	s.mu.Lock()
 	sh := s.shards[id]
 	s.mu.Unlock()
-	if cursor != held {
+	if cursor != heldCursor {
 		page, err := s.Stream.Read(ctx, id, cursor)
 		if err != nil || len(page.Records) == 0 {
 			return page, err
@@ -55,16 +55,16 @@ func (s *stream) Read(ctx context.Context, id, cursor string) (pipes.Page, error
 	}
 	if sh.empty || time.Now().Before(sh.paused) && !s.isHealed() {
 		sh.empty = false
-		return pipes.Page{Next: held}, nil
+		return pipes.Page{Next: heldCursor}, nil
 	}
-	return s.give(sh)
+	return s.nextPage(sh)
 }
 
-// give gives out records up to the first one that is to wait. Only one goroutine reads a shard.
-func (s *stream) give(sh *shard) (pipes.Page, error) {
+// nextPage returns the records before the first one that is to wait. Only one goroutine reads a shard.
+func (s *stream) nextPage(sh *shard) (pipes.Page, error) {
 	var given []pipes.Record
-	again := -1 // the first of those given that are to come again
-	for len(sh.rest) > 0 && s.passes(sh, len(given), &again) {
+	again := -1 // index of the first returned record that is to be read again
+	for len(sh.rest) > 0 && s.isGivenNow(sh, len(given), &again) {
 		given = append(given, sh.rest[0])
 		sh.rest = sh.rest[1:]
 		sh.decided = max(sh.decided-1, 0)
@@ -79,14 +79,14 @@ func (s *stream) give(sh *shard) (pipes.Page, error) {
 	}
 	page := sh.then
 	if len(sh.rest) > 0 {
-		page = pipes.Page{Next: held}
+		page = pipes.Page{Next: heldCursor}
 	}
 	page.Records = given
 	return page, nil
 }
 
-// passes says whether the next record, the nth of its page, is given now.
-func (s *stream) passes(sh *shard, n int, again *int) bool {
+// isGivenNow decides whether the next record, the nth of its page, is returned now.
+func (s *stream) isGivenNow(sh *shard, n int, again *int) bool {
 	if sh.decided > 0 {
 		return true
 	}
@@ -107,13 +107,13 @@ func (s *stream) passes(sh *shard, n int, again *int) bool {
 	return true
 }
 
-// record names a record of a stream by its event, or by its item.
+// record returns the subject of a stream record: its event, or its item.
 func (i *Injector) record(r pipes.Record, pipe string) subject {
 	change, _ := r.Event["dynamodb"].(map[string]any)
 	item, _ := change["NewImage"].(map[string]any)
 	s := i.names.inItem(item)
 	if s.key == "" {
-		s = subject{key: i.names.stable(r.Key)}
+		s = subject{key: i.names.replaceUnstableIDs(r.Key)}
 	}
 	return s.at(pipe)
 }

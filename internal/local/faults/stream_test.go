@@ -13,15 +13,15 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 )
 
-// tape is a stream with one shard, in memory; its cursors are places.
-type tape struct {
+// A memoryStream is a stream with one shard, in memory; its cursors are indices.
+type memoryStream struct {
 	records []pipes.Record
-	page    int // at most so many records a read
+	page    int // maximum number of records in a read
 	reads   int
 }
 
-func newTape(page int, items ...string) *tape {
-	s := &tape{page: page}
+func newMemoryStream(page int, items ...string) *memoryStream {
+	s := &memoryStream{page: page}
 	for n, item := range items {
 		id := fmt.Sprintf("e%d", n+1)
 		s.records = append(s.records, pipes.Record{
@@ -34,15 +34,15 @@ func newTape(page int, items ...string) *tape {
 	return s
 }
 
-func (s *tape) Shards(context.Context) ([]pipes.Shard, error) {
+func (s *memoryStream) Shards(context.Context) ([]pipes.Shard, error) {
 	return []pipes.Shard{{ID: "shard"}}, nil
 }
 
-func (s *tape) Open(_ context.Context, _, after string) (string, error) {
+func (s *memoryStream) Open(_ context.Context, _, after string) (string, error) {
 	return strconv.Itoa(slices.IndexFunc(s.records, func(r pipes.Record) bool { return r.SequenceNumber == after }) + 1), nil
 }
 
-func (s *tape) Read(_ context.Context, _, cursor string) (pipes.Page, error) {
+func (s *memoryStream) Read(_ context.Context, _, cursor string) (pipes.Page, error) {
 	s.reads++
 	at, err := strconv.Atoi(cursor)
 	if err != nil {
@@ -52,13 +52,13 @@ func (s *tape) Read(_ context.Context, _, cursor string) (pipes.Page, error) {
 	return pipes.Page{Records: slices.Clone(s.records[at:end]), Next: strconv.Itoa(end)}, nil
 }
 
-// broken puts the faults in front of a tape.
-func broken(i *Injector, s *tape) *stream {
+// withStreamFaults returns the memory stream with faults.
+func withStreamFaults(i *Injector, s *memoryStream) *stream {
 	return &stream{Stream: s, Injector: i, pipe: "Pipe", shards: map[string]*shard{}}
 }
 
-// read reads n pages as a pipe does, and says what each gave: ids, "-" for none, "!" for an error, after
-// which the shard is opened again behind the last record.
+// read reads n pages as a pipe does and returns the content of each: ids, "-" for none, "!" for an error, after
+// which it opens the shard again behind the last record.
 func read(t *testing.T, s *stream, n int) string {
 	t.Helper()
 	var text, cursor, after string
@@ -110,7 +110,7 @@ func TestStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, fired := scripted(c.steps...)
-			if got := read(t, broken(i, newTape(3, "a", "b", "c", "d")), 5); got != c.want {
+			if got := read(t, withStreamFaults(i, newMemoryStream(3, "a", "b", "c", "d")), 5); got != c.want {
 				t.Errorf("read %q, want %q", got, c.want)
 			}
 			for n, f := range fired.all() {
@@ -125,14 +125,14 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// Which records it hits does not depend on the pages they come in.
+// TestStreamReplay checks that the records which a fault hits do not depend on the pages they are in.
 func TestStreamReplay(t *testing.T) {
 	run := func(page int) []string {
-		i, fired := planned(&Plan{Seed: 3, Rates: map[Point]float64{
+		i, fired := newInjector(&Plan{Seed: 3, Rates: map[Point]float64{
 			StreamEmpty: 0.2, StreamExpiredIterator: 0.2, StreamRedeliver: 0.2,
 		}})
-		read(t, broken(i, newTape(page, slices.Repeat([]string{"a", "b", "c"}, 20)...)), 500)
-		// A record that is read anew, because the place before it was lost, is asked for once more.
+		read(t, withStreamFaults(i, newMemoryStream(page, slices.Repeat([]string{"a", "b", "c"}, 20)...)), 500)
+		// A record that is read again, because the iterator before it was lost, is checked once more.
 		return slices.DeleteFunc(fired.list(), func(line string) bool { return line[len(line)-1] != '1' })
 	}
 	if one, many := run(1), run(100); !slices.Equal(one, many) || len(one) < 15 {
@@ -143,42 +143,42 @@ func TestStreamReplay(t *testing.T) {
 func TestStreamPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, _ := scripted(Step{Point: StreamPause, Key: "e3"})
-		s := broken(i, newTape(3, "a", "b", "c", "d"))
+		s := withStreamFaults(i, newMemoryStream(3, "a", "b", "c", "d"))
 		if got := read(t, s, 3); got != "e1,e2 - - " {
 			t.Errorf("read %q", got)
 		}
-		page, _ := s.Read(t.Context(), "shard", held)
+		page, _ := s.Read(t.Context(), "shard", heldCursor)
 		time.Sleep(stopFor)
 		if page, _ = s.Read(t.Context(), "shard", page.Next); len(page.Records) != 1 || page.Records[0].ID != "e3" {
 			t.Errorf("after the pause: %+v", page)
 		}
 	})
 	i, _ := injecting(StreamPause)
-	s := broken(i, newTape(3, "a", "b", "c", "d"))
+	s := withStreamFaults(i, newMemoryStream(3, "a", "b", "c", "d"))
 	if got := read(t, s, 2); got != "- - " {
 		t.Errorf("read %q", got)
 	}
 	i.Heal()
-	if page, err := s.Read(t.Context(), "shard", held); err != nil || len(page.Records) != 3 {
+	if page, err := s.Read(t.Context(), "shard", heldCursor); err != nil || len(page.Records) != 3 {
 		t.Errorf("after the heal: %+v, %v", page, err)
 	}
 }
 
-// world is what a pipe with all faults writes to, in memory.
-type world struct {
+// A pipeRecorder is the target and the checkpoints of a pipe, in memory.
+type pipeRecorder struct {
 	accepted []pipes.Record
 	position string
 	refuse   string // id of a record that is refused
 }
 
-func (w *world) Deliver(_ context.Context, records []pipes.Record) []error {
+func (rec *pipeRecorder) Deliver(_ context.Context, records []pipes.Record) []error {
 	errs := make([]error, len(records))
 	for n, r := range records {
-		if r.ID == w.refuse {
+		if r.ID == rec.refuse {
 			errs[n] = pipes.ErrInternal
 			continue
 		}
-		w.accepted = append(w.accepted, r)
+		rec.accepted = append(rec.accepted, r)
 	}
 	if errors.Join(errs...) == nil {
 		return nil
@@ -186,30 +186,30 @@ func (w *world) Deliver(_ context.Context, records []pipes.Record) []error {
 	return errs
 }
 
-func (w *world) Load() (map[string]pipes.Position, error) {
-	return map[string]pipes.Position{"shard": {After: w.position}}, nil
+func (rec *pipeRecorder) Load() (map[string]pipes.Position, error) {
+	return map[string]pipes.Position{"shard": {After: rec.position}}, nil
 }
 
-func (w *world) Save(positions map[string]pipes.Position) error {
-	w.position = positions["shard"].After
+func (rec *pipeRecorder) Save(positions map[string]pipes.Position) error {
+	rec.position = positions["shard"].After
 	return nil
 }
 
-func (w *world) ids() (ids []string) {
-	for _, r := range w.accepted {
+func (rec *pipeRecorder) ids() (ids []string) {
+	for _, r := range rec.accepted {
 		ids = append(ids, r.ID)
 	}
 	return ids
 }
 
 func TestReorder(t *testing.T) {
-	w := &world{refuse: "e2"}
+	rec := &pipeRecorder{refuse: "e2"}
 	i, fired := injecting(StreamReorder)
-	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: w}
+	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: rec}
 	i.Pipe(p)
-	errs := p.Target.Deliver(t.Context(), newTape(10, "a", "a", "b", "a").records)
+	errs := p.Target.Deliver(t.Context(), newMemoryStream(10, "a", "a", "b", "a").records)
 	// e3, of another item, moves before e2; then e2 and e4 are of one item and stay.
-	if got := w.ids(); !slices.Equal(got, []string{"e1", "e3", "e4"}) {
+	if got := rec.ids(); !slices.Equal(got, []string{"e1", "e3", "e4"}) {
 		t.Errorf("delivered %v", got)
 	}
 	if len(errs) != 4 || errs[0] != nil || errs[1] == nil || errs[2] != nil || errs[3] != nil {
@@ -221,55 +221,56 @@ func TestReorder(t *testing.T) {
 }
 
 func TestRestart(t *testing.T) {
-	w := &world{}
+	rec := &pipeRecorder{}
 	i, fired := scripted(Step{Point: PipeRestart, Key: "e2"})
-	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: w, Checkpoints: w}
+	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: rec, Checkpoints: rec}
 	i.Pipe(p)
 	save := func(after string) error {
 		return p.Checkpoints.Save(map[string]pipes.Position{"shard": {After: after}})
 	}
-	records := newTape(10, "a", "b", "c").records
+	records := newMemoryStream(10, "a", "b", "c").records
 	p.Target.Deliver(t.Context(), records[:1])
 	if err := save("001"); err != nil {
 		t.Fatal(err)
 	}
 	p.Target.Deliver(t.Context(), records[1:])
-	if err := save("003"); !errors.Is(err, pipes.ErrRestart) || w.position != "001" {
-		t.Errorf("%v, position %s; want a restart, and no position stored", err, w.position)
+	if err := save("003"); !errors.Is(err, pipes.ErrRestart) || rec.position != "001" {
+		t.Errorf("%v, position %s; want a restart, and no position stored", err, rec.position)
 	}
-	if err := save("003"); err != nil || w.position != "003" {
-		t.Errorf("%v, position %s", err, w.position)
+	if err := save("003"); err != nil || rec.position != "003" {
+		t.Errorf("%v, position %s", err, rec.position)
 	}
 	if got := fired.list(); !slices.Equal(got, []string{"pipe.restart | e2 @ Pipe | 1"}) {
 		t.Errorf("fired %q", got)
 	}
 }
 
-// What the target refused is no occasion: there is nothing between accept and position.
+// TestNoRestartAfterRefusal checks that a refused record causes no restart: a restart happens after the target
+// accepted the record and before its position is stored.
 func TestNoRestartAfterRefusal(t *testing.T) {
-	w := &world{refuse: "e2"}
+	rec := &pipeRecorder{refuse: "e2"}
 	i, fired := scripted(Step{Point: PipeRestart, Key: "e2"})
-	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: w, Checkpoints: w}
+	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: rec, Checkpoints: rec}
 	i.Pipe(p)
-	p.Target.Deliver(t.Context(), newTape(10, "a", "b").records)
+	p.Target.Deliver(t.Context(), newMemoryStream(10, "a", "b").records)
 	if len(fired.all()) > 0 {
 		t.Errorf("fired %q", fired.list())
 	}
 }
 
-// A pipe with all faults of its way at once delivers every record, those of one item in order but for
-// what comes again.
+// TestPipe checks that a pipe with all its faults at once delivers every record, and that the first deliveries of the
+// records of one item are in order.
 func TestPipe(t *testing.T) {
 	for seed := range uint64(50) {
 		synctest.Test(t, func(t *testing.T) {
-			i, fired := planned(&Plan{Seed: seed, Rates: map[Point]float64{
+			i, fired := newInjector(&Plan{Seed: seed, Rates: map[Point]float64{
 				StreamEmpty: 0.1, StreamExpiredIterator: 0.1, StreamRedeliver: 0.1, StreamPause: 0.05, StreamReorder: 0.2, PipeRestart: 0.1,
 			}})
-			w := &world{}
-			source := newTape(7, slices.Repeat([]string{"a", "b", "c", "a"}, 10)...)
+			rec := &pipeRecorder{}
+			source := newMemoryStream(7, slices.Repeat([]string{"a", "b", "c", "a"}, 10)...)
 			p := &pipes.Pipe{
 				Settings: pipes.Settings{Name: "Pipe", BatchSize: 5, Parallel: 1, MaxRetries: -1},
-				Stream:   source, Target: w, Checkpoints: w,
+				Stream:   source, Target: rec, Checkpoints: rec,
 			}
 			i.Pipe(p)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -279,12 +280,12 @@ func TestPipe(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if w.position != "040" || len(fired.all()) == 0 {
-				t.Errorf("seed %d: position %s after %d faults", seed, w.position, len(fired.all()))
+			if rec.position != "040" || len(fired.all()) == 0 {
+				t.Errorf("seed %d: position %s after %d faults", seed, rec.position, len(fired.all()))
 			}
 			first := map[string]string{} // the newest record of an item so far
 			seen := map[string]bool{}
-			for _, r := range w.accepted {
+			for _, r := range rec.accepted {
 				if !seen[r.ID] && r.SequenceNumber < first[r.Key] {
 					t.Errorf("seed %d: %s came first after %s", seed, r.ID, first[r.Key])
 				}

@@ -1,10 +1,10 @@
-// Package hop describes what the local run reports while it works: one Hop for each step that an
-// event takes. Every part emits hops into a Sink; the console prints them and tests read them as JSON.
+// Package hop defines what the local run reports while it works: one [Hop] for each step that an event takes.
+// Every local service sends its hops to a [Sink]; the console prints them, and tests read them as JSON.
 package hop
 
 import "time"
 
-// Stage says which part of the flow made the hop.
+// A Stage is the place in the flow at which a hop happened.
 type Stage string
 
 // The stages, in the order in which an order's event meets them.
@@ -16,30 +16,30 @@ const (
 	Function Stage = "function" // a line that a function wrote to its log
 )
 
-// Outcome says how a hop ended.
+// An Outcome is how a hop ended.
 type Outcome string
 
 // The outcomes.
 const (
-	OK         Outcome = "ok"          // the next part has it
+	OK         Outcome = "ok"          // the next stage has it
 	Failed     Outcome = "failed"      // a caller of the API got an error
-	Retry      Outcome = "retry"       // it did not work and will be tried again
-	DeadLetter Outcome = "dead-letter" // it waits in a dead-letter queue now
-	Dropped    Outcome = "dropped"     // it is gone: no dead-letter queue would take it
+	Retry      Outcome = "retry"       // the attempt failed and will be repeated
+	DeadLetter Outcome = "dead-letter" // it now waits in a dead-letter queue
+	Dropped    Outcome = "dropped"     // it is lost: no dead-letter queue accepted it
 )
 
 // A Hop is one step of one or several events.
 type Hop struct {
 	At       time.Time     `json:"at"` // when the hop ended
 	Stage    Stage         `json:"stage"`
-	Resource string        `json:"resource"`         // logical id of the part that made the hop
-	Target   string        `json:"target,omitempty"` // logical id or ARN of the part it went to
+	Resource string        `json:"resource"`         // logical id of the resource that made the hop
+	Target   string        `json:"target,omitempty"` // logical id or ARN of the resource it went to
 	Outcome  Outcome       `json:"outcome"`
 	Latency  time.Duration `json:"latencyNs"`          // how long this hop took
 	Count    int           `json:"count,omitempty"`    // records, events or messages in it
 	EventIDs []string      `json:"eventIds,omitempty"` // ids of the outbox events in it, where they are known
-	Detail   string        `json:"detail,omitempty"`   // what a person would want to know: a status, an error, a log line
+	Detail   string        `json:"detail,omitempty"`   // for the reader: a status, an error or a log line
 }
 
-// A Sink takes hops. It is called from many goroutines and must not block for long.
+// A Sink receives hops. It is called from many goroutines and must not block for long.
 type Sink func(Hop)

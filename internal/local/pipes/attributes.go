@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 )
 
-// image is an item in DynamoDB's JSON, where numbers are strings.
+// image returns an item in DynamoDB's JSON, where numbers are strings.
 // Source: DynamoDB API reference, AttributeValue.
 func image(attributes map[string]types.AttributeValue) map[string]any {
 	out := make(map[string]any, len(attributes))

@@ -14,16 +14,16 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
-// fakeAWS answers PutEvents, SendMessage and SendMessageBatch on the wire and notes what came.
+// A fakeAWS serves PutEvents, SendMessage and SendMessageBatch over HTTP and records what it receives.
 type fakeAWS struct {
 	mu       sync.Mutex
 	events   []entry
 	messages []string
-	// refuse gives the error code of an event; empty: it is accepted.
+	// refuse returns the error code for an event; empty: it is accepted.
 	refuse func(entry) string
-	// status is what the next calls answer in place of 200.
+	// status is the status of the next responses in place of 200.
 	status []int
-	came   chan struct{} // gets something after every call
+	came   chan struct{} // receives a value after every call
 }
 
 type entry struct {
@@ -45,7 +45,7 @@ func startFakeAWS(t testing.TB, c *cloud.Cloud) *fakeAWS {
 func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	defer f.poke()
+	defer f.notify()
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if len(f.status) > 0 {
 		status := f.status[0]
@@ -71,8 +71,8 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(answer)
 }
 
-// poke makes await look again.
-func (f *fakeAWS) poke() {
+// notify makes await check its condition again.
+func (f *fakeAWS) notify() {
 	select {
 	case f.came <- struct{}{}:
 	default:
@@ -117,7 +117,7 @@ func sum(s string) string {
 	return hex.EncodeToString(h[:])
 }
 
-// await waits until what came satisfies the condition.
+// await waits until the condition holds.
 func (f *fakeAWS) await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	timeout := time.After(60 * time.Second)

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 )
 
-// Limits of an event's parts.
+// The limits of an event's fields.
 // Source: Pipes API reference, PipeTargetEventBridgeEventBusParameters.
 const (
 	maxDetailType = 128
@@ -19,7 +19,7 @@ const (
 	maxResources  = 10
 )
 
-// busTarget puts each record on an event bus.
+// A busTarget sends each record to an event bus.
 type busTarget struct {
 	client     *eventbridge.Client
 	bus        string
@@ -27,12 +27,12 @@ type busTarget struct {
 	source     parameter
 	resources  []parameter
 	time       parameter
-	input      *input // nil: the detail is the record as it is
-	facts      facts
+	input      *input // nil: the detail is the unchanged record
+	variables  pipeVariables
 }
 
-// busParameters is TargetParameters.EventBridgeEventBusParameters. An endpoint, which leads to another
-// region, is not supported.
+// busParameters is TargetParameters.EventBridgeEventBusParameters. An endpoint, which belongs to another region, is
+// not supported.
 type busParameters struct {
 	DetailType string
 	Source     string
@@ -40,15 +40,15 @@ type busParameters struct {
 	Time       string
 }
 
-func newBusTarget(client *eventbridge.Client, p busParameters, in *input, f facts) (*busTarget, error) {
-	// What a pipe puts where its template sets nothing. Source: EventBridge user guide, eb-pipes-event-target.
+func newBusTarget(client *eventbridge.Client, p busParameters, in *input, f pipeVariables) (*busTarget, error) {
+	// The values that a pipe uses where its template sets none. Source: EventBridge user guide, eb-pipes-event-target.
 	if p.Source == "" {
 		p.Source = "Pipe " + f.pipeName
 	}
 	if p.DetailType == "" {
 		p.DetailType = "Event from aws:dynamodb"
 	}
-	t := &busTarget{bus: f.targetARN, input: in, facts: f}
+	t := &busTarget{bus: f.targetARN, input: in, variables: f}
 	t.client = eventbridge.New(client.Options(), func(o *eventbridge.Options) { o.Retryer = aws.NopRetryer{} })
 	var problems []error
 	compile := func(name, text string, limit int) parameter {
@@ -63,12 +63,12 @@ func newBusTarget(client *eventbridge.Client, p busParameters, in *input, f fact
 		t.resources = append(t.resources, compile("Resources", resource, 0))
 	}
 	if n := len(p.Resources); n > maxResources {
-		problems = append(problems, fmt.Errorf("Resources has %d entries, at most %d are allowed", n, maxResources))
+		problems = append(problems, fmt.Errorf("Resources must have at most %d entries, got %d", maxResources, n))
 	}
 	return t, errors.Join(problems...)
 }
 
-// Deliver implements Target. Events that the bus refuses one by one fail alone.
+// Deliver implements Target. An event that the bus refuses fails alone.
 func (t *busTarget) Deliver(ctx context.Context, records []Record) []error {
 	return sendEach(ctx, records, t.entry, t.put)
 }
@@ -90,38 +90,38 @@ func (t *busTarget) entry(r Record, _ int) (types.PutEventsRequestEntry, error) 
 		}
 		e.Resources = append(e.Resources, arn)
 	}
-	if e.Time, err = t.at(r); err != nil {
+	if e.Time, err = t.eventTime(r); err != nil {
 		return e, err
 	}
 	detail := compact(r.Event)
 	if t.input != nil {
-		detail = t.input.render(r, &t.facts)
+		detail = t.input.render(r, &t.variables)
 	}
 	e.DetailType, e.Source, e.Detail = &detailType, &source, &detail
 	return e, nil
 }
 
-// at is the event's time; nil lets the bus set it.
-func (t *busTarget) at(r Record) (*time.Time, error) {
+// eventTime returns the event's time, or nil to let the bus set it.
+func (t *busTarget) eventTime(r Record) (*time.Time, error) {
 	text, err := t.time.resolve(r)
 	if err != nil || text == "" {
 		return nil, err
 	}
-	at, err := time.Parse(time.RFC3339, text)
+	eventTime, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return nil, fmt.Errorf("Time is %q, allowed is a time stamp as in RFC 3339", text)
+		return nil, fmt.Errorf("Time must be a time stamp as in RFC 3339, got %q", text)
 	}
-	return &at, nil
+	return &eventTime, nil
 }
 
-// retryable are the codes of single entries that are worth another try.
+// retryable holds the error codes of single entries that are worth a retry.
 // Source: EventBridge API reference, PutEventsResultEntry.
 var retryable = map[string]bool{"InternalFailure": true, "InternalException": true, "ThrottlingException": true}
 
 func (t *busTarget) put(ctx context.Context, entries []types.PutEventsRequestEntry) []error {
 	out, err := t.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: entries})
 	if err != nil {
-		return sameForAll(classified(err), len(entries))
+		return errorForEach(classifyError(err), len(entries))
 	}
 	errs := make([]error, len(entries))
 	if out.FailedEntryCount == 0 {

@@ -7,8 +7,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// boltCheckpoints keeps the positions of one pipe in a bucket of its own. Another stream, of a table
-// that was made anew, is another pipe to it.
+// A boltCheckpoints stores the positions of one pipe and one stream in a bucket of its own, so that a pipe starts
+// from the beginning when its table was created again.
 type boltCheckpoints struct {
 	db     *bbolt.DB
 	bucket []byte
@@ -42,7 +42,7 @@ func (c *boltCheckpoints) Load() (map[string]Position, error) {
 	return positions, nil
 }
 
-// Save implements Checkpoints. bbolt writes to the disk before Update returns.
+// Save implements Checkpoints. bbolt syncs to the disk before Update returns.
 func (c *boltCheckpoints) Save(positions map[string]Position) error {
 	return c.db.Update(func(tx *bbolt.Tx) error {
 		bucket, err := tx.CreateBucketIfNotExists(c.bucket)

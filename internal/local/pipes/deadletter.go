@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// deadLetterQueue writes down which records were given up. As on AWS the message names them and does
-// not hold them: they are read back from the stream, while it has them, or from the table.
+// A deadLetterQueue sends messages that name the records that were given up. As on AWS, a message does not hold the
+// records: they are read back from the stream, while it has them, or from the table.
 type deadLetterQueue struct {
 	client *sqs.Client
 	url    string
@@ -19,7 +19,7 @@ type deadLetterQueue struct {
 	stream string // ARN
 }
 
-// message is what AWS's pipes send to a dead-letter queue.
+// A message is what AWS's pipes send to a dead-letter queue.
 // Source: Lambda developer guide, services-dynamodb-errors, for DDBStreamBatchInfo; a pipe has context in
 // place of Lambda's requestContext and responseContext.
 type message struct {

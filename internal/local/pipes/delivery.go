@@ -8,28 +8,28 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// delivery brings the batches of one lane to the target, or to the dead-letter queue.
+// A delivery sends the batches of one lane to the target, or to the dead-letter queue.
 type delivery struct {
 	*Pipe
 	shard    string
 	progress *progress
-	since    time.Time // the records were not there before
+	since    time.Time // a time at which the records were not in the stream yet
 }
 
-// item is a record on its way.
+// An item is a record that is being delivered.
 type item struct {
 	Record
-	index   int   // among the records gathered with it
-	retries int   // after failures that count
-	err     error // why the target did not take it last time
+	index   int   // among the records that were gathered together
+	retries int   // after customer errors
+	err     error // the target's last error
 }
 
-// counts says whether the last failure is the customer's: those are limited in number and bisected.
-func (it *item) counts() bool { return !errors.Is(it.err, ErrInternal) }
+// isCustomerError reports whether the last failure is the customer's, as AWS calls it. These count as attempts and are
+// bisected.
+func (it *item) isCustomerError() bool { return !errors.Is(it.err, ErrInternal) }
 
-// deliver returns nil when every record of the batch is settled. What fails is sent again without what
-// was accepted. With Bisect a batch with a failure that counts is halved instead, which does not count
-// as a retry itself.
+// deliver returns nil when every record of the batch is settled. Records that fail are sent again without those that
+// were accepted. With Bisect, a batch with a customer error is halved instead, which does not count as a retry.
 // Source: EventBridge user guide, eb-pipes-batching-concurrency, "Partial batch failure"; Pipes API
 // reference, PipeSourceDynamoDBStreamParameters.
 func (d *delivery) deliver(ctx context.Context, batch []*item) error {
@@ -38,14 +38,14 @@ func (d *delivery) deliver(ctx context.Context, batch []*item) error {
 		if batch, err = d.giveUpOld(ctx, batch); err != nil || len(batch) == 0 {
 			return err
 		}
-		accepted, failed := sift(batch, d.Target.Deliver(ctx, records(batch)))
+		accepted, failed := separate(batch, d.Target.Deliver(ctx, records(batch)))
 		if err := d.settle(accepted, hop.Hop{Outcome: hop.OK, Target: d.TargetARN}); err != nil {
 			return err
 		}
 		if len(failed) == 0 || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if d.Bisect && len(failed) > 1 && anyCounts(failed) {
+		if d.Bisect && len(failed) > 1 && anyCustomerError(failed) {
 			return d.bisect(ctx, failed, attempt)
 		}
 		if batch, err = d.giveUpExhausted(ctx, failed); err != nil || len(batch) == 0 {
@@ -57,7 +57,7 @@ func (d *delivery) deliver(ctx context.Context, batch []*item) error {
 	}
 }
 
-// bisect delivers the first half, then the second, so that records of one item keep their order.
+// bisect delivers the first half and then the second, so that records of one item keep their order.
 func (d *delivery) bisect(ctx context.Context, batch []*item, attempt int) error {
 	if err := d.retryLater(ctx, batch, attempt); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (d *delivery) giveUpExhausted(ctx context.Context, failed []*item) ([]*item
 	var exhausted, left []*item
 	for _, it := range failed {
 		switch {
-		case !it.counts():
+		case !it.isCustomerError():
 			left = append(left, it)
 		case d.MaxRetries >= 0 && it.retries >= d.MaxRetries:
 			exhausted = append(exhausted, it)
@@ -104,12 +104,12 @@ func (d *delivery) giveUpExhausted(ctx context.Context, failed []*item) ([]*item
 	return left, d.giveUp(ctx, exhausted, RetryAttemptsExhausted)
 }
 
-// giveUp settles the records once the dead-letter queue has them. Without a queue they are lost, as on AWS.
+// giveUp settles the records once the dead-letter queue has accepted them. Without a queue they are lost, as on AWS.
 func (d *delivery) giveUp(ctx context.Context, items []*item, condition Condition) error {
 	if len(items) == 0 {
 		return nil
 	}
-	end := hop.Hop{Outcome: hop.Dropped, Target: d.TargetARN, Detail: because(condition, items)}
+	end := hop.Hop{Outcome: hop.Dropped, Target: d.TargetARN, Detail: reason(condition, items)}
 	if d.DeadLetter != nil {
 		rejected := Rejected{Shard: d.shard, Condition: condition, Records: records(items)}
 		for attempt := 0; ; attempt++ {
@@ -127,7 +127,7 @@ func (d *delivery) giveUp(ctx context.Context, items []*item, condition Conditio
 	return d.settle(items, end)
 }
 
-// settle stores the position and then reports what became of the records.
+// settle stores the position and then reports the records' end.
 func (d *delivery) settle(items []*item, end hop.Hop) error {
 	if len(items) == 0 {
 		return nil
@@ -155,8 +155,8 @@ func (d *delivery) reportItems(items []*item, h hop.Hop) {
 	d.report(h)
 }
 
-// sift notes each record's error and separates the records that were accepted from the others.
-func sift(batch []*item, errs []error) (accepted, failed []*item) {
+// separate stores each record's error and separates the records that were accepted from the others.
+func separate(batch []*item, errs []error) (accepted, failed []*item) {
 	if errs == nil {
 		return batch, nil
 	}
@@ -170,16 +170,16 @@ func sift(batch []*item, errs []error) (accepted, failed []*item) {
 	return accepted, failed
 }
 
-func anyCounts(items []*item) bool {
+func anyCustomerError(items []*item) bool {
 	for _, it := range items {
-		if it.counts() {
+		if it.isCustomerError() {
 			return true
 		}
 	}
 	return false
 }
 
-func because(condition Condition, items []*item) string {
+func reason(condition Condition, items []*item) string {
 	if err := items[0].err; err != nil {
 		return string(condition) + ": " + err.Error()
 	}

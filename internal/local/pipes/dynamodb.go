@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 )
 
-// dynamoDBStream reads a stream of DynamoDB Local.
+// A dynamoDBStream reads a stream of DynamoDB Local.
 type dynamoDBStream struct {
 	client *dynamodbstreams.Client
 	arn    string
@@ -19,7 +19,7 @@ type dynamoDBStream struct {
 }
 
 func newDynamoDBStream(client *dynamodbstreams.Client, arn, region string) *dynamoDBStream {
-	// The pipe retries by itself, without waiting long: the stream is on this machine.
+	// The pipe retries itself, with short waits: the stream is on this machine.
 	once := dynamodbstreams.New(client.Options(), func(o *dynamodbstreams.Options) { o.Retryer = aws.NopRetryer{} })
 	return &dynamoDBStream{client: once, arn: arn, region: region}
 }
@@ -63,8 +63,8 @@ func (s *dynamoDBStream) Open(ctx context.Context, shard, after string) (string,
 	return aws.ToString(out.ShardIterator), nil
 }
 
-// Read implements Stream. DynamoDB Local at times gives no next iterator although the shard is open, so
-// the end is believed only when the stream's description says so and nothing was left to read.
+// Read implements Stream. DynamoDB Local at times returns no next iterator although the shard is open, so a shard has
+// ended only when the stream's description shows its end and nothing was left to read.
 func (s *dynamoDBStream) Read(ctx context.Context, shard, cursor string) (Page, error) {
 	out, err := s.client.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: &cursor})
 	if err != nil {
@@ -93,16 +93,16 @@ func trimmed(err error) error {
 	return err
 }
 
-// resolution is how coarse DynamoDB Local 3.3.0 notes when a record came: it cuts the time to the minute,
-// so that a new record looks up to a minute old.
+// resolution is the resolution of the creation times of DynamoDB Local 3.3.0: it truncates them to the minute, so a
+// new record appears up to a minute old.
 const resolution = time.Minute
 
-// timeToLive is who deletes expired items. DynamoDB Local 3.3.0 does not say it, and calls the operation
-// UNKNOWN_TO_SDK_VERSION where AWS calls it REMOVE.
+// timeToLive is the user identity of the deletion of an expired item. DynamoDB Local 3.3.0 does not set it, and names
+// the operation UNKNOWN_TO_SDK_VERSION where AWS names it REMOVE.
 // Source: DynamoDB developer guide, time-to-live-ttl-streams.
 var timeToLive = map[string]any{"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
-// record is the record in the form that AWS hands to a pipe.
+// record returns the record in the form in which a pipe on AWS receives it.
 func (s *dynamoDBStream) record(in types.Record, read time.Time) Record {
 	data := in.Dynamodb
 	created := aws.ToTime(data.ApproximateCreationDateTime)
@@ -149,7 +149,7 @@ func (s *dynamoDBStream) record(in types.Record, read time.Time) Record {
 	}
 }
 
-// eventID is the attribute id of an item that says what kind of record it is, as outbox items do.
+// eventID returns the attribute id of an item that has the attribute recordType, as outbox items do, else "".
 func eventID(image map[string]types.AttributeValue) string {
 	id, isText := image["id"].(*types.AttributeValueMemberS)
 	if _, marked := image["recordType"]; !marked || !isText {

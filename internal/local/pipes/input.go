@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// input is a compiled InputTemplate.
+// An input is a compiled InputTemplate.
 // Source: EventBridge user guide, eb-pipes-input-transformation.
 type input struct {
-	parts []part
-	isDoc bool // a JSON object, array or quoted string; else free text
+	segments []segment
+	isDoc    bool // the template is a JSON object, array or string; else free text
 }
 
-// part is a run of literal text and the variable after it; the last part has no variable.
-type part struct {
+// A segment is literal text and the variable after it; the last segment has no variable.
+type segment struct {
 	literal  string
-	variable func(Record, *facts) (any, bool)
+	variable func(Record, *pipeVariables) (any, bool)
 	quoted   bool // inside a JSON string
 }
 
-// facts are the values of the reserved variables that do not depend on the record.
-type facts struct{ pipeARN, pipeName, sourceARN, targetARN string }
+// pipeVariables holds the values of the reserved variables that do not depend on the record.
+type pipeVariables struct{ pipeARN, pipeName, sourceARN, targetARN string }
 
-// compileInput reads a template. Its error names the variable that AWS does not know.
+// compileInput compiles a template. Its error names a variable that AWS does not have.
 func compileInput(template string) (*input, error) {
 	in := &input{}
 	if trimmed := strings.TrimSpace(template); trimmed != "" {
@@ -37,19 +37,19 @@ func compileInput(template string) (*input, error) {
 			quoted = quotedAfter(literal, quoted)
 		}
 		if !found {
-			in.parts = append(in.parts, part{literal: rest})
+			in.segments = append(in.segments, segment{literal: rest})
 			return in, nil
 		}
 		variable, err := compileVariable(name)
 		if err != nil {
 			return nil, fmt.Errorf("input template: %w", err)
 		}
-		in.parts = append(in.parts, part{literal: literal, variable: variable, quoted: quoted})
+		in.segments = append(in.segments, segment{literal: literal, variable: variable, quoted: quoted})
 		rest = after
 	}
 }
 
-// nextVariable finds the next <$…> or <aws.pipes.…>; every other "<" is text.
+// nextVariable splits s at the next <$…> or <aws.pipes.…>; every other "<" is text.
 func nextVariable(s string) (literal, name, after string, found bool) {
 	for from := 0; ; {
 		open := strings.IndexByte(s[from:], '<')
@@ -66,7 +66,7 @@ func nextVariable(s string) (literal, name, after string, found bool) {
 	}
 }
 
-// quotedAfter says whether JSON text ends inside a string literal.
+// quotedAfter reports whether JSON text, which begins inside a string literal if quoted is set, ends inside one.
 func quotedAfter(text string, quoted bool) bool {
 	for i := 0; i < len(text); i++ {
 		switch {
@@ -79,42 +79,42 @@ func quotedAfter(text string, quoted bool) bool {
 	return quoted
 }
 
-func compileVariable(name string) (func(Record, *facts) (any, bool), error) {
+func compileVariable(name string) (func(Record, *pipeVariables) (any, bool), error) {
 	if strings.HasPrefix(name, "$") {
 		p, err := compilePath(name)
 		if err != nil {
 			return nil, err
 		}
-		return func(r Record, _ *facts) (any, bool) { return p.find(r.Event) }, nil
+		return func(r Record, _ *pipeVariables) (any, bool) { return p.find(r.Event) }, nil
 	}
-	fact := func(value func(*facts) string) func(Record, *facts) (any, bool) {
-		return func(_ Record, f *facts) (any, bool) { return value(f), true }
+	fact := func(value func(*pipeVariables) string) func(Record, *pipeVariables) (any, bool) {
+		return func(_ Record, f *pipeVariables) (any, bool) { return value(f), true }
 	}
 	switch name {
 	case "aws.pipes.pipe-arn":
-		return fact(func(f *facts) string { return f.pipeARN }), nil
+		return fact(func(f *pipeVariables) string { return f.pipeARN }), nil
 	case "aws.pipes.pipe-name":
-		return fact(func(f *facts) string { return f.pipeName }), nil
+		return fact(func(f *pipeVariables) string { return f.pipeName }), nil
 	case "aws.pipes.source-arn":
-		return fact(func(f *facts) string { return f.sourceARN }), nil
+		return fact(func(f *pipeVariables) string { return f.sourceARN }), nil
 	case "aws.pipes.target-arn":
-		return fact(func(f *facts) string { return f.targetARN }), nil
-	case "aws.pipes.enrichment-arn": // there is no enrichment
-		return fact(func(*facts) string { return "" }), nil
+		return fact(func(f *pipeVariables) string { return f.targetARN }), nil
+	case "aws.pipes.enrichment-arn": // enrichment is not supported
+		return fact(func(*pipeVariables) string { return "" }), nil
 	case "aws.pipes.event.ingestion-time":
-		return fact(func(*facts) string { return time.Now().UTC().Format(time.RFC3339Nano) }), nil
+		return fact(func(*pipeVariables) string { return time.Now().UTC().Format(time.RFC3339Nano) }), nil
 	case "aws.pipes.event":
-		return func(r Record, _ *facts) (any, bool) { return compact(r.Event), true }, nil
+		return func(r Record, _ *pipeVariables) (any, bool) { return compact(r.Event), true }, nil
 	case "aws.pipes.event.json":
-		return func(r Record, _ *facts) (any, bool) { return r.Event, true }, nil
+		return func(r Record, _ *pipeVariables) (any, bool) { return r.Event, true }, nil
 	}
 	return nil, fmt.Errorf("<%s> is not a variable of pipes", name)
 }
 
-// render fills the template for one record.
-func (in *input) render(r Record, f *facts) string {
+// render returns the template filled with the values of one record.
+func (in *input) render(r Record, f *pipeVariables) string {
 	var out strings.Builder
-	for _, p := range in.parts {
+	for _, p := range in.segments {
 		out.WriteString(p.literal)
 		if p.variable == nil {
 			continue
@@ -124,36 +124,36 @@ func (in *input) render(r Record, f *facts) string {
 		case in.isDoc && !p.quoted && found:
 			out.WriteString(compact(value))
 		case in.isDoc && !p.quoted:
-			// AWS says that the output stays valid JSON, and not what stands for a path that leads nowhere.
-			// The empty string is our reading. The outbox never comes here: its items have every attribute.
+			// AWS documents that the output stays valid JSON, but not the value of a path that does not exist. The empty
+			// string is our choice. The outbox does not depend on it: its items have every attribute.
 			out.WriteString(`""`)
 		case found && p.quoted:
-			out.WriteString(inString(value))
+			out.WriteString(asStringContent(value))
 		case found:
-			out.WriteString(plain(value))
+			out.WriteString(asText(value))
 		}
 	}
 	return out.String()
 }
 
-// inString is a value inside a JSON string: text is escaped, and documents lose their quotes.
+// asStringContent returns a value for use inside a JSON string: text is escaped, and objects lose their quotes.
 // Source: eb-pipes-input-transformation: `{"key": "value"}` will become "{key: value}".
-func inString(value any) string {
+func asStringContent(value any) string {
 	if _, text := value.(string); !text {
-		return strings.ReplaceAll(plain(value), `"`, "")
+		return strings.ReplaceAll(asText(value), `"`, "")
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(compact(value), `"`), `"`)
 }
 
-// plain is a value in free text.
-func plain(value any) string {
+// asText returns a value for use in free text.
+func asText(value any) string {
 	if text, ok := value.(string); ok {
 		return text
 	}
 	return compact(value)
 }
 
-// compact is the value as JSON, with <, > and & as they are.
+// compact returns the value as JSON, with <, > and & unescaped.
 func compact(value any) string {
 	var out strings.Builder
 	enc := json.NewEncoder(&out)

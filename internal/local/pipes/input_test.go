@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// order is a record as the outbox writes it, with what is hard to quote.
+// order is a record as the outbox writes it, with text that is hard to quote.
 var order = Record{Event: map[string]any{
 	"eventName": "INSERT",
 	"dynamodb": map[string]any{
@@ -23,7 +23,7 @@ var order = Record{Event: map[string]any{
 	},
 }}
 
-var someFacts = facts{pipeARN: "arn:pipe", pipeName: "orders", sourceARN: "arn:stream", targetARN: "arn:bus"}
+var someVariables = pipeVariables{pipeARN: "arn:pipe", pipeName: "orders", sourceARN: "arn:stream", targetARN: "arn:bus"}
 
 func TestInput(t *testing.T) {
 	tests := map[string]struct{ template, want string }{
@@ -38,20 +38,25 @@ func TestInput(t *testing.T) {
 			`{"data": <$.dynamodb.NewImage.data.S>}`,
 			`{"data": "{\"note\":\"it's <$.x> & \\\"more\\\"\"}"}`,
 		},
-		"boolean":                  {`{"b": <$.dynamodb.NewImage.paid.BOOL>}`, `{"b": true}`},
-		"object":                   {`{"o": <$.dynamodb.NewImage.version>}`, `{"o": {"N":"7"}}`},
-		"object in a string":       {`{"o": "<$.dynamodb.NewImage.version>"}`, `{"o": "{N:7}"}`},
-		"index":                    {`{"x": <$.dynamodb.NewImage.items.L[1].S>}`, `{"x": "two"}`},
-		"wildcard":                 {`{"x": <$.dynamodb.NewImage.items.L[*].S>}`, `{"x": ["one","two"]}`},
-		"dash":                     {`{"x": <$.dynamodb.NewImage.with-dash.S>}`, `{"x": "dash"}`},
-		"empty":                    {`{"x": <$.dynamodb.NewImage.empty.S>}`, `{"x": ""}`},
-		"missing path":             {`{"x": <$.dynamodb.OldImage.id.S>}`, `{"x": ""}`},
-		"missing path in a string": {`{"x": "[<$.dynamodb.OldImage.id.S>]"}`, `{"x": "[]"}`},
-		"index out of range":       {`{"x": <$.dynamodb.NewImage.items.L[2].S>}`, `{"x": ""}`},
-		"escaped quote before":     {`{"x": "a\"<$.eventName>"}`, `{"x": "a\"INSERT"}`},
-		"less-than is text":        {`{"x": "1 < 2 > <$.eventName>"}`, `{"x": "1 < 2 > INSERT"}`},
-		"reserved variables":       {`{"a": <aws.pipes.pipe-arn>, "n": "<aws.pipes.pipe-name>", "s": <aws.pipes.source-arn>, "t": <aws.pipes.target-arn>}`, `{"a": "arn:pipe", "n": "orders", "s": "arn:stream", "t": "arn:bus"}`},
-		"two paths side by side":   {`<$.eventName><$.eventName>`, `INSERTINSERT`},
+		"boolean": {`{"b": <$.dynamodb.NewImage.paid.BOOL>}`, `{"b": true}`},
+		"object":  {`{"o": <$.dynamodb.NewImage.version>}`, `{"o": {"N":"7"}}`},
+		"object with text that is hard to quote": {
+			`{"data": <$.dynamodb.NewImage.data>}`,
+			`{"data": {"S":"{\"note\":\"it's <$.x> & \\\"more\\\"\"}"}}`,
+		},
+		"object with an empty text": {`{"x": <$.dynamodb.NewImage.empty>}`, `{"x": {"S":""}}`},
+		"object in a string":        {`{"o": "<$.dynamodb.NewImage.version>"}`, `{"o": "{N:7}"}`},
+		"index":                     {`{"x": <$.dynamodb.NewImage.items.L[1].S>}`, `{"x": "two"}`},
+		"wildcard":                  {`{"x": <$.dynamodb.NewImage.items.L[*].S>}`, `{"x": ["one","two"]}`},
+		"dash":                      {`{"x": <$.dynamodb.NewImage.with-dash.S>}`, `{"x": "dash"}`},
+		"empty":                     {`{"x": <$.dynamodb.NewImage.empty.S>}`, `{"x": ""}`},
+		"missing path":              {`{"x": <$.dynamodb.OldImage.id.S>}`, `{"x": ""}`},
+		"missing path in a string":  {`{"x": "[<$.dynamodb.OldImage.id.S>]"}`, `{"x": "[]"}`},
+		"index out of range":        {`{"x": <$.dynamodb.NewImage.items.L[2].S>}`, `{"x": ""}`},
+		"escaped quote before":      {`{"x": "a\"<$.eventName>"}`, `{"x": "a\"INSERT"}`},
+		"less-than is text":         {`{"x": "1 < 2 > <$.eventName>"}`, `{"x": "1 < 2 > INSERT"}`},
+		"reserved variables":        {`{"a": <aws.pipes.pipe-arn>, "n": "<aws.pipes.pipe-name>", "s": <aws.pipes.source-arn>, "t": <aws.pipes.target-arn>}`, `{"a": "arn:pipe", "n": "orders", "s": "arn:stream", "t": "arn:bus"}`},
+		"two paths side by side":    {`<$.eventName><$.eventName>`, `INSERTINSERT`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +64,7 @@ func TestInput(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := in.render(order, &someFacts); got != test.want {
+			if got := in.render(order, &someVariables); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
@@ -76,7 +81,7 @@ func TestInputWholeEvent(t *testing.T) {
 		Text  string
 		At    string
 	}
-	if err := json.Unmarshal([]byte(in.render(order, &someFacts)), &got); err != nil {
+	if err := json.Unmarshal([]byte(in.render(order, &someVariables)), &got); err != nil {
 		t.Fatal(err)
 	}
 	if got.Event["eventName"] != "INSERT" || !strings.Contains(got.Text, `"eventName":"INSERT"`) || !strings.HasSuffix(got.At, "Z") {
@@ -87,7 +92,7 @@ func TestInputWholeEvent(t *testing.T) {
 func TestInputRefused(t *testing.T) {
 	for _, template := range []string{`<$.a..b>`, `<$.a[x]>`, `<$a>`, `<aws.pipes.unknown>`} {
 		if _, err := compileInput(template); err == nil {
-			t.Errorf("%s was taken", template)
+			t.Errorf("%s was accepted", template)
 		}
 	}
 }
@@ -97,10 +102,10 @@ func TestParameter(t *testing.T) {
 		"constant":       {"orders", "orders", ""},
 		"unset":          {"", "", ""},
 		"path":           {"$.eventName", "INSERT", ""},
-		"missing":        {"$.dynamodb.NewImage.type.S", "", "the record has no $.dynamodb.NewImage.type.S"},
-		"not a string":   {"$.dynamodb", "", "$.dynamodb is not a string"},
-		"too long":       {"$.dynamodb.NewImage.data.S", "", "Source has 32 characters, at most 20 are allowed"},
-		"not a path":     {"$.a b", "", "is not a JSON path"},
+		"missing":        {"$.dynamodb.NewImage.type.S", "", "the record has no value at $.dynamodb.NewImage.type.S"},
+		"not a string":   {"$.dynamodb", "", "the value at $.dynamodb in the record must be a string"},
+		"too long":       {"$.dynamodb.NewImage.data.S", "", "Source must have at most 20 characters, got 32"},
+		"not a path":     {"$.a b", "", "a JSON path of a pipe must be"},
 		"constant limit": {"a constant of more than twenty", "", "at most 20"},
 	}
 	for name, test := range tests {
@@ -120,7 +125,7 @@ func TestParameter(t *testing.T) {
 	}
 }
 
-// A template of one JSON object stays JSON whatever the record holds, and nothing panics.
+// FuzzInput checks that a template of one JSON object results in JSON whatever the record holds, and never panics.
 func FuzzInput(f *testing.F) {
 	f.Add(`{"id": <$.v>, "q": "<$.v>"}`, `a "b" \`)
 	f.Add(`"<$.v.x[*]>`, `</x>`)
@@ -131,12 +136,12 @@ func FuzzInput(f *testing.F) {
 			return
 		}
 		r := Record{Event: map[string]any{"v": value}}
-		in.render(r, &someFacts)
+		in.render(r, &someVariables)
 		plain, err := compileInput(`{"id": <$.v>, "q": "<$.v>"}`)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if doc := plain.render(r, &someFacts); !json.Valid([]byte(doc)) {
+		if doc := plain.render(r, &someVariables); !json.Valid([]byte(doc)) {
 			t.Errorf("not JSON: %s", doc)
 		}
 	})

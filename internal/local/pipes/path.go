@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// pathSyntax is what pipes take of JSON path: names of letters, digits, dashes, underscores and
-// slashes, and array indices or [*].
+// pathSyntax is the part of JSON path that pipes accept: names of letters, digits, dashes, underscores and slashes,
+// and array indices or [*].
 // Source: EventBridge user guide, eb-pipes-input-transformation; Pipes API reference, the pattern of Time
 // in PipeTargetEventBridgeEventBusParameters.
 var pathSyntax = regexp.MustCompile(`^\$(\.[\w/-]+(\[(\d+|\*)\])*)*$`)
 
-// steps splits a path: a name, or an index in brackets.
+// steps matches one step of a path: a name, or an index in brackets.
 var steps = regexp.MustCompile(`\.([\w/-]+)|\[(\d+|\*)\]`)
 
-// path is a compiled JSON path.
+// A path is a compiled JSON path.
 type path []string
 
 func compilePath(text string) (path, error) {
 	if !pathSyntax.MatchString(text) {
-		return nil, fmt.Errorf("%q is not a JSON path that pipes know: names after dots, and indices or * in brackets", text)
+		return nil, fmt.Errorf("a JSON path of a pipe must be $ followed by names after dots, and indices or * in brackets, got %q", text)
 	}
 	var p path
 	for _, m := range steps.FindAllStringSubmatch(text, -1) {
@@ -31,8 +31,8 @@ func compilePath(text string) (path, error) {
 	return p, nil
 }
 
-// find returns what the path leads to, and whether there is anything. With a * it is the list of what
-// the rest of the path leads to from each element.
+// find returns the value at the path, and whether there is one. With a * it returns the list of the values at the
+// rest of the path in each element.
 func (p path) find(value any) (any, bool) {
 	if len(p) == 0 {
 		return value, true
@@ -61,13 +61,13 @@ func (p path) find(value any) (any, bool) {
 	return nil, false
 }
 
-// parameter is a string parameter of a target: a constant, or a path into the record.
+// A parameter is a string parameter of a target: a constant, or a path into the record.
 // Source: EventBridge user guide, eb-pipes-event-target, "Dynamic path parameters".
 type parameter struct {
 	name     string
 	constant string
 	path     path
-	limit    int // characters; 0: any number
+	limit    int // in characters; 0: none
 }
 
 func compileParameter(name, text string, limit int) (parameter, error) {
@@ -86,25 +86,25 @@ func compileParameter(name, text string, limit int) (parameter, error) {
 	return p, nil
 }
 
-// resolve is the parameter's value for a record; empty when the template does not set it.
+// resolve returns the parameter's value for a record; "" when the template does not set it.
 func (p parameter) resolve(r Record) (string, error) {
 	if p.path == nil {
 		return p.constant, nil
 	}
 	value, found := p.path.find(r.Event)
 	if !found {
-		return "", fmt.Errorf("%s: the record has no %s", p.name, p.constant)
+		return "", fmt.Errorf("%s: the record has no value at %s", p.name, p.constant)
 	}
 	switch value.(type) {
 	case string, json.Number, float64, int64, bool:
-		return p.checked(plain(value))
+		return p.checked(asText(value))
 	}
-	return "", fmt.Errorf("%s: %s is not a string in the record", p.name, p.constant)
+	return "", fmt.Errorf("%s: the value at %s in the record must be a string, a number or a boolean", p.name, p.constant)
 }
 
 func (p parameter) checked(value string) (string, error) {
 	if n := len([]rune(value)); p.limit > 0 && n > p.limit {
-		return "", fmt.Errorf("%s has %d characters, at most %d are allowed", p.name, n, p.limit)
+		return "", fmt.Errorf("%s must have at most %d characters, got %d", p.name, p.limit, n)
 	}
 	return value, nil
 }

@@ -10,43 +10,42 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// Errors that the seams report and the pipe acts on.
+// The errors of a pipe's stream and target that the pipe handles.
 var (
-	// ErrTrimmed says that a position is older than the oldest record that the stream still has.
+	// ErrTrimmed reports that a position is older than the oldest record that the stream still has.
 	ErrTrimmed = errors.New("the position is no longer in the stream")
-	// ErrInternal marks a failure that is not the customer's: throttling, an error of a service, no
+	// ErrInternal marks a failure that is not the customer's: throttling, an error of a service, or a failed
 	// connection. It is retried until the record is too old and does not count as an attempt.
 	// Source: EventBridge user guide, eb-pipes-error-troubleshooting, "Pipe internal errors".
 	ErrInternal = errors.New("internal error")
 )
 
-// Retention is how long a stream keeps a record. No record is retried for longer.
+// Retention is how long a stream stores a record. No record is retried for longer.
 // Source: DynamoDB developer guide, Streams, "Data retention limit".
 const Retention = 24 * time.Hour
 
-// discoverEvery is how often a pipe looks for new shards; the children of a shard that ended are found
-// at once.
+// discoverEvery is how often a pipe lists the shards; after the end of a shard it lists them at once.
 const discoverEvery = 5 * time.Second
 
-// Settings are what a pipe's template says about delivery, with AWS's defaults applied.
+// Settings holds what a pipe's template sets about delivery, with AWS's defaults applied.
 type Settings struct {
 	// For hops: the logical id, and the ARNs of the target and of the dead-letter queue.
 	Name, TargetARN, DeadLetterARN string
 
 	Latest     bool          // StartingPosition LATEST; else TRIM_HORIZON
-	BatchSize  int           // at most so many records in one call of the target; at least 1
+	BatchSize  int           // maximum number of records in one call of the target; at least 1
 	Window     time.Duration // how long to wait for a full batch; 0: not at all
-	Parallel   int           // batches of one shard that are under way at once; at least 1
+	Parallel   int           // maximum number of batches of one shard under way at the same time; at least 1
 	MaxAge     time.Duration // records older than this are given up; 0: only those older than Retention
 	MaxRetries int           // retries of a record after its first failure; -1: until it is too old
 	Bisect     bool          // OnPartialBatchItemFailure AUTOMATIC_BISECT
 }
 
-// Pipe moves the records of one stream to one target.
+// A Pipe moves the records of one stream to one target.
 type Pipe struct {
 	Settings
-	// Filter says which records to send; nil lets every record through. A record that it does not let
-	// through advances the position.
+	// Filter reports whether to send a record; nil sends every record. A record that is not sent advances the
+	// position.
 	Filter func(Record) bool
 
 	Stream      Stream
@@ -56,55 +55,55 @@ type Pipe struct {
 	Sink        hop.Sink
 }
 
-// Record is one record of a stream.
+// A Record is one record of a stream.
 type Record struct {
 	SequenceNumber string
-	// Arrival is when the record came into the stream, as exactly as is known: never too early.
+	// Arrival is when the record was written to the stream, as exactly as is known and never too early.
 	Arrival time.Time
 	// Key identifies the item. Records of one item are delivered in order.
 	Key string
 	// ID is the outbox event's id where the record has one, for hops.
 	ID string
-	// Event is the record as filters and templates see it.
+	// Event is the record in the form that filters and templates use.
 	// Source: EventBridge user guide, eb-pipes-dynamodb, "Example event".
 	Event map[string]any
 }
 
-// Shard is one shard of a stream. Its records come after all records of its parent.
+// A Shard is one shard of a stream. Its records follow all records of its parent.
 type Shard struct {
 	ID     string
-	Parent string // empty for a first shard, or when the parent is gone from the stream
+	Parent string // empty for a first shard, or when the stream no longer has the parent
 }
 
-// Page is what one read of a shard gives.
+// A Page is the result of one read of a shard.
 type Page struct {
 	Records []Record
-	// Next is the cursor to go on with. Empty: open the shard again behind the last record.
+	// Next is the cursor of the next read. When it is empty, the shard must be opened again after the last record.
 	Next string
-	// End says that the shard is closed and has no further record.
+	// End reports that the shard is closed and has no further record.
 	End bool
 }
 
-// Stream is what a pipe reads from.
+// A Stream is the source of a pipe.
 type Stream interface {
 	Shards(ctx context.Context) ([]Shard, error)
-	// Open gives a cursor to the records of a shard after the sequence number, or from its oldest when
-	// that is empty. An error that wraps ErrTrimmed says that the records there are gone.
+	// Open returns a cursor to the records of a shard after the sequence number, or from its oldest record when
+	// that is empty. Its error wraps ErrTrimmed when the stream no longer has that position.
 	Open(ctx context.Context, shard, after string) (cursor string, err error)
-	// Read gives the next records, or none when there are none now. After an error the cursor is
-	// worth nothing.
+	// Read returns the next records, or none when there are none now. After an error the cursor is no longer
+	// valid.
 	Read(ctx context.Context, shard, cursor string) (Page, error)
 }
 
-// Target is what a pipe delivers to.
+// A Target receives the records of a pipe.
 type Target interface {
 	// Deliver sends the records, at most BatchSize, in order. It returns nil when all of them were
-	// accepted, else one error for each record, nil for those that were. An error that wraps
-	// ErrInternal is no fault of the record.
+	// accepted, else one error for each record, which is nil for those that were. An error that wraps
+	// ErrInternal is not caused by the record.
 	Deliver(ctx context.Context, records []Record) []error
 }
 
-// DeadLetter takes note of the records that a pipe gives up.
+// A DeadLetter sends a dead-letter message for the records that a pipe gives up.
 type DeadLetter interface {
 	Send(ctx context.Context, rejected Rejected) error
 }
@@ -116,7 +115,7 @@ type Rejected struct {
 	Records   []Record // in the order of the stream
 }
 
-// Condition is the reason why records are given up, in AWS's words.
+// A Condition is the reason why records are given up, in AWS's words.
 type Condition string
 
 // The conditions.
@@ -125,18 +124,18 @@ const (
 	RecordAgeExceeded      Condition = "RecordAgeExceeded"
 )
 
-// Checkpoints stores how far the shards of one pipe are done.
+// Checkpoints stores the positions of one pipe's shards.
 type Checkpoints interface {
 	// Load returns the positions by shard, or nil when none was ever saved.
 	Load() (map[string]Position, error)
-	// Save stores the positions of some shards, all or none. They survive a kill -9 once it returns.
+	// Save stores the positions of some shards, all or none. Once it returns they survive a kill -9.
 	Save(positions map[string]Position) error
 }
 
-// Position is how far a shard is done.
+// A Position is the place in a shard up to which all records are settled.
 type Position struct {
-	After string `json:"after,omitempty"` // sequence number of the last record that is done; empty: none is
-	Ended bool   `json:"ended,omitempty"` // the shard is closed and all of it is done
+	After string `json:"after,omitempty"` // sequence number of the last settled record; empty: none
+	Ended bool   `json:"ended,omitempty"` // the shard is closed and all its records are settled
 }
 
 // Run moves records until ctx is done. It returns an error only when a position cannot be loaded or
@@ -150,7 +149,7 @@ func (p *Pipe) Run(ctx context.Context) error {
 	return nil
 }
 
-// shards starts a worker for every shard whose parent is done.
+// shards starts a worker for every shard whose parent has ended.
 func (p *Pipe) shards(ctx context.Context, group *errgroup.Group) error {
 	positions, err := p.resume(ctx)
 	if err != nil {
@@ -163,13 +162,13 @@ func (p *Pipe) shards(ctx context.Context, group *errgroup.Group) error {
 		shards, err := p.Stream.Shards(ctx)
 		if err != nil {
 			failures++
-			if err := p.trouble(ctx, failures, "list the shards", err); err != nil {
+			if err := p.streamFailed(ctx, failures, "list the shards", err); err != nil {
 				return err
 			}
 			continue
 		}
 		failures = 0
-		for _, shard := range ready(shards, positions) {
+		for _, shard := range readableShards(shards, positions) {
 			if started[shard.ID] {
 				continue
 			}
@@ -196,8 +195,8 @@ func (p *Pipe) shards(ctx context.Context, group *errgroup.Group) error {
 	}
 }
 
-// ready are the shards that can be read now: parents before children.
-func ready(shards []Shard, positions map[string]Position) []Shard {
+// readableShards returns the shards that can be read now: a child only after its parent has ended.
+func readableShards(shards []Shard, positions map[string]Position) []Shard {
 	listed := map[string]bool{}
 	for _, shard := range shards {
 		listed[shard.ID] = true
@@ -212,9 +211,9 @@ func ready(shards []Shard, positions map[string]Position) []Shard {
 	return found
 }
 
-// resume loads the positions. A pipe that starts for the first time with LATEST gets the positions of
-// the newest records, stored at once: what is written from now on is not lost however often the pipe
-// is restarted before it has delivered anything.
+// resume loads the positions. For a pipe that starts for the first time with LATEST it stores the positions of the
+// newest records at once, so that nothing written from now on is lost, however often the pipe is restarted before it
+// has delivered anything.
 func (p *Pipe) resume(ctx context.Context) (map[string]Position, error) {
 	positions, err := p.Checkpoints.Load()
 	if err != nil || positions != nil {
@@ -222,18 +221,18 @@ func (p *Pipe) resume(ctx context.Context) (map[string]Position, error) {
 	}
 	positions = map[string]Position{}
 	for failures := 1; p.Latest; failures++ {
-		if positions, err = p.newest(ctx); err == nil {
+		if positions, err = p.newestPositions(ctx); err == nil {
 			break
 		}
-		if err := p.trouble(ctx, failures, "find the newest records", err); err != nil {
+		if err := p.streamFailed(ctx, failures, "find the newest records", err); err != nil {
 			return nil, err
 		}
 	}
 	return positions, p.Checkpoints.Save(positions)
 }
 
-// newest reads every shard to where it ends now.
-func (p *Pipe) newest(ctx context.Context) (map[string]Position, error) {
+// newestPositions reads every shard to its present end and returns the positions there.
+func (p *Pipe) newestPositions(ctx context.Context) (map[string]Position, error) {
 	shards, err := p.Stream.Shards(ctx)
 	if err != nil {
 		return nil, err

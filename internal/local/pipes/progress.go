@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// progress stores the position of a shard while records that were gathered together are settled, in
-// whatever order that happens. The position never passes a record that is not settled.
+// A progress stores the position of a shard while records that were gathered together are settled, in whatever
+// order. The position never passes a record that is not settled.
 type progress struct {
 	checkpoints Checkpoints
 	shard       string
@@ -17,8 +17,8 @@ type progress struct {
 	low  int // all records before this one are settled
 }
 
-// settle says that the records need nothing more: the target or the dead-letter queue has them, or the
-// filter left them out. The position is durable when it returns.
+// settle marks the records as settled: the target or the dead-letter queue has accepted them, or the filter did not
+// pass them. The position is durable when it returns.
 func (p *progress) settle(items []*item) error {
 	if len(items) == 0 {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// Limits and defaults of a pipe with a DynamoDB stream.
+// The limits and defaults of a pipe with a DynamoDB stream.
 // Source: Pipes API reference, PipeSourceDynamoDBStreamParameters and FilterCriteria; EventBridge user
 // guide, eb-pipes-dynamodb for the default batch size, eb-pipes-batching-concurrency for the targets' caps.
 const (
@@ -24,7 +24,7 @@ const (
 	maxFilters       = 5
 )
 
-// properties is AWS::Pipes::Pipe.
+// properties are the properties of AWS::Pipes::Pipe.
 type properties struct {
 	Name             string
 	DesiredState     string
@@ -62,7 +62,7 @@ type streamParameters struct {
 	DeadLetterConfig               struct{ Arn string }
 }
 
-// provision checks the pipe as AWS does when it is created, and keeps it for Run.
+// provision validates the pipe as AWS does when it is created, and stores it for [Service.Run].
 func (s *Service) provision(_ context.Context, r template.Resource) (template.Attributes, error) {
 	var p properties
 	if err := r.Decode(&p); err != nil {
@@ -85,18 +85,18 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	return template.Attributes{Ref: p.Name, GetAtt: map[string]string{"Arn": arn, "CurrentState": state, "StateReason": ""}}, nil
 }
 
-// build turns the properties into a pipe, or reports everything that is wrong with them.
+// build returns the pipe, or an error that names everything that is wrong with the properties.
 func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 	var problems problems
-	problems.need(p.DesiredState == "" || p.DesiredState == "RUNNING" || p.DesiredState == "STOPPED",
-		"DesiredState is %q, allowed are RUNNING and STOPPED", p.DesiredState)
-	problems.need(p.Enrichment == "", "Enrichment is not supported by the local run")
+	problems.require(p.DesiredState == "" || p.DesiredState == "RUNNING" || p.DesiredState == "STOPPED",
+		"DesiredState must be RUNNING or STOPPED, got %q", p.DesiredState)
+	problems.require(p.Enrichment == "", "Enrichment must be empty, the local run does not support it, got %q", p.Enrichment)
 	stream := p.SourceParameters.DynamoDBStreamParameters
 	if !strings.HasPrefix(p.Source, "arn:aws:dynamodb:") || !strings.Contains(p.Source, "/stream/") || stream == nil {
-		problems.need(false, "Source is %q, the local run supports DynamoDB streams with DynamoDBStreamParameters", p.Source)
+		problems.require(false, "Source must be a DynamoDB stream with DynamoDBStreamParameters in the local run, got %q", p.Source)
 		return nil, problems.joined()
 	}
-	facts := facts{pipeARN: arn, pipeName: p.Name, sourceARN: p.Source, targetARN: p.Target}
+	variables := pipeVariables{pipeARN: arn, pipeName: p.Name, sourceARN: p.Source, targetARN: p.Target}
 	pipe := &Pipe{
 		Settings:    stream.settings(&problems),
 		Stream:      newDynamoDBStream(s.config.Cloud.Streams(), p.Source, s.config.Cloud.Region),
@@ -107,11 +107,11 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 	var err error
 	pipe.Filter, err = p.filter()
 	problems.add(err)
-	pipe.Target, err = s.target(p, facts)
+	pipe.Target, err = s.target(p, variables)
 	problems.add(err)
 	if queue := stream.DeadLetterConfig.Arn; queue != "" {
 		pipe.DeadLetterARN = queue
-		pipe.DeadLetter, err = s.deadLetter(queue, facts)
+		pipe.DeadLetter, err = s.deadLetter(queue, variables)
 		problems.add(err)
 	}
 	if s.config.Wrap != nil {
@@ -129,35 +129,35 @@ func (p *streamParameters) settings(problems *problems) Settings {
 		MaxRetries: -1,
 		Bisect:     p.OnPartialBatchItemFailure == "AUTOMATIC_BISECT",
 	}
-	problems.need(set.Latest || p.StartingPosition == "TRIM_HORIZON",
-		"StartingPosition is %q, allowed are TRIM_HORIZON and LATEST", p.StartingPosition)
-	problems.need(set.Bisect || p.OnPartialBatchItemFailure == "",
-		"OnPartialBatchItemFailure is %q, allowed is AUTOMATIC_BISECT", p.OnPartialBatchItemFailure)
-	problems.within("MaximumBatchingWindowInSeconds", int(p.MaximumBatchingWindowInSeconds), 0, maxWindow)
+	problems.require(set.Latest || p.StartingPosition == "TRIM_HORIZON",
+		"StartingPosition must be TRIM_HORIZON or LATEST, got %q", p.StartingPosition)
+	problems.require(set.Bisect || p.OnPartialBatchItemFailure == "",
+		"OnPartialBatchItemFailure must be AUTOMATIC_BISECT or empty, got %q", p.OnPartialBatchItemFailure)
+	problems.requireRange("MaximumBatchingWindowInSeconds", int(p.MaximumBatchingWindowInSeconds), 0, maxWindow)
 	if p.BatchSize != nil {
 		set.BatchSize = int(*p.BatchSize)
-		problems.within("BatchSize", set.BatchSize, 1, targetCap)
+		problems.requireRange("BatchSize", set.BatchSize, 1, targetCap)
 	}
 	if p.ParallelizationFactor != nil {
 		set.Parallel = int(*p.ParallelizationFactor)
-		problems.within("ParallelizationFactor", set.Parallel, 1, maxParallel)
+		problems.requireRange("ParallelizationFactor", set.Parallel, 1, maxParallel)
 	}
 	if p.MaximumRetryAttempts != nil {
 		set.MaxRetries = int(*p.MaximumRetryAttempts)
-		problems.within("MaximumRetryAttempts", set.MaxRetries, -1, maxRetries)
+		problems.requireRange("MaximumRetryAttempts", set.MaxRetries, -1, maxRetries)
 	}
 	if p.MaximumRecordAgeInSeconds != nil && *p.MaximumRecordAgeInSeconds != -1 {
 		set.MaxAge = time.Duration(*p.MaximumRecordAgeInSeconds) * time.Second
-		problems.within("MaximumRecordAgeInSeconds", int(*p.MaximumRecordAgeInSeconds), minAge, maxAge)
+		problems.requireRange("MaximumRecordAgeInSeconds", int(*p.MaximumRecordAgeInSeconds), minAge, maxAge)
 	}
 	return set
 }
 
-// filter lets a record through that one of the patterns matches.
+// filter returns a function that reports whether one of the patterns matches a record, or nil when there is no pattern.
 func (p *properties) filter() (func(Record) bool, error) {
 	filters := p.SourceParameters.FilterCriteria.Filters
 	var problems problems
-	problems.need(len(filters) <= maxFilters, "FilterCriteria has %d filters, at most %d are allowed", len(filters), maxFilters)
+	problems.require(len(filters) <= maxFilters, "FilterCriteria must have at most %d filters, got %d", maxFilters, len(filters))
 	var patterns []*pattern.Pattern
 	for _, f := range filters {
 		compiled, err := pattern.Compile([]byte(f.Pattern), pattern.Pipes)
@@ -181,7 +181,7 @@ func (p *properties) filter() (func(Record) bool, error) {
 	}, nil
 }
 
-func (s *Service) target(p properties, f facts) (Target, error) {
+func (s *Service) target(p properties, f pipeVariables) (Target, error) {
 	var in *input
 	if text := p.TargetParameters.InputTemplate; text != "" {
 		var err error
@@ -195,17 +195,17 @@ func (s *Service) target(p properties, f facts) (Target, error) {
 	case "sqs":
 		return newQueueTarget(s.config.Cloud.SQS(), s.config.Cloud.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in, f)
 	}
-	return nil, fmt.Errorf("Target is %q, the local run supports event buses and SQS queues", p.Target)
+	return nil, fmt.Errorf("Target must be an event bus or an SQS queue in the local run, got %q", p.Target)
 }
 
-func (s *Service) deadLetter(queue string, f facts) (DeadLetter, error) {
+func (s *Service) deadLetter(queue string, f pipeVariables) (DeadLetter, error) {
 	if service(queue) != "sqs" {
-		return nil, fmt.Errorf("DeadLetterConfig.Arn is %q, the local run supports SQS queues", queue)
+		return nil, fmt.Errorf("DeadLetterConfig.Arn must be the ARN of an SQS queue in the local run, got %q", queue)
 	}
 	return &deadLetterQueue{client: s.config.Cloud.SQS(), url: s.config.Cloud.QueueURL(queue), pipe: f.pipeARN, stream: f.sourceARN}, nil
 }
 
-// service is the third part of an ARN.
+// service returns the service in an ARN: its third field.
 func service(arn string) string {
 	parts := strings.SplitN(arn, ":", 4)
 	if len(parts) < 4 {
@@ -214,7 +214,7 @@ func service(arn string) string {
 	return parts[2]
 }
 
-// problems collects what is wrong with a pipe.
+// problems collects everything that is wrong with a pipe.
 type problems []error
 
 func (p *problems) add(err error) {
@@ -223,14 +223,14 @@ func (p *problems) add(err error) {
 	}
 }
 
-func (p *problems) need(ok bool, format string, args ...any) {
+func (p *problems) require(ok bool, format string, args ...any) {
 	if !ok {
 		p.add(fmt.Errorf(format, args...))
 	}
 }
 
-func (p *problems) within(name string, value, least, most int) {
-	p.need(value >= least && value <= most, "%s is %d, allowed are %d to %d", name, value, least, most)
+func (p *problems) requireRange(name string, value, least, most int) {
+	p.require(value >= least && value <= most, "%s must be a whole number from %d to %d, got %d", name, least, most, value)
 }
 
 func (p problems) joined() error { return errors.Join(p...) }

@@ -38,11 +38,11 @@ func pipeResource(t testing.TB, patch string) template.Resource {
 				"MaximumRecordAgeInSeconds": "21600", "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
 				"DeadLetterConfig": {"Arn": "arn:aws:sqs:eu-central-1:000000000000:pipe-dlq"}
 			},
-			"FilterCriteria": {"Filters": [{"Pattern": "{\"eventName\":[\"INSERT\"],\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]}}}}"}]}
+			"FilterCriteria": {"Filters": [{"Pattern": "{\"eventName\":[\"INSERT\"],\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]},\"source\":{\"S\":[\"orders\"]}}}}"}]}
 		},
 		"TargetParameters": {
 			"EventBridgeEventBusParameters": {"DetailType": "$.dynamodb.NewImage.type.S", "Source": "$.dynamodb.NewImage.source.S"},
-			"InputTemplate": "{\"id\":<$.dynamodb.NewImage.id.S>,\"data\":<$.dynamodb.NewImage.data.S>}"
+			"InputTemplate": "{\"id\": <$.dynamodb.NewImage.id.S>, \"data\": <$.dynamodb.NewImage.data>}"
 		},
 		"LogConfiguration": {"Level": "ERROR"}
 	}`, patch} {
@@ -106,19 +106,20 @@ func TestFilter(t *testing.T) {
 	if _, err := s.Provisions()["AWS::Pipes::Pipe"](t.Context(), pipeResource(t, `{}`)); err != nil {
 		t.Fatal(err)
 	}
-	event := func(name, recordType string) Record {
+	event := func(name, recordType, source string) Record {
 		return Record{Event: map[string]any{"eventName": name, "dynamodb": map[string]any{
-			"NewImage": map[string]any{"recordType": map[string]any{"S": recordType}},
+			"NewImage": map[string]any{"recordType": map[string]any{"S": recordType}, "source": map[string]any{"S": source}},
 		}}}
 	}
 	for name, test := range map[string]struct {
 		record Record
 		want   bool
 	}{
-		"outbox event":  {event("INSERT", "outbox.event"), true},
-		"business item": {event("INSERT", "order"), false},
-		"changed":       {event("MODIFY", "outbox.event"), false},
-		"deleted":       {Record{Event: map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{}}}, false},
+		"outbox event":   {event("INSERT", "outbox.event", "orders"), true},
+		"business item":  {event("INSERT", "order", "orders"), false},
+		"another source": {event("INSERT", "outbox.event", "invoices"), false},
+		"changed":        {event("MODIFY", "outbox.event", "orders"), false},
+		"deleted":        {Record{Event: map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{}}}, false},
 	} {
 		if got := s.pipes[0].Filter(test.record); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
@@ -129,20 +130,20 @@ func TestFilter(t *testing.T) {
 func TestProvisionRefused(t *testing.T) {
 	stream := func(patch string) string { return `{"SourceParameters": {"DynamoDBStreamParameters": ` + patch + `}}` }
 	for name, test := range map[string]struct{ patch, want string }{
-		"batch over the target's cap": {stream(`{"BatchSize": 100}`), "BatchSize is 100, allowed are 1 to 10"},
-		"starting position":           {stream(`{"StartingPosition": "AT_TIMESTAMP"}`), `StartingPosition is "AT_TIMESTAMP"`},
-		"window":                      {stream(`{"MaximumBatchingWindowInSeconds": 301}`), "MaximumBatchingWindowInSeconds is 301, allowed are 0 to 300"},
-		"parallel":                    {stream(`{"ParallelizationFactor": 11}`), "ParallelizationFactor is 11, allowed are 1 to 10"},
-		"retries":                     {stream(`{"MaximumRetryAttempts": -2}`), "MaximumRetryAttempts is -2, allowed are -1 to 10000"},
-		"age":                         {stream(`{"MaximumRecordAgeInSeconds": 59}`), "MaximumRecordAgeInSeconds is 59, allowed are 60 to 604800"},
-		"partial failure":             {stream(`{"OnPartialBatchItemFailure": "NONE"}`), `OnPartialBatchItemFailure is "NONE"`},
-		"topic as dead-letter queue":  {stream(`{"DeadLetterConfig": {"Arn": "arn:aws:sns:eu-central-1:000000000000:t"}}`), "supports SQS queues"},
-		"queue as source":             {`{"Source": "arn:aws:sqs:eu-central-1:000000000000:q"}`, "supports DynamoDB streams"},
-		"function as target":          {`{"Target": "arn:aws:lambda:eu-central-1:000000000000:function:f"}`, "supports event buses and SQS queues"},
-		"enrichment":                  {`{"Enrichment": "arn:aws:lambda:eu-central-1:000000000000:function:f"}`, "Enrichment is not supported"},
-		"state":                       {`{"DesiredState": "PAUSED"}`, `DesiredState is "PAUSED"`},
+		"batch over the target's cap": {stream(`{"BatchSize": 100}`), "BatchSize must be a whole number from 1 to 10, got 100"},
+		"starting position":           {stream(`{"StartingPosition": "AT_TIMESTAMP"}`), `StartingPosition must be TRIM_HORIZON or LATEST, got "AT_TIMESTAMP"`},
+		"window":                      {stream(`{"MaximumBatchingWindowInSeconds": 301}`), "MaximumBatchingWindowInSeconds must be a whole number from 0 to 300, got 301"},
+		"parallel":                    {stream(`{"ParallelizationFactor": 11}`), "ParallelizationFactor must be a whole number from 1 to 10, got 11"},
+		"retries":                     {stream(`{"MaximumRetryAttempts": -2}`), "MaximumRetryAttempts must be a whole number from -1 to 10000, got -2"},
+		"age":                         {stream(`{"MaximumRecordAgeInSeconds": 59}`), "MaximumRecordAgeInSeconds must be a whole number from 60 to 604800, got 59"},
+		"partial failure":             {stream(`{"OnPartialBatchItemFailure": "NONE"}`), `OnPartialBatchItemFailure must be AUTOMATIC_BISECT or empty, got "NONE"`},
+		"topic as dead-letter queue":  {stream(`{"DeadLetterConfig": {"Arn": "arn:aws:sns:eu-central-1:000000000000:t"}}`), "DeadLetterConfig.Arn must be the ARN of an SQS queue"},
+		"queue as source":             {`{"Source": "arn:aws:sqs:eu-central-1:000000000000:q"}`, "Source must be a DynamoDB stream"},
+		"function as target":          {`{"Target": "arn:aws:lambda:eu-central-1:000000000000:function:f"}`, "Target must be an event bus or an SQS queue"},
+		"enrichment":                  {`{"Enrichment": "arn:aws:lambda:eu-central-1:000000000000:function:f"}`, "Enrichment must be empty"},
+		"state":                       {`{"DesiredState": "PAUSED"}`, `DesiredState must be RUNNING or STOPPED, got "PAUSED"`},
 		"filter":                      {`{"SourceParameters": {"FilterCriteria": {"Filters": [{"Pattern": "{\"a\": 1}"}]}}}`, "a"},
-		"too many filters":            {`{"SourceParameters": {"FilterCriteria": {"Filters": [{},{},{},{},{},{}]}}}`, "6 filters, at most 5"},
+		"too many filters":            {`{"SourceParameters": {"FilterCriteria": {"Filters": [{},{},{},{},{},{}]}}}`, "at most 5 filters, got 6"},
 		"template":                    {`{"TargetParameters": {"InputTemplate": "<aws.pipes.nothing>"}}`, "<aws.pipes.nothing> is not a variable"},
 		"endpoint":                    {`{"TargetParameters": {"EventBridgeEventBusParameters": {"EndpointId": "e"}}}`, "EndpointId"},
 		"detail type":                 {`{"TargetParameters": {"EventBridgeEventBusParameters": {"DetailType": "$.a b"}}}`, "DetailType"},

@@ -15,14 +15,14 @@ import (
 // Source: Pipes API reference, PipeTargetSqsQueueParameters.
 const maxGroupID = 100
 
-// queueTarget sends each record to a queue as a message.
+// A queueTarget sends each record to a queue as a message.
 type queueTarget struct {
 	client        *sqs.Client
 	url           string
 	group         parameter
 	deduplication parameter
-	input         *input // nil: the body is the record as it is
-	facts         facts
+	input         *input // nil: the body is the unchanged record
+	variables     pipeVariables
 }
 
 // queueParameters is TargetParameters.SqsQueueParameters.
@@ -31,15 +31,15 @@ type queueParameters struct {
 	MessageDeduplicationId string
 }
 
-func newQueueTarget(client *sqs.Client, url string, p queueParameters, in *input, f facts) (*queueTarget, error) {
+func newQueueTarget(client *sqs.Client, url string, p queueParameters, in *input, f pipeVariables) (*queueTarget, error) {
 	group, err := compileParameter("MessageGroupId", p.MessageGroupId, maxGroupID)
 	deduplication, other := compileParameter("MessageDeduplicationId", p.MessageDeduplicationId, maxGroupID)
 	once := sqs.New(client.Options(), func(o *sqs.Options) { o.Retryer = aws.NopRetryer{} })
-	t := &queueTarget{client: once, url: url, group: group, deduplication: deduplication, input: in, facts: f}
+	t := &queueTarget{client: once, url: url, group: group, deduplication: deduplication, input: in, variables: f}
 	return t, errors.Join(err, other)
 }
 
-// Deliver implements Target. Messages that the queue refuses one by one fail alone.
+// Deliver implements Target. A message that the queue refuses fails alone.
 func (t *queueTarget) Deliver(ctx context.Context, records []Record) []error {
 	return sendEach(ctx, records, t.entry, t.send)
 }
@@ -48,7 +48,7 @@ func (t *queueTarget) entry(r Record, i int) (types.SendMessageBatchRequestEntry
 	e := types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i))}
 	body := compact(r.Event)
 	if t.input != nil {
-		body = t.input.render(r, &t.facts)
+		body = t.input.render(r, &t.variables)
 	}
 	e.MessageBody = &body
 	group, err := t.group.resolve(r)
@@ -71,7 +71,7 @@ func (t *queueTarget) entry(r Record, i int) (types.SendMessageBatchRequestEntry
 func (t *queueTarget) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry) []error {
 	out, err := t.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &t.url, Entries: entries})
 	if err != nil {
-		return sameForAll(classified(err), len(entries))
+		return errorForEach(classifyError(err), len(entries))
 	}
 	refused := map[string]error{}
 	for _, f := range out.Failed {

@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// How long to wait after an empty read: short while there is traffic, so that an event passes fast, and
-// long enough that an idle pipe costs next to nothing. AWS reads four times a second.
+// The wait after an empty read: short while there is traffic, so that an event passes fast, and long enough that an
+// idle pipe costs next to nothing. AWS reads four times a second.
 // Source: EventBridge user guide, eb-pipes-dynamodb.
 const (
 	idleMin = 20 * time.Millisecond
 	idleMax = 100 * time.Millisecond
 )
 
-// reader reads one shard and finds its place again when the stream loses it.
+// A reader reads one shard and finds its place again when its cursor is no longer valid.
 type reader struct {
 	stream  Stream
 	shard   string
 	after   string // sequence number of the last record read
 	cursor  string
-	polled  time.Time // when the last read began, if it left nothing unread
-	trimmed func()    // told when the place is gone from the stream; may be nil
+	polled  time.Time // when the last read began
+	trimmed func()    // called when the stream no longer has the place; may be nil
 }
 
-// read gives the next page. An error leaves the reader where it was.
+// read returns the next page. After an error the next read continues at the same place.
 func (r *reader) read(ctx context.Context) (Page, error) {
 	if r.cursor == "" {
 		if err := r.open(ctx); err != nil {
@@ -37,11 +37,11 @@ func (r *reader) read(ctx context.Context) (Page, error) {
 		r.cursor = ""
 		if errors.Is(err, ErrTrimmed) {
 			if r.after == "" {
-				// DynamoDB Local 3.3.0 says so of an iterator that it gave for the empty shard, once the first
-				// record is there. No place is lost: the oldest record is still the next.
+				// DynamoDB Local 3.3.0 returns this error for an iterator that it returned for the empty shard, once
+				// the first record is there. No place is lost: the oldest record is still the next.
 				return Page{}, nil
 			}
-			r.lost()
+			r.skipToOldest()
 		}
 		return Page{}, fmt.Errorf("read shard %s: %w", r.shard, err)
 	}
@@ -52,11 +52,11 @@ func (r *reader) read(ctx context.Context) (Page, error) {
 	return page, nil
 }
 
-// open finds the place. Where it is gone, the oldest record that is left is the next.
+// open opens the shard at the reader's place, or at its oldest record when the stream no longer has the place.
 func (r *reader) open(ctx context.Context) error {
 	cursor, err := r.stream.Open(ctx, r.shard, r.after)
 	if errors.Is(err, ErrTrimmed) && r.after != "" {
-		r.lost()
+		r.skipToOldest()
 		cursor, err = r.stream.Open(ctx, r.shard, r.after)
 	}
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *reader) open(ctx context.Context) error {
 	return nil
 }
 
-func (r *reader) lost() {
+func (r *reader) skipToOldest() {
 	r.after = ""
 	if r.trimmed != nil {
 		r.trimmed()

@@ -9,8 +9,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// Waits between attempts double, each shortened by up to a half at random. AWS says no more than that a
-// pipe whose target fails backs off gradually.
+// The waits between attempts double, each shortened by up to a half at random. AWS documents only that a pipe whose
+// target fails backs off gradually.
 // Source: EventBridge user guide, eb-pipes-error-troubleshooting.
 const (
 	retryFirst = 100 * time.Millisecond
@@ -18,11 +18,11 @@ const (
 	reopenLast = time.Second      // of the stream, which is on this machine
 )
 
-// patience is how many times in a row the stream may fail before a hop says so: DynamoDB Local now and
-// then refuses an iterator that it gave itself, and the next one works.
-const patience = 3
+// failuresBeforeHop is how many failures of the stream in a row it takes for a hop: DynamoDB Local now and then
+// refuses an iterator that it has just returned, and the next one works.
+const failuresBeforeHop = 3
 
-// backoff is the wait after attempt 0, 1, 2 …
+// backoff returns the wait after an attempt, counted from 0.
 func backoff(attempt int, last time.Duration) time.Duration {
 	d := last
 	if attempt < 10 {
@@ -31,7 +31,7 @@ func backoff(attempt int, last time.Duration) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// sleep returns ctx's error when ctx is done first.
+// sleep waits for d, or returns ctx's error when ctx is done first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -43,9 +43,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// trouble waits after the stream failed, for the nth time in a row. Its error is ctx's.
-func (p *Pipe) trouble(ctx context.Context, n int, attempted string, err error) error {
-	if n == patience && ctx.Err() == nil {
+// streamFailed waits after the nth failure of the stream in a row. Its error is ctx's.
+func (p *Pipe) streamFailed(ctx context.Context, n int, attempted string, err error) error {
+	if n == failuresBeforeHop && ctx.Err() == nil {
 		p.report(hop.Hop{Outcome: hop.Retry, Detail: fmt.Sprintf("%s: %v", attempted, err)})
 	}
 	return sleep(ctx, backoff(n-1, reopenLast))

@@ -13,34 +13,35 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// Config is what pipes need of the local run.
+// Config holds what [New] needs.
 type Config struct {
 	// Cloud has the endpoints of DynamoDB, SQS and EventBridge before the first pipe is provisioned. Required.
 	Cloud *cloud.Cloud
-	// DB keeps the positions; it must not be opened with NoSync. Required.
+	// DB stores the positions; it must not be opened with NoSync. Required.
 	DB *bbolt.DB
-	// Sink takes the hops. Default: thrown away.
+	// Sink receives the hops. Default: they are discarded.
 	Sink hop.Sink
-	// Wrap may put something between a pipe and what it talks to, for example faults. Default: nothing.
+	// Wrap may replace a pipe's stream, target and checkpoints, for example with ones that inject faults. Default:
+	// they stay as they are.
 	Wrap func(*Pipe)
 }
 
-// Service runs the template's pipes.
+// A Service runs the template's pipes.
 type Service struct {
 	config Config
 	pipes  []*Pipe
 }
 
-// New is a Service without pipes.
+// New returns a Service without pipes.
 func New(config Config) *Service { return &Service{config: config} }
 
-// Provisions are the resource types that this package creates.
+// Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{"AWS::Pipes::Pipe": s.provision}
 }
 
-// ErrRestart makes a pipe begin anew, from the positions that are stored, when something put there by Wrap
-// returns it in place of storing one: what a worker does whose machine is replaced.
+// ErrRestart makes a pipe restart from the stored positions when the Checkpoints that Wrap has set return it from
+// Save. This happens on AWS when the machine of a worker is replaced.
 var ErrRestart = errors.New("the pipe restarts")
 
 // Run moves records until ctx is done. It returns an error when the position of a pipe cannot be loaded

@@ -21,8 +21,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// stage is DynamoDB Local with an outbox table, in front of a fake of the other services.
-type stage struct {
+// A tableToBus is DynamoDB Local with an outbox table, and a fake of the other services.
+type tableToBus struct {
 	t      testing.TB
 	cloud  *cloud.Cloud
 	tables *tables.Service
@@ -34,9 +34,9 @@ type stage struct {
 	hops []hop.Hop
 }
 
-func newStage(t testing.TB) *stage {
+func newTableToBus(t testing.TB) *tableToBus {
 	t.Helper()
-	s := &stage{t: t, cloud: cloud.New("eu-central-1"), db: openDB(t)}
+	s := &tableToBus{t: t, cloud: cloud.New("eu-central-1"), db: openDB(t)}
 	var err error
 	s.tables, err = tables.Start(t.Context(), tables.Config{Cloud: s.cloud, Dir: t.TempDir()})
 	if err != nil {
@@ -60,13 +60,13 @@ func newStage(t testing.TB) *stage {
 }
 
 // run runs the pipe until stop is called.
-func (s *stage) run(patch string) (stop func()) {
+func (s *tableToBus) run(patch string) (stop func()) {
 	s.t.Helper()
 	service := New(Config{Cloud: s.cloud, DB: s.db, Sink: func(h hop.Hop) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.hops = append(s.hops, h)
-		s.aws.poke()
+		s.aws.notify()
 	}})
 	resource := pipeResource(s.t, patch)
 	resource.Properties["Source"] = s.table.GetAtt["StreamArn"]
@@ -84,8 +84,8 @@ func (s *stage) run(patch string) (stop func()) {
 	}
 }
 
-// passed is how many records the pipe has settled with its target.
-func (s *stage) passed() (n int) {
+// delivered returns the number of records that the target has accepted.
+func (s *tableToBus) delivered() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.hops {
@@ -96,7 +96,7 @@ func (s *stage) passed() (n int) {
 	return n
 }
 
-func (s *stage) put(id string, more map[string]types.AttributeValue) {
+func (s *tableToBus) put(id string, more map[string]types.AttributeValue) {
 	s.t.Helper()
 	item := outboxItem(id)
 	for name, value := range more {
@@ -112,8 +112,8 @@ func (s *stage) put(id string, more map[string]types.AttributeValue) {
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// ids are the ids of the events that the bus accepted.
-func (s *stage) ids() (ids []string) {
+// ids returns the ids of the events that the bus accepted.
+func (s *tableToBus) ids() (ids []string) {
 	for _, e := range s.aws.events {
 		var detail struct{ ID string }
 		if err := json.Unmarshal([]byte(e.Detail), &detail); err != nil {
@@ -125,7 +125,7 @@ func (s *stage) ids() (ids []string) {
 }
 
 func TestFromTableToBus(t *testing.T) {
-	s := newStage(t)
+	s := newTableToBus(t)
 	stop := s.run(`{}`)
 	s.put("1", nil)
 	s.put("business", map[string]types.AttributeValue{"recordType": text("order")})
@@ -137,7 +137,7 @@ func TestFromTableToBus(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.put("2", nil)
-	s.aws.await(t, "both events", func() bool { return s.passed() == 2 })
+	s.aws.await(t, "both events", func() bool { return s.delivered() == 2 })
 	stop()
 
 	want := entry{
@@ -159,10 +159,10 @@ func TestFromTableToBus(t *testing.T) {
 		t.Errorf("hops for %v, want 1 and 2", sent)
 	}
 
-	// A second run goes on behind the last record.
+	// A second run continues after the last record.
 	s.put("3", nil)
 	stop = s.run(`{}`)
-	s.aws.await(t, "the third event", func() bool { return s.passed() == 3 })
+	s.aws.await(t, "the third event", func() bool { return s.delivered() == 3 })
 	stop()
 	if got := s.ids(); !slices.Equal(got, []string{"1", "2", "3"}) {
 		t.Errorf("events %v, want each once", got)
@@ -170,11 +170,11 @@ func TestFromTableToBus(t *testing.T) {
 }
 
 func TestPoisonRecord(t *testing.T) {
-	s := newStage(t)
+	s := newTableToBus(t)
 	for i := range 6 {
 		more := map[string]types.AttributeValue{}
 		if i == 2 {
-			more["type"] = nil // the dynamic path leads nowhere
+			more["type"] = nil // the dynamic path does not exist
 		}
 		s.put(fmt.Sprint(i), more)
 	}
@@ -185,7 +185,7 @@ func TestPoisonRecord(t *testing.T) {
 		return ""
 	}
 	stop := s.run(`{"SourceParameters": {"DynamoDBStreamParameters": {"MaximumRetryAttempts": 1}}}`)
-	s.aws.await(t, "two dead letters", func() bool { return len(s.aws.messages) >= 2 && len(s.aws.events) >= 4 })
+	s.aws.await(t, "two dead-letter messages", func() bool { return len(s.aws.messages) >= 2 && len(s.aws.events) >= 4 })
 	stop()
 	if got := s.ids(); !slices.Equal(got, []string{"0", "1", "3", "5"}) {
 		t.Errorf("events %v, want all but 2 and 4", got)
@@ -209,10 +209,10 @@ func TestPoisonRecord(t *testing.T) {
 		got.Context.Condition != "RetryAttemptsExhausted" || got.Version != "1.0" || got.Timestamp == "" ||
 		info.BatchSize != 1 || info.StartSequenceNumber != info.EndSequenceNumber || info.StreamArn != s.table.GetAtt["StreamArn"] ||
 		info.ApproximateArrivalOfFirstRecord == "" || info.ApproximateArrivalOfLastRecord == "" {
-		t.Errorf("dead letter %s", s.aws.messages[0])
+		t.Errorf("dead-letter message %s", s.aws.messages[0])
 	}
 
-	// The message is enough to read the record back while the stream has it.
+	// The message has what it takes to read the record back while the stream has it.
 	stream := newDynamoDBStream(s.cloud.Streams(), info.StreamArn, "eu-central-1")
 	page, err := (&reader{stream: stream, shard: info.ShardID}).read(t.Context())
 	if err != nil {
@@ -225,7 +225,7 @@ func TestPoisonRecord(t *testing.T) {
 }
 
 func TestServerErrorsAreRetriedWithoutCounting(t *testing.T) {
-	s := newStage(t)
+	s := newTableToBus(t)
 	s.aws.status = []int{500, 503, 429, 500}
 	s.put("1", nil)
 	stop := s.run(`{"SourceParameters": {"DynamoDBStreamParameters": {"MaximumRetryAttempts": 0}}}`)
@@ -237,7 +237,7 @@ func TestServerErrorsAreRetriedWithoutCounting(t *testing.T) {
 }
 
 func TestQueueAsTarget(t *testing.T) {
-	s := newStage(t)
+	s := newTableToBus(t)
 	for _, id := range []string{"1", "refuse", "3"} {
 		s.put(id, nil)
 	}
@@ -246,7 +246,7 @@ func TestQueueAsTarget(t *testing.T) {
 		"SourceParameters": {"DynamoDBStreamParameters": {"MaximumRetryAttempts": 0}},
 		"TargetParameters": {"InputTemplate": "<$.dynamodb.NewImage.id.S>", "SqsQueueParameters": {"MessageGroupId": "$.dynamodb.Keys.pk.S"}}
 	}`)
-	s.aws.await(t, "two messages and a dead letter", func() bool { return len(s.aws.messages) >= 3 })
+	s.aws.await(t, "two messages and a dead-letter message", func() bool { return len(s.aws.messages) >= 3 })
 	stop()
 	if s.aws.messages[0] != "Order#1 1" || s.aws.messages[1] != "Order#3 3" || !strings.Contains(s.aws.messages[2], "DDBStreamBatchInfo") {
 		t.Errorf("messages %v", s.aws.messages)
@@ -254,13 +254,13 @@ func TestQueueAsTarget(t *testing.T) {
 }
 
 func TestDynamoDBLocalDies(t *testing.T) {
-	s := newStage(t)
+	s := newTableToBus(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	supervised := make(chan error)
 	go func() { supervised <- s.tables.Run(ctx) }()
 	stop := s.run(`{}`)
 	s.put("1", nil)
-	s.aws.await(t, "the first event", func() bool { return s.passed() == 1 })
+	s.aws.await(t, "the first event", func() bool { return s.delivered() == 1 })
 	if err := syscall.Kill(s.tables.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -281,14 +281,14 @@ func TestDynamoDBLocalDies(t *testing.T) {
 	}
 }
 
-// DynamoDB Local looks for expired items every ten seconds or so.
+// DynamoDB Local deletes expired items about every ten seconds.
 func TestExpiredItem(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for DynamoDB Local to delete an expired item")
 	}
-	s := newStage(t)
+	s := newTableToBus(t)
 	s.put("1", map[string]types.AttributeValue{"expiresAt": &types.AttributeValueMemberN{Value: fmt.Sprint(time.Now().Add(-time.Hour).Unix())}})
-	// What AWS's own pattern for expired items lets through, and nothing else.
+	// This is AWS's own pattern for the deletion of expired items.
 	stop := s.run(`{
 		"SourceParameters": {"FilterCriteria": {"Filters": [{"Pattern": "{\"eventName\":[\"REMOVE\"],\"userIdentity\":{\"type\":[\"Service\"],\"principalId\":[\"dynamodb.amazonaws.com\"]}}"}]}},
 		"TargetParameters": {"EventBridgeEventBusParameters": {"DetailType": "Expired", "Source": "orders"}, "InputTemplate": "{\"id\":<$.dynamodb.OldImage.id.S>}"}
@@ -300,17 +300,17 @@ func TestExpiredItem(t *testing.T) {
 	}
 }
 
-// BenchmarkPipe moves 2,000 records that wait in one shard of DynamoDB Local to a bus, with every
-// position on disk.
+// BenchmarkPipe moves 2,000 records, which wait in one shard of DynamoDB Local, to a bus and stores every position on
+// disk.
 func BenchmarkPipe(b *testing.B) {
 	const records = 2000
 	for b.Loop() {
 		b.StopTimer()
-		s := newStage(b)
+		s := newTableToBus(b)
 		s.fill(records)
 		b.StartTimer()
 		stop := s.run(`{}`)
-		s.aws.await(b, "all events", func() bool { return s.passed() == records })
+		s.aws.await(b, "all events", func() bool { return s.delivered() == records })
 		b.StopTimer()
 		stop()
 		b.StartTimer()
@@ -318,7 +318,7 @@ func BenchmarkPipe(b *testing.B) {
 	b.ReportMetric(float64(b.N*records)/b.Elapsed().Seconds(), "records/s")
 }
 
-func (s *stage) fill(n int) {
+func (s *tableToBus) fill(n int) {
 	s.t.Helper()
 	for from := 0; from < n; from += 25 {
 		var batch []types.WriteRequest

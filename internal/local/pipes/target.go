@@ -11,12 +11,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// throttles recognizes AWS's throttling codes.
+// throttles recognizes the codes with which AWS throttles.
 var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
-// classified marks a failed call of a target with ErrInternal unless it was the caller's fault: an
-// answer in the 400s that is not throttling.
-func classified(err error) error {
+// classifyError returns the error of a target's call, marked with ErrInternal unless the caller caused it: a status
+// from 400 to 499 that is not throttling.
+func classifyError(err error) error {
 	var answer *smithyhttp.ResponseError
 	if errors.As(err, &answer) {
 		status := answer.HTTPStatusCode()
@@ -28,8 +28,8 @@ func classified(err error) error {
 	return fmt.Errorf("%w: %w", ErrInternal, err)
 }
 
-// sendEach sends what can be built from the records with one call and puts the errors together: one for
-// each record, or nil when all were accepted. send gets the entries and returns one error for each.
+// sendEach builds an entry from each record, sends the entries with one call and returns one error for each record, or
+// nil when all were accepted. A record whose entry cannot be built fails alone. send returns one error for each entry.
 func sendEach[E any](ctx context.Context, records []Record, build func(Record, int) (E, error), send func(context.Context, []E) []error) []error {
 	errs := make([]error, len(records))
 	var entries []E
@@ -53,8 +53,8 @@ func sendEach[E any](ctx context.Context, records []Record, build func(Record, i
 	return errs
 }
 
-// sameForAll is the error of a call that failed as a whole.
-func sameForAll(err error, entries int) []error {
+// errorForEach returns the error of a call that failed as a whole, once for each entry.
+func errorForEach(err error, entries int) []error {
 	errs := make([]error, entries)
 	for i := range errs {
 		errs[i] = err

@@ -12,7 +12,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// worker moves the records of one shard: it gathers some, delivers all of them, and goes on.
+// A worker moves the records of one shard: it gathers some, delivers all of them, and continues.
 type worker struct {
 	*Pipe
 	reader reader
@@ -21,12 +21,12 @@ type worker struct {
 func newWorker(p *Pipe, shard string, from Position) *worker {
 	w := &worker{Pipe: p, reader: reader{stream: p.Stream, shard: shard, after: from.After}}
 	w.reader.trimmed = func() {
-		p.report(hop.Hop{Outcome: hop.Retry, Detail: fmt.Sprintf("%v: shard %s is read from its oldest record", ErrTrimmed, shard)})
+		p.report(hop.Hop{Outcome: hop.Retry, Detail: fmt.Sprintf("%v; continuing shard %s at its oldest record", ErrTrimmed, shard)})
 	}
 	return w
 }
 
-// run returns nil when the shard has ended and all of it is done.
+// run moves records until the shard has ended and all its records are settled; then it returns nil.
 func (w *worker) run(ctx context.Context) error {
 	for {
 		g, err := w.gather(ctx)
@@ -42,16 +42,16 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
-// gathered are records that are delivered together.
+// gathered holds records that are delivered together.
 type gathered struct {
 	records []Record
-	pass    []bool    // the filter's word on each
-	since   time.Time // no record was there before
-	end     bool      // no record comes after these
+	pass    []bool    // the filter's result for each record
+	since   time.Time // a time at which none of the records was in the stream yet
+	end     bool      // the shard has no further record
 }
 
-// gather reads until there is something to deliver: a page of records, or with a batching window as
-// many as fill it.
+// gather reads until there is something to deliver: a page of records, or with a batching window as many as fill the
+// batches.
 func (w *worker) gather(ctx context.Context) (gathered, error) {
 	var g gathered
 	var matching, failures int
@@ -62,7 +62,7 @@ func (w *worker) gather(ctx context.Context) (gathered, error) {
 		page, err := w.reader.read(ctx)
 		if err != nil {
 			failures++
-			if err := w.trouble(ctx, failures, "read", err); err != nil {
+			if err := w.streamFailed(ctx, failures, "read", err); err != nil {
 				return g, err
 			}
 			continue
@@ -105,7 +105,7 @@ func (w *worker) gather(ctx context.Context) (gathered, error) {
 	}
 }
 
-// deliver sends the records, in one lane or in several at once. Records of one item share a lane, so
+// deliver delivers the records in Settings.Parallel lanes at the same time. Records of one item share a lane, so
 // they keep their order.
 func (w *worker) deliver(ctx context.Context, g gathered) error {
 	p := &progress{checkpoints: w.Checkpoints, shard: w.reader.shard, records: g.records, done: make([]bool, len(g.records))}

@@ -17,91 +17,91 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
 )
 
-// bench is a mapping between a queue and a function in memory, inside a synctest bubble.
-type bench struct {
-	*mapping
+// A fixture is a poller between a queue and a function in memory, inside a synctest bubble.
+type fixture struct {
+	*poller
 	queue *fakeQueue
 
 	mu    sync.Mutex
 	hops  []hop.Hop
-	calls []call
+	calls []invocation
 	stop  context.CancelFunc
 	ended chan struct{}
 }
 
-// call is one invocation.
-type call struct {
+// An invocation is one call of the function.
+type invocation struct {
 	at     time.Duration // since the start
 	bodies []string
 }
 
-// function answers an invocation.
+// A function returns the response to an invocation.
 type function func(ctx context.Context, bodies []string) (string, error)
 
-// ok is a function that works, in no time.
-func ok(context.Context, []string) (string, error) { return "", nil }
+// succeed is a function that succeeds at once.
+func succeed(context.Context, []string) (string, error) { return "", nil }
 
-// run starts the mapping. Change it before with adjust.
-func run(t *testing.T, f function, adjust func(*bench)) *bench {
-	b := &bench{queue: newQueue(30 * time.Second), ended: make(chan struct{})}
+// startPoller starts a poller after adjust, which may be nil, has changed it.
+func startPoller(t *testing.T, answer function, adjust func(*fixture)) *fixture {
+	f := &fixture{queue: newQueue(30 * time.Second), ended: make(chan struct{})}
 	started := time.Now()
-	b.mapping = &mapping{
-		logicalID: "Mapping", functionARN: "arn:aws:lambda:::function:f", batchSize: 10, concurrency: 5, partial: true, queue: b.queue,
+	f.poller = &poller{
+		logicalID: "Mapping", functionARN: "arn:aws:lambda:::function:f", batchSize: 10, concurrency: 5, reportsItemFailures: true, queue: f.queue,
 		sink: func(h hop.Hop) {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.hops = append(b.hops, h)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.hops = append(f.hops, h)
 		},
 		invoke: func(ctx context.Context, _ string, payload []byte) ([]byte, error) {
 			var event struct{ Records []struct{ Body string } }
 			if err := json.Unmarshal(payload, &event); err != nil {
 				t.Errorf("payload: %v", err)
 			}
-			c := call{at: time.Since(started)}
+			c := invocation{at: time.Since(started)}
 			for _, r := range event.Records {
 				c.bodies = append(c.bodies, r.Body)
 			}
-			b.mu.Lock()
-			b.calls = append(b.calls, c)
-			b.mu.Unlock()
-			response, err := f(ctx, c.bodies)
+			f.mu.Lock()
+			f.calls = append(f.calls, c)
+			f.mu.Unlock()
+			response, err := answer(ctx, c.bodies)
 			return []byte(response), err
 		},
 	}
 	if adjust != nil {
-		adjust(b)
+		adjust(f)
 	}
 	var ctx context.Context
-	ctx, b.stop = context.WithCancel(t.Context())
+	ctx, f.stop = context.WithCancel(t.Context())
 	go func() {
-		b.run(ctx)
-		close(b.ended)
+		f.run(ctx)
+		close(f.ended)
 	}()
 	t.Cleanup(func() {
-		b.stop()
-		<-b.ended
+		f.stop()
+		<-f.ended
 	})
-	return b
+	return f
 }
 
-// invocations are all invocations so far.
-func (b *bench) invocations() []call {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.calls)
+// invocations returns all invocations so far.
+func (f *fixture) invocations() []invocation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
 }
 
-// reported are all hops so far.
-func (b *bench) reported() []hop.Hop {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.hops)
+// hopsSoFar returns all hops so far.
+func (f *fixture) hopsSoFar() []hop.Hop {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.hops)
 }
 
-// seen are the bodies of all invocations, in order.
-func (b *bench) seen() []string {
+// receivedBodies returns the bodies of all invocations, in order.
+func (f *fixture) receivedBodies() []string {
 	var bodies []string
-	for _, c := range b.invocations() {
+	for _, c := range f.invocations() {
 		bodies = append(bodies, c.bodies...)
 	}
 	return bodies
@@ -124,13 +124,13 @@ func bodies(n int) []string {
 
 func TestDeliversAtOnceAndDeletes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, ok, nil)
+		f := startPoller(t, succeed, nil)
 		time.Sleep(7 * time.Second)
-		b.queue.send(`{"detail":{"id":"e1"}}`, "b")
+		f.queue.send(`{"detail":{"id":"e1"}}`, "b")
 		synctest.Wait()
-		expect(t, "calls", b.invocations(), []call{{7 * time.Second, []string{`{"detail":{"id":"e1"}}`, "b"}}})
-		expect(t, "left", b.queue.left(), nil)
-		h := b.reported()[0]
+		expect(t, "calls", f.invocations(), []invocation{{7 * time.Second, []string{`{"detail":{"id":"e1"}}`, "b"}}})
+		expect(t, "left", f.queue.left(), nil)
+		h := f.hopsSoFar()[0]
 		expect(t, "hop", []any{h.Stage, h.Resource, h.Target, h.Outcome, h.Count, h.EventIDs},
 			[]any{hop.Queue, "Mapping", "arn:aws:lambda:::function:f", hop.OK, 2, []string{"e1"}})
 	})
@@ -150,24 +150,24 @@ func TestFailedMessagesComeBackAfterTheirVisibilityTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				first := true
-				b := run(t, func(context.Context, []string) (string, error) {
+				f := startPoller(t, func(context.Context, []string) (string, error) {
 					if first {
 						first = false
 						return c.response, c.err
 					}
 					return "", nil
 				}, nil)
-				b.queue.send("a", "b", "c")
+				f.queue.send("a", "b", "c")
 				time.Sleep(29 * time.Second)
 				synctest.Wait()
-				expect(t, "before the timeout", len(b.invocations()), 1)
-				expect(t, "left", b.queue.left(), c.again)
-				expect(t, "outcome", b.reported()[0].Outcome, hop.Retry)
+				expect(t, "before the timeout", len(f.invocations()), 1)
+				expect(t, "left", f.queue.left(), c.again)
+				expect(t, "outcome", f.hopsSoFar()[0].Outcome, hop.Retry)
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
-				expect(t, "again", b.invocations()[1].bodies, c.again)
-				expect(t, "left at last", b.queue.left(), nil)
-				expect(t, "outcome at last", b.reported()[1].Outcome, hop.OK)
+				expect(t, "again", f.invocations()[1].bodies, c.again)
+				expect(t, "left at last", f.queue.left(), nil)
+				expect(t, "outcome at last", f.hopsSoFar()[1].Outcome, hop.OK)
 			})
 		})
 	}
@@ -175,12 +175,12 @@ func TestFailedMessagesComeBackAfterTheirVisibilityTimeout(t *testing.T) {
 
 func TestWithoutReportBatchItemFailuresTheResponseDoesNotMatter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, func(context.Context, []string) (string, error) {
+		f := startPoller(t, func(context.Context, []string) (string, error) {
 			return `{"batchItemFailures":[{"itemIdentifier":"a"}]}`, nil
-		}, func(b *bench) { b.partial = false })
-		b.queue.send("a")
+		}, func(f *fixture) { f.reportsItemFailures = false })
+		f.queue.send("a")
 		synctest.Wait()
-		expect(t, "left", b.queue.left(), nil)
+		expect(t, "left", f.queue.left(), nil)
 	})
 }
 
@@ -194,127 +194,127 @@ func TestConcurrencyIsBoundedAndBusyWorkersDoNotTakeMessages(t *testing.T) {
 			running += n
 			most = max(most, running)
 		}
-		b := run(t, func(context.Context, []string) (string, error) {
+		f := startPoller(t, func(context.Context, []string) (string, error) {
 			count(+1)
 			defer count(-1)
 			time.Sleep(time.Second)
 			return "", nil
-		}, func(b *bench) { b.batchSize, b.concurrency = 1, 3 })
-		b.queue.send(bodies(9)...)
+		}, func(f *fixture) { f.batchSize, f.concurrency = 1, 3 })
+		f.queue.send(bodies(9)...)
 		synctest.Wait()
-		expect(t, "taken", len(b.invocations()), 3)
+		expect(t, "taken", len(f.invocations()), 3)
 		time.Sleep(3*time.Second + time.Millisecond)
 		synctest.Wait()
 		expect(t, "most at once", most, 3)
-		expect(t, "left", b.queue.left(), nil)
-		expect(t, "deliveries", len(b.invocations()), 9)
+		expect(t, "left", f.queue.left(), nil)
+		expect(t, "deliveries", len(f.invocations()), 9)
 	})
 }
 
 func TestIdleMappingHasOneLongPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, ok, nil)
+		f := startPoller(t, succeed, nil)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		expect(t, "polls at once", b.queue.stats().most, 1)
-		expect(t, "polls in an hour", b.queue.stats().receives, 181) // one each 20 s, the one that has just begun included
+		expect(t, "polls at once", f.queue.stats().most, 1)
+		expect(t, "polls in an hour", f.queue.stats().receives, 181) // one each 20 s, including the one that has just begun
 	})
 }
 
 func TestBatchingWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, ok, func(b *bench) { b.batchSize, b.window = 25, 5*time.Second })
-		b.queue.send("a")
+		f := startPoller(t, succeed, func(f *fixture) { f.batchSize, f.window = 25, 5*time.Second })
+		f.queue.send("a")
 		time.Sleep(2 * time.Second)
-		b.queue.send("b")
+		f.queue.send("b")
 		time.Sleep(time.Second)
-		b.queue.send("c")
-		time.Sleep(time.Second)
-		synctest.Wait()
-		expect(t, "calls within the window", len(b.invocations()), 0)
+		f.queue.send("c")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		expect(t, "call at its end", b.invocations(), []call{{5 * time.Second, []string{"a", "b", "c"}}})
+		expect(t, "calls within the window", len(f.invocations()), 0)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		expect(t, "call at its end", f.invocations(), []invocation{{5 * time.Second, []string{"a", "b", "c"}}})
 		// A full batch does not wait.
-		b.queue.send(bodies(25)...)
+		f.queue.send(bodies(25)...)
 		synctest.Wait()
-		expect(t, "full batch", len(b.invocations()[1].bodies), 25)
+		expect(t, "full batch", len(f.invocations()[1].bodies), 25)
 	})
 }
 
-// A batch as large as a payload can be does not wait for the window either.
+// TestLargeBatchDoesNotWait checks that a batch of the size of a payload does not wait for the window either.
 func TestLargeBatchDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, ok, func(b *bench) { b.batchSize, b.window = 100, 5*time.Second })
+		f := startPoller(t, succeed, func(f *fixture) { f.batchSize, f.window = 100, 5*time.Second })
 		for i := range 7 {
-			b.queue.send(strings.Repeat(fmt.Sprint(i), 1<<20))
+			f.queue.send(strings.Repeat(fmt.Sprint(i), 1<<20))
 		}
 		synctest.Wait()
-		if len(b.invocations()) == 0 {
+		if len(f.invocations()) == 0 {
 			t.Error("7 MB wait for the window")
 		}
 	})
 }
 
-func TestReceiveErrorsAreRetriedWithoutHaste(t *testing.T) {
+func TestReceiveErrorsAreRetriedWithBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, ok, func(b *bench) {
-			b.queue.failing = 1000
-			b.queue.send("a")
+		f := startPoller(t, succeed, func(f *fixture) {
+			f.queue.failing = 1000
+			f.queue.send("a")
 		})
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if b.queue.stats().receives > 20 {
-			t.Errorf("%d receives in a minute", b.queue.stats().receives)
+		if f.queue.stats().receives > 20 {
+			t.Errorf("%d receives in a minute", f.queue.stats().receives)
 		}
-		b.queue.mu.Lock()
-		b.queue.failing = 0
-		b.queue.mu.Unlock()
+		f.queue.mu.Lock()
+		f.queue.failing = 0
+		f.queue.mu.Unlock()
 		time.Sleep(lastBackoff)
 		synctest.Wait()
-		expect(t, "seen", b.seen(), []string{"a"})
+		expect(t, "seen", f.receivedBodies(), []string{"a"})
 	})
 }
 
 func TestUndeletedMessageComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, ok, func(b *bench) { b.queue.refusing = true })
-		b.queue.send("a")
+		f := startPoller(t, succeed, func(f *fixture) { f.queue.refusing = true })
+		f.queue.send("a")
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
-		expect(t, "seen", b.seen(), []string{"a", "a"})
-		expect(t, "outcome", b.reported()[0].Outcome, hop.Retry)
+		expect(t, "seen", f.receivedBodies(), []string{"a", "a"})
+		expect(t, "outcome", f.hopsSoFar()[0].Outcome, hop.Retry)
 	})
 }
 
 func TestStopCancelsInvocationsAndKeepsTheirMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, func(ctx context.Context, _ []string) (string, error) {
+		f := startPoller(t, func(ctx context.Context, _ []string) (string, error) {
 			<-ctx.Done()
 			return "", ctx.Err()
 		}, nil)
-		b.queue.send("a")
+		f.queue.send("a")
 		synctest.Wait()
-		told := time.Now()
-		b.stop()
-		<-b.ended
-		expect(t, "time to stop", time.Since(told), 0)
-		expect(t, "left", b.queue.left(), []string{"a"})
-		expect(t, "hops", b.reported(), nil)
+		stopped := time.Now()
+		f.stop()
+		<-f.ended
+		expect(t, "time to stop", time.Since(stopped), 0)
+		expect(t, "left", f.queue.left(), []string{"a"})
+		expect(t, "hops", f.hopsSoFar(), nil)
 	})
 }
 
 func TestStopStillDeletesWhatIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, func(ctx context.Context, _ []string) (string, error) {
+		f := startPoller(t, func(ctx context.Context, _ []string) (string, error) {
 			<-ctx.Done()
 			return "", nil // it was done just then
 		}, nil)
-		b.queue.send("a")
+		f.queue.send("a")
 		synctest.Wait()
-		b.stop()
-		<-b.ended
-		expect(t, "left", b.queue.left(), nil)
+		f.stop()
+		<-f.ended
+		expect(t, "left", f.queue.left(), nil)
 	})
 }
 
@@ -332,19 +332,19 @@ func TestFilter(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := run(t, ok, func(b *bench) {
-					for _, f := range c.filters {
-						compiled, err := pattern.Compile([]byte(f), pattern.Pipes)
+				f := startPoller(t, succeed, func(f *fixture) {
+					for _, answer := range c.filters {
+						compiled, err := pattern.Compile([]byte(answer), pattern.Pipes)
 						if err != nil {
 							t.Fatal(err)
 						}
-						b.filters = append(b.filters, compiled)
+						f.filters = append(f.filters, compiled)
 					}
 				})
-				b.queue.send(`{"type":"A"}`, `{"type":"B"}`, "text", "{broken")
+				f.queue.send(`{"type":"A"}`, `{"type":"B"}`, "text", "{broken")
 				synctest.Wait()
-				expect(t, "seen", b.seen(), c.passes)
-				expect(t, "left", b.queue.left(), nil)
+				expect(t, "seen", f.receivedBodies(), c.passes)
+				expect(t, "left", f.queue.left(), nil)
 			})
 		})
 	}
@@ -352,9 +352,9 @@ func TestFilter(t *testing.T) {
 
 func TestPayloadsStayUnderTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, ok, nil)
-		inner := b.invoke
-		b.invoke = func(ctx context.Context, arn string, payload []byte) ([]byte, error) {
+		f := startPoller(t, succeed, nil)
+		inner := f.invoke
+		f.invoke = func(ctx context.Context, arn string, payload []byte) ([]byte, error) {
 			if len(payload) > maxPayload {
 				t.Errorf("payload of %d bytes", len(payload))
 			}
@@ -364,9 +364,9 @@ func TestPayloadsStayUnderTheLimit(t *testing.T) {
 		for i := range 10 {
 			all = append(all, strings.Repeat(fmt.Sprint(i), 1<<20))
 		}
-		b.queue.send(all...)
+		f.queue.send(all...)
 		synctest.Wait()
-		expect(t, "calls", len(b.invocations()), 2)
-		expect(t, "seen", slices.Equal(b.seen(), all), true)
+		expect(t, "calls", len(f.invocations()), 2)
+		expect(t, "seen", slices.Equal(f.receivedBodies(), all), true)
 	})
 }
