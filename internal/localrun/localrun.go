@@ -23,6 +23,7 @@ import (
 // Options say which run to start.
 type Options struct {
 	Binary  string              // the compiled command (see Build)
+	Tool    []string            // in place of Binary: how to run it, for example "go", "tool", "outbox"
 	Dir     string              // working directory; default: ours
 	Args    []string            // flags beside --json, for example "--stack", "Orders-dev"
 	Env     []string            // what its environment has besides ours, as KEY=value
@@ -49,7 +50,11 @@ type Run struct {
 
 // Start starts a run and returns when it is ready. Its error holds what the run wrote to stderr.
 func Start(ctx context.Context, o Options) (*Run, error) {
-	cmd := exec.Command(o.Binary, append([]string{"local", "--json"}, o.Args...)...)
+	command := append(o.Tool[:len(o.Tool):len(o.Tool)], "local", "--json")
+	if o.Binary != "" {
+		command = []string{o.Binary, "local", "--json"}
+	}
+	cmd := exec.Command(command[0], append(command[1:], o.Args...)...)
 	cmd.Dir = o.Dir
 	cmd.Env = append(os.Environ(), o.Env...)
 	// A group of its own, so that a Ctrl-C for us does not reach it: we stop it ourselves.
