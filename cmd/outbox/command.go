@@ -70,14 +70,14 @@ func newRoot(std streams) *cobra.Command {
 	return root
 }
 
-// allowed says what a flag's value must be, by the flag's type.
+// allowed is what a flag's value must be, by the flag's type.
 var allowed = map[string]string{
 	"int":      "a whole number",
 	"bool":     "true or false",
 	"duration": "0 or a duration such as 37d, 888h or 3196800s",
 }
 
-// flagError says what a flag allows where the library shows how it failed to parse it.
+// flagError returns what a flag allows, where the library's error shows how it failed to parse the value.
 func flagError(err error) error {
 	var invalid *pflag.InvalidValueError
 	if !errors.As(err, &invalid) {

@@ -23,7 +23,7 @@ func (d *duration) Set(text string) error {
 	return nil
 }
 
-var errDuration = errors.New("not a duration") // what is allowed, flagError says
+var errDuration = errors.New("not a duration") // flagError adds what is allowed
 
 func parseDuration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {

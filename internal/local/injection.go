@@ -18,7 +18,7 @@ import (
 )
 
 // injectFaults reads the plan that --faults names and makes SIGUSR1 end its faults. Without the flag the
-// injector is nil. done says at the end of the run which faults have fired.
+// injector is nil. done reports at the end of the run which faults have fired.
 func injectFaults(o Options, out console.Console) (_ *faults.Injector, done func(), err error) {
 	if o.Faults == "" {
 		return nil, func() {}, nil
@@ -28,7 +28,7 @@ func injectFaults(o Options, out console.Console) (_ *faults.Injector, done func
 		return nil, nil, fmt.Errorf("--faults: %w", err)
 	}
 	injector := faults.New(plan, out.Fault)
-	out.Notice(fmt.Sprintf("Faults are injected as %s says, with seed %d; SIGUSR1 ends them.", o.Faults, plan.Seed))
+	out.Notice(fmt.Sprintf("Faults are injected by the plan %s, with seed %d; SIGUSR1 ends them.", o.Faults, plan.Seed))
 	return injector, healOnSignal(injector, out), nil
 }
 
@@ -62,7 +62,7 @@ func healOnSignal(injector *faults.Injector, out console.Console) (done func()) 
 	}
 }
 
-// seams are where faults come between the parts. Without an injector nothing comes between.
+// seams are the places between the parts where faults are injected. Without an injector all are empty.
 type seams struct {
 	tables   func(http.Handler) http.Handler
 	bus      func(http.Handler) http.Handler

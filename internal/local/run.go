@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options, out console.Console) error {
 	return unlessStopped(ctx, workers.Wait())
 }
 
-// choose is the stack of that name, or the app's first.
+// choose returns the stack of that name, or the app's first.
 func choose(assembly *template.Assembly, name string, out console.Console) (*template.Stack, error) {
 	names := assembly.Names()
 	if name == "" && len(names) > 1 {
@@ -81,7 +81,7 @@ func unlessStopped(ctx context.Context, err error) error {
 	return err
 }
 
-// data is the folder that keeps everything a run must not forget.
+// data is the folder that keeps everything that a run must not lose.
 type data struct {
 	dir     string
 	db      *bbolt.DB

@@ -31,7 +31,7 @@ type Options struct {
 	OnFault func(console.Fault) // called for each injected fault as it arrives; default: nothing
 }
 
-// Run is a local run that is up.
+// A Run is a local run that is up.
 type Run struct {
 	// Summary is what the run said when it was ready.
 	Summary console.Summary
@@ -120,13 +120,13 @@ func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, o Options) 
 	}
 }
 
-// Hops are all hops so far for which keep is true; nil keeps all.
+// Hops returns all hops so far for which keep is true; nil keeps all.
 func (r *Run) Hops(keep func(hop.Hop) bool) []hop.Hop {
 	hops, _ := r.matching(keep)
 	return hops
 }
 
-// Wait waits for n hops for which keep is true and returns them. Its error says how many there were.
+// Wait waits for n hops for which keep is true and returns them. Its error holds how many there were.
 func (r *Run) Wait(ctx context.Context, n int, keep func(hop.Hop) bool) ([]hop.Hop, error) {
 	for {
 		hops, changed := r.matching(keep)
@@ -155,7 +155,7 @@ func (r *Run) matching(keep func(hop.Hop) bool) ([]hop.Hop, <-chan struct{}) {
 	return hops, r.changed
 }
 
-// Name is the readable name of a logical id.
+// Name returns the readable name of a logical id.
 func (r *Run) Name(logicalID string) string {
 	for _, res := range r.Summary.Resources {
 		if res.LogicalID == logicalID {
@@ -174,7 +174,7 @@ func (r *Run) Cloud() *cloud.Cloud {
 	return c
 }
 
-// PID is the process id of the run.
+// PID returns the process id of the run.
 func (r *Run) PID() int { return r.cmd.Process.Pid }
 
 // Heal ends all faults, for a run that was started with --faults, and returns when they have ended.
@@ -192,7 +192,7 @@ func (r *Run) Heal(ctx context.Context) error {
 	}
 }
 
-// Done is closed when the run has ended.
+// Done returns a channel that is closed when the run has ended.
 func (r *Run) Done() <-chan struct{} { return r.done }
 
 // Stop ends the run as Ctrl-C does. It is an error when that takes longer than five seconds or the run

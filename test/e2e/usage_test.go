@@ -15,7 +15,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// TestMistakes: whatever is wrong is said in one line that tells what to do. A command line that is wrong ends with 2.
+// TestMistakes: whatever is wrong is one line that names it and what is allowed. A command line that is wrong ends with 2.
 func TestMistakes(t *testing.T) {
 	occupyDefaultPorts(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,20 +46,20 @@ func TestMistakes(t *testing.T) {
 		args   []string
 		env    []string
 		misuse bool
-		says   []string
+		names  []string // what the message names
 	}{
-		"no cloud assembly":            {args: []string{"--app", t.TempDir()}, says: []string{"cdk synth"}},
-		"an unknown stack":             {args: []string{"--app", assembly, "--stack", "Orders-qa"}, says: []string{"Orders-qa", "Orders-dev", "Orders-prod"}},
-		"an unknown flag":              {args: []string{"--prot", "1"}, misuse: true, says: []string{"prot", "--help"}},
-		"a port out of range":          {args: []string{"--port", "70000"}, misuse: true, says: []string{"70000", "0 to"}},
-		"a word too many":              {args: []string{"Orders-dev"}, misuse: true, says: []string{`"Orders-dev"`}},
-		"a port that is taken":         {args: []string{"--app", assembly, "--port", port}, says: []string{port, "--port"}},
-		"a data folder in use":         {args: []string{"--app", assembly, "--data", used}, says: []string{used, "another local run"}},
-		"no Java":                      {args: []string{"--app", assembly}, env: []string{"JAVA_HOME=/nowhere"}, says: []string{"Java 17"}},
-		"types that it does not know":  {args: []string{"--app", unsupported}, says: []string{"Cache", "AWS::ElastiCache::CacheCluster", "Thing", "AWS::IoT::Thing"}},
-		"an intrinsic it lacks":        {args: []string{"--app", intrinsic}, says: []string{"OutboxPublisherOneQueue", "AWS::SQS::Queue", "Fn::ImportValue"}},
-		"a runtime it lacks":           {args: []string{"--app", foreign}, says: []string{"OutboxPublisherOneFunction", "ruby3.4"}},
-		"a function that is not there": {args: []string{"--app", broken}, says: []string{"OutboxPublisherOneFunction", "does-not-exist"}},
+		"no cloud assembly":            {args: []string{"--app", t.TempDir()}, names: []string{"cdk synth"}},
+		"an unknown stack":             {args: []string{"--app", assembly, "--stack", "Orders-qa"}, names: []string{"Orders-qa", "Orders-dev", "Orders-prod"}},
+		"an unknown flag":              {args: []string{"--prot", "1"}, misuse: true, names: []string{"prot", "--help"}},
+		"a port out of range":          {args: []string{"--port", "70000"}, misuse: true, names: []string{"70000", "0 to"}},
+		"a word too many":              {args: []string{"Orders-dev"}, misuse: true, names: []string{`"Orders-dev"`}},
+		"a port that is taken":         {args: []string{"--app", assembly, "--port", port}, names: []string{port, "--port"}},
+		"a data folder in use":         {args: []string{"--app", assembly, "--data", used}, names: []string{used, "another local run"}},
+		"no Java":                      {args: []string{"--app", assembly}, env: []string{"JAVA_HOME=/nowhere"}, names: []string{"Java 17"}},
+		"types that it does not know":  {args: []string{"--app", unsupported}, names: []string{"Cache", "AWS::ElastiCache::CacheCluster", "Thing", "AWS::IoT::Thing"}},
+		"an intrinsic it lacks":        {args: []string{"--app", intrinsic}, names: []string{"OutboxPublisherOneQueue", "AWS::SQS::Queue", "Fn::ImportValue"}},
+		"a runtime it lacks":           {args: []string{"--app", foreign}, names: []string{"OutboxPublisherOneFunction", "ruby3.4"}},
+		"a function that is not there": {args: []string{"--app", broken}, names: []string{"OutboxPublisherOneFunction", "does-not-exist"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.CommandContext(within(t), binary, append([]string{"local", "--port", "0"}, c.args...)...)
@@ -77,14 +77,14 @@ func TestMistakes(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != want {
 				t.Errorf("it ended with %d, want %d", code, want)
 			}
-			said := stderr.String()
-			for _, want := range c.says {
-				if !strings.Contains(said, want) {
-					t.Errorf("it said %q, which does not name %q", said, want)
+			message := stderr.String()
+			for _, want := range c.names {
+				if !strings.Contains(message, want) {
+					t.Errorf("the message is %q, which does not name %q", message, want)
 				}
 			}
-			if strings.Contains(said, "goroutine ") {
-				t.Errorf("it panicked:\n%s", said)
+			if strings.Contains(message, "goroutine ") {
+				t.Errorf("it panicked:\n%s", message)
 			}
 		})
 	}
@@ -148,7 +148,7 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
-// processes is the process and all that descend from it.
+// processes returns the process and all that descend from it.
 func processes(t *testing.T, pid int) []int {
 	t.Helper()
 	family := []int{pid}
@@ -172,7 +172,7 @@ func processes(t *testing.T, pid int) []int {
 	return family
 }
 
-// alive says whether the process runs; one that has ended and waits for its parent does not.
+// alive reports whether the process runs; one that has ended and waits for its parent does not.
 func alive(pid int) bool {
 	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
@@ -182,7 +182,7 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(state, "Z")
 }
 
-// listening are the local addresses, as the kernel writes them, on which the processes accept connections.
+// listening returns the local addresses, as the kernel writes them, on which the processes accept connections.
 func listening(t *testing.T, pids []int) []string {
 	t.Helper()
 	sockets := map[string]bool{}
