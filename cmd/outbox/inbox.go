@@ -48,6 +48,6 @@ name's items, which expire or do no harm. It shows what it would do and asks bef
 	required(cmd, &c.To, "to", "the consumer's new `name`")
 	cmd.Flags().BoolVar(&c.Yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&c.DryRun, "dry-run", false, "show what would be copied, and copy nothing")
-	check(cmd, func() error { return c.Validate() })
+	check(cmd, func() error { return c.Validate() }) //nolint:gocritic // c.Validate would copy c before the flags are parsed
 	return cmd
 }

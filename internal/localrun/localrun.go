@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,11 +51,11 @@ type Run struct {
 
 // Start starts a run and returns when it is ready. Its error holds what the run wrote to stderr.
 func Start(ctx context.Context, o Options) (*Run, error) {
-	command := append(o.Tool[:len(o.Tool):len(o.Tool)], "local", "--json")
+	command := o.Tool
 	if o.Binary != "" {
-		command = []string{o.Binary, "local", "--json"}
+		command = []string{o.Binary}
 	}
-	cmd := exec.Command(command[0], append(command[1:], o.Args...)...)
+	cmd := exec.Command(command[0], slices.Concat(command[1:], []string{"local", "--json"}, o.Args)...)
 	cmd.Dir = o.Dir
 	cmd.Env = append(os.Environ(), o.Env...)
 	// A group of its own, so that a Ctrl-C for us does not reach it: we stop it ourselves.
