@@ -183,6 +183,24 @@ func TestWhatIsNotAcceptedStays(t *testing.T) {
 	})
 }
 
+// TestItStopsWhenItCannotDelete: to go on would double every message.
+func TestItStopsWhenItCannotDelete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueues()
+		for n := range 25 {
+			q.add("dlq", fmt.Sprint("event ", n), nil)
+		}
+		q.keepAll = errors.New("access denied")
+		report, err := redrive.New(redrive.Clients{SQS: q}).Consumer(t.Context(), "dlq", redrive.ConsumerTarget{Queue: "queue"})
+		if err == nil || !strings.Contains(err.Error(), "m-1 was redriven but could not be deleted: access denied") {
+			t.Errorf("got %v, want an error that names the message", err)
+		}
+		if report.Redriven != 1 || len(q.bodies("queue")) != 1 {
+			t.Errorf("report is %+v and the queue has %v, want one", report, q.bodies("queue"))
+		}
+	})
+}
+
 func TestAnEmptyQueueIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

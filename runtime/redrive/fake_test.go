@@ -23,6 +23,7 @@ type queues struct {
 	nextID   int
 
 	refuse        map[string]error // by URL: what SendMessage answers
+	keepAll       error            // what DeleteMessage answers
 	onSend        func()           // what happens while a message is sent
 	miss          int              // how many receives overlook what is there
 	countsNothing bool             // the approximate counts are 0
@@ -125,6 +126,9 @@ func (q *queues) DeleteMessage(_ context.Context, in *sqs.DeleteMessageInput, _ 
 	m := q.byHandle(*in.QueueUrl, *in.ReceiptHandle)
 	if m == nil {
 		return nil, errors.New("no such receipt handle")
+	}
+	if q.keepAll != nil {
+		return nil, q.keepAll
 	}
 	if q.deliverAgain {
 		q.deliverAgain, m.visible = false, time.Now()
