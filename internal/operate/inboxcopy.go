@@ -41,7 +41,7 @@ const (
 	attrExpiresAt  = "expiresAt"
 	attrLeaseUntil = "leaseUntil" // of a claim: its event was not handled yet
 	attrVersion    = "version"
-	attrEventID    = "eventId"
+	attrEventID    = "eventId" // of a position; none where the consumer began after it
 )
 
 type item = map[string]types.AttributeValue
@@ -196,10 +196,11 @@ func (p *inboxPlan) add(kind kind, it, there item, put *dynamodb.PutItemInput) e
 		put.ExpressionAttributeValues = item{":expires": it[attrExpiresAt]}
 	case position:
 		version, versionThere := numberOf(it, attrVersion), numberOf(there, attrVersion)
+		event, eventThere := textOf(it, attrEventID), textOf(there, attrEventID)
 		switch {
-		case there != nil && version == versionThere && textOf(it, attrEventID) != textOf(there, attrEventID):
+		case there != nil && version == versionThere && event != "" && eventThere != "" && event != eventThere:
 			return fmt.Errorf("version %d of %s is event %s, and of %s it is event %s: the two are not the same consumer",
-				version, textOf(it, attrKey), textOf(it, attrEventID), textOf(there, attrKey), textOf(there, attrEventID))
+				version, textOf(it, attrKey), event, textOf(there, attrKey), eventThere)
 		case there != nil && versionThere >= version:
 			p.there++
 			return nil

@@ -68,6 +68,13 @@ func positionOf(consumer, aggregate string, version int, event string) item {
 	return item{"pk": text("position#" + consumer + "#orders#Order#" + aggregate), "version": number(version), "eventId": text(event)}
 }
 
+// beginOf is the position of a consumer that joined after the version.
+func beginOf(consumer, aggregate string, version int) item {
+	it := positionOf(consumer, aggregate, version, "")
+	delete(it, "eventId")
+	return it
+}
+
 func joinOf(consumer string, at int) item {
 	return item{"pk": text("join#" + consumer), "joined": number(at)}
 }
@@ -149,6 +156,8 @@ func TestInboxCopyNeverMakesMemoryWorse(t *testing.T) {
 		"a position does not move backwards":    {positionOf(oldName, "o", 7, "e-7"), positionOf(newName, "o", 9, "e-9"), positionOf(newName, "o", 9, "e-9")},
 		"a position moves forwards":             {positionOf(oldName, "o", 7, "e-7"), positionOf(newName, "o", 5, "e-5"), positionOf(newName, "o", 7, "e-7")},
 		"a position that is the same stays":     {positionOf(oldName, "o", 7, "e-7"), positionOf(newName, "o", 7, "e-7"), positionOf(newName, "o", 7, "e-7")},
+		"one where the consumer began stays":    {positionOf(oldName, "o", 7, "e-7"), beginOf(newName, "o", 7), beginOf(newName, "o", 7)},
+		"one where the consumer began moves":    {positionOf(oldName, "o", 8, "e-8"), beginOf(newName, "o", 7), positionOf(newName, "o", 8, "e-8")},
 		"a join stays":                          {joinOf(oldName, 1), joinOf(newName, 2), joinOf(newName, 2)},
 	} {
 		t.Run(name, func(t *testing.T) {

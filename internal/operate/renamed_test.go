@@ -28,6 +28,11 @@ func (noQueue) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibi
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
+// GetQueueAttributes is for the inbox's question when the consumer joined: long before its events were written.
+func (noQueue) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"CreatedTimestamp": "0"}}, nil
+}
+
 // consume hands versions of one order to a consumer and returns those that took effect.
 func consume(t *testing.T, table, consumer string, versions []int, options ...inbox.Option) (handled []int64) {
 	t.Helper()

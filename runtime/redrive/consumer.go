@@ -2,6 +2,7 @@ package redrive
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"strconv"
@@ -59,19 +60,25 @@ func (r *Redriver) Consumer(ctx context.Context, deadLetterQueue string, to Cons
 }
 
 // remembered reports an error when the message's event may be handled as late as latest and the consumer may not
-// remember it then. The event's own time is what counts: no copy of it was handled before it had happened.
+// remember it then. The earlier of the event's own time and the bus's counts: a writer may set any time, and what a
+// pipe's redrive publishes has a new time on the bus.
 func remembered(m types.Message, memory time.Duration, latest time.Time) error {
 	event, err := record.Decode([]byte(aws.ToString(m.Body)))
 	if err != nil {
 		return fmt.Errorf("how old its event is cannot be told: %w", err)
 	}
-	forgotten := event.OccurredAt.Add(memory)
+	var bus struct{ Time time.Time }
+	since := event.OccurredAt
+	if json.Unmarshal([]byte(aws.ToString(m.Body)), &bus) == nil && !bus.Time.IsZero() && bus.Time.Before(since) {
+		since = bus.Time
+	}
+	forgotten := since.Add(memory)
 	if !latest.After(forgotten) {
 		return nil
 	}
-	return fmt.Errorf("event %s occurred at %s and the consumer remembers it until %s at most, but may get it from the queue until %s: "+
+	return fmt.Errorf("event %s is of %s and the consumer remembers it until %s at most, but may get it from the queue until %s: "+
 		"if it took effect before, it would again; check that it did not, then redrive it without a memory",
-		event.ID, date(event.OccurredAt), date(forgotten), date(latest))
+		event.ID, date(since), date(forgotten), date(latest))
 }
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }

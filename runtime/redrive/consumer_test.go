@@ -63,13 +63,14 @@ func TestConsumerRefuses(t *testing.T) {
 func TestConsumerKeepsWhatItsInboxMayHaveForgotten(t *testing.T) {
 	const day = 24 * time.Hour
 	const memory = 23 * day
-	eventOf := func(age time.Duration) string {
+	eventOf := func(age, onBus time.Duration) string {
 		return fmt.Sprintf(`{"version":"0","detail-type":"OrderCreated","source":"orders","time":%q,"detail":{"id":"e-1","type":"OrderCreated",
 			"aggregateType":"Order","aggregateId":"o-1","version":"1","occurredAt":"%d","data":"{}"}}`,
-			time.Now().Format(time.RFC3339), time.Now().Add(-age).UnixMilli()) // "time" may be that of a second publication
+			time.Now().Add(-onBus).Format(time.RFC3339), time.Now().Add(-age).UnixMilli())
 	}
 	for name, tc := range map[string]struct {
 		age    time.Duration
+		onBus  time.Duration // the age of its publication, which may be the second one
 		memory time.Duration
 		body   string
 		kept   []string // what the reason says
@@ -78,6 +79,7 @@ func TestConsumerKeepsWhatItsInboxMayHaveForgotten(t *testing.T) {
 		"it could wait in the queue for too long":        {age: 20 * day, memory: memory, kept: []string{"e-1", "2000-01-05T", "it took effect before"}},
 		"it is forgotten already":                        {age: 30 * day, memory: memory, kept: []string{"e-1"}},
 		"the consumer remembers for good, or not at all": {age: 300 * day},
+		"its writer's time is in the future":             {age: -20 * day, onBus: 20 * day, memory: memory, kept: []string{"e-1"}},
 		"its age cannot be told":                         {body: `{"orderId":"o-1"}`, memory: memory, kept: []string{"how old", "detail"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +87,7 @@ func TestConsumerKeepsWhatItsInboxMayHaveForgotten(t *testing.T) {
 				q := newQueues()
 				body := tc.body
 				if body == "" {
-					body = eventOf(tc.age)
+					body = eventOf(tc.age, tc.onBus)
 				}
 				q.add("dlq", body, nil)
 				report, err := redrive.New(redrive.Clients{SQS: q}).Consumer(t.Context(), "dlq", redrive.ConsumerTarget{Queue: "queue", Memory: tc.memory})
