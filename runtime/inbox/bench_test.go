@@ -29,6 +29,10 @@ func (instant) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamod
 	return &dynamodb.GetItemOutput{}, nil
 }
 
+func (instant) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	return &dynamodb.QueryOutput{}, nil
+}
+
 // ownWork is a handler with a function that does nothing, on a client that answers at once, and its batch:
 // an order of one line in EventBridge's frame, size times.
 func ownWork(t testing.TB, size int) (inbox.LambdaHandler, events.SQSEvent) {
@@ -58,4 +62,3 @@ func BenchmarkHandler(b *testing.B) {
 		})
 	}
 }
-

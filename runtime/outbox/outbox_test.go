@@ -126,6 +126,24 @@ func TestFollowOnEventsCarryTheirCause(t *testing.T) {
 	}
 }
 
+// DynamoDB's client would replace what is not UTF-8, and two ids would be one.
+func TestIDsThatAreNotUTF8AreRefused(t *testing.T) {
+	db := newDB()
+	tx := outbox.New(db, config).Begin(t.Context())
+	event := created()
+	event.ID, event.AggregateID = "e\xff", "o\xed\xa0\x80"
+	tx.Append(event)
+	err := tx.Commit(t.Context())
+	for _, want := range []string{`id must be valid UTF-8 without U+FFFD, got "e\xff"`, "aggregateId must be valid UTF-8"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want it to contain %q", err, want)
+		}
+	}
+	if n := len(db.Items(outboxTable)); n != 0 {
+		t.Errorf("%d items were written", n)
+	}
+}
+
 func TestFailedConditionIsNotRetried(t *testing.T) {
 	c := &client{DB: newDB()}
 	o := outbox.New(c, config)

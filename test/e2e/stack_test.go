@@ -67,6 +67,7 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 type tmpl struct {
 	t         *testing.T
 	resources map[string]any
+	outputs   map[string]any
 }
 
 // patched is a copy of the assembly in which the stack's template was changed.
@@ -85,7 +86,7 @@ func patched(t *testing.T, change func(tmpl)) string {
 	if err := json.Unmarshal(raw, &whole); err != nil {
 		t.Fatal(err)
 	}
-	change(tmpl{t, whole["Resources"].(map[string]any)})
+	change(tmpl{t, whole["Resources"].(map[string]any), whole["Outputs"].(map[string]any)})
 	if raw, err = json.Marshal(whole); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -69,7 +70,7 @@ func TestGoFunctionOverrides(t *testing.T) {
 			Architecture:                 awslambda.Architecture_X86_64(),
 			MemorySize:                   jsii.Number(1024),
 			Timeout:                      awscdk.Duration_Minutes(jsii.Number(1)),
-			Environment:                  &map[string]*string{"A": jsii.String("b")},
+			Environment:                  &map[string]*string{"GREETING": jsii.String("b")},
 			ReservedConcurrentExecutions: jsii.Number(5),
 			Description:                  jsii.String("Says hello."),
 			LogRetention:                 awslogs.RetentionDays_ONE_DAY,
@@ -84,7 +85,7 @@ func TestGoFunctionOverrides(t *testing.T) {
 	}
 	same(t, "function", tpl.readable(function.Properties), `{
 		"Architectures": ["x86_64"], "Handler": "bootstrap", "MemorySize": 1024, "Runtime": "provided.al2023", "Timeout": 60,
-		"TracingConfig": {"Mode": "Active"}, "Environment": {"Variables": {"A": "b"}}, "ReservedConcurrentExecutions": 5,
+		"TracingConfig": {"Mode": "Active"}, "Environment": {"Variables": {"GREETING": "b"}}, "ReservedConcurrentExecutions": 5,
 		"Description": "Says hello.", "KmsKeyArn": "${Key.Arn}"
 	}`)
 	same(t, "log group", tpl.readable(tpl.part(t, "Hello/LogGroup").Properties), `{"RetentionInDays": 1, "KmsKeyId": "${Key.Arn}"}`)
@@ -106,9 +107,9 @@ func TestGoFunctionRefuses(t *testing.T) {
 		entry *string
 		want  []string
 	}{
-		"no entry":             {nil, []string{"no Entry is given: the folder of the function's main package"}},
-		"a folder that is not": {jsii.String("lambdas/nowhere"), []string{"lambdas/nowhere is not a folder"}},
-		"a file":               {jsii.String(filepath.Join(program, "main.go")), []string{"main.go is not a folder"}},
+		"no entry":             {nil, []string{"Entry must be the folder of the function's main package, got none"}},
+		"a folder that is not": {jsii.String("lambdas/nowhere"), []string{`got "lambdas/nowhere", which is not a folder`}},
+		"a file":               {jsii.String(filepath.Join(program, "main.go")), []string{`main.go", which is not a folder`}},
 		"a library":            {jsii.String(filepath.Join(root, "greeting")), []string{"greeting is package greeting, a function needs a main package"}},
 		"a folder without Go":  {jsii.String(root), []string{"go list: exit status 1", "no Go files in"}},
 		"a compile error":      {&broken, []string{"build example.com/module/cmd/broken", "main.go:3:15: undefined: undefinedFunction"}},
@@ -128,6 +129,73 @@ func TestGoFunctionRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One message tells everything that is wrong, and nothing is added.
+func TestGoFunctionRefusesAllAtOnce(t *testing.T) {
+	stack := awscdk.NewStack(newApp(t, noBundling), jsii.String("Stack"), nil)
+	message := refused(t, func() {
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{
+			Architecture:                 awslambda.Architecture_Custom(jsii.String("riscv64"), nil),
+			MemorySize:                   jsii.Number(127.5),
+			Timeout:                      awscdk.Duration_Minutes(jsii.Number(16)),
+			ReservedConcurrentExecutions: jsii.Number(-1),
+			Description:                  jsii.String(strings.Repeat("ä", 257)),
+			Environment:                  &map[string]*string{"AWS_REGION": jsii.String("x"), "a-b": jsii.String("x"), "NIL": nil, "BIG": jsii.String(strings.Repeat("x", 4096))},
+			Options: &awslambda.FunctionOptions{
+				Architecture: awslambda.Architecture_ARM_64(), MemorySize: jsii.Number(1), Tracing: awslambda.Tracing_DISABLED,
+				LogRetention: awslogs.RetentionDays_ONE_DAY, Layers: &[]awslambda.ILayerVersion{},
+			},
+		})
+	})
+	same(t, "problems", strings.Split(message, "\n"), `[
+		"golambda \"Hello\": Entry must be the folder of the function's main package, got none",
+		"Architecture must be arm64 or x86_64, got \"riscv64\"",
+		"MemorySize must be a whole number from 128 to 10240, got 127.5",
+		"Timeout must be whole seconds from 1s to 15m0s, got 16m0s",
+		"ReservedConcurrentExecutions must be a whole number, 0 or more, got -1",
+		"Description must have at most 256 characters, got 257",
+		"Environment must not set AWS_REGION, which Lambda sets itself",
+		"Environment must have a value for NIL, got nil",
+		"Environment must have names of two or more letters, digits and underscores that begin with a letter, got \"a-b\"",
+		"Environment must take at most 4096 bytes, names included, got 4114",
+		"Options.Architecture must not be set: set FunctionProps.Architecture",
+		"Options.LogRetention must not be set: set FunctionProps.LogRetention",
+		"Options.MemorySize must not be set: set FunctionProps.MemorySize",
+		"Options.Tracing must not be set: tracing is active"
+	]`)
+	if stack.Node().TryFindChild(jsii.String("Hello")) != nil {
+		t.Error("a refused function was added all the same")
+	}
+}
+
+// What CDK's function can do beyond our own properties goes through untouched.
+func TestGoFunctionTakesCDKsOptions(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{
+			Entry: jsii.String(greet),
+			Options: &awslambda.FunctionOptions{
+				Vpc:                   vpc,
+				SecurityGroups:        &[]awsec2.ISecurityGroup{awsec2.NewSecurityGroup(stack, jsii.String("Group"), &awsec2.SecurityGroupProps{Vpc: vpc})},
+				EphemeralStorageSize:  awscdk.Size_Mebibytes(jsii.Number(1024)),
+				ApplicationLogLevelV2: awslambda.ApplicationLogLevel_DEBUG,
+				Layers:                &[]awslambda.ILayerVersion{awslambda.LayerVersion_FromLayerVersionArn(stack, jsii.String("Layer"), jsii.String("arn:aws:lambda:eu-west-1:123456789012:layer:l:1"))},
+			},
+		})
+	})
+	tpl := synthesize(t, stack)
+	properties := tpl.part(t, "Hello").Properties
+	same(t, "storage", properties["EphemeralStorage"], `{"Size": 1024}`)
+	same(t, "layers", properties["Layers"], `["arn:aws:lambda:eu-west-1:123456789012:layer:l:1"]`)
+	same(t, "log level", properties["LoggingConfig"].(map[string]any)["ApplicationLogLevel"], `"DEBUG"`)
+	same(t, "security groups", tpl.readable(properties["VpcConfig"].(map[string]any)["SecurityGroupIds"]), `["${Group.GroupId}"]`)
+	statements := tpl.statements(tpl.part(t, "Hello/Role/DefaultPolicy").Properties["PolicyDocument"])
+	same(t, "what the VPC and tracing need", statements[1], `{"Effect": "Allow", "Resource": "*", "Action": [
+		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+		"ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses", "xray:PutTelemetryRecords", "xray:PutTraceSegments"
+	]}`)
 }
 
 func TestGoFunctionIsBuiltForItsArchitecture(t *testing.T) {
@@ -205,7 +273,7 @@ func TestPrebuild(t *testing.T) {
 		message := refused(t, func() {
 			golambda.NewFunction(stack, jsii.String("Nowhere"), &golambda.FunctionProps{Entry: jsii.String(filepath.Join(root, "nowhere"))})
 		})
-		if !strings.Contains(message, "nowhere is not a folder") {
+		if !strings.Contains(message, `nowhere", which is not a folder`) {
 			t.Errorf("it says %q", message)
 		}
 	})

@@ -32,7 +32,7 @@ func synthesize(t *testing.T, stack awscdk.Stack) template {
 	t.Helper()
 	var result template
 	guard(t, func() {
-		assembly := awscdk.App_Of(stack).Synth(&awscdk.StageSynthesisOptions{Force: jsii.Bool(true)})
+		assembly := awscdk.Stage_Of(stack).Synth(&awscdk.StageSynthesisOptions{Force: jsii.Bool(true)})
 		raw, err := os.ReadFile(*assembly.GetStackArtifact(stack.ArtifactId()).TemplateFullPath())
 		if err != nil {
 			t.Fatal(err)

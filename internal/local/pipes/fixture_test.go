@@ -43,6 +43,7 @@ type fixture struct {
 	mu           sync.Mutex
 	plan         []fault
 	poison       map[string]bool // refused always
+	most         int             // requests with more records are refused as too large; 0 for no limit
 	filtered     map[string]bool // not passed by the filter
 	beforeLatest map[string]bool // not guaranteed: written before the start of a pipe with LATEST
 	shards       []Shard
@@ -181,6 +182,9 @@ func (s *fakes) Read(_ context.Context, shard, cursor string) (Page, error) {
 func (s *fakes) Deliver(_ context.Context, batch []Record) []error {
 	f, err := s.enter(refuseAll, internalAll, refuseEven, internalOdd, lateAnswer)
 	defer s.mu.Unlock()
+	if s.most > 0 && len(batch) > s.most {
+		f = refuseAll
+	}
 	errs := make([]error, len(batch))
 	failed := err != nil
 	var call []string

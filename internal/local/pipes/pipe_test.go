@@ -222,6 +222,18 @@ func TestBisect(t *testing.T) {
 			t.Errorf("rejected %+v", f.rejected)
 		}
 	})
+	check(t, "events that are too large together pass in smaller requests, one that is too large alone fails alone", func(t *testing.T) {
+		f := newFixture(10)
+		f.most = 2
+		f.poison["0004"] = true
+		run(t, f, Settings{BatchSize: 10, MaxRetries: 0, Bisect: true}, time.Hour)
+		if len(f.rejected) != 1 || len(f.rejected[0].Records) != 1 || f.rejected[0].Records[0].SequenceNumber != "0004" {
+			t.Errorf("rejected %+v", f.rejected)
+		}
+		if len(f.accepted) != 9 || !slices.IsSorted(f.accepted) {
+			t.Errorf("accepted %v", f.accepted)
+		}
+	})
 	check(t, "without it a batch goes to the dead-letter queue as one", func(t *testing.T) {
 		f := newFixture(3)
 		f.plan = []fault{refuseAll, refuseAll}
