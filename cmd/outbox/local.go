@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/outboxkit/transactional-outbox/internal/local"
@@ -38,6 +40,15 @@ README names.`,
 	flags.BoolVar(&o.Keep, "keep", false, "do not remove the temporary folder at the end")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line, for programs")
 	flags.StringVar(&o.Faults, "faults", "", "`file` with a plan of faults to inject; SIGUSR1 ends them")
+	completeFiles(cmd)
 	check(cmd, func() error { return o.Validate() }) //nolint:gocritic // o.Validate would copy o before the flags are parsed
 	return cmd
+}
+
+// completeFiles lets the shell complete the flags that name folders and files.
+func completeFiles(cmd *cobra.Command) {
+	err := errors.Join(cmd.MarkFlagDirname("app"), cmd.MarkFlagDirname("data"), cmd.MarkFlagFilename("faults", "json"))
+	if err != nil {
+		panic(err) // a flag that the command does not have
+	}
 }

@@ -30,8 +30,15 @@ func TestShippingFromCloneToEffect(t *testing.T) {
 	defer cancel()
 	m := newModule(ctx, t)
 
-	// The module's go.mod and go.sum are what `go mod tidy` leaves: with the tool line it keeps what the command needs.
-	m.run("", "go", "mod", "tidy", "-diff")
+	// As one who has no command yet gets it, and keeps it: without the tool line `go mod tidy` drops what it needs.
+	want := m.sums()
+	m.run("", "go", "mod", "edit", "-droptool", command)
+	m.run("", "go", "mod", "tidy")
+	m.run("", "go", "get", "-tool", command)
+	m.run("", "go", "mod", "tidy")
+	if m.sums() != want {
+		t.Error("examples/shipping/go.sum is not what go get -tool and go mod tidy leave")
+	}
 	m.run("", "npx", "--no-install", "cdk", "synth", "--quiet")
 	m.run("outbox version", "go", "tool", "outbox", "--version")
 	m.run("--dlq", "go", "tool", "outbox", "redrive", "rule", "--help")
@@ -69,6 +76,9 @@ func TestShippingFromCloneToEffect(t *testing.T) {
 	}
 }
 
+// command is what `go get -tool` is told.
+const command = "github.com/outboxkit/transactional-outbox/cmd/outbox"
+
 // module is a copy of examples/shipping outside this repository, with this checkout as the dependency.
 type module struct {
 	t   *testing.T
@@ -93,6 +103,15 @@ func newModule(ctx context.Context, t *testing.T) *module {
 		t.Fatal(err)
 	}
 	return m
+}
+
+func (m *module) sums() string {
+	m.t.Helper()
+	sums, err := os.ReadFile(filepath.Join(m.dir, "go.sum"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(sums)
 }
 
 // run runs a program in the module, which must succeed and print the text.
