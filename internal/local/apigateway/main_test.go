@@ -124,7 +124,7 @@ func start(t testing.TB, o options) *gateway {
 	return g
 }
 
-// orders are the resources of testdata/orders.json.
+// orders returns the resources of testdata/orders.json.
 func orders(t testing.TB) []template.Resource {
 	t.Helper()
 	raw, err := os.ReadFile("local/apigateway/testdata/orders.json")
