@@ -18,7 +18,7 @@ const stack = "Orders-dev"
 
 // TestMain sets these once for all tests.
 var (
-	root     string // the repository's folder's folder
+	root     string // the repository's folder
 	binary   string // the compiled command
 	assembly string // the folder that cdk synth wrote
 )
