@@ -134,7 +134,7 @@ func TestEnvironmentThatForgetsEvents(t *testing.T) {
 	env.EventRetentionDays = 0
 	app := newApp(t, noBundling)
 	message := refused(t, func() { stacks.NewOrdersStack(app, env) })
-	if want := "EventRetention is 0s, allowed are whole days from 2 to 3650"; !strings.Contains(message, want) {
+	if want := "EventRetention must be whole days from 2 to 3650, got 0s"; !strings.Contains(message, want) {
 		t.Errorf("it says %q, want %q", message, want)
 	}
 }
