@@ -4,10 +4,10 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 )
 
-// inboxKeys are the keys of the inbox's items of one consumer: its markers and positions, when it joined, and which events
+// inboxKeys are the keys of the inbox's items of one consumer: its markers and positions, when it joined, where it began, and which events
 // wait for a predecessor. A name holds no '#', so that one consumer's keys are never another's.
 func inboxKeys(consumer string) leadingKeys {
-	return leadingKeys{"event#" + consumer + "#*", "position#" + consumer + "#*", "join#" + consumer, "waiting#" + consumer + "#*"}
+	return leadingKeys{"event#" + consumer + "#*", "position#" + consumer + "#*", "join#" + consumer, "start#" + consumer + "#*", "waiting#" + consumer + "#*"}
 }
 
 // grantConsume lets the function's role do what an event source mapping does in its name. For an imported function of

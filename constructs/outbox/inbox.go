@@ -136,5 +136,6 @@ func (c *Consumer) grantInbox(config *consumerConfig) {
 	c.grantKeepDeadLetters()
 	if config.ordered() {
 		allowPrincipal(c.function, c.queue.QueueArn(), "sqs:ChangeMessageVisibility")
+		c.useOrigin()
 	}
 }

@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func TestInboxEnvironmentAndPermissions(t *testing.T) {
 		"CONSUMER_QUEUE_URL": "${Outbox/Shipping/Queue}", "CONSUMER_DLQ_URL": "${Outbox/Shipping/DeadLetterQueue}"
 	}}`)
 	// What the inbox keeps for this consumer, and for no other.
-	const ownKeys = `"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*", "join#Stack/Outbox/Shipping", "waiting#Stack/Outbox/Shipping#*"]},
+	const ownKeys = `"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*", "join#Stack/Outbox/Shipping", "start#Stack/Outbox/Shipping#*", "waiting#Stack/Outbox/Shipping#*"]},
 		"Null": {"dynamodb:LeadingKeys": "false"}`
 	same(t, "policy", tpl.statements(tpl.part(t, "Outbox/Shipping/Function/Role/DefaultPolicy").Properties["PolicyDocument"])[2:], `[
 		{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "${Outbox/InboxTable.Arn}",
@@ -258,8 +259,57 @@ func TestOrderedConsumer(t *testing.T) {
 	same(t, "what the function may do with its queue", queueActions,
 		`[["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]]`)
 
+	// Where an aggregate begins for it, it finds out from when the events before were written.
+	same(t, "origin", environment(t, tpl, "Outbox/Shipping/Function")["Variables"].(map[string]any)["INBOX_ORIGIN_TABLE"], `"${Outbox/Table}"`)
+	same(t, "what the function may do with the outbox table and the inbox", statementsOn(tpl, t, "Outbox/Shipping/Function/Role/DefaultPolicy", "${Outbox/Table.Arn}", "${Outbox/InboxTable.Arn}"), `[
+		{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "${Outbox/InboxTable.Arn}", "Condition": {
+			"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]},
+			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*", "join#Stack/Outbox/Shipping", "start#Stack/Outbox/Shipping#*", "waiting#Stack/Outbox/Shipping#*"]},
+			"Null": {"dynamodb:LeadingKeys": "false"}}},
+		{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "${Outbox/InboxTable.Arn}", "Condition": {
+			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*", "join#Stack/Outbox/Shipping", "start#Stack/Outbox/Shipping#*", "waiting#Stack/Outbox/Shipping#*"]},
+			"Null": {"dynamodb:LeadingKeys": "false"}}},
+		{"Effect": "Allow", "Action": "dynamodb:Query", "Resource": "${Outbox/Table.Arn}", "Condition": {
+			"ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "id", "source", "version", "occurredAt", "writtenAt"]},
+			"StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}}}
+	]`)
+
 	fewer := synthesizeConsumer(t, outbox.ConsumerProps{Ordered: jsii.Bool(true), AggregateTypes: jsii.Strings("Order"), MaxReceiveCount: jsii.Number(7)})
 	same(t, "receives when set", fewer.part(t, "Outbox/Shipping/Queue").Properties["RedrivePolicy"].(map[string]any)["maxReceiveCount"], `7`)
+}
+
+// An outbox that was imported without its table has nothing to read from.
+func TestOrderedConsumerOfAnImportedOutbox(t *testing.T) {
+	for name, table := range map[string]bool{"with its table": true, "without": false} {
+		stack := newStack(t)
+		guard(t, func() {
+			attributes := outbox.TransactionalOutboxAttributes{
+				Source:   jsii.String("orders"),
+				EventBus: awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String(busARN)),
+			}
+			if table {
+				attributes.Table = awsdynamodb.Table_FromTableArn(stack, jsii.String("Table"), jsii.String(tableARN))
+			}
+			box := outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Orders"), &attributes)
+			box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter(), Ordered: jsii.Bool(true), AggregateTypes: jsii.Strings("Order")})
+		})
+		origin := environment(t, synthesize(t, stack), "Orders/Shipping/Function")["Variables"].(map[string]any)["INBOX_ORIGIN_TABLE"]
+		if (origin == "outbox") != table {
+			t.Errorf("%s the consumer reads from %v", name, origin)
+		}
+	}
+}
+
+// statementsOn are the statements of a policy about the resources.
+func statementsOn(tpl template, t *testing.T, policy string, resources ...string) []any {
+	t.Helper()
+	var found []any
+	for _, s := range tpl.statements(tpl.part(t, policy).Properties["PolicyDocument"]) {
+		if resource, ok := s.(map[string]any)["Resource"].(string); ok && slices.Contains(resources, resource) {
+			found = append(found, s)
+		}
+	}
+	return found
 }
 
 func TestWriterFunction(t *testing.T) {

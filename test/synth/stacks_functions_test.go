@@ -18,7 +18,7 @@ func TestFunctionsMayWriteTheirTablesInTransactionsOnly(t *testing.T) {
 	for function, want := range map[string][]string{
 		"Outbox/PublisherOne/Function":          append(inbox, "Orders: PutItem"+inTx, "Outbox/Table: PutItem"+inTx),
 		"Outbox/PublisherTwo/Function":          append(inbox, "Notifications: PutItem"+inTx),
-		"Outbox/OrderUpdatedPublisher/Function": append(inbox, "Orders: PutItem"+inTx),
+		"Outbox/OrderUpdatedPublisher/Function": append(inbox, "Orders: PutItem"+inTx, "Outbox/Table: Query for the history of an aggregate"),
 		"UpdateOrder":                           {"Orders: GetItem", "Orders: UpdateItem" + inTx, "Outbox/Table: PutItem" + inTx},
 	} {
 		got := tpl.tablePermissions(t, function+"/Role")
@@ -63,6 +63,11 @@ func (tpl template) limits(t *testing.T, role string, condition any) (limits str
 			limits += " in TransactWriteItems"
 		case "ForAllValues:StringLike": // the construct's own tests hold what the keys are
 			limits = " under its own keys" + limits
+		case "ForAllValues:StringEquals":
+			same(t, role+"'s attributes", operand, `{"dynamodb:Attributes": ["pk", "id", "source", "version", "occurredAt", "writtenAt"]}`)
+			limits += " for the history of an aggregate"
+		case "StringEquals":
+			same(t, role+"'s selection", operand, `{"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}`)
 		case "Null":
 			same(t, role+"'s keys", operand, `{"dynamodb:LeadingKeys": "false"}`)
 		default:
@@ -130,7 +135,7 @@ func TestEnvironmentThatForgetsEvents(t *testing.T) {
 	env.EventRetentionDays = 0
 	app := newApp(t, noBundling)
 	message := refused(t, func() { stacks.NewOrdersStack(app, env) })
-	if want := "EventRetention is 0s, allowed are whole days from 2 to 3650"; !strings.Contains(message, want) {
+	if want := "EventRetention must be whole days from 2 to 3650, got 0s"; !strings.Contains(message, want) {
 		t.Errorf("it says %q, want %q", message, want)
 	}
 }
