@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -67,7 +66,7 @@ func (c *consumerConfig) checkInboxFunction(found *problems) {
 	if version := fixedVersion(c.Function); version != "" {
 		found.add("Function must not point to the version %s, whose environment stays as it was published: make the alias of the function's CurrentVersion()", version)
 	}
-	if other := inboxOf(c.function); other != "" {
+	if other := markOf(c.function, consumerOfFunction); other != "" {
 		found.add("Function must be that of one consumer with an inbox, got that of %s, whose name is in its environment: give each consumer a function, or set Inbox to NONE", other)
 	}
 }
@@ -117,14 +116,4 @@ func reservedOf(function awslambda.Function) *float64 {
 		return cfn.ReservedConcurrentExecutions()
 	}
 	return nil
-}
-
-// inboxOf returns the consumer whose inbox the function uses, or nothing.
-func inboxOf(function awslambda.Function) string {
-	for _, entry := range *function.Node().Metadata() {
-		if *entry.Type == consumerOfFunction {
-			return fmt.Sprint(entry.Data)
-		}
-	}
-	return ""
 }

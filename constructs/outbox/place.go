@@ -21,6 +21,7 @@ type place struct {
 	stack     awscdk.Stack // the one that a template is made of
 	stackName string       // of the outermost stack, which nested ones are deployed with
 	stackPath string       // where the outermost stack is in the app
+	app       constructs.Node
 	below     string       // the path below the outermost stack
 }
 
@@ -31,9 +32,10 @@ func placeOf(scope constructs.Construct, id *string) place {
 	for parent := outermost.NestedStackParent(); parent != nil; parent = outermost.NestedStackParent() {
 		outermost = parent
 	}
+	node := scope.Node()
 	stackPath := *outermost.Node().Path()
-	below := strings.TrimPrefix(strings.TrimPrefix(*scope.Node().Path(), stackPath), "/")
-	return place{stack: stack, stackName: *outermost.StackName(), stackPath: stackPath, below: below}.child(id)
+	below := strings.TrimPrefix(strings.TrimPrefix(*node.Path(), stackPath), "/")
+	return place{stack: stack, stackName: *outermost.StackName(), stackPath: stackPath, app: node.Root().Node(), below: below}.child(id)
 }
 
 // child returns the place of a construct with the id below this one. In paths the CDK writes "--" for a slash.

@@ -79,6 +79,20 @@ func TestGrantWriteSaysWhatItCannotSet(t *testing.T) {
 	)
 }
 
+// A function's environment names one outbox: the second would take it from the first without a word.
+func TestGrantWriteRefusesAWriterOfTwoOutboxes(t *testing.T) {
+	stack := newStack(t)
+	writer := newFunction(stack, "Writer", 10)
+	box := newOutbox(stack)
+	guard(t, func() {
+		box.GrantWrite(writer)
+		box.GrantWrite(aliasOf(writer, "live"))
+	})
+	other := outbox.NewTransactionalOutbox(stack, jsii.String("Other"), &outbox.TransactionalOutboxProps{Source: jsii.String("invoices")})
+	message := refused(t, func() { other.GrantWrite(writer) })
+	wants(t, message, "outbox Stack/Other: the function of GrantWrite must write to one outbox, got Stack/Writer, which writes to Stack/Outbox: give it the second one's table and source in variables of your own, and the permission with GrantTransactionWrites")
+}
+
 // fixedAlias is an alias of a version that is published once.
 func fixedAlias(stack awscdk.Stack, id string) awslambda.Alias {
 	version := awslambda.NewVersion(stack, jsii.String(id+"V1"), &awslambda.VersionProps{Lambda: newFunction(stack, id, 10)})
