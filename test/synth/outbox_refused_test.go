@@ -162,8 +162,8 @@ func TestConsumerRefusesAnIDThatIsTaken(t *testing.T) {
 	stack := newStack(t)
 	box := newOutbox(stack)
 	box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
-	// The archive could be added later, and would then not find its place.
-	for _, id := range []string{"Shipping", "Table", "Archive"} {
+	// The archive and the alarms could be added later, and would then not find their place.
+	for _, id := range []string{"Shipping", "Table", "Archive", "PipeSilentAlarm"} {
 		message := refused(t, func() { box.AddConsumer(&id, &outbox.ConsumerProps{GoFunction: greeter()}) })
 		if want := `consumer "` + id + `": the id must be free in Stack/Outbox, got one that is taken`; message != want {
 			t.Errorf("it says %q, want %q", message, want)
