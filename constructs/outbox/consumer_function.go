@@ -60,7 +60,7 @@ func (c *consumerConfig) checkInboxFunction(found *problems) {
 		return
 	}
 	if c.function == nil {
-		found.add("Function must be one of this app, or an alias of its current version, with Inbox TABLE, got an imported one, whose environment cannot be set here: set Inbox to NONE")
+		found.add("Function must be one of this app, or an alias of its current version, with Inbox TABLE, got one whose environment cannot be set here, like an imported one: set Inbox to NONE")
 		return
 	}
 	if version := fixedVersion(c.Function); version != "" {

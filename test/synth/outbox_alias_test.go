@@ -45,7 +45,7 @@ func TestConsumerRefusesAnAliasWhoseEnvironmentStays(t *testing.T) {
 	message = refused(t, func() {
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: imported, VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(5))})
 	})
-	wants(t, message, "Function must be one of this app, or an alias of its current version, with Inbox TABLE, got an imported one, whose environment cannot be set here: set Inbox to NONE")
+	wants(t, message, "Function must be one of this app, or an alias of its current version, with Inbox TABLE, got one whose environment cannot be set here, like an imported one: set Inbox to NONE")
 	guard(t, func() {
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: fixed, Inbox: outbox.Inbox_NONE})
 	})
