@@ -1,22 +1,26 @@
 package golambda
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/internal/keypolicy"
 )
 
-// MetadataKey is the key of the function's template metadata under which it says how it was built:
+// MetadataKey is the key of the function's template metadata under which it tells how it was built:
 //
-//	{"package": "<import path>", "tags": "lambda.norpc,…", "gcflags": "…=-l", "ldflags": "-s -w -buildid="}
+//	{"source": "../lambdas/one", "tags": ["lambda.norpc"], "ldflags": ["-s", "-w"]}
+//
+// The source folder is relative to the folder of the cloud assembly that holds the template.
 const MetadataKey = "outboxkit:golambda"
 
 // Ids of the constructs inside a function. A change replaces the resources of deployed stacks.
@@ -26,50 +30,19 @@ const (
 	roleID     = "Role"
 )
 
-// FunctionProps are the properties of a Go function.
-type FunctionProps struct {
-	// Entry is the folder of the main package, relative to the app's working directory. Required.
-	Entry *string
-	// Architecture the program is built for and runs on.
-	// Default: arm64.
-	Architecture awslambda.Architecture
-	// MemorySize in MiB, 128 to 10240.
-	// Default: 128.
-	MemorySize *float64
-	// Timeout of one invocation, 1 second to 15 minutes.
-	// Default: 10 seconds.
-	Timeout awscdk.Duration
-	// Environment variables of the program.
-	// Default: none.
-	Environment *map[string]*string
-	// ReservedConcurrentExecutions is how many invocations may run at once.
-	// Default: no limit but the account's.
-	ReservedConcurrentExecutions *float64
-	// Description shows in the console.
-	// Default: none.
-	Description *string
-	// LogRetention is how long log lines are kept.
-	// Default: one month.
-	LogRetention awslogs.RetentionDays
-	// RemovalPolicy says what happens to the log group when it leaves the stack.
-	// Default: RETAIN.
-	RemovalPolicy awscdk.RemovalPolicy
-	// EncryptionKey encrypts the log group and the environment variables. Its policy gets the statement
-	// that CloudWatch Logs needs; for an imported key the synthesis warns and shows what the owner must add.
-	// Default: keys that AWS owns or manages.
-	EncryptionKey awskms.IKey
-}
-
 // NewFunction adds a Go function on provided.al2023, with JSON logs, a log group of its own, active
-// X-Ray tracing, and a role that may do nothing but log and trace.
+// X-Ray tracing, and a role that may do nothing but log, trace and, with a VPC, use its network.
 //
-// An entry that does not exist, is no main package or does not compile stops the synthesis with a
-// panic that shows the go command's own output. Where the stack needs no bundling (`cdk list`, or a
-// test that sets the context aws:cdk:bundling-stacks to an empty list) nothing is compiled and the
-// source folder stands in for the asset.
+// Properties that are wrong stop the synthesis with one panic that lists everything [FunctionProps.Validate]
+// finds, before anything is added. So does an entry that is no main package or does not compile, with the go
+// command's own output. Where the stack needs no bundling (`cdk list`, or a test that sets the context
+// aws:cdk:bundling-stacks to an empty list) nothing is compiled and the source folder stands in for the asset.
 func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) awslambda.Function {
-	c := newConfig(props)
-	code, err := bundle(c.Entry, Architecture(*c.Architecture.Name()), *awscdk.Stack_Of(scope).BundlingRequired())
+	if err := props.Validate(); err != nil {
+		panic(fmt.Sprintf("golambda %q: %v", *id, err))
+	}
+	c := props.WithDefaults()
+	code, built, err := c.code(scope)
 	if err != nil {
 		panic(fmt.Sprintf("golambda %q: %v", *id, err))
 	}
@@ -77,10 +50,10 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 
 	group := constructs.NewConstruct(scope, id)
 	logGroup := newLogGroup(group, c)
-	function := awslambda.NewFunction(group, jsii.String(functionID), &awslambda.FunctionProps{
+	functionProps := awslambda.FunctionProps{
 		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
 		Handler:                      jsii.String(bootstrap),
-		Code:                         awslambda.Code_FromAsset(&code.dir, nil),
+		Code:                         awslambda.Code_FromAsset(&code.dir, &awss3assets.AssetOptions{AssetHash: code.hash}),
 		Architecture:                 c.Architecture,
 		MemorySize:                   c.MemorySize,
 		Timeout:                      c.Timeout,
@@ -88,42 +61,66 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 		EnvironmentEncryption:        c.EncryptionKey,
 		ReservedConcurrentExecutions: c.ReservedConcurrentExecutions,
 		Description:                  c.Description,
-		Role:                         newRole(group, logGroup),
+		Role:                         newRole(group, logGroup, c.inVPC()),
 		LogGroup:                     logGroup,
 		LoggingFormat:                awslambda.LoggingFormat_JSON,
 		Tracing:                      awslambda.Tracing_ACTIVE,
-	})
-	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String(MetadataKey), map[string]string{
-		"package": code.importPath,
-		"tags":    buildTags,
-		"gcflags": compilerFlags,
-		"ldflags": linkerFlags,
-	})
+	}
+	apply(c.Options, &functionProps)
+	function := awslambda.NewFunction(group, jsii.String(functionID), &functionProps)
+	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String(MetadataKey), built)
 	return function
 }
 
-// newConfig is a copy of the properties with the defaults filled in.
-func newConfig(props *FunctionProps) FunctionProps {
-	var c FunctionProps
-	if props != nil {
-		c = *props
+// code returns the function's code, built where the stack needs that, and the metadata that says how.
+func (p *FunctionProps) code(scope constructs.Construct) (code, map[string]any, error) {
+	t, err := newTarget(*p.Entry, Architecture(*p.Architecture.Name()), p.Build.settings())
+	if err != nil {
+		return code{}, nil, err
 	}
-	if c.Architecture == nil {
-		c.Architecture = awslambda.Architecture_ARM_64()
+	effective, err := builder.Effective(context.Background(), t.Settings)
+	if err != nil {
+		return code{}, nil, err
 	}
-	if c.MemorySize == nil {
-		c.MemorySize = jsii.Number(128)
+	source, err := relativeTo(*awscdk.Stage_Of(scope).Outdir(), t.Dir)
+	if err != nil {
+		return code{}, nil, err
 	}
-	if c.Timeout == nil {
-		c.Timeout = awscdk.Duration_Seconds(jsii.Number(10))
+	built := map[string]any{"source": source, "tags": effective.Tags, "ldflags": effective.LDFlags}
+	if len(effective.Flags) > 0 {
+		built["flags"] = effective.Flags
 	}
-	if c.LogRetention == "" {
-		c.LogRetention = awslogs.RetentionDays_ONE_MONTH
+	if !*awscdk.Stack_Of(scope).BundlingRequired() {
+		return code{dir: t.Dir, discard: func() {}}, built, nil
 	}
-	return c
+	c, err := bundle(t, !stagingDisabled(scope))
+	return c, built, err
 }
 
-func newLogGroup(scope constructs.Construct, c FunctionProps) awslogs.LogGroup {
+// relativeTo returns the path of dir from the folder assembly on, with slashes.
+func relativeTo(assembly, dir string) (string, error) {
+	assembly, err := filepath.Abs(assembly)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(assembly); err == nil { // ".." behind a link leads elsewhere
+		assembly = real
+	}
+	path, err := filepath.Rel(assembly, dir)
+	if err != nil {
+		return "", fmt.Errorf("entry %s and the cloud assembly %s must be on one disk: %w", dir, assembly, err)
+	}
+	return filepath.ToSlash(path), nil
+}
+
+// stagingDisabled reports whether assets stay where they are, as with `cdk synth --no-staging`.
+// Source: AWS CDK reference, aws-cdk-lib.cx_api, DISABLE_ASSET_STAGING_CONTEXT.
+func stagingDisabled(scope constructs.Construct) bool {
+	value := scope.Node().TryGetContext(jsii.String("aws:cdk:disable-asset-staging"))
+	return value == true || value == "true"
+}
+
+func newLogGroup(scope constructs.Construct, c *FunctionProps) awslogs.LogGroup {
 	if c.EncryptionKey != nil {
 		keypolicy.AllowLogs(scope, c.EncryptionKey)
 	}
@@ -134,12 +131,29 @@ func newLogGroup(scope constructs.Construct, c FunctionProps) awslogs.LogGroup {
 	})
 }
 
-// newRole is narrower than the role that CDK would make, whose managed policy lets a function write
-// to every log group of the account.
-func newRole(scope constructs.Construct, logGroup awslogs.LogGroup) awsiam.Role {
+// networkActions are what a function in a VPC needs beyond its security groups.
+// Source: Lambda developer guide, configuration-vpc; AWSLambdaVPCAccessExecutionRole.
+var networkActions = []string{
+	"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+	"ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+}
+
+// newRole returns a role that is narrower than the one that CDK would make, whose managed policy lets a
+// function write to every log group of the account.
+func newRole(scope constructs.Construct, logGroup awslogs.LogGroup, inVPC bool) awsiam.Role {
 	role := awsiam.NewRole(scope, jsii.String(roleID), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
 	logGroup.GrantWrite(role)
+	if inVPC {
+		// The interfaces are Lambda's, with ids that nobody knows before.
+		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions:   jsii.Strings(networkActions...),
+			Resources: jsii.Strings("*"),
+		}))
+	}
 	return role
 }
+
+// inVPC reports whether the function is attached to a VPC.
+func (p *FunctionProps) inVPC() bool { return p.Options != nil && p.Options.Vpc != nil }
