@@ -33,9 +33,11 @@ const (
 // addPublisherOne adds the consumer that has new orders shipped. It tells about it through the same outbox.
 func addPublisherOne(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable, env Environment) *outbox.Consumer {
 	consumer := box.AddConsumer(jsii.String("PublisherOne"), &outbox.ConsumerProps{
-		EventTypes:     jsii.Strings(orderCreated),
-		Entry:          jsii.String(publisherOneEntry),
-		Environment:    &map[string]*string{envOrdersTable: orders.TableName()},
+		EventTypes: jsii.Strings(orderCreated),
+		GoFunction: &golambda.FunctionProps{
+			Entry:       jsii.String(publisherOneEntry),
+			Environment: &map[string]*string{envOrdersTable: orders.TableName()},
+		},
 		BusinessTables: putsInto(orders),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})
@@ -46,9 +48,11 @@ func addPublisherOne(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable,
 // addPublisherTwo adds the consumer that tells customers how their orders come along.
 func addPublisherTwo(box *outbox.TransactionalOutbox, notifications awsdynamodb.ITable, env Environment) *outbox.Consumer {
 	return box.AddConsumer(jsii.String("PublisherTwo"), &outbox.ConsumerProps{
-		EventTypes:     jsii.Strings(orderCreated, shipmentRequested),
-		Entry:          jsii.String(publisherTwoEntry),
-		Environment:    &map[string]*string{envNotificationsTable: notifications.TableName()},
+		EventTypes: jsii.Strings(orderCreated, shipmentRequested),
+		GoFunction: &golambda.FunctionProps{
+			Entry:       jsii.String(publisherTwoEntry),
+			Environment: &map[string]*string{envNotificationsTable: notifications.TableName()},
+		},
 		BusinessTables: putsInto(notifications),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})
@@ -60,8 +64,10 @@ func addOrderUpdatedPublisher(box *outbox.TransactionalOutbox, orders awsdynamod
 	return box.AddConsumer(jsii.String("OrderUpdatedPublisher"), &outbox.ConsumerProps{
 		AggregateTypes: jsii.Strings(orderAggregate),
 		Ordered:        jsii.Bool(true),
-		Entry:          jsii.String(orderUpdatedPublisherEntry),
-		Environment:    &map[string]*string{envOrdersTable: orders.TableName()},
+		GoFunction: &golambda.FunctionProps{
+			Entry:       jsii.String(orderUpdatedPublisherEntry),
+			Environment: &map[string]*string{envOrdersTable: orders.TableName()},
+		},
 		BusinessTables: putsInto(orders),
 		MaxConcurrency: jsii.Number(env.ConsumerConcurrency),
 	})

@@ -1,9 +1,6 @@
 package outbox
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -12,22 +9,19 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/internal/keypolicy"
+	"github.com/outboxkit/transactional-outbox/constructs/internal/ownerpolicy"
 )
 
 // defaultBus is the name of the bus that every account has.
 const defaultBus = "default"
 
-// newEventBus adds a bus. CloudFormation wants a name for it; the stack's name in it keeps two copies of
-// an app in one account apart.
+// newEventBus adds a bus. CloudFormation requires a name for it; the stack's name in it keeps two copies of an app in one
+// account apart.
 //
-// With a customer-managed key the bus needs a dead-letter queue too, for events that it cannot encrypt
-// or decrypt. Source: EventBridge user guide, eb-encryption-event-bus-dlq.
+// With a customer-managed key the bus needs a dead-letter queue too, for events that it cannot encrypt or decrypt.
+// Source: EventBridge user guide, eb-encryption-event-bus-dlq.
 func newEventBus(f *flow) awsevents.IEventBus {
-	node := f.scope.Node()
-	address := *node.Addr()
-	props := &awsevents.EventBusProps{
-		EventBusName: jsii.String(fmt.Sprintf("%s-%s-%s", *awscdk.Aws_STACK_NAME(), *node.Id(), address[len(address)-8:])),
-	}
+	props := &awsevents.EventBusProps{EventBusName: jsii.String(f.place.busName())}
 	if f.encryptionKey != nil {
 		keypolicy.AllowEvents(f.scope, f.encryptionKey)
 		props.KmsKey = f.encryptionKey
@@ -50,14 +44,14 @@ func (s tableSettings) keepNamed() awscdk.RemovalPolicy {
 	return s.keep()
 }
 
-// newArchive keeps everything that is on the bus. A replay goes to the rules again, not in order.
+// newArchive adds an archive of everything that is on the bus. A replay goes to the rules again, not in order.
 func newArchive(f *flow, p TransactionalOutboxProps) awsevents.CfnArchive {
 	props := &awsevents.CfnArchiveProps{
 		SourceArn:     f.eventBus.EventBusArn(),
 		RetentionDays: p.ArchiveRetention.ToDays(nil),
 	}
 	if p.EncryptionKey != nil {
-		keypolicy.AllowEvents(f.scope, p.EncryptionKey)
+		keypolicy.AllowArchive(f.scope, p.EncryptionKey)
 		props.KmsKeyIdentifier = p.EncryptionKey.KeyArn()
 	}
 	archive := awsevents.NewCfnArchive(f.scope, jsii.String(archiveID), props)
@@ -65,38 +59,38 @@ func newArchive(f *flow, p TransactionalOutboxProps) awsevents.CfnArchive {
 	return archive
 }
 
-// letSend lets EventBridge send to the queue for the source, an ARN or a pattern of one. It returns what
-// must be in place before a rule is, or nil: EventBridge does not retry where it lacks permission, and
-// without a dead-letter queue that it may use the event is lost. That is why rules are named by a
-// pattern: a policy that referred to a rule could only come after it.
+// letSend lets EventBridge send to the queue for the source, an ARN or a pattern of one. It returns what must be in place
+// before a rule is, or nil: EventBridge does not retry where it lacks permission, and without a dead-letter queue that it
+// may use the event is lost. That is why rules are named by a pattern: a policy that referred to a rule could only come
+// after it.
 // Source: EventBridge user guide, eb-rule-dlq.
 //
-// The policy of an imported queue belongs to its owner. The synthesis then warns and shows the
-// statement that the owner must add.
+// The policy of an imported queue belongs to its owner. The synthesis then warns and shows the statement to add.
 func (f *flow) letSend(queue awssqs.IQueue, source *string) constructs.IDependable {
-	statement := awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+	result := queue.AddToResourcePolicy(eventBridgeMaySend(queue, source))
+	if *result.StatementAdded {
+		return result.PolicyDependable
+	}
+	ownerpolicy.Warn(f.scope, queue, "queue", "events", eventBridgeMaySend(queue, f.rulesOf(*f.physicalBusName())))
+	return nil
+}
+
+func eventBridgeMaySend(queue awssqs.IQueue, source *string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("sqs:SendMessage"),
 		Resources:  &[]*string{queue.QueueArn()},
 		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": source}},
 	})
-	result := queue.AddToResourcePolicy(statement)
-	if *result.StatementAdded {
-		return result.PolicyDependable
-	}
-	shown, err := json.Marshal(awscdk.Stack_Of(f.scope).Resolve(statement.ToStatementJson()))
-	if err != nil {
-		panic(fmt.Sprintf("queue policy: %v", err))
-	}
-	path := *queue.Node().Path()
-	warn(f.scope, "queue-policy:"+path, fmt.Sprintf("the policy of the imported queue %s cannot be changed from here: its owner must add %s", path, shown))
-	return nil
 }
 
-// ruleARNs is a pattern for the rules of the bus. Those of the default bus have no bus name in their ARN.
-func (f *flow) ruleARNs() *string {
-	rules := *f.eventBus.EventBusName() + "/*"
-	if *f.eventBus.EventBusName() == defaultBus {
+// ruleARNs returns a pattern for the rules of the bus.
+func (f *flow) ruleARNs() *string { return f.rulesOf(*f.eventBus.EventBusName()) }
+
+// rulesOf returns a pattern for the rules of a bus. Those of the default bus have no bus name in their ARN.
+func (f *flow) rulesOf(bus string) *string {
+	rules := bus + "/*"
+	if bus == defaultBus {
 		rules = "*"
 	}
 	return awscdk.Stack_Of(f.scope).FormatArn(&awscdk.ArnComponents{
@@ -104,4 +98,12 @@ func (f *flow) ruleARNs() *string {
 		Resource:     jsii.String("rule"),
 		ResourceName: &rules,
 	})
+}
+
+// physicalBusName returns the name of the bus as somebody outside of this template knows it.
+func (f *flow) physicalBusName() *string {
+	if bus, ofThisApp := f.eventBus.Node().DefaultChild().(awsevents.CfnEventBus); ofThisApp {
+		return bus.Name()
+	}
+	return f.eventBus.EventBusName()
 }

@@ -1,9 +1,7 @@
 package outbox
 
 import (
-	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -12,7 +10,6 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/golambda"
-	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
 // Ids of the constructs inside a consumer. They are part of the contract, as those of the outbox are.
@@ -31,7 +28,7 @@ const (
 	ruleMaxRetries    = 185
 )
 
-// Consumer is a rule on the bus, a queue with its dead-letter queue, and the function that handles
+// A Consumer is a rule on the bus, a queue with its dead-letter queue, and the function that handles
 // what is in the queue.
 type Consumer struct {
 	constructs.Construct
@@ -44,86 +41,77 @@ type Consumer struct {
 	mapping         awslambda.EventSourceMapping
 }
 
-// AddConsumer adds a consumer under the outbox. What is wrong with the properties is told in one panic,
-// before anything is added.
+// AddConsumer adds a consumer under the outbox. It panics, before anything is added, with all that is wrong
+// with the properties.
 //
-// To add a consumer in another stack, import the outbox there with TransactionalOutbox_FromAttributes.
+// To add a consumer in another stack, import the outbox there with [TransactionalOutbox_FromAttributes].
 func (f *flow) AddConsumer(id *string, props *ConsumerProps) *Consumer {
 	if props == nil {
 		props = &ConsumerProps{}
 	}
-	found := props.check(f)
-	f.checkID(found, id)
+	config := props.withDefaults(f, f.place.child(id))
+	var found problems
+	if found.id(id) && (slices.Contains(ownIDs, *id) || f.scope.Node().TryFindChild(id) != nil) {
+		found.add("the id must be free in %s, got one that is taken", *f.scope.Node().Path())
+	}
+	config.check(&found)
 	found.refuse("consumer", id)
-	p := props.withDefaults(f)
 
 	c := &Consumer{flow: f}
 	constructs.NewConstruct_Override(c, f.scope, id)
-	c.queue, c.deadLetterQueue = c.queues(p)
-	c.rule = c.newRule(p)
-	c.function = c.functionOf(p)
-	if p.Inbox == Inbox_TABLE {
-		c.useInbox(p)
+	c.queue, c.deadLetterQueue = c.queues(config)
+	c.rule = c.newRule(config)
+	c.function = c.functionOf(config)
+	if config.Inbox == Inbox_TABLE {
+		c.useInbox(config)
 	}
-	c.mapping = c.newMapping(p)
+	c.mapping = c.newMapping(config)
 	c.addAlarms()
 	return c
 }
 
-func (f *flow) checkID(found *problems, id *string) {
-	if slices.Contains(ownIDs, *id) || f.scope.Node().TryFindChild(id) != nil {
-		found.add("the id is taken in %s, choose another one", *f.scope.Node().Path())
-	}
-	if strings.Contains(*id, "#") {
-		found.add("the id contains '#', which runtime/inbox keeps for itself")
-	}
-}
-
-// Rule decides which events the consumer gets.
+// Rule returns the rule that decides which events the consumer gets.
 func (c *Consumer) Rule() awsevents.CfnRule { return c.rule }
 
-// Queue holds the events until the function has handled them.
+// Queue returns the queue that holds the events until the function has handled them.
 func (c *Consumer) Queue() awssqs.IQueue { return c.queue }
 
-// DeadLetterQueue takes the events that the function could not handle.
+// DeadLetterQueue returns the queue for the events that the function could not handle.
 func (c *Consumer) DeadLetterQueue() awssqs.IQueue { return c.deadLetterQueue }
 
-// Function handles the events.
+// Function returns the function that handles the events.
 func (c *Consumer) Function() awslambda.IFunction { return c.function }
 
-// EventSourceMapping gives the queue's messages to the function.
+// EventSourceMapping returns what gives the queue's messages to the function.
 func (c *Consumer) EventSourceMapping() awslambda.EventSourceMapping { return c.mapping }
 
-// queues are the consumer's queue and its dead-letter queue, supplied or new.
-func (c *Consumer) queues(p ConsumerProps) (queue, deadLetterQueue awssqs.IQueue) {
-	if p.Queue != nil {
-		if p.DeadLetterQueue != nil {
-			return p.Queue, p.DeadLetterQueue
-		}
-		return p.Queue, p.Queue.(awssqs.Queue).DeadLetterQueue().Queue
+// queues returns the consumer's queue and its dead-letter queue, supplied or new.
+func (c *Consumer) queues(config *consumerConfig) (queue, deadLetterQueue awssqs.IQueue) {
+	if config.Queue != nil {
+		return config.Queue, config.deadLetters
 	}
-	deadLetterQueue = p.DeadLetterQueue
+	deadLetterQueue = config.deadLetters
 	if deadLetterQueue == nil {
 		deadLetterQueue = c.flow.newDeadLetterQueue(c, deadLetterQueueID)
 	}
 	return newQueue(c, queueID, c.flow.encryptionKey, awssqs.QueueProps{
-		VisibilityTimeout: p.VisibilityTimeout,
-		RetentionPeriod:   p.RetentionPeriod,
-		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetterQueue, MaxReceiveCount: p.MaxReceiveCount},
+		VisibilityTimeout: config.visibility.duration,
+		RetentionPeriod:   config.retention.duration,
+		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetterQueue, MaxReceiveCount: config.receives},
 	}), deadLetterQueue
 }
 
 // newRule sends the events that match to the queue.
 //
 // CfnRule, because the package of CDK's ready-made targets pulls in a hundred others.
-func (c *Consumer) newRule(p ConsumerProps) awsevents.CfnRule {
+func (c *Consumer) newRule(config *consumerConfig) awsevents.CfnRule {
 	f := c.flow
 	if f.ruleDeadLetterQueue == nil {
 		f.ruleDeadLetterQueue = f.newDeadLetterQueue(f.scope, ruleDeadLetterQueueID)
 	}
 	rule := awsevents.NewCfnRule(c, jsii.String(ruleID), &awsevents.CfnRuleProps{
 		EventBusName: f.eventBus.EventBusName(),
-		EventPattern: p.pattern(),
+		EventPattern: config.pattern(),
 		Targets: []any{&awsevents.CfnRule_TargetProperty{
 			Id:  jsii.String(queueID),
 			Arn: c.queue.QueueArn(),
@@ -143,66 +131,22 @@ func (c *Consumer) newRule(p ConsumerProps) awsevents.CfnRule {
 	return rule
 }
 
-// pattern is the event pattern of the consumer's rule.
-func (p ConsumerProps) pattern() map[string]any {
-	pattern := map[string]any{"source": p.Sources}
-	if p.EventTypes != nil {
-		pattern["detail-type"] = p.EventTypes
+func (c *Consumer) functionOf(config *consumerConfig) awslambda.IFunction {
+	if config.Function != nil {
+		return config.Function
 	}
-	detail := map[string]any{}
-	if p.Detail != nil {
-		for field, matcher := range *p.Detail {
-			detail[field] = matcher
-		}
-	}
-	if p.AggregateTypes != nil {
-		detail[record.AttrAggregateType] = p.AggregateTypes
-	}
-	if len(detail) > 0 {
-		pattern["detail"] = detail
-	}
-	return pattern
-}
-
-// patternSize wants a pattern that EventBridge takes.
-func (f *problems) patternSize(pattern map[string]any) {
-	text, err := json.Marshal(pattern)
-	if err != nil {
-		f.add("Detail is no pattern: %w", err)
-		return
-	}
-	if len(text) > maxPattern {
-		f.add("EventTypes, Sources, AggregateTypes and Detail make a pattern of %d characters, allowed are at most %d", len(text), maxPattern)
-	}
-}
-
-func (c *Consumer) functionOf(p ConsumerProps) awslambda.IFunction {
-	if p.Function != nil {
-		return p.Function
-	}
-	return golambda.NewFunction(c, jsii.String(functionID), &golambda.FunctionProps{
-		Entry:                        p.Entry,
-		Architecture:                 p.Architecture,
-		MemorySize:                   p.MemorySize,
-		Timeout:                      p.Timeout,
-		Environment:                  p.Environment,
-		ReservedConcurrentExecutions: p.ReservedConcurrentExecutions,
-		Description:                  p.Description,
-		LogRetention:                 c.flow.logRetention,
-		RemovalPolicy:                c.flow.removalPolicy,
-		EncryptionKey:                c.flow.encryptionKey,
-	})
+	return golambda.NewFunction(c, jsii.String(functionID), config.GoFunction)
 }
 
 // newMapping gives messages to the function in batches of which each message can fail alone.
-func (c *Consumer) newMapping(p ConsumerProps) awslambda.EventSourceMapping {
+func (c *Consumer) newMapping(config *consumerConfig) awslambda.EventSourceMapping {
 	grant := c.grantConsume()
 	mapping := awslambda.NewEventSourceMapping(c, jsii.String(mappingID), &awslambda.EventSourceMappingProps{
 		Target:                  c.function,
 		EventSourceArn:          c.queue.QueueArn(),
-		BatchSize:               p.BatchSize,
-		MaxBatchingWindow:       p.MaxBatchingWindow,
-		MaxConcurrency:          p.MaxConcurrency,
+		BatchSize:               config.BatchSize,
+		MaxBatchingWindow:       config.MaxBatchingWindow,
+		MaxConcurrency:          config.MaxConcurrency,
 		ReportBatchItemFailures: jsii.Bool(true),
 	})
 	grant.ApplyBefore(mapping)

@@ -4,25 +4,53 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
-	"github.com/aws/jsii-runtime-go"
 
-	"github.com/outboxkit/transactional-outbox/runtime/record"
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 )
 
-// ConsumerProps are the properties of a consumer: which events it wants, the function that handles them,
-// and the queue in between.
+// ConsumerProps are the properties of a [Consumer]: which events it gets, the function that handles them, and
+// the queue in between.
+//
+// # A consumer that joins later
+//
+// A consumer that is added to a running system gets the events that reach the bus once its rule exists. Those
+// from before are not lost: they are in the bus's archive, where there is one, and in the outbox table for
+// EventRetention. A replay of the archive to the consumer's rule gives them to it, in no order; its inbox
+// takes care that each has its effect once. An event that a replay sends to the bus without naming the rule
+// goes to the other consumers too, whose inboxes know it.
 type ConsumerProps struct {
-	// EventTypes are the event types it wants, for example "OrderCreated".
+	// Name is what the inbox knows the consumer by, 1 to 128 of the characters A-Z a-z 0-9 . _ - and /. It must
+	// differ from the names of all other consumers in the stack, and of all in other stacks that share the
+	// inbox table.
+	//
+	// A consumer that is renamed has forgotten everything that it has handled: events that come again take
+	// effect again, and an ordered consumer begins anew. Moving the stack below a Stage keeps the default, as
+	// long as the stack keeps its StackName; another stack name or construct id changes it. To rename without
+	// loss, or to keep the old name, see docs/adr/0011. In short: set Name to the old name. Where the name
+	// itself must change, stop the event source mapping, wait until the queue is empty or its messages are
+	// invisible no more, run `outbox inbox copy --table TABLE --from OLD --to NEW`, and deploy.
+	// Default: the stack's name and the path of the construct below it, for example "Orders/Outbox/History".
+	Name *string
+
+	// EventTypes are the event types that the consumer gets, for example "OrderCreated".
 	// Default: every type.
 	EventTypes *[]*string
-	// Sources are the sources it wants events of.
+	// Sources are the sources whose events it gets.
 	// Default: the outbox's own Source.
 	Sources *[]*string
-	// AggregateTypes are the aggregate types it wants events of, for example "Order".
+	// AggregateTypes are the aggregate types whose events it gets, for example "Order".
 	// Default: every aggregate type.
 	AggregateTypes *[]*string
-	// Detail is a further EventBridge pattern on the event's detail. The pipe passes an item's numbers and
-	// its data on as strings, so "numeric" and a pattern inside of "data" do not match them.
+	// Detail is a further EventBridge pattern on the event's detail, whose fields all hold texts:
+	//
+	//	{
+	//	  "id": "…", "type": "OrderCreated", "aggregateType": "Order", "aggregateId": "o-1",
+	//	  "version": "1", "occurredAt": "1793611801123", "correlationId": "…",
+	//	  "data": {"S": "{…}"}, "traceparent": {"S": "…"}, "causationId": {"S": "…"}
+	//	}
+	//
+	// Numbers are texts too, so "numeric" matches none of them; data is the text of a JSON document, and a
+	// pattern cannot look inside. A pattern that matches no event is refused.
 	// Default: none.
 	Detail *map[string]any
 
@@ -34,8 +62,11 @@ type ConsumerProps struct {
 	// Inbox says whether the function gets what runtime/inbox needs for effects that happen once.
 	// Default: Inbox_TABLE.
 	Inbox Inbox
-	// InboxTTL is how long the inbox remembers an event, at least as long as it can come again: 2 days, plus
-	// the retention of the queue, its dead-letter queue and the archive.
+	// InboxTTL is how long the inbox remembers an event, from as long as it can come again to 10000 days. It can
+	// come again for the sum of: 2 days on its way, 14 days in the pipe's dead-letter queue, 14 days in the
+	// rules' dead-letter queue, the retention of the queue and of its dead-letter queue, EventRetention and
+	// ArchiveRetention of the outbox. A retention that is not known at synth counts as the longest that there
+	// can be.
 	// Default: just as long.
 	InboxTTL awscdk.Duration
 	// BusinessTables are the tables that the function writes in its transactions, and what it does there. It may do so in
@@ -43,30 +74,15 @@ type ConsumerProps struct {
 	// Default: none.
 	BusinessTables *[]*BusinessTable
 
-	// Function is an existing function, which must answer with partial batch failures. Set it or Entry.
+	// GoFunction is a Go function to create. Its environment also gets what runtime/inbox reads; its
+	// ReservedConcurrentExecutions must be at least MaxConcurrency, because throttled messages would use up
+	// their receives. Where they are not set, LogRetention, RemovalPolicy and EncryptionKey are the outbox's.
+	// Set it or Function.
+	GoFunction *golambda.FunctionProps
+	// Function is an existing function, which must answer with partial batch failures. It may be an alias of
+	// the current version of a function of this app. A function of another app needs Inbox_NONE, because its
+	// environment cannot be set here. Set it or GoFunction.
 	Function awslambda.IFunction
-	// Entry is the folder of the main package of a Go function to create, relative to the app's working
-	// directory. Set it or Function.
-	Entry *string
-	// Architecture the Go function is built for.
-	// Default: arm64.
-	Architecture awslambda.Architecture
-	// MemorySize of the Go function in MiB, 128 to 10240.
-	// Default: 128.
-	MemorySize *float64
-	// Timeout of the Go function, 1 second to 15 minutes.
-	// Default: 10 seconds.
-	Timeout awscdk.Duration
-	// Environment variables of the Go function.
-	// Default: none.
-	Environment *map[string]*string
-	// ReservedConcurrentExecutions of the Go function, at least MaxConcurrency: with fewer, throttled
-	// messages would use up their receives and end in the dead-letter queue.
-	// Default: no limit but the account's.
-	ReservedConcurrentExecutions *float64
-	// Description of the Go function.
-	// Default: none.
-	Description *string
 
 	// BatchSize is the most messages the function gets at once, 1 to 10000; more than 10 need a
 	// MaxBatchingWindow of at least 1 second.
@@ -79,138 +95,27 @@ type ConsumerProps struct {
 	// Default: 10.
 	MaxConcurrency *float64
 
-	// Queue is an existing standard queue with a dead-letter queue.
+	// Queue is an existing standard queue with a dead-letter queue. What an imported one has cannot be seen
+	// here, so VisibilityTimeout and DeadLetterQueue must say it, and RetentionPeriod and MaxReceiveCount may.
 	// Default: a queue is created.
 	Queue awssqs.IQueue
 	// VisibilityTimeout of the queue: at least 6 times the function's timeout plus MaxBatchingWindow, at
-	// most 12 hours. Required with an imported function, whose timeout is not known here.
+	// most 12 hours. Required with an imported function, whose timeout is not known here, and with an
+	// imported Queue.
 	// Default: 6 times the function's timeout plus MaxBatchingWindow.
 	VisibilityTimeout awscdk.Duration
 	// RetentionPeriod is how long the queue keeps a message, at most 13 days, and longer than
 	// MaxReceiveCount tries take. A message that moves to the dead-letter queue keeps its age, so the rest
 	// of the dead-letter queue's 14 days is the time to look at it.
-	// Default: 7 days.
+	// Default: 7 days; of an imported Queue it is not known.
 	RetentionPeriod awscdk.Duration
 	// MaxReceiveCount is how often a message is tried before it goes to the dead-letter queue, 1 to 1000.
-	// Default: 5, or 40 when Ordered, because an event that waits for its predecessor is tried again.
+	// Default: 5, or 40 when Ordered, because an event that waits for its predecessor is tried again; of an
+	// imported Queue it is not known.
 	MaxReceiveCount *float64
-	// DeadLetterQueue is an existing queue for messages that cannot be handled. With an imported Queue it
-	// is required and names the queue that the imported one's redrive policy names.
+	// DeadLetterQueue is an existing standard queue for messages that cannot be handled. It must keep them
+	// longer than the queue does. With an imported Queue it is required and names the queue that the imported
+	// one's redrive policy names.
 	// Default: a queue that keeps messages for 14 days is created.
 	DeadLetterQueue awssqs.IQueue
-}
-
-// The defaults of a consumer, and what bounds its settings.
-const (
-	defaultTimeoutSeconds  = 10
-	defaultBatchSize       = 10
-	defaultMaxConcurrency  = 10
-	defaultRetentionDays   = 7
-	defaultMaxReceiveCount = 5
-
-	// visibilityFactor is how many times the function's timeout a message must stay invisible, so that a
-	// throttled invocation can be tried again before the message comes back.
-	// Source: Lambda developer guide, services-sqs-configure.
-	visibilityFactor = 6
-
-	// maxPattern is the longest event pattern of a rule, in characters.
-	// Source: EventBridge user guide, eb-quota.
-	maxPattern = 2048
-)
-
-// withDefaults is a copy of the properties in which every setting that has a default has a value.
-func (p ConsumerProps) withDefaults(f *flow) ConsumerProps {
-	if p.Sources == nil {
-		p.Sources = &[]*string{f.source}
-	}
-	if p.Inbox == "" {
-		p.Inbox = Inbox_TABLE
-	}
-	if p.InboxTTL == nil {
-		p.InboxTTL = awscdk.Duration_Seconds(jsii.Number(p.lastRedelivery(f).Seconds()))
-	}
-	if p.Timeout == nil && p.Function == nil {
-		p.Timeout = awscdk.Duration_Seconds(jsii.Number(defaultTimeoutSeconds))
-	}
-	p.BatchSize = orDefault(p.BatchSize, jsii.Number(defaultBatchSize))
-	p.MaxConcurrency = orDefault(p.MaxConcurrency, jsii.Number(defaultMaxConcurrency))
-	p.MaxReceiveCount = p.receives()
-	if p.RetentionPeriod == nil {
-		p.RetentionPeriod = awscdk.Duration_Days(jsii.Number(defaultRetentionDays))
-	}
-	if p.VisibilityTimeout == nil && p.Queue == nil {
-		least, _ := p.leastVisibility()
-		p.VisibilityTimeout = awscdk.Duration_Seconds(jsii.Number(least.Seconds()))
-	}
-	return p
-}
-
-// receives is how often a message is tried.
-func (p ConsumerProps) receives() *float64 {
-	if p.ordered() {
-		return orDefault(p.MaxReceiveCount, jsii.Number(orderedReceives))
-	}
-	return orDefault(p.MaxReceiveCount, jsii.Number(defaultMaxReceiveCount))
-}
-
-func orDefault[T any](value, byDefault *T) *T {
-	if value == nil {
-		return byDefault
-	}
-	return value
-}
-
-// check finds everything that is wrong with the properties.
-func (p ConsumerProps) check(f *flow) *problems {
-	var found problems
-	p.checkPattern(&found)
-	p.checkFunction(&found)
-	p.checkMapping(&found)
-	p.checkQueue(&found)
-	p.checkInbox(&found, f)
-	if len(found) == 0 {
-		found.patternSize(p.withDefaults(f).pattern())
-	}
-	return &found
-}
-
-func (p ConsumerProps) checkPattern(found *problems) {
-	found.texts("EventTypes", p.EventTypes, record.MaxDetailType)
-	found.texts("Sources", p.Sources, record.MaxSource)
-	found.texts("AggregateTypes", p.AggregateTypes, maxPattern)
-	if p.Detail != nil && p.AggregateTypes != nil {
-		if _, both := (*p.Detail)[record.AttrAggregateType]; both {
-			found.add("Detail has %s, which AggregateTypes sets: use one of them", record.AttrAggregateType)
-		}
-	}
-}
-
-func (p ConsumerProps) checkFunction(found *problems) {
-	if p.Function == nil && p.Entry == nil {
-		found.add("Function and Entry are missing, set one of them")
-	}
-	found.exclusive("Function", p.Function != nil, map[string]bool{
-		"Entry":                        p.Entry != nil,
-		"Architecture":                 p.Architecture != nil,
-		"MemorySize":                   p.MemorySize != nil,
-		"Timeout":                      p.Timeout != nil,
-		"Environment":                  p.Environment != nil,
-		"ReservedConcurrentExecutions": p.ReservedConcurrentExecutions != nil,
-		"Description":                  p.Description != nil,
-	})
-	found.number("MemorySize", p.MemorySize, 128, 10240)
-	found.duration("Timeout", p.Timeout, second, 15*minute)
-}
-
-func (p ConsumerProps) checkMapping(found *problems) {
-	found.number("BatchSize", p.BatchSize, 1, 10000)
-	found.duration("MaxBatchingWindow", p.MaxBatchingWindow, 0, 300*second)
-	found.number("MaxConcurrency", p.MaxConcurrency, 2, 1000)
-	if p.BatchSize != nil && *p.BatchSize > 10 && p.window() < second {
-		found.add("BatchSize is %v without a MaxBatchingWindow: more than 10 need a window of at least 1 second", *p.BatchSize)
-	}
-	concurrency := orDefault(p.MaxConcurrency, jsii.Number(defaultMaxConcurrency))
-	if r := p.ReservedConcurrentExecutions; r != nil && !*awscdk.Token_IsUnresolved(r) && *r < *concurrency {
-		found.add("ReservedConcurrentExecutions is %v, allowed is at least MaxConcurrency, which is %v: with fewer, throttled messages would end in the dead-letter queue", *r, *concurrency)
-	}
 }

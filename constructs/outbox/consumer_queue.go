@@ -3,120 +3,127 @@ package outbox
 import (
 	"time"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
-	"github.com/aws/jsii-runtime-go"
 )
 
 // checkQueue finds what is wrong with the queue, on which the consumer's guarantee hangs.
-func (p ConsumerProps) checkQueue(found *problems) {
-	found.exclusive("Queue", p.Queue != nil, map[string]bool{
-		"VisibilityTimeout": p.VisibilityTimeout != nil,
-		"RetentionPeriod":   p.RetentionPeriod != nil,
-		"MaxReceiveCount":   p.MaxReceiveCount != nil,
+func (c *consumerConfig) checkQueue(found *problems) {
+	if c.Queue != nil {
+		c.checkSuppliedQueue(found)
+	}
+	if c.deadLetters != nil {
+		found.standardQueue("DeadLetterQueue", c.deadLetters)
+		found.sameAccount("DeadLetterQueue", c.deadLetters, c.at.stack, "SQS moves messages only within an account and a region")
+	}
+	if c.VisibilityTimeout != nil {
+		found.duration("VisibilityTimeout", spanOf(c.VisibilityTimeout), 0, 12*time.Hour)
+	}
+	if c.RetentionPeriod != nil {
+		found.duration("RetentionPeriod", spanOf(c.RetentionPeriod), minute, 13*day)
+	}
+	found.number("MaxReceiveCount", c.MaxReceiveCount, 1, 1000)
+	c.checkVisibility(found)
+	c.checkRetention(found)
+}
+
+// checkSuppliedQueue checks that an existing queue has what a created one gets.
+func (c *consumerConfig) checkSuppliedQueue(found *problems) {
+	found.standardQueue("Queue", c.Queue)
+	found.sameRegion("Queue", c.Queue, c.at.stack, "rules and Lambda reach only queues of their own region")
+	queue, ownedHere := c.Queue.(awssqs.Queue)
+	if !ownedHere {
+		if c.DeadLetterQueue == nil {
+			found.add("DeadLetterQueue is missing: the redrive policy of the imported Queue is not known here, name the queue that it names")
+		}
+		return
+	}
+	found.exclusive("Queue", true, map[string]bool{
+		"VisibilityTimeout": c.VisibilityTimeout != nil,
+		"RetentionPeriod":   c.RetentionPeriod != nil,
+		"MaxReceiveCount":   c.MaxReceiveCount != nil,
+		"DeadLetterQueue":   c.DeadLetterQueue != nil,
 	})
-	found.duration("VisibilityTimeout", p.VisibilityTimeout, 0, 12*time.Hour)
-	found.duration("RetentionPeriod", p.RetentionPeriod, minute, 13*day)
-	found.number("MaxReceiveCount", p.MaxReceiveCount, 1, 1000)
-	if p.Queue != nil {
-		p.checkSuppliedQueue(found)
-		return
-	}
-	if _, known := p.timeout(); !known && p.VisibilityTimeout == nil {
-		found.add("VisibilityTimeout is missing: the function's timeout is not known here, so 6 times of it cannot be set")
-		return
-	}
-	visibility, known := length(p.VisibilityTimeout)
-	if known {
-		p.checkVisibility(found, "VisibilityTimeout", visibility)
-	}
-	if p.VisibilityTimeout == nil {
-		visibility, known = p.leastVisibility()
-	}
-	if known {
-		p.checkRetention(found, visibility)
+	if queue.DeadLetterQueue() == nil {
+		found.add("Queue must have a dead-letter queue, got one without: an event that cannot be handled would be tried until it is lost")
 	}
 }
 
-// checkSuppliedQueue wants an existing queue to have what a created one gets. Of an imported queue only
-// its ARN is known, so its owner is trusted with the visibility timeout.
-func (p ConsumerProps) checkSuppliedQueue(found *problems) {
-	if *orDefault(p.Queue.Fifo(), jsii.Bool(false)) {
-		found.add("Queue is a FIFO queue, allowed is a standard queue: a rule's events carry no message group")
-	}
-	queue, ownedHere := p.Queue.(awssqs.Queue)
+// checkVisibility checks that a message stays invisible while the function may still work on it.
+func (c *consumerConfig) checkVisibility(found *problems) {
+	_, ownedHere := c.Queue.(awssqs.Queue)
+	least, known := c.leastVisibility()
 	switch {
-	case ownedHere && queue.DeadLetterQueue() == nil:
-		found.add("Queue has no dead-letter queue: an event that cannot be handled would be tried until it is lost")
-	case ownedHere && p.DeadLetterQueue != nil:
-		found.add("DeadLetterQueue is set together with Queue, which brings its own: set one of them")
-	case !ownedHere && p.DeadLetterQueue == nil:
-		found.add("DeadLetterQueue is missing: the redrive policy of the imported Queue is not known here, name the queue that it names")
+	case c.VisibilityTimeout == nil && c.Queue != nil && !ownedHere:
+		found.add("VisibilityTimeout is missing: that of the imported Queue is not known here, so it cannot be compared with the function's timeout")
+	case c.VisibilityTimeout == nil && c.Queue == nil && !known:
+		found.add("VisibilityTimeout is missing: the function's timeout is not known here, so 6 times of it cannot be set")
+	case known && c.visibility.known && c.visibility.length < least:
+		found.add("%s must be at least %s, which is 6 times the function's timeout of %s plus the MaxBatchingWindow of %s, got %s",
+			c.ofQueue("VisibilityTimeout", "the visibility timeout of Queue"), words(least), words(c.timeout.length), words(c.window.length), words(c.visibility.length))
 	}
-	if !ownedHere {
+}
+
+// checkRetention checks that the queue keeps a message until all its tries are used up, for one that expires
+// before never reaches the dead-letter queue, and that the dead-letter queue does not drop it at once.
+func (c *consumerConfig) checkRetention(found *problems) {
+	if !c.retention.known {
 		return
 	}
-	if cfn, ok := queue.Node().DefaultChild().(awssqs.CfnQueue); ok {
-		// 30 seconds is what SQS takes where nothing is set.
-		visibility := orDefault(cfn.VisibilityTimeout(), jsii.Number(30))
-		if !*awscdk.Token_IsUnresolved(visibility) {
-			p.checkVisibility(found, "the visibility timeout of Queue", time.Duration(*visibility)*time.Second)
+	retention, name := c.retention.length, c.ofQueue("RetentionPeriod", "the retention period of Queue")
+	if c.visibility.known && c.receives != nil && !unresolved(c.receives) {
+		if tries := time.Duration(*c.receives) * c.visibility.length; retention <= tries {
+			found.add("%s must be more than %s, which is %v tries times the visibility timeout of %s, got %s",
+				name, words(tries), *c.receives, words(c.visibility.length), words(retention))
 		}
 	}
-}
-
-func (p ConsumerProps) checkVisibility(found *problems, name string, visibility time.Duration) {
-	timeout, _ := p.timeout()
-	if least, known := p.leastVisibility(); known && visibility < least {
-		found.add("%s is %v, allowed are at least %v: 6 times the function's timeout of %v plus the MaxBatchingWindow of %v",
-			name, visibility, least, timeout, p.window())
+	// A message keeps its age when it moves.
+	// Source: SQS developer guide, setting-up-dead-letter-queue-retention.
+	if c.deadLetterRetention.known && c.deadLetterRetention.length <= retention {
+		found.add("%s must be less than the %s for which the dead-letter queue keeps a message, whose age counts from when it was first sent, got %s",
+			name, words(c.deadLetterRetention.length), words(retention))
 	}
 }
 
-// checkRetention wants the queue to keep a message until all its tries are used up: one that expires
-// before never reaches the dead-letter queue.
-func (p ConsumerProps) checkRetention(found *problems, visibility time.Duration) {
-	retention, known := length(p.RetentionPeriod)
-	if p.RetentionPeriod == nil {
-		retention, known = defaultRetentionDays*day, true
+// ofQueue returns the name of a setting: of the property, or of the supplied queue that brings it along.
+func (c *consumerConfig) ofQueue(property, supplied string) string {
+	if _, ownedHere := c.Queue.(awssqs.Queue); ownedHere {
+		return supplied
 	}
-	receives := p.receives()
-	if !known || *awscdk.Token_IsUnresolved(receives) {
-		return
-	}
-	if tries := time.Duration(*receives) * visibility; retention <= tries {
-		found.add("RetentionPeriod is %v, allowed is more than %v, which is MaxReceiveCount %v times the visibility timeout of %v", retention, tries, *receives, visibility)
+	return property
+}
+
+// standardQueue checks that a queue is none of SQS's FIFO queues.
+func (f *problems) standardQueue(name string, queue awssqs.IQueue) {
+	if fifo := queue.Fifo(); fifo != nil && *fifo {
+		f.add("%s must be a standard queue, got a FIFO queue: a rule's events carry no message group", name)
 	}
 }
 
-// leastVisibility is the shortest visibility timeout that does not show a message to a second
-// invocation while the first may still work on it.
-func (p ConsumerProps) leastVisibility() (d time.Duration, known bool) {
-	timeout, known := p.timeout()
-	return visibilityFactor*timeout + p.window(), known
-}
-
-// timeout is how long one invocation of the function may take.
-func (p ConsumerProps) timeout() (d time.Duration, known bool) {
-	if p.Function == nil {
-		if p.Timeout == nil {
-			return defaultTimeoutSeconds * second, true
-		}
-		return length(p.Timeout)
-	}
-	function, ownedHere := p.Function.(awslambda.Function)
+// retentionOf returns how long a queue keeps messages, where it is one of this app.
+func retentionOf(queue awssqs.IQueue) span {
+	cfn, ownedHere := queue.Node().DefaultChild().(awssqs.CfnQueue)
 	if !ownedHere {
-		return 0, false
+		return span{}
 	}
-	if function.Timeout() == nil {
-		return 3 * second, true // what Lambda takes where nothing is set
-	}
-	return length(function.Timeout())
+	return secondsOr(cfn.MessageRetentionPeriod(), sqsRetention)
 }
 
-// window is the batching window, as far as it is known.
-func (p ConsumerProps) window() time.Duration {
-	d, _ := length(p.MaxBatchingWindow)
-	return d
+// visibilityOf returns the visibility timeout of a queue of this app.
+func visibilityOf(queue awssqs.Queue) span {
+	cfn, ok := queue.Node().DefaultChild().(awssqs.CfnQueue)
+	if !ok {
+		return span{}
+	}
+	return secondsOr(cfn.VisibilityTimeout(), sqsVisibility)
+}
+
+// secondsOr returns a number of seconds as AWS reads it: nothing is for its default.
+func secondsOr(given *float64, byDefault time.Duration) span {
+	switch {
+	case given == nil:
+		return span{length: byDefault, known: true}
+	case unresolved(given):
+		return span{}
+	}
+	return span{length: time.Duration(*given * float64(time.Second)), known: true}
 }

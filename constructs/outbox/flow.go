@@ -16,13 +16,17 @@ import (
 // writers are attached to.
 type flow struct {
 	scope          constructs.Construct
+	place          place
 	source         *string
 	table          awsdynamodb.ITable
-	eventRetention awscdk.Duration
+	eventRetention span
 	inboxTable     awsdynamodb.ITable // nil until a consumer needs one
 	eventBus       awsevents.IEventBus
-	archived       time.Duration    // how long the bus's archive can replay an event
 	pipe           awspipes.CfnPipe // nil for an imported outbox
+
+	// replayable is how long after it was written an event can be put on the bus again, as far as the outbox
+	// decides it: from the outbox table, and from an archive after that.
+	replayable time.Duration
 
 	// ruleDeadLetterQueue takes what a rule could not deliver. An imported outbox has none until it has a
 	// consumer.
@@ -31,6 +35,7 @@ type flow struct {
 	tableSettings
 	logRetention awslogs.RetentionDays
 	alarmProps   *AlarmProps
+	alarmsNotify bool // once their topic lets the alarms publish
 }
 
 // attachTo makes the construct that embeds the flow a node of the tree. The flow must not be empty then:
@@ -40,23 +45,24 @@ func (f *flow) attachTo(embedding, scope constructs.Construct, id *string) {
 	constructs.NewConstruct_Override(embedding, scope, id)
 }
 
-// Source is the source that consumers match unless they name others.
+// Source returns the source that consumers match unless they name others.
 func (f *flow) Source() *string { return f.source }
 
-// EventBus is the bus that the events are on.
+// EventBus returns the bus that the events are on.
 func (f *flow) EventBus() awsevents.IEventBus { return f.eventBus }
 
-// Table is the outbox table, or nil for an outbox imported without one.
+// Table returns the outbox table, or nil for an outbox that was imported without one.
 func (f *flow) Table() awsdynamodb.ITable { return f.table }
 
-// EventRetention is how long an event stays in the table after it was written. A writer that is no function
-// of this app, for example an API's mapping template, sets the item's expiresAt by it.
-func (f *flow) EventRetention() awscdk.Duration { return f.eventRetention }
+// EventRetention returns how long an event stays in the outbox table after it was written. A writer that is
+// no function of this app, for example an API's mapping template, sets the item's expiresAt by it.
+func (f *flow) EventRetention() awscdk.Duration { return f.eventRetention.duration }
 
-// RuleDeadLetterQueue takes the events that a rule of this outbox could not deliver to a consumer's
-// queue, each with the reason in its message attributes. It is nil for an imported outbox without
-// consumers.
+// RuleDeadLetterQueue returns the queue for events that a rule of this outbox could not deliver to a
+// consumer's queue, each with the reason in its message attributes. It returns nil for an imported outbox
+// without consumers.
 func (f *flow) RuleDeadLetterQueue() awssqs.IQueue { return f.ruleDeadLetterQueue }
 
-// InboxTable is where consumers remember the events that they have handled, or nil while none does.
+// InboxTable returns the table in which consumers remember the events that they have handled, or nil while
+// no consumer does.
 func (f *flow) InboxTable() awsdynamodb.ITable { return f.inboxTable }

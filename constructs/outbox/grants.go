@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -20,11 +19,7 @@ import (
 // transaction are granted with [GrantTransactionWrites].
 func (f *flow) GrantWrite(grantee awsiam.IGrantable) awsiam.Grant {
 	f.needTable()
-	if function, ok := grantee.(awslambda.Function); ok {
-		function.AddEnvironment(jsii.String(envOutboxTable), f.table.TableName(), nil)
-		function.AddEnvironment(jsii.String(envOutboxSource), f.source, nil)
-		function.AddEnvironment(jsii.String(envOutboxRetention), seconds(f.eventRetention), nil)
-	}
+	f.setWriterVariables(grantee)
 	return GrantTransactionWrites(f.table, grantee, TransactAction_PUT)
 }
 
@@ -130,7 +125,7 @@ func GrantTransactionWrites(table awsdynamodb.ITable, grantee awsiam.IGrantable,
 
 func (f *flow) needTable() {
 	if f.table == nil {
-		panic(fmt.Sprintf("outbox %s is imported without its table, so nobody can be granted to use it", *f.scope.Node().Path()))
+		panic(fmt.Sprintf("outbox %s must be imported with its Table to grant its use", *f.scope.Node().Path()))
 	}
 }
 

@@ -6,34 +6,34 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// MetricPipeEvents is how many stream records the pipe has taken up. Default: sum over 5 minutes.
+// MetricPipeEvents returns how many stream records the pipe has taken up. Default: sum over 5 minutes.
 // Source of the pipe's metrics: EventBridge user guide, eb-pipes-monitoring.
 func (o *TransactionalOutbox) MetricPipeEvents(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return o.pipeMetric("EventCount", options)
 }
 
-// MetricPipeFailed is how many executions of the pipe failed. Default: sum over 5 minutes.
+// MetricPipeFailed returns how many executions of the pipe failed. Default: sum over 5 minutes.
 func (o *TransactionalOutbox) MetricPipeFailed(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return o.pipeMetric("ExecutionFailed", options)
 }
 
-// MetricPipePartiallyFailed is how many executions of the pipe delivered only a part of their batch.
+// MetricPipePartiallyFailed returns how many executions of the pipe delivered only a part of their batch.
 // Default: sum over 5 minutes.
 func (o *TransactionalOutbox) MetricPipePartiallyFailed(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return o.pipeMetric("ExecutionPartiallyFailed", options)
 }
 
-// MetricPipeThrottled is how many executions of the pipe were throttled. Default: sum over 5 minutes.
+// MetricPipeThrottled returns how many executions of the pipe were throttled. Default: sum over 5 minutes.
 func (o *TransactionalOutbox) MetricPipeThrottled(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return o.pipeMetric("ExecutionThrottled", options)
 }
 
-// MetricPipeDeadLetters is how many messages wait in the pipe's dead-letter queue. Default: maximum over 5 minutes.
+// MetricPipeDeadLetters returns how many messages wait in the pipe's dead-letter queue. Default: maximum over 5 minutes.
 func (o *TransactionalOutbox) MetricPipeDeadLetters(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return o.pipeDeadLetterQueue.MetricApproximateNumberOfMessagesVisible(options)
 }
 
-// MetricRuleDeadLetters is how many messages wait in the rules' dead-letter queue. Default: maximum over 5 minutes.
+// MetricRuleDeadLetters returns how many messages wait in the rules' dead-letter queue. Default: maximum over 5 minutes.
 func (o *TransactionalOutbox) MetricRuleDeadLetters(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return o.ruleDeadLetterQueue.MetricApproximateNumberOfMessagesVisible(options)
 }
@@ -42,40 +42,40 @@ func (o *TransactionalOutbox) pipeMetric(name string, options *awscloudwatch.Met
 	return sumMetric("AWS/EventBridge/Pipes", name, map[string]*string{"PipeName": o.pipe.Ref()}, options)
 }
 
-// MetricDeliveryFailed is how many events the rule could not deliver to the queue and gave up on.
+// MetricDeliveryFailed returns how many events the rule could not deliver to the queue and gave up on.
 // Default: sum over 5 minutes. Source of the rule's metrics: EventBridge user guide, eb-monitoring.
 func (c *Consumer) MetricDeliveryFailed(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return c.ruleMetric("FailedInvocations", options)
 }
 
-// MetricDeliveryLost is how many events the rule could neither deliver nor put into its dead-letter
+// MetricDeliveryLost returns how many events the rule could neither deliver nor put into its dead-letter
 // queue. Default: sum over 5 minutes.
 func (c *Consumer) MetricDeliveryLost(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return c.ruleMetric("InvocationsFailedToBeSentToDlq", options)
 }
 
-// MetricOldestMessageAge is how many seconds the oldest message has been in the queue. Default: maximum
+// MetricOldestMessageAge returns how many seconds the oldest message has been in the queue. Default: maximum
 // over 5 minutes.
 func (c *Consumer) MetricOldestMessageAge(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return c.queue.MetricApproximateAgeOfOldestMessage(options)
 }
 
-// MetricDeadLetters is how many messages wait in the dead-letter queue. Default: maximum over 5 minutes.
+// MetricDeadLetters returns how many messages wait in the dead-letter queue. Default: maximum over 5 minutes.
 func (c *Consumer) MetricDeadLetters(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return c.deadLetterQueue.MetricApproximateNumberOfMessagesVisible(options)
 }
 
-// MetricErrors is how many invocations of the function failed as a whole. Default: sum over 5 minutes.
+// MetricErrors returns how many invocations of the function failed as a whole. Default: sum over 5 minutes.
 func (c *Consumer) MetricErrors(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return c.function.MetricErrors(options)
 }
 
-// MetricThrottles is how many invocations of the function were throttled. Default: sum over 5 minutes.
+// MetricThrottles returns how many invocations of the function were throttled. Default: sum over 5 minutes.
 func (c *Consumer) MetricThrottles(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return c.function.MetricThrottles(options)
 }
 
-// ruleMetric takes the rule's name from its ARN, "…:rule/<bus>/<name>": what Ref gives for a rule on a
+// ruleMetric returns a metric of the consumer's rule. It takes the rule's name from its ARN, "…:rule/<bus>/<name>": what Ref gives for a rule on a
 // bus other than the default one is not the name alone.
 func (c *Consumer) ruleMetric(name string, options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	bus, index := c.flow.eventBus.EventBusName(), 2.0

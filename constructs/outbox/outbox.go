@@ -27,7 +27,7 @@ var ownIDs = []string{
 	pipeID, pipeRoleID, pipeLogGroupID, pipeDeadLetterQueueID, ruleDeadLetterQueueID,
 }
 
-// TransactionalOutbox is a table for events and the way from it to a bus. See the package documentation.
+// A TransactionalOutbox is a table for events and the way from it to a bus. See the package documentation.
 type TransactionalOutbox struct {
 	constructs.Construct
 	flow
@@ -36,32 +36,41 @@ type TransactionalOutbox struct {
 	archive             awsevents.CfnArchive
 }
 
-// NewTransactionalOutbox adds an outbox to a stack. What is wrong with the properties is told in one
-// panic, before anything is added.
+// NewTransactionalOutbox adds an outbox to a stack. It panics, before anything is added, with all that is
+// wrong with the properties.
 func NewTransactionalOutbox(scope constructs.Construct, id *string, props *TransactionalOutboxProps) *TransactionalOutbox {
 	if props == nil {
 		props = &TransactionalOutboxProps{}
 	}
-	props.check().refuse("transactional outbox", id)
-	p := props.withDefaults()
+	c := props.withDefaults()
+	at := placeOf(scope, id)
+	var found problems
+	if found.id(id) && c.EventBus == nil {
+		found.busID(at.id())
+	}
+	c.check(&found)
+	found.suppliedHere(at.stack, c.EventBus, c.Table, c.InboxTable)
+	found.refuse("transactional outbox", id)
 
 	o := &TransactionalOutbox{flow: flow{
-		source:         p.Source,
-		table:          p.Table,
-		eventRetention: p.EventRetention,
-		inboxTable:     p.InboxTable,
-		eventBus:       p.EventBus,
+		place:          at,
+		source:         c.Source,
+		table:          c.Table,
+		eventRetention: c.eventRetention,
+		replayable:     replayable(c.eventRetention, c.archiveRetention, c.EventBus != nil),
+		inboxTable:     c.InboxTable,
+		eventBus:       c.EventBus,
 		tableSettings: tableSettings{
-			encryptionKey:       p.EncryptionKey,
-			removalPolicy:       p.RemovalPolicy,
-			deletionProtection:  p.DeletionProtection,
-			pointInTimeRecovery: p.PointInTimeRecovery,
+			encryptionKey:       c.EncryptionKey,
+			removalPolicy:       c.RemovalPolicy,
+			deletionProtection:  c.DeletionProtection,
+			pointInTimeRecovery: c.PointInTimeRecovery,
 		},
-		logRetention: p.LogRetention,
-		alarmProps:   p.Alarms,
+		logRetention: c.LogRetention,
+		alarmProps:   c.Alarms,
 	}}
-	o.archived, _ = length(p.ArchiveRetention)
 	o.attachTo(o, scope, id)
+	warnOfRegion(o, *o.place.stack.Region())
 	if o.table == nil {
 		o.table = newOutboxTable(o, o.tableSettings)
 	}
@@ -69,20 +78,20 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	if o.eventBus == nil {
 		o.eventBus = newEventBus(&o.flow)
 	}
-	if p.ArchiveRetention != nil {
-		o.archive = newArchive(&o.flow, p)
+	if c.archives() {
+		o.archive = newArchive(&o.flow, c.TransactionalOutboxProps)
 	}
 	o.pipeDeadLetterQueue = o.newDeadLetterQueue(o, pipeDeadLetterQueueID)
-	o.pipe = newPipe(&o.flow, o.pipeDeadLetterQueue, p)
+	o.pipe = newPipe(&o.flow, o.pipeDeadLetterQueue, c.TransactionalOutboxProps)
 	o.addAlarms()
 	return o
 }
 
-// Pipe carries the events from the table's stream to the bus.
+// Pipe returns the pipe that carries the events from the table's stream to the bus.
 func (o *TransactionalOutbox) Pipe() awspipes.CfnPipe { return o.pipe }
 
-// PipeDeadLetterQueue takes the positions of stream records that the pipe could not deliver.
+// PipeDeadLetterQueue returns the queue for the positions of stream records that the pipe could not deliver.
 func (o *TransactionalOutbox) PipeDeadLetterQueue() awssqs.IQueue { return o.pipeDeadLetterQueue }
 
-// Archive is the archive of the bus, or nil without one.
+// Archive returns the archive of the bus, or nil without one.
 func (o *TransactionalOutbox) Archive() awsevents.CfnArchive { return o.archive }

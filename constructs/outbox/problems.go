@@ -3,6 +3,7 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -10,118 +11,137 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/jsii-runtime-go"
 )
 
-const (
-	second = time.Second
-	minute = time.Minute
-	day    = 24 * time.Hour
-)
-
-// problems collects what is wrong with the properties of one construct, so that all of it is said at
-// once. Values that are only known when the stack is deployed are not checked.
+// problems collects what is wrong with the properties of one construct, so that all of it is reported at
+// once. Values that are only known when the stack is deployed are not checked. Whether one is such a value is
+// asked only of what would be refused, because each question crosses over to the CDK's own process.
 type problems []error
 
 func (f *problems) add(format string, args ...any) {
 	*f = append(*f, fmt.Errorf(format, args...))
 }
 
+// addAll adds what an error joins, each with the name of the property that it is about.
+func (f *problems) addAll(property string, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of this error itself, not of what it wraps
+		for _, one := range joined.Unwrap() {
+			f.addAll(property, one)
+		}
+	} else if err != nil {
+		f.add("%s.%w", property, err)
+	}
+}
+
 // refuse panics, as CDK constructs do, when something is wrong with the properties of the construct.
 func (f *problems) refuse(kind string, id *string) {
-	if err := errors.Join(*f...); err != nil {
-		panic(fmt.Sprintf("%s %q: %v", kind, *id, err))
+	err := errors.Join(*f...)
+	if err == nil {
+		return
 	}
+	name := "without an id"
+	if id != nil {
+		name = fmt.Sprintf("%q", *id)
+	}
+	panic(fmt.Sprintf("%s %s: %v", kind, name, err))
 }
 
-// number wants a whole number from lowest to highest, or none.
+// id checks the id of a construct, of which the CDK itself would complain alone. It reports whether it is fine.
+func (f *problems) id(id *string) (ok bool) {
+	switch {
+	case id == nil:
+		f.add("the id must be a text, got nil")
+	case strings.TrimSpace(*id) == "":
+		f.add("the id must not be blank, got %q", *id)
+	case unresolved(id):
+		f.add("the id must be known when the app is synthesized, got the token %q", *id)
+	default:
+		return true
+	}
+	return false
+}
+
+// number checks for a whole number from lowest to highest, or none.
 func (f *problems) number(name string, value *float64, lowest, highest float64) {
-	if value == nil || *awscdk.Token_IsUnresolved(value) {
+	if value == nil || *value >= lowest && *value <= highest && *value == math.Trunc(*value) {
 		return
 	}
-	if *value < lowest || *value > highest || *value != math.Trunc(*value) {
-		f.add("%s is %v, allowed is a whole number from %v to %v", name, *value, lowest, highest)
+	if !unresolved(value) {
+		f.add("%s must be a whole number from %v to %v, got %v", name, lowest, highest, *value)
 	}
 }
 
-// duration wants whole seconds from lowest to highest, or none.
-func (f *problems) duration(name string, value awscdk.Duration, lowest, highest time.Duration) {
-	d, known := length(value)
-	if !known {
-		return
-	}
-	if d < lowest || d > highest || d%time.Second != 0 {
-		f.add("%s is %v, allowed are whole seconds from %v to %v", name, d, lowest, highest)
+// duration checks for whole seconds from lowest to highest, or nothing known.
+func (f *problems) duration(name string, value span, lowest, highest time.Duration) {
+	d := value.length
+	if value.known && (d < lowest || d > highest || d%time.Second != 0) {
+		f.add("%s must be whole seconds from %s to %s, got %s", name, words(lowest), words(highest), words(d))
 	}
 }
 
-// days wants whole days from lowest to highest, or none.
-func (f *problems) days(name string, value awscdk.Duration, lowest, highest int) {
-	d, known := length(value)
-	if !known {
-		return
-	}
-	if d < time.Duration(lowest)*day || d > time.Duration(highest)*day || d%day != 0 {
-		f.add("%s is %v, allowed are whole days from %d to %d", name, d, lowest, highest)
+// days checks for whole days from lowest to highest, or nothing known.
+func (f *problems) days(name string, value span, lowest, highest int) {
+	d := value.length
+	if value.known && (d < time.Duration(lowest)*day || d > time.Duration(highest)*day || d%day != 0) {
+		f.add("%s must be whole days from %d to %d, got %s", name, lowest, highest, words(d))
 	}
 }
 
-// length is how long a duration is, if there is one and it is known at synth.
-func length(value awscdk.Duration) (d time.Duration, known bool) {
-	if value == nil || *value.IsUnresolved() {
-		return 0, false
-	}
-	ms := *value.ToMilliseconds(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
-	return time.Duration(ms * float64(time.Millisecond)), true
-}
-
-// text wants 1 to longest characters.
+// text checks for 1 to longest characters.
 func (f *problems) text(name string, value *string, longest int) {
 	if value == nil {
-		f.add("%s is nil, allowed are 1 to %d characters", name, longest)
+		f.add("%s must have 1 to %d characters, got nil", name, longest)
 		return
 	}
-	if *awscdk.Token_IsUnresolved(value) {
-		return
-	}
-	if n := utf8.RuneCountInString(*value); n < 1 || n > longest {
-		f.add("%s is %q with %d characters, allowed are 1 to %d", name, *value, n, longest)
+	n := utf8.RuneCountInString(*value)
+	if (n < 1 || n > longest || !utf8.ValidString(*value)) && !unresolved(value) {
+		f.add("%s must have 1 to %d characters of UTF-8, got %d in %q", name, longest, n, *value)
 	}
 }
 
-// texts wants a list that is not empty, of texts, or none.
+// texts checks for a list that is not empty, of texts, or for none.
 func (f *problems) texts(name string, values *[]*string, longest int) {
 	if values == nil {
 		return
 	}
 	if len(*values) == 0 {
-		f.add("%s is empty, name at least one or leave it out", name)
+		f.add("%s must name at least one, got none", name)
 	}
 	for i, value := range *values {
 		f.text(fmt.Sprintf("%s[%d]", name, i), value, longest)
 	}
 }
 
-// notFromAWS wants a source that EventBridge does not keep for itself.
+// notFromAWS checks that a source is not one that EventBridge keeps for itself.
 func (f *problems) notFromAWS(name string, source *string) {
 	if source != nil && strings.HasPrefix(*source, "aws.") {
-		f.add("%s is %q, it must not begin with \"aws.\", which is reserved for AWS services", name, *source)
+		f.add("%s must not begin with \"aws.\", which is reserved for AWS services, got %q", name, *source)
 	}
 }
 
-// exclusive wants no setting of something to create next to the existing thing.
+// noHash checks texts of which the keys of the outbox and the inbox are made.
+func (f *problems) noHash(name string, values *[]*string) {
+	if values == nil {
+		return
+	}
+	for i, value := range *values {
+		if value != nil && strings.Contains(*value, "#") && !unresolved(value) {
+			f.add("%s[%d] must not contain '#', which no event has there, got %q", name, i, *value)
+		}
+	}
+}
+
+// exclusive checks that no setting of something to create stands next to the existing thing.
 func (f *problems) exclusive(existing string, given bool, settings map[string]bool) {
 	if !given {
 		return
 	}
-	var set []string
-	for name, isSet := range settings {
-		if isSet {
-			set = append(set, name)
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if settings[name] {
+			f.add("%s must not be set together with %s, which brings its own", name, existing)
 		}
 	}
-	slices.Sort(set)
-	for _, name := range set {
-		f.add("%s is set together with %s, which brings its own: set one of them", name, existing)
-	}
 }
+
+// unresolved reports whether a text or a number is a token: known only when the stack is deployed.
+func unresolved(value any) bool { return *awscdk.Token_IsUnresolved(value) }

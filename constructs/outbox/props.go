@@ -1,6 +1,9 @@
 package outbox
 
 import (
+	"strings"
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -8,16 +11,15 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
-	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// TransactionalOutboxProps are the properties of a TransactionalOutbox.
+// TransactionalOutboxProps are the properties of a [TransactionalOutbox].
 type TransactionalOutboxProps struct {
 	// Source is the name under which this application's events are on the bus, for example "orders". It
 	// is what consumers match unless they name other sources, so that a consumer never gets another
-	// application's events by accident. 1 to 256 characters, not beginning with "aws.". Required.
+	// application's events by accident. 1 to 256 characters, not beginning with "aws.", without '#'. Required.
 	Source *string
 
 	// Table is an existing table to use as outbox. It needs the string keys pk and sk and a stream with
@@ -31,9 +33,10 @@ type TransactionalOutboxProps struct {
 	InboxTable awsdynamodb.ITable
 	// EventRetention is how long an event stays in the outbox table after it was written, in whole days from
 	// 2 to 3650. It must outlast the stream's 24 hours, because what the pipe could not deliver is nowhere
-	// else then: its dead-letter queue keeps a record's position for 14 days, but not the record. Functions
-	// of this app get it with GrantWrite, other writers ask the construct. A change counts for what is
-	// written from then on.
+	// else then: its dead-letter queue keeps a record's position for 14 days, but not the record. Consumers
+	// remember what they have handled for as long as it can be sent again from the table. Functions of this
+	// app get it with GrantWrite, other writers ask the construct. A change counts for what is written from
+	// then on.
 	// Default: 7 days.
 	EventRetention awscdk.Duration
 	// DeletionProtection keeps the outbox table, and an inbox table that is created, from being deleted.
@@ -48,11 +51,14 @@ type TransactionalOutboxProps struct {
 	// Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 
-	// EventBus is an existing bus to publish on.
-	// Default: a bus is created.
+	// EventBus is an existing bus to publish on, in the account and region of this stack.
+	// Default: a bus is created, and named after the stack and the outbox.
 	EventBus awsevents.IEventBus
-	// ArchiveRetention keeps everything on the bus that long for replay, in whole days from 1 to 3650.
-	// Default: no archive.
+	// ArchiveRetention keeps everything on the bus that long for replay, in whole days from 1 to 3650; 0 is for
+	// no archive. Consumers remember what they have handled for as long as it can be replayed: where archives
+	// of a supplied bus keep events longer, set the consumers' InboxTTL.
+	// Default: no archive. Consumers of a supplied bus then count with one of 3650 days, because its archives
+	// are not known here; 0 says that it has none.
 	ArchiveRetention awscdk.Duration
 
 	// StartingPosition of the pipe in the stream. Only TRIM_HORIZON is accepted: LATEST loses what is
@@ -90,10 +96,12 @@ type TransactionalOutboxProps struct {
 	Alarms *AlarmProps
 }
 
-// AlarmProps say what the alarms do. Each watches for something that needs a person:
+// AlarmProps say whom the alarms notify. Each alarm watches for something that needs a person, and its description says what
+// to do:
 //
 //	PipeFailedAlarm, PipeThrottledAlarm   3 executions within 5 minutes
 //	PipeDeadLettersAlarm                  1 message in the pipe's dead-letter queue
+//	PipeSilentAlarm                       half an hour after a write to the outbox table without any pipe event
 //	RuleDeadLettersAlarm                  1 message in the rules' dead-letter queue
 //
 // and for each consumer:
@@ -103,9 +111,17 @@ type TransactionalOutboxProps struct {
 //	OldestMessageAlarm                    a message in the queue as old as OldestMessageAge
 //	DeadLettersAlarm                      1 message in the dead-letter queue
 //	ErrorsAlarm, ThrottlesAlarm           3 invocations within 5 minutes
+//
+// A pipe that was stopped or disabled has no metrics, so PipeSilentAlarm compares it with the writes to the table within the
+// last hour. There is none for a supplied Table, where nobody can tell the events among the writes. It cannot tell events
+// from transactions that a condition refused either: in an hour in which nothing happens but clients that repeat old
+// requests, or items being deleted by hand, it goes off without need. Without any write it says nothing.
 type AlarmProps struct {
-	// Topic is told when an alarm goes off, and when it is over.
-	// Default: the alarms show in CloudWatch and tell nobody.
+	// Topic is notified when an alarm goes off, and when it is over. A topic of this app, and the key that encrypts it, get a
+	// policy that lets all CloudWatch alarms of the account and Region publish; a policy takes the place of the topic's
+	// default one, so other services that publish to it need a statement of their own. The policy of an imported topic is
+	// left alone: where its owner has replaced the default one, it must allow cloudwatch.amazonaws.com sns:Publish.
+	// Default: the alarms show in CloudWatch and notify nobody. Set a topic wherever people rely on the outbox.
 	Topic awssns.ITopic
 	// OldestMessageAge is how old the oldest message of a consumer's queue may become, 1 minute or more.
 	// Default: 15 minutes.
@@ -114,9 +130,10 @@ type AlarmProps struct {
 
 // The defaults of an outbox, and what bounds its settings.
 const (
-	defaultRecordAgeHours   = 20
-	defaultRetryAttempts    = 20
-	defaultOldestAgeMinutes = 15
+	defaultRecordAge  = 20 * time.Hour
+	defaultAttempts   = 20
+	defaultOldestAge  = 15 * minute
+	defaultLogKeeping = awslogs.RetentionDays_ONE_MONTH
 
 	// pipeBatchSize is the most records that a pipe can give to an event bus at once.
 	// Source: EventBridge user guide, eb-pipes-batching-concurrency.
@@ -126,74 +143,91 @@ const (
 	// with it. The most is as for the archive.
 	// Source: DynamoDB developer guide, Streams.
 	shortestEventDays = 2
-	longestEventDays  = 3650
+	longestDays       = 3650
 )
 
-// withDefaults is a copy of the properties in which every setting that has a default has a value.
-func (p TransactionalOutboxProps) withDefaults() TransactionalOutboxProps {
-	p.EventRetention = eventRetention(p.EventRetention)
-	if p.StartingPosition == "" {
-		p.StartingPosition = awslambda.StartingPosition_TRIM_HORIZON
-	}
-	if p.MaximumRecordAge == nil {
-		p.MaximumRecordAge = awscdk.Duration_Hours(jsii.Number(defaultRecordAgeHours))
-	}
-	if p.MaximumRetryAttempts == nil {
-		p.MaximumRetryAttempts = jsii.Number(defaultRetryAttempts)
-	}
-	if p.RemovalPolicy == "" {
-		p.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
-	}
-	if p.LogRetention == "" {
-		p.LogRetention = awslogs.RetentionDays_ONE_MONTH
-	}
-	p.Alarms = p.Alarms.withDefaults()
-	return p
+// outboxConfig is a copy of the properties in which every setting that has a default has a value.
+type outboxConfig struct {
+	TransactionalOutboxProps
+	eventRetention, archiveRetention, recordAge, batchingWindow span
 }
 
-// eventRetention is the given one, or the default that functions have without the construct, too.
-func eventRetention(given awscdk.Duration) awscdk.Duration {
-	if given == nil {
-		return awscdk.Duration_Seconds(jsii.Number(record.DefaultRetention.Seconds()))
+func (p TransactionalOutboxProps) withDefaults() outboxConfig {
+	c := outboxConfig{
+		TransactionalOutboxProps: p,
+		eventRetention:           orDefaultRetention(spanOf(p.EventRetention)),
+		archiveRetention:         spanOf(p.ArchiveRetention),
+		recordAge:                spanOf(p.MaximumRecordAge),
+		batchingWindow:           spanOf(p.MaximumBatchingWindow),
 	}
-	return given
+	if !c.recordAge.given() {
+		c.recordAge = spanFor(defaultRecordAge)
+		c.MaximumRecordAge = c.recordAge.duration
+	}
+	if c.StartingPosition == "" {
+		c.StartingPosition = awslambda.StartingPosition_TRIM_HORIZON
+	}
+	c.MaximumRetryAttempts = orDefault(c.MaximumRetryAttempts, defaultAttempts)
+	if c.RemovalPolicy == "" {
+		c.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
+	}
+	if c.LogRetention == "" {
+		c.LogRetention = defaultLogKeeping
+	}
+	c.Alarms = c.Alarms.withDefaults()
+	return c
+}
+
+func orDefault(value *float64, byDefault float64) *float64 {
+	if value == nil {
+		return &byDefault
+	}
+	return value
+}
+
+// orDefaultRetention returns the given retention, or the default, which functions have without the construct, too.
+func orDefaultRetention(given span) span {
+	if given.given() {
+		return given
+	}
+	return spanFor(record.DefaultRetention)
 }
 
 func (p *AlarmProps) withDefaults() *AlarmProps {
 	if p == nil || p.OldestMessageAge != nil {
 		return p
 	}
-	return &AlarmProps{
-		Topic:            p.Topic,
-		OldestMessageAge: awscdk.Duration_Minutes(jsii.Number(defaultOldestAgeMinutes)),
-	}
+	return &AlarmProps{Topic: p.Topic, OldestMessageAge: spanFor(defaultOldestAge).duration}
 }
 
-// check finds everything that is wrong with the properties.
-func (p TransactionalOutboxProps) check() *problems {
-	var found problems
-	found.source(p.Source)
-	found.eventRetention(p.EventRetention)
-	found.exclusive("Table", p.Table != nil, map[string]bool{
-		"DeletionProtection":  p.DeletionProtection != nil,
-		"PointInTimeRecovery": p.PointInTimeRecovery != nil,
+// archives reports whether the outbox has an archive. Zero days are for none.
+func (c outboxConfig) archives() bool {
+	return c.archiveRetention.given() && !(c.archiveRetention.known && c.archiveRetention.length == 0)
+}
+
+// check finds everything that is wrong with the settings.
+func (c outboxConfig) check(found *problems) {
+	found.source(c.Source)
+	found.days("EventRetention", c.eventRetention, shortestEventDays, longestDays)
+	found.exclusive("Table", c.Table != nil, map[string]bool{
+		"DeletionProtection":  c.DeletionProtection != nil,
+		"PointInTimeRecovery": c.PointInTimeRecovery != nil,
 	})
-	if p.Table != nil {
-		found.outboxTable(p.Table)
+	if c.Table != nil {
+		found.outboxTable(c.Table)
 	}
-	if p.InboxTable != nil {
-		found.inboxTable(p.InboxTable)
+	if c.InboxTable != nil {
+		found.inboxTable(c.InboxTable)
 	}
-	if p.StartingPosition != "" && p.StartingPosition != awslambda.StartingPosition_TRIM_HORIZON {
-		found.add("StartingPosition is %s, only TRIM_HORIZON is allowed: anything else loses what is written while the pipe is being created or replaced", p.StartingPosition)
+	if c.StartingPosition != awslambda.StartingPosition_TRIM_HORIZON {
+		found.add("StartingPosition must be TRIM_HORIZON, got %s: anything else loses what is written while the pipe is being created or replaced", c.StartingPosition)
 	}
-	found.duration("MaximumRecordAge", p.MaximumRecordAge, minute, day-second)
-	found.number("MaximumRetryAttempts", p.MaximumRetryAttempts, 0, 10000)
-	found.duration("MaximumBatchingWindow", p.MaximumBatchingWindow, 0, 300*second)
-	found.number("ParallelizationFactor", p.ParallelizationFactor, 1, 10)
-	found.days("ArchiveRetention", p.ArchiveRetention, 1, 3650)
-	found.alarms(p.Alarms)
-	return &found
+	found.duration("MaximumRecordAge", c.recordAge, minute, day-second)
+	found.number("MaximumRetryAttempts", c.MaximumRetryAttempts, 0, 10000)
+	found.duration("MaximumBatchingWindow", c.batchingWindow, 0, 300*second)
+	found.number("ParallelizationFactor", c.ParallelizationFactor, 1, 10)
+	found.days("ArchiveRetention", c.archiveRetention, 0, longestDays)
+	found.alarms(c.Alarms)
 }
 
 // source checks the source of an outbox's events.
@@ -204,15 +238,13 @@ func (f *problems) source(source *string) {
 	}
 	f.text("Source", source, record.MaxSource)
 	f.notFromAWS("Source", source)
-}
-
-// eventRetention checks how long events stay in the outbox table.
-func (f *problems) eventRetention(retention awscdk.Duration) {
-	f.days("EventRetention", retention, shortestEventDays, longestEventDays)
+	if strings.Contains(*source, "#") && !unresolved(source) {
+		f.add("Source must not contain '#', which separates the parts of a key, got %q", *source)
+	}
 }
 
 func (f *problems) alarms(p *AlarmProps) {
 	if p != nil {
-		f.duration("Alarms.OldestMessageAge", p.OldestMessageAge, minute, 14*day)
+		f.duration("Alarms.OldestMessageAge", spanOf(p.OldestMessageAge), minute, 14*day)
 	}
 }

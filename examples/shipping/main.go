@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
@@ -21,9 +22,11 @@ func main() {
 		Source: jsii.String("orders"),
 	})
 	box.AddConsumer(jsii.String("Ship"), &outbox.ConsumerProps{
-		EventTypes:  jsii.Strings("OrderCreated"),
-		Entry:       jsii.String("lambdas/ship"),
-		Environment: &map[string]*string{"SHIPMENTS_TABLE": shipments.TableName()},
+		EventTypes: jsii.Strings("OrderCreated"),
+		GoFunction: &golambda.FunctionProps{
+			Entry:       jsii.String("lambdas/ship"),
+			Environment: &map[string]*string{"SHIPMENTS_TABLE": shipments.TableName()},
+		},
 		BusinessTables: &[]*outbox.BusinessTable{{
 			Table: shipments, Actions: []outbox.TransactAction{outbox.TransactAction_PUT},
 		}},

@@ -24,8 +24,8 @@ import (
 
 const starts = 20
 
-// functions measures each function of the stack: the size of what is deployed, and the time from the
-// start of its process to its first request for work.
+// functions measures each function of the stack: the size of its archive, and the time from the start of its process to
+// its first request for an invocation.
 func (b *bench) functions(ctx context.Context) error {
 	packages, err := functionPackages()
 	if err != nil {
@@ -55,7 +55,7 @@ type function struct {
 	gobuild.Settings
 }
 
-// functionPackages are the Go functions of the synthesized stack, by the name of their folder.
+// functionPackages returns the Go functions of the synthesized stack, by the name of their folder.
 func functionPackages() (map[string]function, error) {
 	raw, err := os.ReadFile(filepath.Join("cdk.out", stack+".template.json"))
 	if err != nil {
@@ -102,7 +102,7 @@ const [file, ...others] = readdirSync(process.argv[1]);
 if (others.length) throw new Error("more than one file");
 console.log(require("zlib").deflateRawSync(readFileSync(process.argv[1] + "/" + file), { level: 6 }).length + 130);`
 
-// zipSize is how many bytes the CDK CLI uploads for the folder.
+// zipSize returns how many bytes the CDK CLI uploads for the folder.
 func zipSize(ctx context.Context, dir string) (int, error) {
 	node, err := toolchain.Node(ctx)
 	if err != nil {
@@ -172,6 +172,6 @@ func startOnce(ctx context.Context, binary string) (time.Duration, error) {
 	case at := <-asked:
 		return at.Sub(begin), nil
 	case <-ctx.Done():
-		return 0, fmt.Errorf("%s never asked for work", filepath.Base(binary))
+		return 0, fmt.Errorf("%s requested no invocation within 10 s", filepath.Base(binary))
 	}
 }

@@ -56,7 +56,7 @@ func readNaive(ctx context.Context, run *localrun.Run) (history.State, error) {
 			s.Effects = append(s.Effects, history.Effect{Consumer: text(item["consumer"]), Kind: "entry", Event: text(item["id"])})
 		}
 	}))
-	messages, peeked := peek(ctx, run, ruleLetters)
+	messages, peeked := peek(ctx, run, ruleDeadLetterQueue)
 	for _, m := range messages {
 		var event struct {
 			Detail struct {
@@ -66,7 +66,7 @@ func readNaive(ctx context.Context, run *localrun.Run) (history.State, error) {
 			}
 		}
 		_ = json.Unmarshal([]byte(aws.ToString(m.Body)), &event)
-		s.Letters = append(s.Letters, history.Letter{Queue: history.RuleQueue, Name: ruleLetters, Events: []string{event.Detail.DynamoDB.Keys.ID.S}})
+		s.DeadLetters = append(s.DeadLetters, history.DeadLetter{Queue: history.RuleQueue, Name: ruleDeadLetterQueue, Events: []string{event.Detail.DynamoDB.Keys.ID.S}})
 	}
 	return s, errors.Join(err, peeked)
 }

@@ -94,7 +94,7 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	tm := templateOf(t, consumerTemplate)
 	tm.root, tm.assembly = "repo", "repo/internal/chaos/cdk.out"
 	clone("Mail", "Ledger", "ledger")(tm)
-	hasten(tm)
+	shortenTimeouts(tm)
 	if tm.problems != nil {
 		t.Fatal(tm.problems)
 	}
@@ -102,7 +102,7 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	variables := object(object(object(function["Properties"])["Environment"])["Variables"])
 	want := map[string]any{
 		"INBOX_CONSUMER": "S/Outbox/Ledger", "CONSUMER_QUEUE_URL": map[string]any{"Ref": "OutboxLedgerQueue1"},
-		"INBOX_TABLE": map[string]any{"Ref": "Inbox"}, "LEDGER_TABLE": map[string]any{"Ref": "Orders"},
+		"INBOX_TABLE": map[string]any{"Ref": "Inbox"}, "LEDGER_TABLE": map[string]any{"Ref": "Orders"}, "LEDGER_ENTITY": "ledger",
 	}
 	if !reflect.DeepEqual(variables, want) {
 		t.Errorf("its environment is %v, want %v", variables, want)

@@ -111,11 +111,11 @@ func pathOf(resource any) string {
 	return path
 }
 
-// hasten shortens what a run would otherwise wait for: a message comes back after seconds instead of a
+// shortenTimeouts shortens what a run would otherwise wait for: a message comes back after seconds instead of a
 // minute, and a function that hangs is ended sooner. The ratio that AWS advises, six times the function's
 // timeout, is given up for that: a message may become visible while it is still being handled, which is one
 // more fault that the guarantee has to bear.
-func hasten(t *Template) {
+func shortenTimeouts(t *Template) {
 	const seconds = 4
 	t.Each("AWS::Lambda::Function", func(p map[string]any) { p["Timeout"] = seconds })
 	t.Each("AWS::SQS::Queue", func(p map[string]any) {
@@ -150,7 +150,9 @@ func clone(consumer, name, function string) Change {
 				t.Problem("function %s: %v", function, err)
 			}
 		}
-		object(object(object(f["Properties"])["Environment"])["Variables"])["LEDGER_TABLE"] = map[string]any{"Ref": t.ordersTable()}
+		variables := object(object(object(f["Properties"])["Environment"])["Variables"])
+		variables["LEDGER_TABLE"] = map[string]any{"Ref": t.ordersTable()}
+		variables["LEDGER_ENTITY"] = strings.ToLower(name)
 		for id, output := range t.outputs {
 			if strings.HasPrefix(id, consumer) {
 				t.outputs[strings.Replace(id, consumer, name, 1)] = rename(output)

@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// EffectHandler is the Lambda handler of a consumer whose effect is outside DynamoDB: an HTTP call, an
+// EffectHandler returns the Lambda handler of a consumer whose effect is outside DynamoDB: an HTTP call, an
 // e-mail. It claims the event in the inbox, calls the function, and marks the event as handled. While one
 // invocation holds the claim, a duplicate fails and comes again; afterwards it is acknowledged.
 //
@@ -58,15 +58,10 @@ func (e effectful) process(ctx context.Context, event record.Event) error {
 	if err := e.claim(ctx, event, owner); err != nil {
 		return err
 	}
-	if err := e.call(outbox.CausedBy(ctx, event), event); err != nil {
+	if err := protect(func() error { return e.effect(outbox.CausedBy(ctx, event), event) }); err != nil {
 		return err
 	}
 	return e.complete(ctx, event, owner)
-}
-
-func (e effectful) call(ctx context.Context, event record.Event) (err error) {
-	defer recoverInto(&err)
-	return e.effect(ctx, event)
 }
 
 var dueOrLeaseOver = "attribute_not_exists(" + record.AttrPK + ") OR " + attrLeaseUntil + " < :now"
@@ -97,10 +92,12 @@ func (e effectful) claim(ctx context.Context, event record.Event, owner string) 
 	case !errors.As(err, &failed):
 		return fmt.Errorf("claim the event: %w", err)
 	}
-	if _, claimed := failed.Failed[0].Item[attrLeaseUntil]; claimed {
+	stored := failed.Failed[0].Item
+	verdict := e.marker.judge(event, stored)
+	if _, claimed := stored[attrLeaseUntil]; claimed && errors.Is(verdict, errDuplicate) {
 		return errClaimed
 	}
-	return errDuplicate
+	return verdict
 }
 
 var ownerIsMe = "#owner = :me"

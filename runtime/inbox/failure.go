@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Permanent marks an error that no retry can mend, for example an order in a state that forbids the
+// Permanent marks an error that no retry can fix, for example an order in a state that forbids the
 // change. The message goes straight to the dead-letter queue, with the reason as message attribute
 // ReasonAttribute; only when it has arrived there is it acknowledged. The event is not remembered as
 // handled, so it can be redriven. Permanent(nil) is nil.
@@ -44,7 +44,11 @@ const (
 	maxAttributes = 10
 )
 
-// deadLetter sends the message, as it came, to the dead-letter queue.
+// attrTraceHeader is the system attribute in which a message carries X-Ray's trace header.
+// Source: SQS API reference, MessageSystemAttributeValue.
+var attrTraceHeader = string(types.MessageSystemAttributeNameForSendsAWSTraceHeader)
+
+// deadLetter sends the message, as it came and in its trace, to the dead-letter queue.
 func (c *consumer) deadLetter(ctx context.Context, m *message, reason error) error {
 	attributes := map[string]types.MessageAttributeValue{
 		ReasonAttribute:   stringAttribute(printable(reason.Error())),
@@ -59,6 +63,11 @@ func (c *consumer) deadLetter(ctx context.Context, m *message, reason error) err
 		QueueUrl:          &c.store.config.DeadLetterQueueURL,
 		MessageBody:       &m.sqs.Body,
 		MessageAttributes: attributes,
+	}
+	if header, ok := m.sqs.Attributes[attrTraceHeader]; ok {
+		input.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{attrTraceHeader: {
+			DataType: aws.String("String"), StringValue: &header,
+		}}
 	}
 	if strings.HasSuffix(c.store.config.DeadLetterQueueURL, fifo) {
 		input.MessageGroupId = aws.String(m.sqs.Attributes[attrGroup])
@@ -102,11 +111,24 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// recoverInto, deferred, turns a panic into an error, so that it fails one message and not the batch.
-func recoverInto(err *error) {
-	if value := recover(); value != nil {
-		*err = &panicError{value: value, stack: debug.Stack()}
-	}
+// errGoexit: the application's function ended its goroutine instead of returning.
+var errGoexit = errors.New("the function called runtime.Goexit")
+
+// protect calls a function of the application. Its panic or runtime.Goexit is an error, so that it fails one
+// message and not the batch: a Goexit would take the goroutine that handles other messages with it.
+func protect(call func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		err := errGoexit
+		defer func() {
+			if value := recover(); value != nil {
+				err = &panicError{value: value, stack: debug.Stack()}
+			}
+			result <- err
+		}()
+		err = call()
+	}()
+	return <-result
 }
 
 func stackOf(err error) string {

@@ -3,6 +3,7 @@ package inbox_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func TestMessageFailsAlone(t *testing.T) {
 	}{
 		"error":       {func() error { return errTest }, message("e2", "o2", 1), "no such order"},
 		"panic":       {func() error { panic("out of shipments") }, message("e2", "o2", 1), "panic: out of shipments"},
-		"undecodable": {func() error { return nil }, broken, "not an outbox envelope: it needs detail"},
+		"undecodable": {func() error { return nil }, broken, "not an outbox envelope: detail is missing"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +69,37 @@ func TestMessageFailsAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A function may end its goroutine: the messages after it are handled all the same, however few goroutines
+// there are to handle them.
+func TestGoexitFailsItsMessageAlone(t *testing.T) {
+	f := newFixture()
+	f.config.Concurrency = 2
+	handler := inbox.Handler(f.store(t, f.DB), func(ctx context.Context, tx *outbox.Tx, event record.Event) error {
+		if event.ID == "e1" || event.ID == "e2" {
+			runtime.Goexit()
+		}
+		return ship(ctx, tx, event)
+	})
+	messages := append(threeOrders(), message("e4", "o4", 1))
+	expect(t, "failures", sorted(deliver(t.Context(), t, handler, messages...)), []string{"m-e1", "m-e2"})
+	expect(t, "shipments", len(f.Items(shipments)), 2)
+	for _, line := range f.logs.lines(t) {
+		if line["msg"] == "failed" {
+			expect(t, "error", line["error"], "the function called runtime.Goexit")
+		}
+	}
+}
+
+func TestDeadLetterStaysInItsTrace(t *testing.T) {
+	f := newFixture()
+	handler := inbox.Handler(f.store(t, f.DB), failing(func() error { return inbox.Permanent(errTest) }))
+	const header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+	m := message("e2", "o2", 1)
+	m.Attributes["AWSTraceHeader"] = header
+	deliver(t.Context(), t, handler, m)
+	expect(t, "trace header", aws.ToString(f.queues.sent[0].MessageSystemAttributes["AWSTraceHeader"].StringValue), header)
 }
 
 func TestFailedMessageIsHandledWhenItComesAgain(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -44,7 +45,12 @@ type queues struct {
 	mu      sync.Mutex
 	sent    []*sqs.SendMessageInput
 	changed []*sqs.ChangeMessageVisibilityInput
+	created time.Time // when the queue was created
 	err     error
+}
+
+func (q *queues) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"CreatedTimestamp": strconv.FormatInt(q.created.Unix(), 10)}}, q.err
 }
 
 func (q *queues) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
@@ -75,12 +81,14 @@ type fixture struct {
 
 func newFixture() *fixture {
 	f := &fixture{DB: newDB()}
+	f.queues.created = time.Now()
 	f.config = inbox.Config{
 		Table: inboxTable, Consumer: "shipping", TTL: 24 * time.Hour,
 		QueueURL: queueURL, DeadLetterQueueURL: dlqURL,
-		Outbox:  outbox.Config{Table: outboxTable, Source: "shipping"},
-		Logger:  newLogger(&f.logs),
-		Metrics: &f.metrics,
+		OriginTable: outboxTable,
+		Outbox:      outbox.Config{Table: outboxTable, Source: "shipping"},
+		Logger:      newLogger(&f.logs),
+		Metrics:     &f.metrics,
 	}
 	return f
 }
@@ -117,15 +125,37 @@ func stringOf(item dynamotest.Item, name string) string {
 	return ""
 }
 
-// envelope is the event as the pipe puts it on the bus: numbers and data are strings.
+// write commits the events of an order from one version to another, e1, e2 …, as its service does.
+func (f *fixture) write(t testing.TB, orderID string, from, to int) {
+	t.Helper()
+	tx := outbox.New(f.DB, outbox.Config{Table: outboxTable, Source: "orders"}).Begin(t.Context())
+	for version := from; version <= to; version++ {
+		tx.Append(outbox.Event{ID: "e" + strconv.Itoa(version), Type: "OrderCreated", AggregateType: "Order", AggregateID: orderID, Version: int64(version)})
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// forget deletes an item of the outbox, as DynamoDB does when it has expired.
+func (f *fixture) forget(pk, sk string) {
+	_, err := f.TransactWriteItems(context.Background(), &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{Delete: &types.Delete{TableName: aws.String(outboxTable), Key: dynamotest.Item{"pk": s(pk), "sk": s(sk)}}},
+	}})
+	if err != nil {
+		panic(err)
+	}
+}
+
+// envelope is the event as the pipe puts it on the bus.
 func envelope(id, orderID string, version int) string {
 	body, err := json.Marshal(map[string]any{
 		"version": "0", "id": "b1", "detail-type": "OrderCreated", "source": "orders",
 		"detail": map[string]any{
 			"id": id, "type": "OrderCreated", "aggregateType": "Order", "aggregateId": orderID,
 			"version": strconv.Itoa(version), "occurredAt": strconv.FormatInt(time.Now().Add(-time.Second).UnixMilli(), 10),
-			"data": `{"orderId":"` + orderID + `"}`, "traceparent": traceparent,
-			"correlationId": "c-" + id, "causationId": "",
+			"data": map[string]string{"S": `{"orderId":"` + orderID + `"}`}, "traceparent": map[string]string{"S": traceparent},
+			"correlationId": "c-" + id, "causationId": map[string]string{"S": ""},
 		},
 	})
 	if err != nil {

@@ -11,33 +11,44 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// LambdaHandler is what lambda.Start takes. Its error is always nil: what failed is in the response, so
+// A LambdaHandler is a function that lambda.Start takes. Its error is always nil: what failed is in the response, so
 // the event source mapping must report batch item failures.
 type LambdaHandler = func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
-// Option changes how Handler works.
+// An Option changes how Handler works.
 type Option func(*options)
 
 type options struct {
-	inOrder    bool
-	readFirst  bool
-	gapTimeout time.Duration
+	inOrder          bool
+	fromFirstVersion bool
+	readFirst        bool
+	gapTimeout       time.Duration
 }
 
 // InOrder handles the events of an aggregate in the order of their versions: the next one is handled, an
 // older one is a duplicate, one that comes too early is given back to the queue and comes again within a
 // minute. The inbox keeps one item an aggregate, for good, in place of one an event.
 //
-// The consumer must receive every event of its aggregate types, from version 1 on, and return nil for
-// those it does not care for: a type that is filtered out looks like one that was lost. The queue's
-// maxReceiveCount must leave room for the waiting: 40 receives for the default GapTimeout.
+// An aggregate begins for the consumer with version 1, or with the first event that was written after the
+// consumer joined: after its queue was created. What was written before is skipped. To tell the two apart
+// the consumer reads when the aggregate's events were written (see Config.OriginTable). FromFirstVersion
+// asks for the past too.
+//
+// The consumer must receive every event of its aggregate types, and return nil for those it does not care
+// for: a type that is filtered out looks like one that was lost. The queue's maxReceiveCount must leave
+// room for the waiting: 40 receives for the default GapTimeout.
 func InOrder() Option { return func(o *options) { o.inOrder = true } }
+
+// FromFirstVersion lets every aggregate begin with version 1, with InOrder: what comes before that has to
+// wait. It is for a consumer that joins a running system and gets the past from a replay of the archive.
+func FromFirstVersion() Option { return func(o *options) { o.fromFirstVersion = true } }
 
 // DefaultGapTimeout is how long an event waits for its predecessor.
 const DefaultGapTimeout = 15 * time.Minute
 
 // GapTimeout is how long, with InOrder, an event may wait for its predecessor from its first receive on.
-// Then it goes to the dead-letter queue, to be redriven after the predecessor. Default: DefaultGapTimeout.
+// Then it goes to the dead-letter queue, to be redriven after the predecessor; or it is handled, where the
+// predecessor was written while the consumer joined and may never come. Default: DefaultGapTimeout.
 func GapTimeout(timeout time.Duration) Option { return func(o *options) { o.gapTimeout = timeout } }
 
 // ReadFirst looks an event up before its function is called, so that a duplicate, or an event that comes
@@ -45,7 +56,7 @@ func GapTimeout(timeout time.Duration) Option { return func(o *options) { o.gapT
 // such messages are more than about one in four.
 func ReadFirst() Option { return func(o *options) { o.readFirst = true } }
 
-// Handler is the Lambda handler of a consumer whose effects are in DynamoDB. For each event it calls the
+// Handler returns the Lambda handler of a consumer whose effects are in DynamoDB. For each event it calls the
 // function with a transaction that remembers the event, and commits it with the writes and follow-on
 // events that the function added: all of them take effect once, or not at all. The function must not
 // commit, and must have no other effects (see EffectHandler). The context it gets is the one to pass on:
@@ -63,6 +74,9 @@ func Handler(store *Store, handle func(ctx context.Context, tx *outbox.Tx, event
 		t.claim = position{&store.config}
 	}
 	c := consumer{store: store, process: t.process, inOrder: o.inOrder, gapTimeout: o.gapTimeout}
+	if o.inOrder && !o.fromFirstVersion {
+		c.starter = &starter{store: store, position: position{&store.config}, gapTimeout: o.gapTimeout}
+	}
 	return c.handle
 }
 
@@ -85,7 +99,7 @@ func (t transactional) process(ctx context.Context, event record.Event) error {
 		return err
 	}
 	// The function of a duplicate, or of an event that came too early, meets a state it does not expect:
-	// what the inbox says about the event comes before what the function says.
+	// the inbox's verdict comes before the function's error.
 	if verdict := t.lookUp(ctx, event); isVerdict(verdict) {
 		return verdict
 	}
@@ -97,7 +111,7 @@ func (t transactional) attempt(ctx context.Context, event record.Event) error {
 	ctx = outbox.CausedBy(ctx, event)
 	tx := t.store.outbox.Begin(ctx)
 	tx.Put(t.claim.put(event))
-	if err := t.call(ctx, tx, event); err != nil {
+	if err := protect(func() error { return t.handle(ctx, tx, event) }); err != nil {
 		return err
 	}
 	err := tx.Commit(ctx)
@@ -116,22 +130,11 @@ func (t transactional) attempt(ctx context.Context, event record.Event) error {
 	return err
 }
 
-func (t transactional) call(ctx context.Context, tx *outbox.Tx, event record.Event) (err error) {
-	defer recoverInto(&err)
-	return t.handle(ctx, tx, event)
-}
-
-// lookUp says what the inbox knows about the event.
+// lookUp returns the inbox's verdict about the event, nil when it is due.
 func (t transactional) lookUp(ctx context.Context, event record.Event) error {
 	item, err := t.store.read(ctx, t.claim.key(event))
 	if err != nil {
 		return err
 	}
 	return t.claim.judge(event, item)
-}
-
-// isVerdict reports whether an error is what the inbox says about an event.
-func isVerdict(err error) bool {
-	var tooEarly *tooEarlyError
-	return errors.Is(err, errDuplicate) || errors.As(err, &tooEarly)
 }

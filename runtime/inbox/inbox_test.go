@@ -70,7 +70,7 @@ func TestMarkerExpiresAfterTheTTL(t *testing.T) {
 	before := time.Now()
 	deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), ship), message("e1", "o1", 1))
 	item := f.Items(inboxTable)[0]
-	expect(t, "key", stringOf(item, "pk"), "event#shipping#e1")
+	expect(t, "key", stringOf(item, "pk"), "event#shipping#orders#e1")
 	expires, err := strconv.ParseInt(stringOf(item, "expiresAt"), 10, 64)
 	if left := time.Unix(expires, 0).Sub(before); err != nil || left < 24*time.Hour-time.Second || left > 24*time.Hour+time.Minute {
 		t.Errorf("expires in %s (%v), want 24h", left, err)
@@ -80,8 +80,8 @@ func TestMarkerExpiresAfterTheTTL(t *testing.T) {
 func TestPositionNeverExpires(t *testing.T) {
 	f := newFixture()
 	deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), ship, inbox.InOrder()), message("e1", "o1", 1))
-	item := f.Items(inboxTable)[0]
-	expect(t, "key", stringOf(item, "pk"), "position#shipping#Order#o1")
+	item := f.Items(inboxTable)[1] // behind the consumer's join
+	expect(t, "key", stringOf(item, "pk"), "position#shipping#orders#Order#o1")
 	if _, ok := item["expiresAt"]; ok {
 		t.Errorf("the position has an expiry: %v", item)
 	}
@@ -98,7 +98,10 @@ func TestFollowOnEventsCarryTheirCause(t *testing.T) {
 
 func TestNewReportsEverythingAtOnce(t *testing.T) {
 	_, err := inbox.New(newDB(), &queues{}, inbox.Config{Consumer: "a#b", Concurrency: -1})
-	for _, part := range []string{"Table is empty", "QueueURL is empty", "DeadLetterQueueURL is empty", `consumer "a#b"`, "TTL is 0s", "concurrency is -1"} {
+	for _, part := range []string{
+		"Table must not be empty", "QueueURL must not be empty", "DeadLetterQueueURL must not be empty",
+		`Consumer must be 1 to 128 of A-Z a-z 0-9 . _ - and /, got "a#b"`, "TTL must be at least 1s, got 0s", "Concurrency must be at least 1, or 0 for 10, got -1",
+	} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("error lacks %q:\n%v", part, err)
 		}
@@ -174,7 +177,7 @@ func TestFromEnvTakesTheOutboxRetention(t *testing.T) {
 func TestFromEnvRefusesAnOutboxRetention(t *testing.T) {
 	set := setEnv(t, "a week")
 	_, err := inbox.FromEnv(newDB(), &queues{})
-	const want = `environment variable OUTBOX_RETENTION_SECONDS is "a week", allowed are whole seconds from 1 to 2147483647`
+	const want = `environment variable OUTBOX_RETENTION_SECONDS must be whole seconds from 1 to 2147483647, got "a week"`
 	if err == nil || err.Error() != "inbox: "+want {
 		t.Errorf("got %v, want %s", err, want)
 	}

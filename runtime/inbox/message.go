@@ -14,7 +14,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/trace"
 )
 
-// outcome says what became of a message. It is the text of its log line.
+// An outcome is what became of a message. It is the text of its log line.
 type outcome string
 
 const (
@@ -23,6 +23,7 @@ const (
 	failed    outcome = "failed"    // it comes back
 	permanent outcome = "permanent" // it waits in the dead-letter queue
 	tooEarly  outcome = "too early" // it comes back soon
+	skipped   outcome = "skipped"   // it was written before the consumer joined; acknowledged without effect
 )
 
 var (
@@ -41,7 +42,7 @@ type result struct {
 
 func (r result) comesBack() bool { return r.outcome == failed || r.outcome == tooEarly }
 
-// handleMessage handles one message and says what became of it.
+// handleMessage handles one message and returns what became of it.
 func (c *consumer) handleMessage(ctx context.Context, m *message) result {
 	if m.undecoded != nil {
 		return result{outcome: failed, err: m.undecoded}
@@ -50,11 +51,29 @@ func (c *consumer) handleMessage(ctx context.Context, m *message) result {
 		return result{outcome: failed, err: fmt.Errorf("not started: %w", errOutOfTime)}
 	}
 	start := time.Now()
-	r := c.resultOf(ctx, m, c.process(ctx, m.event))
+	r := c.resultOf(ctx, m, c.decide(ctx, m))
 	end := time.Now()
 	r.took = end.Sub(start)
 	r.age = end.Sub(m.event.OccurredAt)
 	return r
+}
+
+// decide handles a message's event, and lets the starter decide about one that does not follow the position.
+func (c *consumer) decide(ctx context.Context, m *message) error {
+	err := c.process(ctx, m.event)
+	var early *tooEarlyError
+	switch {
+	case c.starter == nil:
+		return err
+	case errors.Is(err, errPassed):
+		return c.starter.passed(ctx, m.event)
+	case errors.As(err, &early):
+		if err := c.starter.tooEarly(ctx, m.event, early, m.waited() >= c.gapTimeout); err != nil {
+			return err
+		}
+		return c.process(ctx, m.event)
+	}
+	return err
 }
 
 // resultOf does what the error of a message's process asks for.
@@ -65,10 +84,15 @@ func (c *consumer) resultOf(ctx context.Context, m *message, err error) result {
 	var early *tooEarlyError
 	var final *permanentError
 	switch {
-	case errors.Is(err, errDuplicate):
+	case errors.Is(err, errDuplicate), errors.Is(err, errPassed):
 		return result{outcome: duplicate}
+	case errors.Is(err, errSkipped):
+		return result{outcome: skipped}
 	case errors.As(err, &early):
-		return c.giveBack(ctx, m, err)
+		if early.held || m.waited() < c.gapTimeout {
+			return c.giveBack(ctx, m, err)
+		}
+		return c.moveAway(ctx, m, fmt.Errorf("%w; waited %s", err, m.waited().Round(time.Second)))
 	case errors.As(err, &final):
 		return c.moveAway(ctx, m, err)
 	}
@@ -84,12 +108,8 @@ func (c *consumer) moveAway(ctx context.Context, m *message, reason error) resul
 }
 
 // giveBack returns a message that came too early to the queue, to come again after a pause that doubles
-// from a second to a minute, a part of it random so that a crowd spreads out. Once it has waited too long
-// it goes to the dead-letter queue.
+// from a second to a minute, a part of it random so that a crowd spreads out.
 func (c *consumer) giveBack(ctx context.Context, m *message, reason error) result {
-	if waited := time.Since(m.firstReceived()); waited >= c.gapTimeout {
-		return c.moveAway(ctx, m, fmt.Errorf("%w; waited %s", reason, waited.Round(time.Second)))
-	}
 	const longest = 60
 	seconds := min(int32(1)<<min(m.receives()-1, 10), longest)
 	_, err := c.store.queues.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
@@ -104,16 +124,16 @@ func (c *consumer) giveBack(ctx context.Context, m *message, reason error) resul
 	return result{outcome: tooEarly, err: errors.Join(reason, err)}
 }
 
-// firstReceived is when the message was first handed out by its queue.
-func (m *message) firstReceived() time.Time {
+// waited returns how long ago the message was first handed out by its queue.
+func (m *message) waited() time.Duration {
 	ms, err := strconv.ParseInt(m.sqs.Attributes["ApproximateFirstReceiveTimestamp"], 10, 64)
 	if err != nil {
-		return time.Now()
+		return 0
 	}
-	return time.UnixMilli(ms)
+	return time.Since(time.UnixMilli(ms))
 }
 
-// receives is how often the message was handed out, this time included.
+// receives returns how often the message was handed out, this time included.
 func (m *message) receives() int {
 	n, err := strconv.Atoi(m.sqs.Attributes["ApproximateReceiveCount"])
 	if err != nil || n < 1 {
@@ -130,15 +150,14 @@ func (c *consumer) log(m *message, r result) {
 		level = slog.LevelError
 	case tooEarly:
 		level = slog.LevelWarn
-	case handled, duplicate:
+	case handled, duplicate, skipped:
 		level = slog.LevelInfo
 	}
-	attrs := make([]slog.Attr, 0, 16)
-	attrs = append(attrs,
+	attrs := []slog.Attr{
 		slog.String("consumer", c.store.config.Consumer),
 		slog.String("messageId", m.sqs.MessageId),
 		slog.Int("receiveCount", m.receives()),
-	)
+	}
 	if e := m.event; m.undecoded == nil {
 		attrs = append(attrs,
 			slog.String("eventId", e.ID),

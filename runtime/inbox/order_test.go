@@ -131,6 +131,9 @@ func TestInOrderEndsTheWaiting(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
 				handler := inbox.Handler(f.store(t, f.DB), ship, tt.options...)
+				deliver(t.Context(), t, handler, message("e1", "o0", 1)) // the consumer has joined
+				time.Sleep(time.Hour)
+				f.write(t, "o1", 1, 3)
 				m := message("e3", "o1", 3)
 				time.Sleep(tt.bound - time.Second)
 				expect(t, "failures before the bound", deliver(t.Context(), t, handler, m), []string{"m-e3"})
@@ -155,7 +158,7 @@ func TestInOrderRefusesASecondEventOfAVersion(t *testing.T) {
 	expect(t, "failures", deliver(t.Context(), t, handler, message("other", "o1", 1)), []string{})
 	expect(t, "outcome", f.outcomes(t)["m-other"], "permanent")
 	reason := aws.ToString(f.queues.sent[0].MessageAttributes[inbox.ReasonAttribute].StringValue)
-	if !strings.Contains(reason, `version 1 of Order "o1" is that of event e1 already`) {
+	if !strings.Contains(reason, `event "other" is version 1 of Order "o1" of source "orders", but as that version the consumer has handled event "e1"`) {
 		t.Errorf("reason %q", reason)
 	}
 }

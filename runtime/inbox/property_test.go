@@ -68,6 +68,7 @@ func TestEffectsAreThoseOfTheCommittedEvents(t *testing.T) {
 		f := newFixture()
 		var problem string
 		synctest.Test(t, func(t *testing.T) {
+			f.queues.created = time.Now()
 			s.write(t, f.DB)
 			queue := pipe(t, f.DB)
 			for _, r := range s.rounds {
@@ -104,19 +105,24 @@ func (s schedule) write(t *testing.T, db *dynamotest.DB) {
 func pipe(t *testing.T, db *dynamotest.DB) []events.SQSMessage {
 	var queue []events.SQSMessage
 	for _, item := range orderEvents(db) {
-		detail := map[string]string{}
-		for _, name := range record.DetailFields {
-			detail[name] = stringOf(item, name)
-		}
-		body, err := json.Marshal(map[string]any{"detail-type": detail["type"], "source": stringOf(item, "source"), "detail": detail})
-		if err != nil {
-			t.Error(err)
-		}
-		m := message(detail["id"], detail["aggregateId"], 1)
-		m.Body = string(body)
+		m := message(stringOf(item, "id"), stringOf(item, "aggregateId"), 1)
+		m.Body = encode(t, item)
 		queue = append(queue, m)
 	}
 	return queue
+}
+
+// encode returns the message that becomes of an outbox item.
+func encode(t *testing.T, item dynamotest.Item) string {
+	envelope, err := record.Encode(item)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(envelope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // orderEvents are the items of the committed events that the consumer gets, without its own.

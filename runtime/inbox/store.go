@@ -8,8 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,16 +23,28 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// DynamoDB is what a Store needs of DynamoDB. The application's *dynamodb.Client fits.
+// DynamoDB is the part of DynamoDB's client that a Store uses. *dynamodb.Client fits.
 type DynamoDB interface {
 	outbox.Client
 	outbox.ItemReader
+	historyReader
 }
 
-// SQS is what a Store needs of SQS. The application's *sqs.Client fits.
+// historyReader finds out when the events of an aggregate were written. Only InOrder uses it.
+type historyReader interface {
+	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
+}
+
+// SQS is the part of SQS's client that a Store uses. *sqs.Client fits.
 type SQS interface {
 	messageSender
 	visibilityChanger
+	attributeReader
+}
+
+// attributeReader finds out when the queue was created. Only InOrder uses it.
+type attributeReader interface {
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
 }
 
 // messageSender moves a message to the dead-letter queue.
@@ -47,13 +60,13 @@ type visibilityChanger interface {
 // DefaultConcurrency is how many messages of a batch are handled at the same time.
 const DefaultConcurrency = 10
 
-// Config says who consumes, and where that is remembered.
+// A Config is who consumes, and where that is remembered.
 type Config struct {
 	// Table is the name or ARN of the inbox table: its partition key is "pk", a string, and its TTL
 	// attribute "expiresAt". Required.
 	Table string
-	// Consumer names the consumer in the inbox table; renaming one makes it handle everything anew. It
-	// must not contain '#'. Required.
+	// Consumer names the consumer in the inbox table: 1 to 128 of A-Z a-z 0-9 . _ - and /. A consumer that
+	// is renamed has forgotten what it handled. Required.
 	Consumer string
 	// TTL is how long an event is remembered: longer than it can come again, which is the retention of the
 	// queue, plus that of its dead-letter queue, plus the time an archive may be replayed. Required.
@@ -62,6 +75,11 @@ type Config struct {
 	QueueURL string
 	// DeadLetterQueueURL is where messages go that failed for good (see Permanent). Required.
 	DeadLetterQueueURL string
+	// OriginTable is the name or ARN of the outbox table that the consumer's events come from. With InOrder
+	// it says when an aggregate's events were written: whether a predecessor is on its way, or older than
+	// the consumer. Default: not known, so that a consumer which meets an aggregate after its version 1
+	// waits for GapTimeout before it begins.
+	OriginTable string
 	// Outbox is where the events go that the consumer appends. Default: it can append none.
 	Outbox outbox.Config
 	// Concurrency is how many messages of a batch are handled at the same time.
@@ -74,36 +92,41 @@ type Config struct {
 	Metrics io.Writer
 }
 
-// Store remembers which events a consumer has handled. It is safe for concurrent use; make one when the
+// A Store remembers which events a consumer has handled. It is safe for concurrent use; make one when the
 // function starts.
 type Store struct {
 	config Config
 	db     DynamoDB
 	queues SQS
 	outbox *outbox.Outbox
+
+	joining sync.Mutex
+	joined  *join // nil until it was read or written
 }
 
-// New is a Store. The error names everything that is missing or wrong in the configuration.
+// consumerName has no '#', which ends it in a key.
+var consumerName = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
+
+// New returns a Store. The error names everything that is missing or wrong in the configuration.
 func New(db DynamoDB, queues SQS, config Config) (*Store, error) {
 	var problems []error
 	for _, field := range []struct{ name, value string }{
 		{"Table", config.Table},
-		{"Consumer", config.Consumer},
 		{"QueueURL", config.QueueURL},
 		{"DeadLetterQueueURL", config.DeadLetterQueueURL},
 	} {
 		if field.value == "" {
-			problems = append(problems, fmt.Errorf("%s is empty", field.name))
+			problems = append(problems, fmt.Errorf("%s must not be empty", field.name))
 		}
 	}
-	if strings.Contains(config.Consumer, "#") {
-		problems = append(problems, fmt.Errorf("consumer %q contains '#', which separates it from the event's id", config.Consumer))
+	if !consumerName.MatchString(config.Consumer) {
+		problems = append(problems, fmt.Errorf("Consumer must be 1 to 128 of A-Z a-z 0-9 . _ - and /, got %q", config.Consumer))
 	}
 	if config.TTL < time.Second {
-		problems = append(problems, fmt.Errorf("TTL is %s, at least 1s is needed", config.TTL))
+		problems = append(problems, fmt.Errorf("TTL must be at least 1s, got %s", config.TTL))
 	}
 	if config.Concurrency < 0 {
-		problems = append(problems, fmt.Errorf("concurrency is %d, at least 1 is needed, or 0 for %d", config.Concurrency, DefaultConcurrency))
+		problems = append(problems, fmt.Errorf("Concurrency must be at least 1, or 0 for %d, got %d", DefaultConcurrency, config.Concurrency))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
@@ -118,9 +141,10 @@ func New(db DynamoDB, queues SQS, config Config) (*Store, error) {
 	return &Store{config: config, db: db, queues: queues, outbox: outbox.New(db, config.Outbox)}, nil
 }
 
-// FromEnv is New with what the construct gave to the function: INBOX_TABLE, INBOX_CONSUMER,
-// INBOX_TTL_SECONDS, CONSUMER_QUEUE_URL and CONSUMER_DLQ_URL, and where the consumer appends events,
-// OUTBOX_TABLE, OUTBOX_SOURCE and OUTBOX_RETENTION_SECONDS, which outbox.FromEnv describes. The error names
+// FromEnv returns a Store by what the construct gave to the function: INBOX_TABLE, INBOX_CONSUMER,
+// INBOX_TTL_SECONDS, CONSUMER_QUEUE_URL and CONSUMER_DLQ_URL; for a consumer in order INBOX_ORIGIN_TABLE; and
+// where the consumer appends events, OUTBOX_TABLE, OUTBOX_SOURCE and OUTBOX_RETENTION_SECONDS, which
+// outbox.FromEnv describes. The error names
 // every variable that is missing or wrong.
 func FromEnv(db DynamoDB, queues SQS) (*Store, error) {
 	var env environment.Variables
@@ -129,18 +153,19 @@ func FromEnv(db DynamoDB, queues SQS) (*Store, error) {
 		Consumer:           env.Need("INBOX_CONSUMER"),
 		QueueURL:           env.Need("CONSUMER_QUEUE_URL"),
 		DeadLetterQueueURL: env.Need("CONSUMER_DLQ_URL"),
+		OriginTable:        os.Getenv("INBOX_ORIGIN_TABLE"),
 		Outbox:             outbox.Config{Table: os.Getenv("OUTBOX_TABLE"), Source: os.Getenv("OUTBOX_SOURCE")},
 	}
 	if ttl := env.Need("INBOX_TTL_SECONDS"); ttl != "" {
 		seconds, err := strconv.ParseInt(ttl, 10, 32)
 		if err != nil {
-			env.Add(fmt.Errorf("environment variable INBOX_TTL_SECONDS is %q, a whole number is needed", ttl))
+			env.Add(fmt.Errorf("environment variable INBOX_TTL_SECONDS must be a whole number of seconds, got %q", ttl))
 		}
 		config.TTL = time.Duration(seconds) * time.Second
 	}
 	config.Outbox.Retention = env.OutboxRetention()
 	if (config.Outbox.Table == "") != (config.Outbox.Source == "") {
-		env.Add(errors.New("environment variables OUTBOX_TABLE and OUTBOX_SOURCE are needed together, one is not set"))
+		env.Add(errors.New("environment variables OUTBOX_TABLE and OUTBOX_SOURCE must be set together, or neither"))
 	}
 	if err := env.Err(); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
@@ -148,8 +173,8 @@ func FromEnv(db DynamoDB, queues SQS) (*Store, error) {
 	return New(db, queues, config)
 }
 
-// read is the item with that key. It reads consistently, so that what it says about the order of events
-// holds.
+// read returns the item with that key, nil when there is none. It reads consistently: a verdict about the
+// order of events must be true now.
 func (s *Store) read(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      &s.config.Table,

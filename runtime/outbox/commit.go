@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 	longestPause = time.Second
 )
 
-// attempts is what a transaction remembers of its requests.
+// attempts are the requests of a transaction so far.
 type attempts struct {
 	input     dynamodb.TransactWriteItemsInput // the same, with its token, until a lost race for a version changes it
 	token     string                           // of the input; empty when there is none yet
@@ -112,8 +113,8 @@ func (tx *Tx) renew() error {
 	return nil
 }
 
-// send makes one attempt and returns what its error means. The SDK's own retries are turned off: an
-// attempt whose outcome is unknown must not hide behind a later one with a definite error.
+// send makes one attempt and returns what its error means. The SDK's own retries are turned off, but for
+// a wrong clock: an attempt whose outcome is unknown must not hide behind a later one with a definite error.
 func (tx *Tx) send(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
@@ -124,10 +125,29 @@ func (tx *Tx) send(ctx context.Context) error {
 	return classify(err, tx.input.TransactItems)
 }
 
-var withoutRetries = []func(*dynamodb.Options){func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }}
+var withoutRetries = []func(*dynamodb.Options){func(o *dynamodb.Options) { o.Retryer = clockRetryer{} }}
+
+// clockRetryer lets the SDK send a request once more when it was refused for the time of its signature, as
+// after a frozen environment wakes up with a wrong clock. The SDK has corrected the clock by then, and
+// what was refused has no effect.
+type clockRetryer struct{ aws.NopRetryer }
+
+// IsErrorRetryable implements aws.Retryer. Of the errors that DynamoDB answers, the SDK itself marks those
+// of a wrong clock as retryable, and no other.
+func (clockRetryer) IsErrorRetryable(err error) bool {
+	var answer smithy.APIError
+	var marked interface{ RetryableError() bool }
+	return errors.As(err, &answer) && errors.As(err, &marked) && marked.RetryableError()
+}
+
+// MaxAttempts implements aws.Retryer.
+func (clockRetryer) MaxAttempts() int { return 2 }
+
+// RetryDelay implements aws.Retryer.
+func (clockRetryer) RetryDelay(int, error) (time.Duration, error) { return 0, nil }
 
 // retry decides whether another attempt may succeed where this one failed with the given error, and
-// prepares it. It notes what the error says about the outcome, and replaces the error of a lost race.
+// prepares it. It notes whether the outcome is known, and replaces the error of a lost race.
 func (tx *Tx) retry(err *error) bool {
 	var condition *ConditionFailedError
 	switch {

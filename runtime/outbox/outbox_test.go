@@ -126,6 +126,24 @@ func TestFollowOnEventsCarryTheirCause(t *testing.T) {
 	}
 }
 
+// DynamoDB's client would replace what is not UTF-8, and two ids would be one.
+func TestIDsThatAreNotUTF8AreRefused(t *testing.T) {
+	db := newDB()
+	tx := outbox.New(db, config).Begin(t.Context())
+	event := created()
+	event.ID, event.AggregateID = "e\xff", "o\xed\xa0\x80"
+	tx.Append(event)
+	err := tx.Commit(t.Context())
+	for _, want := range []string{`id must be valid UTF-8 without U+FFFD, got "e\xff"`, "aggregateId must be valid UTF-8"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want it to contain %q", err, want)
+		}
+	}
+	if n := len(db.Items(outboxTable)); n != 0 {
+		t.Errorf("%d items were written", n)
+	}
+}
+
 func TestFailedConditionIsNotRetried(t *testing.T) {
 	c := &client{DB: newDB()}
 	o := outbox.New(c, config)
@@ -195,7 +213,7 @@ func TestMistakesAreReportedTogetherBeforeAnythingIsSent(t *testing.T) {
 	tx.UpdateVersioned(types.Update{}, "version", -1)
 	err := tx.Commit(t.Context())
 	for _, part := range []string{
-		"action[0]: outbox item: version is 0",
+		"action[0]: outbox item: version must be at least 1, got 0",
 		"event OrderCreated: data: json: unsupported type",
 		"current version is -1",
 		"at least one event",

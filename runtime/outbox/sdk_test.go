@@ -88,6 +88,39 @@ func (c *twice) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWri
 	return out, err
 }
 
+// A frozen environment wakes up with a wrong clock: DynamoDB refuses the signature, the SDK learns the time
+// from the answer, and the next request is right.
+func TestCommitOutlivesAWrongClock(t *testing.T) {
+	const wrong = time.Hour
+	for _, code := range []string{"InvalidSignatureException", "RequestTimeTooSkewed"} {
+		t.Run(code, func(t *testing.T) {
+			var requests atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				now := time.Now().Add(wrong)
+				w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+				w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+				signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+				if err != nil || now.Sub(signed).Abs() > 5*time.Minute {
+					w.WriteHeader(http.StatusBadRequest)
+					fmt.Fprintf(w, `{"__type":"com.amazon.coral.service#%s","message":"Signature expired"}`, code)
+					return
+				}
+				fmt.Fprint(w, "{}")
+			}))
+			defer server.Close()
+			tx := outbox.New(sdkClient(server.URL, signed), config).Begin(t.Context())
+			tx.Append(created())
+			if err := tx.Commit(t.Context()); err != nil {
+				t.Errorf("commit: %v", err)
+			}
+			if n := requests.Load(); n != 2 {
+				t.Errorf("%d requests, want 2", n)
+			}
+		})
+	}
+}
+
 func TestAnswerThatComesTooLateIsUnknown(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))

@@ -9,26 +9,37 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDetailType is the longest detail-type, in characters, that the pipe can set from an item.
+// MaxDetailType is the longest Event.Type, in characters: the pipe sets the detail-type from it.
 // Source: the DetailType parameter of PipeTargetEventBridgeEventBusParameters, EventBridge Pipes API reference.
 const MaxDetailType = 128
 
-// MaxSource is the longest source, in characters, that the pipe can set from an item.
-// Source: the Source parameter of PipeTargetEventBridgeEventBusParameters, EventBridge Pipes API reference.
-const MaxSource = 256
+// The longest parts of a key, in bytes. With them every key of the outbox and of the inbox, whose consumer's
+// name has at most 128 bytes, fits DynamoDB's 2048 bytes for a partition key and 1024 for a sort key. The
+// pipe takes a source of 256 characters.
+// Source: DynamoDB developer guide, "Constraints in Amazon DynamoDB"; the Source parameter of
+// PipeTargetEventBridgeEventBusParameters, EventBridge Pipes API reference.
+const (
+	MaxID            = 512
+	MaxSource        = 256
+	MaxAggregateType = 128
+	MaxAggregateID   = 1024
+)
 
-// Event is one thing that happened to one aggregate.
+// An Event is one thing that happened to one aggregate. Its strings are valid UTF-8 without the replacement
+// character U+FFFD, which stands where text was damaged on its way: two damaged ids could be one.
 type Event struct {
-	// ID identifies the event everywhere: it is the consumer's idempotency key. Required.
+	// ID identifies the event everywhere: it is the consumer's idempotency key. At most MaxID bytes. Required.
 	ID string
-	// Type says what happened, for example "OrderCreated". At most MaxDetailType characters. Required.
+	// Type is what happened, for example "OrderCreated". At most MaxDetailType characters. Required.
 	Type string
-	// Source says which service tells it, for example "orders". At most MaxSource characters, and not
-	// beginning with "aws.", which EventBridge keeps for itself. Required.
+	// Source is the service that it comes from, for example "orders". At most MaxSource bytes, without '#', and
+	// not beginning with "aws.", which EventBridge keeps for itself. Required.
 	Source string
-	// AggregateType and AggregateID say what it happened to. Required.
+	// AggregateType is the kind of thing that it happened to, for example "Order". At most MaxAggregateType
+	// bytes, without '#'. Required.
 	AggregateType string
-	AggregateID   string
+	// AggregateID is the thing of that kind that it happened to. At most MaxAggregateID bytes. Required.
+	AggregateID string
 	// Version numbers the events of one aggregate: 1, 2, 3 …
 	Version int64
 	// OccurredAt has millisecond precision on the wire.
@@ -45,35 +56,48 @@ type Event struct {
 }
 
 // Validate reports everything that would keep the event from being delivered, joined into one error.
-func (e Event) Validate() error { return e.validate(json.Valid(e.Data)) }
-
-// validate is Validate where it is known whether the data are JSON, which takes long to find out.
-func (e Event) validate(isJSON bool) error {
+func (e Event) Validate() error {
 	var problems []error
-	need := func(name, value string, limit int) {
-		switch n := utf8.RuneCountInString(value); {
-		case value == "":
-			problems = append(problems, fmt.Errorf("%s is empty", name))
-		case limit > 0 && n > limit:
-			problems = append(problems, fmt.Errorf("%s has %d characters, at most %d are allowed", name, n, limit))
+	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	text := func(name, value string) {
+		if !utf8.ValidString(value) || strings.ContainsRune(value, utf8.RuneError) {
+			refuse("%s must be valid UTF-8 without U+FFFD, got %q", name, value)
 		}
 	}
-	need("id", e.ID, 0)
-	need("type", e.Type, MaxDetailType)
-	need("source", e.Source, MaxSource)
-	need("aggregateType", e.AggregateType, 0)
-	need("aggregateId", e.AggregateID, 0)
-	if strings.HasPrefix(e.Source, "aws.") {
-		problems = append(problems, fmt.Errorf("source %q begins with \"aws.\", which is reserved for AWS services", e.Source))
+	need := func(name, value string, length, limit int, unit string) {
+		text(name, value)
+		if value == "" {
+			refuse("%s must not be empty", name)
+		}
+		if length > limit {
+			refuse("%s must have at most %d %s, got %d", name, limit, unit, length)
+		}
 	}
-	if strings.Contains(e.AggregateType, "#") {
-		problems = append(problems, fmt.Errorf("aggregateType %q contains '#', which separates type and id in the key", e.AggregateType))
+	keyPart := func(name, value string, limit int) { need(name, value, len(value), limit, "bytes") }
+	beforeHash := func(name, value string) {
+		if strings.Contains(value, "#") {
+			refuse("%s must not contain '#', which ends it in a key, got %q", name, value)
+		}
+	}
+
+	keyPart("id", e.ID, MaxID)
+	need("type", e.Type, utf8.RuneCountInString(e.Type), MaxDetailType, "characters")
+	keyPart("source", e.Source, MaxSource)
+	keyPart("aggregateType", e.AggregateType, MaxAggregateType)
+	keyPart("aggregateId", e.AggregateID, MaxAggregateID)
+	beforeHash("source", e.Source)
+	beforeHash("aggregateType", e.AggregateType)
+	text("traceparent", e.Traceparent)
+	text("correlationId", e.CorrelationID)
+	text("causationId", e.CausationID)
+	if strings.HasPrefix(e.Source, "aws.") {
+		refuse("source must not begin with \"aws.\", which is reserved for AWS services, got %q", e.Source)
 	}
 	if e.Version < 1 {
-		problems = append(problems, fmt.Errorf("version is %d, the first version is 1", e.Version))
+		refuse("version must be at least 1, got %d", e.Version)
 	}
-	if !isJSON {
-		problems = append(problems, errors.New("data is not valid JSON"))
+	if !json.Valid(e.Data) || !utf8.Valid(e.Data) {
+		refuse("data must be valid JSON in UTF-8, got %s", brief(e.Data))
 	}
 	return errors.Join(problems...)
 }

@@ -21,26 +21,35 @@ func valid() record.Event {
 func TestValidate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		edit func(*record.Event)
-		says string // empty: it is valid
+		want string // empty: it is valid
 	}{
 		"as it is":                   {func(*record.Event) {}, ""},
-		"no id":                      {func(e *record.Event) { e.ID = "" }, "id is empty"},
-		"no type":                    {func(e *record.Event) { e.Type = "" }, "type is empty"},
-		"no source":                  {func(e *record.Event) { e.Source = "" }, "source is empty"},
-		"no aggregate type":          {func(e *record.Event) { e.AggregateType = "" }, "aggregateType is empty"},
-		"no aggregate id":            {func(e *record.Event) { e.AggregateID = "" }, "aggregateId is empty"},
+		"no id":                      {func(e *record.Event) { e.ID = "" }, "id must not be empty"},
+		"no type":                    {func(e *record.Event) { e.Type = "" }, "type must not be empty"},
+		"no source":                  {func(e *record.Event) { e.Source = "" }, "source must not be empty"},
+		"no aggregate type":          {func(e *record.Event) { e.AggregateType = "" }, "aggregateType must not be empty"},
+		"no aggregate id":            {func(e *record.Event) { e.AggregateID = "" }, "aggregateId must not be empty"},
 		"longest type":               {func(e *record.Event) { e.Type = strings.Repeat("é", 128) }, ""},
-		"type too long":              {func(e *record.Event) { e.Type = strings.Repeat("é", 129) }, "type has 129 characters, at most 128"},
+		"type too long":              {func(e *record.Event) { e.Type = strings.Repeat("é", 129) }, "type must have at most 128 characters, got 129"},
 		"longest source":             {func(e *record.Event) { e.Source = strings.Repeat("s", 256) }, ""},
-		"source too long":            {func(e *record.Event) { e.Source = strings.Repeat("s", 257) }, "source has 257 characters, at most 256"},
+		"source too long":            {func(e *record.Event) { e.Source = strings.Repeat("s", 257) }, "source must have at most 256 bytes, got 257"},
 		"reserved source":            {func(e *record.Event) { e.Source = "aws.orders" }, `"aws.orders"`},
 		"source that only resembles": {func(e *record.Event) { e.Source = "awsome" }, ""},
 		"hash in aggregate type":     {func(e *record.Event) { e.AggregateType = "Or#der" }, `"Or#der"`},
+		"hash in source":             {func(e *record.Event) { e.Source = "or#ders" }, `source must not contain '#'`},
+		"longest id":                 {func(e *record.Event) { e.ID = strings.Repeat("i", 512) }, ""},
+		"id too long":                {func(e *record.Event) { e.ID = strings.Repeat("i", 513) }, "id must have at most 512 bytes, got 513"},
+		"aggregate type too long":    {func(e *record.Event) { e.AggregateType = strings.Repeat("é", 65) }, "aggregateType must have at most 128 bytes, got 130"},
+		"aggregate id too long":      {func(e *record.Event) { e.AggregateID = strings.Repeat("a", 1025) }, "aggregateId must have at most 1024 bytes, got 1025"},
+		"id not UTF-8":               {func(e *record.Event) { e.ID = "e\xff" }, `id must be valid UTF-8 without U+FFFD, got "e\xff"`},
+		"id damaged":                 {func(e *record.Event) { e.ID = "e\ufffd" }, "id must be valid UTF-8"},
+		"causation id not UTF-8":     {func(e *record.Event) { e.CausationID = "\xff" }, "causationId must be valid UTF-8"},
+		"data not UTF-8":             {func(e *record.Event) { e.Data = json.RawMessage("\"\xff\"") }, "data must be valid JSON in UTF-8"},
 		"hash in aggregate id":       {func(e *record.Event) { e.AggregateID = "o#1" }, ""},
 		"first version":              {func(e *record.Event) { e.Version = 1 }, ""},
-		"version zero":               {func(e *record.Event) { e.Version = 0 }, "version is 0"},
-		"no data":                    {func(e *record.Event) { e.Data = nil }, "data is not valid JSON"},
-		"broken data":                {func(e *record.Event) { e.Data = json.RawMessage(`{`) }, "data is not valid JSON"},
+		"version zero":               {func(e *record.Event) { e.Version = 0 }, "version must be at least 1, got 0"},
+		"no data":                    {func(e *record.Event) { e.Data = nil }, "data must be valid JSON"},
+		"broken data":                {func(e *record.Event) { e.Data = json.RawMessage(`{`) }, "data must be valid JSON"},
 		"null data":                  {func(e *record.Event) { e.Data = json.RawMessage(`null`) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -48,10 +57,10 @@ func TestValidate(t *testing.T) {
 			tc.edit(&event)
 			err := event.Validate()
 			switch {
-			case tc.says == "" && err != nil:
+			case tc.want == "" && err != nil:
 				t.Errorf("refused: %v", err)
-			case tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)):
-				t.Errorf("error is %v, want it to say %q", err, tc.says)
+			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+				t.Errorf("error is %v, want it to contain %q", err, tc.want)
 			}
 			if _, itemErr := event.Item(time.Now()); (itemErr == nil) != (err == nil) {
 				t.Errorf("Item's error is %v, Validate's is %v", itemErr, err)

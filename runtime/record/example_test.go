@@ -18,7 +18,7 @@ func ExampleDecode() {
 		"source": "orders",
 		"detail": {
 			"id": "o-1-1", "type": "OrderCreated", "aggregateType": "Order", "aggregateId": "o-1",
-			"version": "1", "occurredAt": "1793611801123", "data": "{\"currency\":\"EUR\"}", "traceparent": ""
+			"version": "1", "occurredAt": "1793611801123", "data": {"S": "{\"currency\":\"EUR\"}"}, "traceparent": {"S": ""}
 		}
 	}`)
 	event, err := record.Decode(body)
@@ -37,7 +37,7 @@ func ExampleDecode() {
 func ExampleDecode_notAnEnvelope() {
 	_, err := record.Decode([]byte(`{"Records": []}`))
 	fmt.Println(errors.Is(err, record.ErrNotAnEnvelope), err)
-	// Output: true not an outbox envelope: it needs detail, detail-type and source
+	// Output: true not an outbox envelope: detail is missing, it must be a JSON object
 }
 
 // The item goes into the transaction that makes the business write.
@@ -70,6 +70,6 @@ func ExampleEvent_Validate() {
 	event := record.Event{ID: "e-1", Type: "OrderCreated", Source: "aws.orders", AggregateType: "Order", AggregateID: "o-1", Data: json.RawMessage(`{}`)}
 	fmt.Println(event.Validate())
 	// Output:
-	// source "aws.orders" begins with "aws.", which is reserved for AWS services
-	// version is 0, the first version is 1
+	// source must not begin with "aws.", which is reserved for AWS services, got "aws.orders"
+	// version must be at least 1, got 0
 }

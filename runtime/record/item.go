@@ -27,21 +27,26 @@ const (
 	AttrCorrelationID = "correlationId" // S: id of the event that began the chain; its own id when it began one
 	AttrCausationID   = "causationId"   // S: id of the event that led to this one; present even when empty
 	AttrExpiresAt     = "expiresAt"     // N: epoch seconds, the table's TTL attribute
+	AttrWrittenAt     = "writtenAt"     // N: epoch milliseconds of the write; where it is missing, AttrOccurredAt
 )
+
+// HistoryFields are the attributes of outbox items that a consumer in order reads, to find out where an
+// aggregate begins for it: whose event it is and when it was written, and nothing of what happened.
+var HistoryFields = []string{AttrPK, AttrID, AttrSource, AttrVersion, AttrOccurredAt, AttrWrittenAt}
 
 // RecordTypeEvent is the value of AttrRecordType that marks an item as an event. The pipe's filter
 // lets nothing else through, which keeps business items and counters of a shared table off the bus.
 const RecordTypeEvent = "outbox.event"
 
-// PartitionKey is the value of AttrPK for an aggregate.
+// PartitionKey returns the value of AttrPK for an aggregate.
 func PartitionKey(aggregateType, aggregateID string) string {
 	return aggregateType + "#" + aggregateID
 }
 
-// SortKey is the value of AttrSK for an event.
+// SortKey returns the value of AttrSK for an event.
 func SortKey(id string) string { return "event#" + id }
 
-// Item is the outbox item of the event: what a transaction puts into the outbox table.
+// Item returns the outbox item of the event: what a transaction puts into the outbox table.
 // expiresAt is when DynamoDB may delete the item; TTL deletes never become events, because the pipe
 // lets only INSERT through.
 //

@@ -14,10 +14,10 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// patience bounds every wait for something that should happen.
+// patience limits every wait for something that should happen.
 const patience = 60 * time.Second
 
-// startPatience bounds a start, which compiles the functions: on a machine that has never done it, all of the SDK.
+// startPatience limits a start, which compiles the functions: on a machine that has never done so, all of the SDK.
 const startPatience = 5 * time.Minute
 
 // functions is where in the repository the functions live that tests put in place of the production ones.
@@ -30,13 +30,13 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// start runs the stack of an assembly until the test ends, and fails the test if it does not stop cleanly.
+// start runs the stack of an assembly until the test ends, and fails the test when the run does not stop cleanly.
 func start(t *testing.T, app string, args ...string) *localrun.Run {
 	t.Helper()
 	run := launch(t, app, args...)
 	t.Cleanup(func() {
 		select {
-		case <-run.Done(): // the test ended it
+		case <-run.Done(): // the test has ended it
 		default:
 			if err := run.Stop(); err != nil {
 				t.Errorf("stop the local run: %v", err)
@@ -55,7 +55,7 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 		Binary: binary,
 		Dir:    root,
 		Args:   append([]string{"--app", app, "--stack", stack, "--port", "0"}, args...),
-		Env:    []string{"TMPDIR=" + t.TempDir()}, // a run that is killed leaves its data there
+		Env:    []string{"TMPDIR=" + t.TempDir()}, // for the data, which a killed run does not delete
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +68,7 @@ type tmpl struct {
 	t         *testing.T
 	assembly  string
 	resources map[string]any
+	outputs   map[string]any
 }
 
 // patched is a copy of the assembly in which the stack's template was changed.
@@ -86,7 +87,7 @@ func patched(t *testing.T, change func(tmpl)) string {
 	if err := json.Unmarshal(raw, &whole); err != nil {
 		t.Fatal(err)
 	}
-	change(tmpl{t, dir, whole["Resources"].(map[string]any)})
+	change(tmpl{t, dir, whole["Resources"].(map[string]any), whole["Outputs"].(map[string]any)})
 	if raw, err = json.Marshal(whole); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func (p tmpl) properties(kind, path string) map[string]any {
 	return props
 }
 
-// replaceFunction puts a test's function in the place of a production one.
+// replaceFunction replaces a production function by one of the tests' functions.
 func (p tmpl) replaceFunction(path, name string) {
 	p.t.Helper()
 	meta := p.find("AWS::Lambda::Function", path)["Metadata"].(map[string]any)
@@ -143,7 +144,7 @@ type answer struct {
 	body   string
 }
 
-// call sends a request to the REST API. Headers are given as "Name: value".
+// call sends a request to the REST API. Headers have the form "Name: value".
 func call(t *testing.T, run *localrun.Run, method, path, body string, headers ...string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(within(t), method, strings.TrimSuffix(run.Summary.API, "/")+path, strings.NewReader(body))

@@ -1,14 +1,20 @@
 package synth
 
 import (
+	"fmt"
 	"maps"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
@@ -17,7 +23,7 @@ func synthesizeAlarms(t *testing.T, alarms func(awscdk.Stack) *outbox.AlarmProps
 	stack := newStack(t)
 	guard(t, func() {
 		box := newOutbox(stack, outbox.TransactionalOutboxProps{Alarms: alarms(stack)})
-		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 	})
 	return synthesize(t, stack)
 }
@@ -31,6 +37,7 @@ func TestAlarms(t *testing.T) {
 	)
 	queue := func(path string) string { return `[{"Name": "QueueName", "Value": "${` + path + `.QueueName}"}]` }
 	for path, want := range map[string]string{
+		"Outbox/PipeSilentAlarm":              silentAlarm,
 		"Outbox/PipeFailedAlarm":              `{"Namespace": "AWS/EventBridge/Pipes", "MetricName": "ExecutionFailed", "Statistic": "Sum", "Period": 300, "Threshold": 3, "Dimensions": ` + pipe + `}`,
 		"Outbox/PipeThrottledAlarm":           `{"Namespace": "AWS/EventBridge/Pipes", "MetricName": "ExecutionThrottled", "Statistic": "Sum", "Period": 300, "Threshold": 3, "Dimensions": ` + pipe + `}`,
 		"Outbox/PipeDeadLettersAlarm":         `{"Namespace": "AWS/SQS", "MetricName": "ApproximateNumberOfMessagesVisible", "Statistic": "Maximum", "Period": 60, "Threshold": 1, "Dimensions": ` + queue("Outbox/PipeDeadLetterQueue") + `}`,
@@ -43,19 +50,24 @@ func TestAlarms(t *testing.T) {
 		"Outbox/Shipping/ThrottlesAlarm":      `{"Namespace": "AWS/Lambda", "MetricName": "Throttles", "Statistic": "Sum", "Period": 300, "Threshold": 3, "Dimensions": ` + function + `}`,
 	} {
 		got := maps.Clone(tpl.part(t, path).Properties)
-		if got["AlarmDescription"] == nil {
-			t.Errorf("%s does not say what it means", path)
+		// Who reads it at night must learn what to do.
+		if text := fmt.Sprint(got["AlarmDescription"]); !regexp.MustCompile(`(Fix|Raise|Look at|Read|Let) [^.]+\.`).MatchString(text) {
+			t.Errorf("%s does not say what to do: %s", path, text)
 		}
 		delete(got, "AlarmDescription")
+		periods := 1
+		if path == "Outbox/PipeSilentAlarm" {
+			periods = 12
+		}
 		same(t, "comparison of "+path, map[string]any{"operator": got["ComparisonOperator"], "missing": got["TreatMissingData"], "periods": got["EvaluationPeriods"]},
-			`{"operator": "GreaterThanOrEqualToThreshold", "missing": "notBreaching", "periods": 1}`)
+			fmt.Sprintf(`{"operator": "GreaterThanOrEqualToThreshold", "missing": "notBreaching", "periods": %d}`, periods))
 		for _, checked := range []string{"ComparisonOperator", "TreatMissingData", "EvaluationPeriods"} {
 			delete(got, checked)
 		}
 		same(t, path, tpl.readable(got), want)
 	}
-	if n := len(tpl.ofType("AWS::CloudWatch::Alarm")); n != 10 {
-		t.Errorf("there are %d alarms, the test knows 10", n)
+	if n := len(tpl.ofType("AWS::CloudWatch::Alarm")); n != 11 {
+		t.Errorf("there are %d alarms, the test knows 11", n)
 	}
 }
 
@@ -77,11 +89,123 @@ func TestAlarmsTellTheirTopic(t *testing.T) {
 	same(t, "oldest message", tpl.part(t, "Outbox/Shipping/OldestMessageAlarm").Properties["Threshold"], `3600`)
 }
 
+const silentAlarm = `{
+	"Threshold": 1, "DatapointsToAlarm": 6,
+	"Metrics": [
+		{"Id": "expr_1", "Label": "writes without pipe events", "ReturnData": true,
+		 "Expression": "IF(RUNNING_SUM(FILL(writes, 0)) > 0 AND RUNNING_SUM(FILL(events, 0)) < 1, 1, 0)"},
+		{"Id": "events", "ReturnData": false, "MetricStat": {"Period": 300, "Stat": "Sum", "Metric": {
+			"Namespace": "AWS/EventBridge/Pipes", "MetricName": "EventCount", "Dimensions": [{"Name": "PipeName", "Value": "${Outbox/Pipe}"}]}}},
+		{"Id": "writes", "ReturnData": false, "MetricStat": {"Period": 300, "Stat": "Sum", "Metric": {
+			"Namespace": "AWS/DynamoDB", "MetricName": "ConsumedWriteCapacityUnits", "Dimensions": [{"Name": "TableName", "Value": "${Outbox/Table}"}]}}}
+	]
+}`
+
+// What the expression above and 6 datapoints out of 12 mean, an hour in periods of five minutes: a letter is a period with a
+// write (w), a pipe event (e), both (b) or nothing (.).
+func TestPipeSilentAlarmInWords(t *testing.T) {
+	for hour, want := range map[string]bool{
+		"wwwwwwwwwwww": true,  // disabled for an hour
+		"w...........": true,  // a single write that nobody hears of
+		"......w.....": true,  // half an hour after it
+		".......w....": false, // and not before
+		"bbbbbbbbbbbb": false,
+		"............": false, // a quiet system
+		"w.e.........": false, // the write was late in its period, and the pipe waited for a batch to fill
+		"...........w": false, // the pipe's metric is late
+		"bwwwwwwwwwww": false, // disabled for less than an hour
+		"wwwwwwwwe...": true,  // started again: over as soon as less than half an hour of silence is in sight
+		"wwwwwe......": false,
+	} {
+		writes, events, breaching := 0, 0, 0
+		for _, period := range hour {
+			writes += strings.Count("wb", string(period))
+			events += strings.Count("eb", string(period))
+			if writes > 0 && events < 1 {
+				breaching++
+			}
+		}
+		if got := breaching >= 6; got != want {
+			t.Errorf("%s: alarm %v, want %v", hour, got, want)
+		}
+	}
+}
+
+// In a table that the outbox shares, a write need not be an event.
+func TestPipeSilentAlarmIsForATableOfEventsOnly(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack, outbox.TransactionalOutboxProps{
+			Alarms: &outbox.AlarmProps{},
+			Table: awsdynamodb.Table_FromTableAttributes(stack, jsii.String("Shared"), &awsdynamodb.TableAttributes{
+				TableArn: jsii.String(tableARN), TableStreamArn: jsii.String(tableARN + "/stream/2026-11-23T00:00:00.000"),
+			}),
+		})
+	})
+	list(t, "alarms", synthesize(t, stack).paths("AWS::CloudWatch::Alarm"),
+		"Outbox/PipeDeadLettersAlarm", "Outbox/PipeFailedAlarm", "Outbox/PipeThrottledAlarm", "Outbox/RuleDeadLettersAlarm")
+}
+
+// A topic's own policy takes the place of the default one, which lets alarms in.
+func TestTopicLetsAlarmsPublish(t *testing.T) {
+	const allow = `{"Sid": "%d", "Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": "sns:Publish", "Resource": "${OnCall}",
+		"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"},
+			"ArnLike": {"aws:SourceArn": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"}}}`
+	const tls = `{"Sid": "AllowPublishThroughSSLOnly", "Effect": "Deny", "Principal": "*", "Action": "sns:Publish", "Resource": "${OnCall}",
+		"Condition": {"Bool": {"aws:SecureTransport": "false"}}}`
+	for name, test := range map[string]struct {
+		props awssns.TopicProps
+		want  string
+	}{
+		"a topic":                   {awssns.TopicProps{}, `[` + fmt.Sprintf(allow, 0) + `]`},
+		"a topic that enforces TLS": {awssns.TopicProps{EnforceSSL: jsii.Bool(true)}, `[` + tls + `, ` + fmt.Sprintf(allow, 1) + `]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := newStack(t)
+			guard(t, func() {
+				alarms := &outbox.AlarmProps{Topic: awssns.NewTopic(stack, jsii.String("OnCall"), &test.props)}
+				box := newOutbox(stack, outbox.TransactionalOutboxProps{Alarms: alarms})
+				// A second outbox with the same topic, imported, whose consumer has alarms.
+				outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Other"), &outbox.TransactionalOutboxAttributes{
+					Source: jsii.String("other"), EventBus: box.EventBus(), Alarms: alarms,
+				}).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: &golambda.FunctionProps{Entry: jsii.String(greet)}})
+			})
+			tpl := synthesize(t, stack)
+			same(t, "policy", tpl.statements(tpl.part(t, "OnCall/Policy").Properties["PolicyDocument"]), test.want)
+		})
+	}
+}
+
+func TestEncryptedTopicLetsAlarmsPublish(t *testing.T) {
+	tpl := synthesizeAlarms(t, func(stack awscdk.Stack) *outbox.AlarmProps {
+		return &outbox.AlarmProps{Topic: awssns.NewTopic(stack, jsii.String("OnCall"), &awssns.TopicProps{
+			MasterKey: awskms.NewKey(stack, jsii.String("TopicKey"), nil),
+		})}
+	})
+	statements := tpl.statements(tpl.part(t, "TopicKey").Properties["KeyPolicy"])
+	same(t, "the key's statement for alarms", statements[len(statements)-1], `{
+		"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*",
+		"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
+	}`)
+}
+
+// The policy of a topic of someone else cannot be changed, and need not: the default one lets alarms in.
+func TestImportedTopicIsLeftAlone(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack, outbox.TransactionalOutboxProps{Alarms: &outbox.AlarmProps{
+			Topic: awssns.Topic_FromTopicArn(stack, jsii.String("OnCall"), jsii.String("arn:aws:sns:eu-west-1:111111111111:on-call")),
+		}})
+	})
+	list(t, "policies", synthesize(t, stack).paths("AWS::SNS::TopicPolicy"))
+	list(t, "warnings", warnings(t, stack))
+}
+
 func TestMetrics(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
 		box := newOutbox(stack)
-		consumer := box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		consumer := box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 		for name, metric := range map[string]func(*awscloudwatch.MetricOptions) awscloudwatch.Metric{
 			"AWS/EventBridge/Pipes EventCount":               box.MetricPipeEvents,
 			"AWS/EventBridge/Pipes ExecutionFailed":          box.MetricPipeFailed,

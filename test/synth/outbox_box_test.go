@@ -8,11 +8,17 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
 // greet is a program for consumers whose function does not matter.
 const greet = "test/synth/testdata/greet"
+
+// greeter is a Go function for consumers whose function does not matter.
+func greeter() *golambda.FunctionProps {
+	return &golambda.FunctionProps{Entry: jsii.String(greet)}
+}
 
 // newOutbox adds an outbox of "orders" with further properties, if any.
 func newOutbox(stack awscdk.Stack, props ...outbox.TransactionalOutboxProps) *outbox.TransactionalOutbox {
@@ -76,7 +82,7 @@ func TestOutboxDeadLetterQueues(t *testing.T) {
 func TestOutboxBusIsNamedAfterTheStack(t *testing.T) {
 	tpl := synthesizeOutbox(t, outbox.TransactionalOutboxProps{})
 	bus := tpl.part(t, "Outbox/EventBus")
-	same(t, "properties", tpl.readable(bus.Properties), `{"Name": "${AWS::StackName}-Outbox-6e9a8657"}`)
+	same(t, "properties", tpl.readable(bus.Properties), `{"Name": "${AWS::StackName}-Outbox-49668afa"}`)
 }
 
 func TestOutboxArchive(t *testing.T) {
@@ -122,7 +128,7 @@ func TestTwoOutboxesInOneStack(t *testing.T) {
 	guard(t, func() {
 		for _, id := range []string{"Orders", "Payments"} {
 			box := outbox.NewTransactionalOutbox(stack, &id, &outbox.TransactionalOutboxProps{Source: &id})
-			box.AddConsumer(jsii.String("Ledger"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+			box.AddConsumer(jsii.String("Ledger"), &outbox.ConsumerProps{GoFunction: greeter()})
 		}
 	})
 	tpl := synthesize(t, stack)
@@ -145,7 +151,7 @@ func TestTwoStacksInOneApp(t *testing.T) {
 	guard(t, func() {
 		for _, id := range []string{"Dev", "Prod"} {
 			stack := awscdk.NewStack(app, &id, nil)
-			newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+			newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 			stacks = append(stacks, stack)
 		}
 	})

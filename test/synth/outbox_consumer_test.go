@@ -9,6 +9,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
@@ -17,8 +18,8 @@ import (
 func synthesizeConsumer(t *testing.T, props outbox.ConsumerProps) template {
 	t.Helper()
 	stack := newStack(t)
-	if props.Function == nil && props.Entry == nil {
-		props.Entry = jsii.String(greet)
+	if props.Function == nil && props.GoFunction == nil {
+		props.GoFunction = greeter()
 	}
 	guard(t, func() { newOutbox(stack).AddConsumer(jsii.String("Shipping"), &props) })
 	return synthesize(t, stack)
@@ -79,7 +80,7 @@ func TestConsumerLetsTheRulesOfItsBusInBeforeTheRuleExists(t *testing.T) {
 	guard(t, func() {
 		box := newOutbox(stack)
 		for _, id := range []string{"Billing", "Shipping"} {
-			box.AddConsumer(&id, &outbox.ConsumerProps{Entry: jsii.String(greet)})
+			box.AddConsumer(&id, &outbox.ConsumerProps{GoFunction: greeter()})
 		}
 	})
 	tpl := synthesize(t, stack)
@@ -110,7 +111,7 @@ func TestConsumerQueueOverrides(t *testing.T) {
 		want  string
 	}{
 		"visibility follows the timeout": {
-			outbox.ConsumerProps{Timeout: awscdk.Duration_Seconds(jsii.Number(30))},
+			outbox.ConsumerProps{GoFunction: &golambda.FunctionProps{Entry: jsii.String(greet), Timeout: awscdk.Duration_Seconds(jsii.Number(30))}},
 			`{"VisibilityTimeout": 180, "MessageRetentionPeriod": 604800, "maxReceiveCount": 5}`,
 		},
 		"visibility follows the batching window": {
@@ -180,14 +181,16 @@ func TestConsumerFunctionOverrides(t *testing.T) {
 			RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 		})
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Inbox:                        outbox.Inbox_NONE,
-			Entry:                        jsii.String(greet),
-			Architecture:                 awslambda.Architecture_X86_64(),
-			MemorySize:                   jsii.Number(256),
-			Timeout:                      awscdk.Duration_Seconds(jsii.Number(20)),
-			Environment:                  &map[string]*string{"CARRIER": jsii.String("post")},
-			ReservedConcurrentExecutions: jsii.Number(10),
-			Description:                  jsii.String("Ships orders."),
+			Inbox: outbox.Inbox_NONE,
+			GoFunction: &golambda.FunctionProps{
+				Entry:                        jsii.String(greet),
+				Architecture:                 awslambda.Architecture_X86_64(),
+				MemorySize:                   jsii.Number(256),
+				Timeout:                      awscdk.Duration_Seconds(jsii.Number(20)),
+				Environment:                  &map[string]*string{"CARRIER": jsii.String("post")},
+				ReservedConcurrentExecutions: jsii.Number(10),
+				Description:                  jsii.String("Ships orders."),
+			},
 		})
 	})
 	tpl := synthesize(t, stack)
@@ -207,7 +210,7 @@ func TestConsumerFunctionOverrides(t *testing.T) {
 func TestConsumerParts(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
-		consumer := newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		consumer := newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 		for path, part := range map[string]constructs.IConstruct{
 			"Stack/Outbox/Shipping":                  consumer,
 			"Stack/Outbox/Shipping/Rule":             consumer.Rule(),
@@ -224,7 +227,7 @@ func TestConsumerParts(t *testing.T) {
 // The caller's properties stay as they are, so that one value can serve several consumers.
 func TestPropertiesAreNotChanged(t *testing.T) {
 	stack := newStack(t)
-	props := outbox.ConsumerProps{Entry: jsii.String(greet)}
+	props := outbox.ConsumerProps{GoFunction: greeter()}
 	alarms := outbox.AlarmProps{}
 	boxProps := outbox.TransactionalOutboxProps{Source: jsii.String("orders"), Alarms: &alarms}
 	guard(t, func() {
@@ -235,7 +238,7 @@ func TestPropertiesAreNotChanged(t *testing.T) {
 	if boxProps != (outbox.TransactionalOutboxProps{Source: boxProps.Source, Alarms: &alarms}) || alarms != (outbox.AlarmProps{}) {
 		t.Errorf("the outbox's properties were changed to %+v", boxProps)
 	}
-	if props != (outbox.ConsumerProps{Entry: props.Entry}) {
+	if props != (outbox.ConsumerProps{GoFunction: props.GoFunction}) {
 		t.Errorf("the consumer's properties were changed to %+v", props)
 	}
 }

@@ -51,10 +51,10 @@ func TestGrantPublishRefuses(t *testing.T) {
 			want    string
 		}{
 			"nothing":         {nil, "sources must name at least one source, got nil"},
-			"an empty list":   {jsii.Strings(), "sources is empty"},
-			"nil":             {&[]*string{nil}, "sources[0] is nil"},
-			"an empty source": {jsii.Strings(""), `sources[0] is ""`},
-			"a source of AWS": {jsii.Strings("billing", "aws.s3"), `sources[1] is "aws.s3"`},
+			"an empty list":   {jsii.Strings(), "sources must name at least one, got none"},
+			"nil":             {&[]*string{nil}, "sources[0] must have 1 to 256 characters, got nil"},
+			"an empty source": {jsii.Strings(""), `sources[0] must have 1 to 256 characters of UTF-8, got 0 in ""`},
+			"a source of AWS": {jsii.Strings("billing", "aws.s3"), `sources[1] must not begin with "aws.", which is reserved for AWS services, got "aws.s3"`},
 			"its own source":  {jsii.Strings("billing", "orders"), `sources[1] must not be the outbox's own source, got "orders"`},
 		} {
 			message := refused(t, func() { box.GrantPublish(role, test.sources) })

@@ -19,7 +19,7 @@ const (
 	tableARN = "arn:aws:dynamodb:eu-west-1:111111111111:table/outbox"
 )
 
-func importOutbox(stack awscdk.Stack) *outbox.ImportedOutbox {
+func importOutbox(stack awscdk.Stack) outbox.ITransactionalOutbox {
 	return outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Orders"), &outbox.TransactionalOutboxAttributes{
 		Source:        jsii.String("orders"),
 		EventBus:      awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String(busARN)),
@@ -35,7 +35,7 @@ func TestImportedOutboxTakesConsumers(t *testing.T) {
 	guard(t, func() {
 		box := importOutbox(stack)
 		for _, id := range []string{"Billing", "Shipping"} {
-			box.AddConsumer(&id, &outbox.ConsumerProps{EventTypes: jsii.Strings("OrderCreated"), Entry: jsii.String(greet)})
+			box.AddConsumer(&id, &outbox.ConsumerProps{EventTypes: jsii.Strings("OrderCreated"), GoFunction: greeter()})
 		}
 	})
 	tpl := synthesize(t, stack)
@@ -92,11 +92,11 @@ func TestImportFromAnotherStackOfTheApp(t *testing.T) {
 			Source:   box.Source(),
 			EventBus: box.EventBus(),
 		})
-		imported.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+		imported.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 	})
 	tpl := synthesize(t, consumers)
 	bus := canonical(t, tpl.part(t, "Orders/Shipping/Rule").Properties["EventBusName"])
-	if !strings.Contains(bus, "Fn::ImportValue") {
+	if !strings.Contains(bus, "Fn::GetStackOutput") {
 		t.Errorf("the rule's bus is %s, want an import from the other stack", bus)
 	}
 }
@@ -116,7 +116,7 @@ func TestImportRefuses(t *testing.T) {
 		})
 		role := awsiam.NewRole(stack, jsii.String("Role"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
 		message := refused(t, func() { box.GrantWrite(role) })
-		if want := "Stack/NoTable is imported without its table, so nobody can be granted to use it"; !strings.Contains(message, want) {
+		if want := "Stack/NoTable must be imported with its Table to grant its use"; !strings.Contains(message, want) {
 			t.Errorf("GrantWrite says %q, want %q", message, want)
 		}
 	})

@@ -1,6 +1,9 @@
 package synth
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 	"github.com/outboxkit/transactional-outbox/constructs/outbox"
 )
 
@@ -22,7 +26,7 @@ func encrypted(t *testing.T) template {
 			ArchiveRetention: awscdk.Duration_Days(jsii.Number(1)),
 		})
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			Inbox: outbox.Inbox_NONE, Entry: jsii.String(greet), Environment: &map[string]*string{"A": jsii.String("b")},
+			Inbox: outbox.Inbox_NONE, GoFunction: &golambda.FunctionProps{Entry: jsii.String(greet), Environment: &map[string]*string{"CARRIER": jsii.String("post")}},
 		})
 		box.GrantWrite(awsiam.NewRole(stack, jsii.String("Writer"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()}))
 	})
@@ -68,7 +72,7 @@ func TestKeyPolicyLetsTheServicesIn(t *testing.T) {
 	same(t, "key policy", byService, `{
 		"events.amazonaws.com": {
 			"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Resource": "*",
-			"Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+			"Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:ReEncrypt*"],
 			"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
 		},
 		"logs.${AWS::Region}.${AWS::URLSuffix}": {
@@ -84,10 +88,13 @@ func TestEachRoleMayUseTheKey(t *testing.T) {
 	pipe := tpl.statements(tpl.part(t, "Outbox/PipeRole").Properties["Policies"].([]any)[0].(map[string]any)["PolicyDocument"])
 	same(t, "pipe", pipe[len(pipe)-1], `{"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": "${Key.Arn}"}`)
 	function := tpl.statements(tpl.part(t, "Outbox/Shipping/Function/Role/DefaultPolicy").Properties["PolicyDocument"])
-	same(t, "function", function[len(function)-1], `{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "${Key.Arn}"}`)
+	// Only where SQS and DynamoDB do so in the role's name.
+	const via = `"Condition": {"StringEquals": {"kms:ViaService": "%s.${AWS::Region}.amazonaws.com"}}`
+	same(t, "function", function[len(function)-1], `{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "${Key.Arn}", `+fmt.Sprintf(via, "sqs")+`}`)
 	writer := tpl.statements(tpl.part(t, "Writer/DefaultPolicy").Properties["PolicyDocument"])
 	same(t, "writer", writer[len(writer)-1], `{
-		"Effect": "Allow", "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"], "Resource": "${Key.Arn}"
+		"Effect": "Allow", "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"], "Resource": "${Key.Arn}",
+		`+fmt.Sprintf(via, "dynamodb")+`
 	}`)
 }
 
@@ -102,23 +109,67 @@ func TestEncryptedBusHasADeadLetterQueueItMayUse(t *testing.T) {
 	}`)
 }
 
-// Nothing can be added to the policy of a key of someone else, so the synthesis says what is missing.
+// keyARN is a key of someone else.
+const keyARN = "arn:aws:kms:eu-west-1:111111111111:key/0a1b2c3d-0000-4000-8000-000000000001"
+
+// Nothing can be added to the policy of a key of someone else, so the synthesis shows what its owner can paste.
 func TestImportedKey(t *testing.T) {
-	stack := newStack(t)
-	guard(t, func() {
-		newOutbox(stack, outbox.TransactionalOutboxProps{
-			EncryptionKey: awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111111111111:key/0a1b2c3d-0000-4000-8000-000000000001")),
+	told := func(env *awscdk.Environment) []string {
+		stack := awscdk.NewStack(newApp(t, noBundling), jsii.String("Stack"), &awscdk.StackProps{Env: env})
+		guard(t, func() {
+			newOutbox(stack, outbox.TransactionalOutboxProps{
+				EncryptionKey:    awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String(keyARN)),
+				ArchiveRetention: awscdk.Duration_Days(jsii.Number(1)),
+			})
 		})
-	})
-	told := warnings(t, stack)
-	if len(told) != 2 {
-		t.Fatalf("the synthesis warns %q, want one warning for EventBridge and one for CloudWatch Logs", told)
+		return warnings(t, stack)
 	}
-	for i, service := range []string{`"Service":"events.amazonaws.com"`, `"Service":{"Fn::Join":["",["logs.",{"Ref":"AWS::Region"},".",`} {
-		for _, want := range []string{"the policy of an imported key cannot be changed from here: its owner must add ", service, `"kms:Decrypt"`} {
-			if !strings.Contains(told[i], want) {
-				t.Errorf("the synthesis warns %q, want in it %q", told[i], want)
+	const begin = "/Stack/Outbox: the policy of the imported key Stack/Key cannot be changed from here: its owner must add "
+	type statement = map[string]string
+	for name, test := range map[string]struct {
+		env  *awscdk.Environment
+		want statement
+		end  string
+	}{
+		"a known environment": {
+			&awscdk.Environment{Account: jsii.String("222222222222"), Region: jsii.String("eu-west-1")},
+			statement{
+				"OutboxEvents":  `"Condition":{"StringEquals":{"aws:SourceAccount":"222222222222"}},"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Resource":"*"`,
+				"OutboxArchive": `"Action":["kms:DescribeKey","kms:GenerateDataKey","kms:Decrypt","kms:ReEncrypt*"]`,
+				"OutboxLogs":    `"Condition":{"ArnLike":{"kms:EncryptionContext:aws:logs:arn":"arn:aws:logs:eu-west-1:222222222222:log-group:*"}},"Effect":"Allow","Principal":{"Service":"logs.eu-west-1.amazonaws.com"},"Resource":"*"`,
+			}, "",
+		},
+		"any environment": {
+			nil,
+			statement{
+				"OutboxEvents":  `"Condition":{"StringEquals":{"aws:SourceAccount":"ACCOUNT"}}`,
+				"OutboxArchive": `"kms:ReEncrypt*"`,
+				"OutboxLogs":    `"Condition":{"ArnLike":{"kms:EncryptionContext:aws:logs:arn":"arn:PARTITION:logs:REGION:ACCOUNT:log-group:*"}},"Effect":"Allow","Principal":{"Service":"logs.REGION.amazonaws.com"}`,
+			}, ": what they are where stack Stack is deployed)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			messages := told(test.env)
+			if len(messages) != len(test.want) {
+				t.Fatalf("the synthesis warns %q, want one warning for each of bus, archive and logs", messages)
 			}
-		}
+			for _, message := range messages {
+				shown, ok := strings.CutPrefix(message, begin)
+				if !ok {
+					t.Fatalf("the synthesis warns %q, want at its beginning %q", message, begin)
+				}
+				var pasted struct{ Sid string }
+				if err := json.NewDecoder(strings.NewReader(shown)).Decode(&pasted); err != nil {
+					t.Fatalf("%q begins with no JSON: %v", shown, err)
+				}
+				want := test.want[pasted.Sid[:len(pasted.Sid)-8]]
+				if want == "" || !strings.Contains(shown, want) || !strings.Contains(shown, test.end+" [ack: outboxkit:key-policy:") || strings.Contains(shown, "$") {
+					t.Errorf("it shows %q, want in it %q and %q, and nothing of this template", shown, want, test.end)
+				}
+			}
+			if again := told(test.env); !slices.Equal(again, messages) {
+				t.Errorf("the next synthesis warns %q, the one before %q", again, messages)
+			}
+		})
 	}
 }

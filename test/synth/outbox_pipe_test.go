@@ -83,7 +83,7 @@ func TestPipeIsCreatedLast(t *testing.T) {
 			Alarms:           &outbox.AlarmProps{},
 		})
 		for _, id := range []string{"Billing", "Shipping"} {
-			box.AddConsumer(&id, &outbox.ConsumerProps{Entry: jsii.String(greet)})
+			box.AddConsumer(&id, &outbox.ConsumerProps{GoFunction: greeter()})
 		}
 	})
 	tpl := synthesize(t, stack)

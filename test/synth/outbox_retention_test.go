@@ -84,7 +84,7 @@ func TestSecondsKnownAtDeployment(t *testing.T) {
 	guard(t, func() {
 		seconds := awscdk.Duration_Seconds(awscdk.Token_AsNumber(awscdk.Fn_Ref(jsii.String("AWS::AccountId"))))
 		box := newOutbox(stack, outbox.TransactionalOutboxProps{EventRetention: seconds})
-		consumer := box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet), InboxTTL: seconds})
+		consumer := box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter(), InboxTTL: seconds})
 		box.GrantWrite(consumer.Function())
 	})
 	variables := environment(t, synthesize(t, stack), "Outbox/Shipping/Function")["Variables"].(map[string]any)
@@ -98,7 +98,7 @@ func TestImportRefusesAnEventRetention(t *testing.T) {
 	message := refused(t, func() {
 		outbox.TransactionalOutbox_FromAttributes(newStack(t), jsii.String("Orders"), &outbox.TransactionalOutboxAttributes{EventRetention: days(1)})
 	})
-	for _, want := range []string{"Source is missing", "EventBus is missing", "EventRetention is 24h0m0s, allowed are whole days from 2 to 3650"} {
+	for _, want := range []string{"Source is missing", "EventBus is missing", "EventRetention must be whole days from 2 to 3650, got 1 day"} {
 		if !strings.Contains(message, want) {
 			t.Errorf("it says %q, want in it %q", message, want)
 		}
@@ -117,11 +117,11 @@ func TestRemovalPolicy(t *testing.T) {
 			stack := newStack(t)
 			guard(t, func() {
 				box := newOutbox(stack, outbox.TransactionalOutboxProps{RemovalPolicy: policy, ArchiveRetention: days(3)})
-				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 				imported := outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Other"), &outbox.TransactionalOutboxAttributes{
 					Source: jsii.String("other"), EventBus: box.EventBus(), RemovalPolicy: policy,
 				})
-				imported.AddConsumer(jsii.String("Billing"), &outbox.ConsumerProps{Entry: jsii.String(greet)})
+				imported.AddConsumer(jsii.String("Billing"), &outbox.ConsumerProps{GoFunction: greeter()})
 			})
 			tpl := synthesize(t, stack)
 			for _, path := range []string{

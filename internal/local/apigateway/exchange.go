@@ -20,10 +20,10 @@ import (
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Payload size".
 const maxBody = 10 << 20
 
-// jsonType is assumed where a request or response does not say its type.
+// jsonType is the type of a request or response that does not declare one.
 const jsonType = "application/json"
 
-// An exchange is one request on its way through the gateway.
+// An exchange is one request that the gateway handles.
 type exchange struct {
 	request  *http.Request
 	received time.Time
@@ -84,7 +84,7 @@ type contextError struct {
 	ValidationErrorString string `json:"validationErrorString"`
 }
 
-// A response is what goes back to the caller.
+// A response is returned to the caller.
 type response struct {
 	status int
 	header http.Header
@@ -139,7 +139,7 @@ func (x *exchange) readBody(w http.ResponseWriter) error {
 	return err
 }
 
-// contentType is the request's, without its parameters.
+// contentType returns the request's content type, without its parameters.
 func (x *exchange) contentType() string { return mediaType(x.request.Header.Get("Content-Type")) }
 
 // variables are what a mapping template sees with that body as its input. The parameters are the
@@ -187,7 +187,7 @@ func lastValues(values map[string][]string) map[string]string {
 	return last
 }
 
-// traceID is the root of the caller's X-Ray trace, or a new one.
+// traceID returns the root of the caller's X-Ray trace, or a new one.
 // Source: X-Ray developer guide, xray-concepts, "Tracing header".
 func traceID(r *http.Request, now time.Time) string {
 	for field := range strings.SplitSeq(r.Header.Get("X-Amzn-Trace-Id"), ";") {

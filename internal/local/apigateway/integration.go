@@ -27,11 +27,11 @@ type integrationProperties struct {
 	TimeoutInMillis      template.Int
 }
 
-// defaultTimeout is how long a backend may take.
+// defaultTimeout is how long a backend may take by default.
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Integration timeout".
 const defaultTimeout = 29 * time.Second
 
-// newIntegration builds the integration of a method.
+// newIntegration returns the integration of a method.
 func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integration, error) {
 	if p.Integration == nil {
 		return nil, errors.New("is missing")
@@ -76,7 +76,7 @@ type backendResponse struct {
 	body   []byte
 }
 
-// dynamoDBAction reads "arn:aws:apigateway:<region>:dynamodb:action/<action>".
+// dynamoDBAction returns the action in "arn:aws:apigateway:<region>:dynamodb:action/<action>".
 // Source: API Gateway API reference, API_Integration, "uri".
 func dynamoDBAction(uri string) (string, error) {
 	parts := strings.SplitN(uri, ":", 6)
@@ -90,7 +90,7 @@ func dynamoDBAction(uri string) (string, error) {
 	return action, nil
 }
 
-// functionARN reads "arn:aws:apigateway:<region>:lambda:path/2015-03-31/functions/<arn>/invocations".
+// functionARN returns the ARN in "arn:aws:apigateway:<region>:lambda:path/2015-03-31/functions/<arn>/invocations".
 func functionARN(uri string) (string, error) {
 	_, rest, ok := strings.Cut(uri, ":lambda:path/2015-03-31/functions/")
 	arn, found := strings.CutSuffix(rest, "/invocations")
@@ -100,8 +100,8 @@ func functionARN(uri string) (string, error) {
 	return arn, nil
 }
 
-// timedOut turns the end of an integration's time into its gateway response, and every other failure
-// into the given one.
+// timedOut returns the gateway response of a timeout when the integration's time is up, and of the given type for every
+// other failure.
 func timedOut(err error, otherwise *gatewayError) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &gatewayError{kind: integrationTimeout, message: "Endpoint request timed out", cause: err}

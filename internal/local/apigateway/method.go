@@ -9,7 +9,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// A method answers one HTTP verb of a resource.
+// A method handles one HTTP verb of a resource.
 type method struct {
 	logicalID string
 	validator validator
@@ -18,7 +18,7 @@ type method struct {
 	integration
 }
 
-// An integration makes the answer to a validated request.
+// An integration returns the response to a validated request.
 type integration interface {
 	serve(ctx context.Context, x *exchange) (response, error)
 }
@@ -90,7 +90,7 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	return template.Attributes{Ref: r.PhysicalName}, nil
 }
 
-// requiredParameters reads "method.request.header.X": true and its like.
+// requiredParameters parses entries such as "method.request.header.X": true.
 func requiredParameters(declared map[string]template.Bool) ([]parameter, error) {
 	var required []parameter
 	for expression, isRequired := range declared {
@@ -107,13 +107,13 @@ func requiredParameters(declared map[string]template.Bool) ([]parameter, error) 
 	return required, nil
 }
 
-// validate checks a request as far as the method's validator asks for it.
+// validate checks those parts of a request that the method's validator selects.
 // Source: API Gateway developer guide, api-gateway-method-request-validation.
 func (m *method) validate(x *exchange) error {
 	if m.validator.parameters {
 		var missing []string
 		for _, p := range m.required {
-			// What is there and blank is missing too.
+			// A blank value counts as missing.
 			if strings.TrimSpace(x.parameter(p)) == "" {
 				missing = append(missing, p.name)
 			}
@@ -130,7 +130,7 @@ func (m *method) validate(x *exchange) error {
 	return nil
 }
 
-// modelFor is the model of a content type. A body of a type without a model is not validated.
+// modelFor returns the model of a content type. A body of a type without a model is not validated.
 func (m *method) modelFor(contentType string) *model {
 	for _, key := range []string{contentType, defaultKey} {
 		if found := m.models[key]; found != nil {

@@ -56,7 +56,7 @@ func (s *Service) provisionResource(_ context.Context, r template.Resource) (tem
 	return attributes(child.id, "ResourceId"), nil
 }
 
-// A validator says which parts of a request are validated.
+// A validator selects the parts of a request that are validated.
 type validator struct{ parameters, body bool }
 
 func (s *Service) provisionValidator(_ context.Context, r template.Resource) (template.Attributes, error) {
@@ -119,7 +119,7 @@ func (s *Service) provisionStage(_ context.Context, r template.Resource) (templa
 	return template.Attributes{Ref: p.StageName}, nil
 }
 
-// attributes are those of a resource with an id: its Ref, and a GetAtt of that name with the same value.
+// attributes returns the attributes of a resource with an id: its Ref, and a GetAtt of that name with the same value.
 func attributes(id, getAtt string) template.Attributes {
 	return template.Attributes{Ref: id, GetAtt: map[string]string{getAtt: id}}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// What API Gateway refuses at deployment and what the local run cannot do is refused when the stack is
-// provisioned, by name.
+// TestRefusedResources checks that provisioning refuses by name what API Gateway refuses at deployment, and what the
+// local run does not support.
 func TestRefusedResources(t *testing.T) {
 	type change func(properties map[string]any)
 	integration := func(path string, value any) change {

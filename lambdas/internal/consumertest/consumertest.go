@@ -118,6 +118,10 @@ func (db *table) TransactWriteItems(_ context.Context, input *dynamodb.TransactW
 	return &dynamodb.TransactWriteItemsOutput{}, nil
 }
 
+func (*table) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	return &dynamodb.QueryOutput{}, nil
+}
+
 func (*table) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
 	return &dynamodb.GetItemOutput{}, nil
 }
@@ -127,6 +131,10 @@ type queue struct{ r *Result }
 func (q *queue) SendMessage(_ context.Context, input *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	q.r.Refused = append(q.r.Refused, aws.ToString(input.MessageAttributes[inbox.ReasonAttribute].StringValue))
 	return &sqs.SendMessageOutput{}, nil
+}
+
+func (*queue) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"CreatedTimestamp": "0"}}, nil
 }
 
 func (*queue) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {

@@ -71,6 +71,14 @@ func (c *Conn) GetItem(ctx context.Context, in *dynamodb.GetItemInput, options .
 	return c.db.GetItem(ctx, in, options...)
 }
 
+// Query implements the call of that name, without faults of its own.
+func (c *Conn) Query(ctx context.Context, in *dynamodb.QueryInput, options ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	if c.Crashed() {
+		return nil, ErrCrashed
+	}
+	return c.db.Query(ctx, in, options...)
+}
+
 // TransactWriteItems implements the call of that name.
 func (c *Conn) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, options ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
 	fault, err := c.next()

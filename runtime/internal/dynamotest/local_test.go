@@ -31,6 +31,7 @@ var keys = map[string][]string{outboxTable: {"pk", "sk"}, inboxTable: {"pk"}, or
 type database interface {
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 
 // onBoth runs a test on the model and on DynamoDB Local: what holds for one must hold for the other.

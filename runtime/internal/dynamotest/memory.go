@@ -66,6 +66,48 @@ func (db *DB) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func(*d
 	return &dynamodb.GetItemOutput{Item: maps.Clone(table[db.key(*in.TableName, in.Key)])}, nil
 }
 
+// Query implements the call of that name, always consistently and in one page, for the key condition that
+// one attribute equals a value.
+func (db *DB) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	table, err := db.table(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	out := &dynamodb.QueryOutput{}
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		scope := scope{table[key], in.ExpressionAttributeNames, in.ExpressionAttributeValues}
+		matches := true
+		for _, expression := range []*string{in.KeyConditionExpression, in.FilterExpression} {
+			holds, err := evaluate(aws.ToString(expression), scope)
+			if err != nil {
+				return nil, err
+			}
+			matches = matches && holds
+		}
+		if matches {
+			out.Items = append(out.Items, project(table[key], aws.ToString(in.ProjectionExpression), in.ExpressionAttributeNames))
+		}
+	}
+	return out, nil
+}
+
+// project returns the attributes of an item that a projection names, all where there is none.
+func project(item Item, projection string, names map[string]string) Item {
+	if projection == "" {
+		return maps.Clone(item)
+	}
+	projected := Item{}
+	for name := range strings.SplitSeq(projection, ",") {
+		name = scope{names: names}.name(strings.TrimSpace(name))
+		if value, ok := item[name]; ok {
+			projected[name] = value
+		}
+	}
+	return projected
+}
+
 // TransactWriteItems implements the call of that name.
 func (db *DB) TransactWriteItems(_ context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
 	db.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -217,10 +218,16 @@ func (noQueues) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisib
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
+func (noQueues) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"CreatedTimestamp": "0"}}, nil
+}
+
+var notOfAName = regexp.MustCompile(`[^A-Za-z0-9._/-]`)
+
 func store(t testing.TB, db database, log io.Writer) *inbox.Store {
 	t.Helper()
 	store, err := inbox.New(db, noQueues{}, inbox.Config{
-		Table: inboxTable, Consumer: strings.ReplaceAll(t.Name(), "#", ""), TTL: time.Hour, QueueURL: "q", DeadLetterQueueURL: "dlq", Outbox: config,
+		Table: inboxTable, Consumer: notOfAName.ReplaceAllString(t.Name(), "-"), OriginTable: outboxTable, TTL: time.Hour, QueueURL: "q", DeadLetterQueueURL: "dlq", Outbox: config,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Metrics: io.Discard,
 	})
 	if err != nil {
@@ -291,6 +298,48 @@ func TestConcurrentDuplicatesTakeEffectOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A consumer meets an order after its version 1: it reads the order's history, waits, and begins.
+func TestInOrderJoins(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		orderID := id(t, "o")
+		tx := outbox.New(db, config).Begin(t.Context())
+		for version := int64(8); version <= 9; version++ {
+			event := updated(orderID)
+			event.ID, event.Version = fmt.Sprintf("%s-%d", orderID, version), version
+			tx.Append(event)
+		}
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var effects []int64
+		handler := inbox.Handler(store(t, db, t.Output()), func(_ context.Context, _ *outbox.Tx, event record.Event) error {
+			effects = append(effects, event.Version)
+			return nil
+		}, inbox.InOrder(), inbox.ReadFirst(), inbox.GapTimeout(time.Millisecond))
+		arrive := func(version int, comesBack bool) {
+			t.Helper()
+			response, err := handler(t.Context(), events.SQSEvent{Records: []events.SQSMessage{message(t, fmt.Sprintf("%s-%d", orderID, version), orderID, version)}})
+			if err != nil || (len(response.BatchItemFailures) > 0) != comesBack {
+				t.Errorf("version %d: %+v, %v", version, response, err)
+			}
+			time.Sleep(2 * time.Millisecond) // longer than the gap timeout
+		}
+		arrive(9, true)
+		arrive(8, false)
+		arrive(9, false)
+		// Not in the table, so that the consumer cannot know what is to come.
+		orderID = id(t, "other")
+		arrive(7, true)
+		arrive(6, true) // lower
+		arrive(7, true)
+		arrive(6, false)
+		arrive(7, false)
+		if want := []int64{8, 9, 6, 7}; !slices.Equal(effects, want) {
+			t.Errorf("effects %v, want %v", effects, want)
+		}
+	})
 }
 
 func TestEffectIsClaimedAndMarked(t *testing.T) {

@@ -1,4 +1,5 @@
-// Package functions_test shows that the functions of the end-to-end tests misbehave as told, and only then.
+// Package functions_test checks that the functions of the end-to-end tests fail when an order's note asks for it, and
+// only then.
 package functions_test
 
 import (
@@ -19,7 +20,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-func TestMisbehaviour(t *testing.T) {
+func TestMisbehavior(t *testing.T) {
 	var mu sync.Mutex
 	var lines []string
 	app := t.TempDir()
@@ -80,9 +81,9 @@ func TestMisbehaviour(t *testing.T) {
 			}
 		})
 	}
-	host.Close() // so that every line is there
+	host.Close() // after this every line is written
 	if all := strings.Join(lines, "\n"); !strings.Contains(all, `"msg":"event handled","eventId":"e-hello","receiveCount":"2"`) {
-		t.Errorf("no line tells of a handled event:\n%s", all)
+		t.Errorf("no line reports a handled event:\n%s", all)
 	}
 }
 
@@ -109,7 +110,7 @@ func provision(t *testing.T, host *functions.Service, app, name string) string {
 	return attributes.GetAtt["Arn"]
 }
 
-// batchOf is a batch with a message for each note, as a consumer's queue delivers it.
+// batchOf returns a batch with a message for each note, as a consumer's queue delivers it.
 func batchOf(t *testing.T, receives string, notes []string) []byte {
 	t.Helper()
 	frame, err := os.ReadFile("testdata/envelope.json")

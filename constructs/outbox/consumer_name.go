@@ -1,0 +1,61 @@
+package outbox
+
+import (
+	"regexp"
+
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// consumerName is what a consumer may be called: without '#', which separates the parts of the inbox's keys,
+// and short enough for them.
+var consumerName = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
+
+// checkName checks the name by which the inbox knows the consumer.
+func (c *consumerConfig) checkName(found *problems) {
+	if !consumerName.MatchString(*c.Name) && !unresolved(c.Name) {
+		const allowed = "Name must be 1 to 128 of the characters A-Z a-z 0-9 . _ - and /"
+		if c.named {
+			found.add("%s, got %q", allowed, *c.Name)
+		} else {
+			found.add("%s, got %q from the stack's name and the ids on the way to the consumer: set Name, or choose other ids", allowed, *c.Name)
+		}
+		return
+	}
+	for _, other := range registered(c.flow.scope) {
+		if other["name"] != *c.Name || other["path"] == c.at.path() {
+			continue // the same id is refused by itself
+		}
+		if other["stack"] == c.at.stackPath {
+			found.add("Name must differ from that of the other consumers in the stack, got %q, which is the name of %v", *c.Name, other["path"])
+		} else if c.flow.inboxTable != nil && other["table"] == *c.flow.inboxTable.TableArn() {
+			found.add("Name must differ from that of the other consumers on the inbox table, got %q, which is the name of %v: each would take the events of the other for duplicates", *c.Name, other["path"])
+		}
+	}
+}
+
+// registeredConsumer is the metadata of the app that keeps the names of its consumers. It reaches no template.
+const registeredConsumer = "outboxkit:consumer-name"
+
+// register keeps the consumer's name, so that no other consumer can take it.
+func (c *consumerConfig) register(consumer *Consumer) {
+	root(c.flow.scope).AddMetadata(jsii.String(registeredConsumer), map[string]any{
+		"name":  *c.Name,
+		"stack": c.at.stackPath,
+		"table": *c.flow.inboxTable.TableArn(),
+		"path":  *consumer.Node().Path(),
+	}, nil)
+}
+
+// registered returns what the app knows of its consumers' names.
+func registered(scope constructs.Construct) []map[string]any {
+	var consumers []map[string]any
+	for _, entry := range *root(scope).Metadata() {
+		if known, ok := entry.Data.(map[string]any); ok && *entry.Type == registeredConsumer {
+			consumers = append(consumers, known)
+		}
+	}
+	return consumers
+}
+
+func root(scope constructs.Construct) constructs.Node { return scope.Node().Root().Node() }

@@ -1,0 +1,58 @@
+package outbox
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+)
+
+// The environment variables are the contract with runtime/inbox and runtime/outbox.
+const (
+	envOutboxTable       = "OUTBOX_TABLE"
+	envOutboxSource      = "OUTBOX_SOURCE"
+	envOutboxRetention   = "OUTBOX_RETENTION_SECONDS"
+	envInboxTable        = "INBOX_TABLE"
+	envInboxConsumer     = "INBOX_CONSUMER"
+	envInboxTTL          = "INBOX_TTL_SECONDS"
+	envInboxOrigin       = "INBOX_ORIGIN_TABLE"
+	envConsumerQueue     = "CONSUMER_QUEUE_URL"
+	envConsumerDeadQueue = "CONSUMER_DLQ_URL"
+)
+
+// What a consumer's function gets from AddConsumer, and a writer from GrantWrite.
+var (
+	inboxVariables  = []string{envInboxTable, envInboxConsumer, envInboxTTL, envInboxOrigin, envConsumerQueue, envConsumerDeadQueue}
+	writerVariables = []string{envOutboxTable, envOutboxSource, envOutboxRetention}
+)
+
+// A variable stands in a list, because the order of a map, and with it the template, would change from synth
+// to synth.
+type variable struct {
+	name  string
+	value *string
+}
+
+// setWriterVariables gives a function what outbox.FromEnv of runtime/outbox reads. A grantee that is no
+// function needs nothing.
+func (f *flow) setWriterVariables(grantee awsiam.IGrantable) {
+	function := functionOf(grantee)
+	if function == nil {
+		if imported, ok := grantee.(awslambda.IFunction); ok {
+			path := *imported.Node().Path()
+			warn(f.scope, "function-environment:"+path, fmt.Sprintf("the environment of the imported function %s cannot be set from here: its owner must set %s", path, strings.Join(writerVariables, ", ")))
+		}
+		return
+	}
+	if version := fixedVersion(grantee); version != "" {
+		warn(f.scope, "function-version:"+version, fmt.Sprintf("the environment of the function is set, but the version %s keeps what it was published with: grant to an alias of the function's CurrentVersion()", version))
+	}
+	for _, v := range []variable{
+		{envOutboxTable, f.table.TableName()},
+		{envOutboxSource, f.source},
+		{envOutboxRetention, f.eventRetention.seconds()},
+	} {
+		function.AddEnvironment(&v.name, v.value, nil)
+	}
+}

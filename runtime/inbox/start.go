@@ -1,0 +1,181 @@
+package inbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/outboxkit/transactional-outbox/runtime/outbox"
+	"github.com/outboxkit/transactional-outbox/runtime/record"
+)
+
+// starter decides with which event of an aggregate a consumer in order begins, where that is not version 1.
+// docs/adr/0012 argues why its decisions do not depend on the order of arrival.
+type starter struct {
+	store      *Store
+	position   position
+	gapTimeout time.Duration
+}
+
+const (
+	attrFrom  = "from"  // N, of a start: the first version that was gone on without; its version is the one begun with
+	attrSince = "since" // N, of the lowest waiting event: epoch milliseconds
+
+	// waitingTTL is how long a waiting event is remembered: longer than it can wait.
+	waitingTTL = 24 * time.Hour
+)
+
+// tooEarly decides about an event that came too early. It returns nil when the consumer begins with it: then
+// the event is due. overdue is whether the event has waited for the gap timeout.
+func (s starter) tooEarly(ctx context.Context, event record.Event, early *tooEarlyError, overdue bool) error {
+	join, err := s.store.join(ctx)
+	if err != nil {
+		return err
+	}
+	written, err := s.store.historyOf(ctx, event)
+	if err != nil {
+		return err
+	}
+	at, known := written[event.Version]
+	switch {
+	case known && !written.anyMissingAfter(join.joined, early):
+		if at.Before(join.joined) {
+			return errSkipped
+		}
+		return s.begin(ctx, event, early)
+	case !written.anyMissingAfter(join.certain, early):
+		return s.waitAsLowest(ctx, event, early)
+	case overdue:
+		early.held, err = s.holdsEarlier(ctx, event, early.last)
+	}
+	return cmp.Or(err, error(early))
+}
+
+// anyMissingAfter reports whether one of the predecessors that an event waits for was written at the time or
+// later, or may have been: of an aggregate that the consumer has begun with, what the table does not have
+// may just have expired.
+func (h history) anyMissingAfter(at time.Time, early *tooEarlyError) bool {
+	if early.last > 0 {
+		for version := early.last + 1; version < early.version; version++ {
+			if written, known := h[version]; !known || !written.Before(at) {
+				return true
+			}
+		}
+		return false
+	}
+	for version, written := range h {
+		if version < early.version && !written.Before(at) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin puts the position before the event, and notes what the consumer goes on without.
+func (s starter) begin(ctx context.Context, event record.Event, early *tooEarlyError) error {
+	tx := s.store.outbox.Begin(ctx)
+	tx.Put(s.position.begin(event, early.last))
+	tx.Put(types.Put{TableName: &s.store.config.Table, Item: map[string]types.AttributeValue{
+		record.AttrPK:      text(s.key("start", event)),
+		record.AttrVersion: number(event.Version),
+		attrFrom:           number(early.last + 1),
+	}})
+	err := tx.Commit(ctx)
+	if errors.Is(err, outbox.ErrConditionFailed) {
+		return early // another invocation was first: what it has decided, the next try sees
+	}
+	if err != nil {
+		return fmt.Errorf("begin with version %d of %s %q: %w", event.Version, event.AggregateType, event.AggregateID, err)
+	}
+	return nil
+}
+
+// holdsEarlier reports whether an event before this one waits for predecessors which may never come.
+func (s starter) holdsEarlier(ctx context.Context, event record.Event, last int64) (bool, error) {
+	item, err := s.store.read(ctx, s.key("waiting", event))
+	lowest := intOf(item[record.AttrVersion])
+	return last < lowest && lowest < event.Version, err
+}
+
+// waitAsLowest lets an event wait for predecessors which may never come, or begin with it when it has been
+// the lowest of those that wait for the gap timeout: a lower one that waits too has come back by then.
+func (s starter) waitAsLowest(ctx context.Context, event record.Event, early *tooEarlyError) error {
+	early.held = true
+	key := s.key("waiting", event)
+	item, err := s.store.read(ctx, key)
+	if err != nil {
+		return err
+	}
+	lowest := intOf(item[record.AttrVersion])
+	switch {
+	case lowest == event.Version && time.Since(timeOf(item[attrSince])) >= s.gapTimeout:
+		return s.begin(ctx, event, early)
+	case early.last < lowest && lowest <= event.Version:
+		return early
+	}
+	tx := s.store.outbox.Begin(ctx)
+	tx.Put(types.Put{
+		TableName: &s.store.config.Table,
+		Item: map[string]types.AttributeValue{
+			record.AttrPK:        text(key),
+			record.AttrVersion:   number(event.Version),
+			attrSince:            number(time.Now().UnixMilli()),
+			record.AttrExpiresAt: number(time.Now().Add(waitingTTL).Unix()),
+		},
+		ConditionExpression:      &lowerThanWaiting,
+		ExpressionAttributeNames: versionNames,
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":version": number(event.Version), ":last": number(early.last),
+		},
+	})
+	if err := tx.Commit(ctx); err != nil && !errors.Is(err, outbox.ErrConditionFailed) {
+		return fmt.Errorf("note that version %d waits: %w", event.Version, err)
+	}
+	return early
+}
+
+var lowerThanWaiting = notThereYet + " OR #version > :version OR #version <= :last"
+
+// passed decides about an event below the position: a duplicate, unless the consumer began later.
+func (s starter) passed(ctx context.Context, event record.Event) error {
+	item, err := s.store.read(ctx, s.key("start", event))
+	if err != nil {
+		return err
+	}
+	from, version := intOf(item[attrFrom]), intOf(item[record.AttrVersion])
+	if event.Version < from || event.Version >= version {
+		return errDuplicate
+	}
+	join, err := s.store.join(ctx)
+	if err != nil {
+		return err
+	}
+	written, err := s.store.historyOf(ctx, event)
+	if err != nil {
+		return err
+	}
+	at, known := written[event.Version]
+	if !known {
+		at = event.OccurredAt
+	}
+	if at.Before(join.joined) {
+		return errSkipped
+	}
+	return Permanent(fmt.Errorf("version %d of %s %q came after the consumer had begun with version %d: it waited for version %d as long as it may",
+		event.Version, event.AggregateType, event.AggregateID, version, from))
+}
+
+// intOf returns the number in an attribute, 0 where there is none.
+func intOf(value types.AttributeValue) int64 {
+	n, _ := strconv.ParseInt(scalar(value), 10, 64)
+	return n
+}
+
+func (s starter) key(kind string, event record.Event) string {
+	return aggregateKey(kind, s.store.config.Consumer, event)
+}

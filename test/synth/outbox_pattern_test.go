@@ -1,0 +1,117 @@
+package synth
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/outboxkit/transactional-outbox/constructs/outbox"
+)
+
+type object = map[string]any
+
+// A rule that can never match is a consumer that never hears of anything, and nothing tells.
+func TestConsumerRefusesAPatternThatMatchesNoEvent(t *testing.T) {
+	box := newOutbox(newStack(t))
+	for name, test := range map[string]struct {
+		detail object
+		want   string
+	}{
+		"a field that the envelope lacks": {object{"versoin": []string{"1"}}, "Detail.versoin must be a field of the envelope, which has no versoin"},
+		"a field in other letters":        {object{"aggregateid": []string{"o-1"}}, "Detail.aggregateid must be a field of the envelope"},
+		"the inside of data":              {object{"data": object{"currency": []string{"EUR"}}}, `Detail.data must be a pattern on the text in its S, like {"S": [{"prefix": "…"}]}, got {"currency":["EUR"]}`},
+		"the inside of data's text":       {object{"data": object{"S": object{"currency": []string{"EUR"}}}}, `Detail.data.S must be a list of texts or comparisons, got {"currency":["EUR"]}`},
+		"data as a text":                  {object{"data": []string{"{}"}}, `Detail.data must be a pattern on the text in its S`},
+		"the cause as a text":             {object{"causationId": []string{"e-1"}}, `Detail.causationId must be a pattern on the text in its S`},
+		"the trace as a text":             {object{"traceparent": []any{object{"exists": true}}}, `Detail.traceparent must be a pattern on the text in its S`},
+		"a number for a text":             {object{"version": []any{1}}, "Detail.version[0] must be a text or a comparison, because every value of the envelope is a text, got 1"},
+		"a boolean for a text":            {object{"id": []any{"e-1", true}}, "Detail.id[1] must be a text or a comparison, because every value of the envelope is a text, got true"},
+		"null for a text":                 {object{"correlationId": []any{nil}}, "Detail.correlationId[0] must be a text or a comparison, because every value of the envelope is a text, got null"},
+		"a text that is no number":        {object{"version": []string{"v1"}}, `Detail.version[0] must be the text of a whole number, got "v1"`},
+		"a number with leading zeros":     {object{"occurredAt": []string{"01"}}, `Detail.occurredAt[0] must be the text of a whole number, got "01"`},
+		"numeric":                         {object{"version": []any{object{"numeric": []any{">", 1}}}}, "Detail.version[0].numeric must not be used, because numbers are texts in the envelope"},
+		"a field that is always there":    {object{"id": []any{object{"exists": false}}}, "Detail.id[0].exists must be true, because every field is always there, got false"},
+		"a text without a list":           {object{"id": "e-1"}, `Detail.id must be a list of texts or comparisons, got "e-1"`},
+		"fields inside of a text":         {object{"aggregateId": object{"value": []string{"o-1"}}}, "Detail.aggregateId must be a list of texts or comparisons, got"},
+		"an empty list":                   {object{"id": []string{}}, "Detail.id must list at least one text or comparison, got none"},
+		"a list in a list":                {object{"id": []any{[]string{"e-1"}}}, `Detail.id[0] must be a text or a comparison, because every value of the envelope is a text, got ["e-1"]`},
+		"no field at all":                 {object{}, "Detail must name at least one field, got none"},
+		"an operator that is none":        {object{"id": []any{object{"startsWith": "e"}}}, "Detail.id[0].startsWith must be prefix, suffix, equals-ignore-case, wildcard, cidr, anything-but or exists"},
+		"two operators":                   {object{"id": []any{object{"prefix": "e", "suffix": "1"}}}, `Detail.id[0] must have one operator, got {"prefix":"e","suffix":"1"}`},
+		"a prefix that is a number":       {object{"version": []any{object{"prefix": 1}}}, "Detail.version[0].prefix must be a text, because every value of the envelope is one, got 1"},
+		"a prefix that is a list":         {object{"id": []any{object{"prefix": []string{"e"}}}}, `Detail.id[0].prefix must be a text`},
+		"two wildcards side by side":      {object{"id": []any{object{"wildcard": "e**"}}}, `Detail.id[0].wildcard must not have two wildcards side by side, which EventBridge refuses, got "e**"`},
+		"anything but a number":           {object{"version": []any{object{"anything-but": 1}}}, "Detail.version[0].anything-but must be a text, because every value of the envelope is one, got 1"},
+		"anything but numbers":            {object{"version": []any{object{"anything-but": []any{"1", 2}}}}, "Detail.version[0].anything-but[1] must be a text, because every value of the envelope is one, got 2"},
+		"anything but nothing":            {object{"version": []any{object{"anything-but": []any{}}}}, "Detail.version[0].anything-but must list at least one text, got none"},
+		"anything but what is there":      {object{"version": []any{object{"anything-but": object{"exists": true}}}}, "Detail.version[0].anything-but must be a text, a list of texts, or one of prefix, suffix, equals-ignore-case and wildcard"},
+		"an alternative to a mistake":     {object{"$or": []any{object{"id": []string{"e-1"}}, object{"versoin": []string{"1"}}}}, "Detail.$or[1].versoin must be a field of the envelope"},
+		"one alternative":                 {object{"$or": []any{object{"id": []string{"e-1"}}}}, "Detail.$or must be a list of two or more patterns"},
+		"an empty alternative":            {object{"$or": []any{object{"id": []string{"e-1"}}, object{}}}, "Detail.$or[1] must be a pattern of one or more fields, got {}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			message := refused(t, func() {
+				box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter(), Detail: &test.detail})
+			})
+			const shown = `the detail of an event looks like {"id": "…", "type": "OrderCreated"`
+			for _, want := range []string{test.want, shown} {
+				if !strings.Contains(message, want) {
+					t.Errorf("it says %q, want in it %q", message, want)
+				}
+			}
+		})
+	}
+}
+
+// What EventBridge takes and an event can match is not refused.
+func TestConsumerTakesEveryOperator(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter(), Detail: &map[string]any{
+			"id":          []any{object{"exists": true}, object{"cidr": "10.0.0.0/24"}},
+			"type":        []any{object{"prefix": object{"equals-ignore-case": "order"}}, object{"suffix": "Created"}},
+			"aggregateId": []any{object{"equals-ignore-case": "O-1"}, object{"wildcard": "o-*-1"}, awscdk.Aws_REGION()},
+			"version":     []any{"1", object{"anything-but": []any{"2", "3"}}},
+			"occurredAt":  []any{object{"anything-but": object{"prefix": "17"}}},
+			"data":        object{"S": []any{object{"wildcard": `*"currency":"EUR"*`}}},
+			"causationId": object{"S": jsii.Strings("")},
+			"$or":         []any{object{"correlationId": jsii.Strings("c")}, object{"traceparent": object{"S": []any{object{"anything-but": ""}}}}},
+		}})
+	})
+	detail := synthesize(t, stack).part(t, "Outbox/Shipping/Rule").Properties["EventPattern"].(map[string]any)["detail"]
+	same(t, "data", detail.(map[string]any)["data"], `{"S": [{"wildcard": "*\"currency\":\"EUR\"*"}]}`)
+}
+
+// CDK's own helpers make tokens, into which nobody can look before the synthesis.
+func TestConsumerTakesCDKsMatchers(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			GoFunction: greeter(), Detail: &map[string]any{"aggregateId": awsevents.Match_Prefix(jsii.String("eu-"))},
+		})
+	})
+	detail := synthesize(t, stack).part(t, "Outbox/Shipping/Rule").Properties["EventPattern"].(map[string]any)["detail"]
+	same(t, "detail", detail, `{"aggregateId": [{"prefix": "eu-"}]}`)
+}
+
+// No event of an outbox has a '#' in these, because they are parts of keys.
+func TestConsumerRefusesWhatNoEventIsCalled(t *testing.T) {
+	box := newOutbox(newStack(t))
+	message := refused(t, func() {
+		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			GoFunction: greeter(), Sources: jsii.Strings("orders", "or#ders"), AggregateTypes: jsii.Strings("Or#der"), EventTypes: jsii.Strings("Order\xffCreated"),
+		})
+	})
+	for _, want := range []string{
+		`Sources[1] must not contain '#', which no event has there, got "or#ders"`,
+		`AggregateTypes[0] must not contain '#', which no event has there, got "Or#der"`,
+		`EventTypes[0] must have 1 to 128 characters of UTF-8`,
+	} {
+		if !strings.Contains(message, want) {
+			t.Errorf("it says %q, want in it %q", message, want)
+		}
+	}
+}
