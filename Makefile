@@ -65,7 +65,7 @@ diff: install ## cdk diff of each environment against its golden template
 	@export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true; \
 	unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; \
 	$(CDK) synth --quiet --output .local/diff; \
-	perl -pi -e 's/[0-9a-f]{64}/"0" x 64/ge' .local/diff/*.template.json; \
+	perl -pi -e 's/[0-9a-f]{64}/"0" x 64/ge; s#"source": "\.\./\.\./#"source": "../#' .local/diff/*.template.json; \
 	for e in $(ENVIRONMENTS); do $(CDK) diff --app .local/diff "Orders-$$e" --template "test/synth/golden/Orders-$$e.json"; done
 
 .PHONY: golden

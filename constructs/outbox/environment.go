@@ -16,13 +16,14 @@ const (
 	envInboxTable        = "INBOX_TABLE"
 	envInboxConsumer     = "INBOX_CONSUMER"
 	envInboxTTL          = "INBOX_TTL_SECONDS"
+	envInboxOrigin       = "INBOX_ORIGIN_TABLE"
 	envConsumerQueue     = "CONSUMER_QUEUE_URL"
 	envConsumerDeadQueue = "CONSUMER_DLQ_URL"
 )
 
 // What a consumer's function gets from AddConsumer, and a writer from GrantWrite.
 var (
-	inboxVariables  = []string{envInboxTable, envInboxConsumer, envInboxTTL, envConsumerQueue, envConsumerDeadQueue}
+	inboxVariables  = []string{envInboxTable, envInboxConsumer, envInboxTTL, envInboxOrigin, envConsumerQueue, envConsumerDeadQueue}
 	writerVariables = []string{envOutboxTable, envOutboxSource, envOutboxRetention}
 )
 

@@ -125,7 +125,7 @@ func GrantTransactionWrites(table awsdynamodb.ITable, grantee awsiam.IGrantable,
 
 func (f *flow) needTable() {
 	if f.table == nil {
-		panic(fmt.Sprintf("outbox %s is imported without its table, so nobody can be granted to use it", *f.scope.Node().Path()))
+		panic(fmt.Sprintf("outbox %s must be imported with its Table to grant its use", *f.scope.Node().Path()))
 	}
 }
 

@@ -125,7 +125,7 @@ func (c *Consumer) useInbox(config *consumerConfig) {
 // event up, and move a message to the dead-letter queue; an ordered one also makes a message that came
 // too early come back soon.
 func (c *Consumer) grantInbox(config *consumerConfig) {
-	keys := inboxKeys(*config.Name)
+	keys := inboxKeys(*config.Name, config.ordered())
 	grantInTransaction(c.flow.inboxTable, c.function, []TransactAction{TransactAction_PUT}, keys)
 	grantGetItem(c.flow.inboxTable, c.function, keys)
 	if config.BusinessTables != nil {
@@ -135,6 +135,7 @@ func (c *Consumer) grantInbox(config *consumerConfig) {
 	}
 	c.grantKeepDeadLetters()
 	if config.ordered() {
+		c.grantHistory()
 		allowPrincipal(c.function, c.queue.QueueArn(), "sqs:ChangeMessageVisibility")
 	}
 }

@@ -168,7 +168,8 @@ func pipeStatements(f *flow, deadLetterQueue awssqs.IQueue, logGroup awslogs.ILo
 		allow(logGroup.LogGroupArn(), "logs:CreateLogStream", "logs:PutLogEvents"),
 	}
 	if f.encryptionKey != nil {
-		// To read the stream, to publish on the bus, and to send to the dead-letter queue.
+		// To read the stream, to publish on the bus, and to send to the dead-letter queue. Without kms:ViaService: AWS does not
+		// document through which service a pipe uses a key.
 		statements = append(statements, allow(f.encryptionKey.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
 	}
 	if own := f.table.EncryptionKey(); own != nil && (f.encryptionKey == nil || *own.KeyArn() != *f.encryptionKey.KeyArn()) {

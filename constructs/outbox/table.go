@@ -66,13 +66,13 @@ func textKey(name string) *awsdynamodb.Attribute {
 	return &awsdynamodb.Attribute{Name: &name, Type: awsdynamodb.AttributeType_STRING}
 }
 
-// outboxTable wants a table that the pipe can read events from. Of an imported table only the ARN of
-// its stream is known.
+// outboxTable checks that the pipe can read events from a supplied table. Of an imported one only the ARN of its stream is
+// known.
 func (f *problems) outboxTable(table awsdynamodb.ITable) {
 	stream, keys, ownedHere := layoutOf(table)
 	if !ownedHere {
 		if table.TableStreamArn() == nil {
-			f.add("Table is imported without a stream: give its TableStreamArn to Table_FromTableAttributes")
+			f.add("Table must be imported with its stream: give its TableStreamArn to Table_FromTableAttributes")
 		}
 		return
 	}
@@ -80,14 +80,14 @@ func (f *problems) outboxTable(table awsdynamodb.ITable) {
 	f.keys("Table", table, keys, record.AttrPK, record.AttrSK)
 }
 
-// inboxTable wants a table that runtime/inbox can use. Of an imported table nothing is known.
+// inboxTable checks that runtime/inbox can use a supplied table. Of an imported one nothing is known.
 func (f *problems) inboxTable(table awsdynamodb.ITable) {
 	if _, keys, ownedHere := layoutOf(table); ownedHere {
 		f.keys("InboxTable", table, keys, record.AttrPK)
 	}
 }
 
-// layoutOf is the stream specification and the key schema of a table of this app.
+// layoutOf returns the stream specification and the key schema of a table of this app.
 func layoutOf(table awsdynamodb.ITable) (stream, keys any, ownedHere bool) {
 	switch cfn := table.Node().DefaultChild().(type) {
 	case awsdynamodb.CfnTable:
@@ -104,9 +104,9 @@ func (f *problems) outboxStream(table awsdynamodb.ITable, specification any) {
 	switch awsdynamodb.StreamViewType(stream.StreamViewType) {
 	case awsdynamodb.StreamViewType_NEW_IMAGE, awsdynamodb.StreamViewType_NEW_AND_OLD_IMAGES:
 	case "":
-		f.add("Table has no stream, allowed is one with a stream of NEW_IMAGE or NEW_AND_OLD_IMAGES")
+		f.add("Table must have a stream of NEW_IMAGE or NEW_AND_OLD_IMAGES, got none")
 	default:
-		f.add("Table has a stream of %s, allowed are NEW_IMAGE and NEW_AND_OLD_IMAGES", stream.StreamViewType)
+		f.add("Table must have a stream of NEW_IMAGE or NEW_AND_OLD_IMAGES, got %s", stream.StreamViewType)
 	}
 }
 
@@ -118,11 +118,11 @@ func (f *problems) keys(prop string, table awsdynamodb.ITable, schema any, want 
 		names = append(names, key.AttributeName)
 	}
 	if !slices.Equal(names, want) {
-		f.add("%s has the keys %v, allowed are %v", prop, names, want)
+		f.add("%s must have the keys %v, got %v", prop, want, names)
 	}
 }
 
-// resolve reads a property of an L1 construct, which jsii gives as a raw value or as a proxy.
+// resolve reads a property of an L1 construct, which jsii returns as a raw value or as a proxy.
 func resolve(scope constructs.IConstruct, property, into any) {
 	if property == nil {
 		return

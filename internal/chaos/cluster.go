@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,6 +109,29 @@ func (c *cluster) killRun(ctx context.Context) error {
 		return fmt.Errorf("start again after a kill: %w", err)
 	}
 	return nil
+}
+
+// deploy ends the run and starts it again, on its data, with another assembly.
+func (c *cluster) deploy(ctx context.Context, app string) error {
+	c.mu.Lock()
+	run := c.run
+	c.run, c.ready = nil, make(chan struct{})
+	c.options.Args = withApp(c.options.Args, app)
+	c.mu.Unlock()
+	if run == nil {
+		return errors.New("deploy: no local run is up")
+	}
+	if err := run.Stop(); err != nil {
+		return fmt.Errorf("deploy: stop the local run: %w", err)
+	}
+	return c.start(ctx)
+}
+
+// withApp returns the arguments with another --app.
+func withApp(args []string, app string) []string {
+	args = slices.Clone(args)
+	args[slices.Index(args, "--app")+1] = app
+	return args
 }
 
 // killTables ends DynamoDB Local with kill -9. The run starts it again by itself.

@@ -18,8 +18,8 @@ const (
 	faultsLast = 5 * time.Second
 )
 
-// suffer lets the faults go on until each has fired, and what was placed has met them.
-func (r *runner) suffer(ctx context.Context) error {
+// waitForAllFaults lets the faults go on until each has fired, and what was placed has met them.
+func (r *runner) waitForAllFaults(ctx context.Context) error {
 	began := time.Now()
 	return until(ctx, func() (bool, error) {
 		still := r.cluster.quiet()
@@ -54,7 +54,7 @@ func until(ctx context.Context, look func() (done bool, err error)) error {
 	}
 }
 
-// look says whether nothing moves any more. If so, it has noted the state.
+// look reports whether nothing moves any more. If so, it has noted the state.
 func (r *runner) look(ctx context.Context, phase history.PhaseName, began time.Time) (bool, error) {
 	current, err := r.cluster.current(ctx)
 	if err != nil {
@@ -82,13 +82,13 @@ func (r *runner) look(ctx context.Context, phase history.PhaseName, began time.T
 	if r.missing(state, phase) && !outOfPatience {
 		return false, nil
 	}
-	r.say("%s after %s: %d events, %d effects, %d dead letters", phase, time.Since(began).Round(time.Millisecond), len(state.Events), len(state.Effects), len(state.Letters))
+	r.say("%s after %s: %d events, %d effects, %d dead-letter messages", phase, time.Since(began).Round(time.Millisecond), len(state.Events), len(state.Effects), len(state.DeadLetters))
 	r.log.Phase(history.Phase{Name: phase})
 	r.log.State(state)
 	return true, nil
 }
 
-// missing says whether something is owed and not there yet.
+// missing reports whether something is owed and not there yet.
 func (r *runner) missing(state history.State, phase history.PhaseName) bool {
 	var so history.Log
 	for _, e := range r.log.Entries() {

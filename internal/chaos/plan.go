@@ -20,6 +20,8 @@ type Plan struct {
 	faults.Plan
 	// Kills of whole processes, in their order.
 	Kills []Kill
+	// Join is after how many orders, as a share of all, a consumer in order joins. 0: none does.
+	Join float64
 }
 
 // Kill is a kill -9 by the driver.
@@ -31,7 +33,7 @@ type Kill struct {
 }
 
 // rates are the mildest and the heaviest rate of each point. They are such that a client that retries, and a
-// message that is received five times, mostly get through: a run in which all is dead letters shows little.
+// message that is received five times, mostly get through: a run in which all is dead-letter messages shows little.
 var rates = map[faults.Point][2]float64{
 	faults.DynamoDBThrottle:          {0.01, 0.05},
 	faults.DynamoDBConflict:          {0.01, 0.05},
@@ -68,7 +70,8 @@ var rates = map[faults.Point][2]float64{
 // least once however short the run is.
 const firstTimes = 12
 
-// NewPlan is the plan of a seed, with every legal fault in it and that many kills of each kind.
+// NewPlan returns the plan of a seed, with every legal fault in it, that many kills of each kind, and a consumer
+// that joins.
 func NewPlan(seed uint64, killRuns, killTables int) Plan {
 	r := rand.New(rand.NewPCG(seed, uint64(len(rates))))
 	p := Plan{Plan: faults.Plan{Seed: seed, Rates: map[faults.Point]float64{}}}
@@ -92,6 +95,7 @@ func NewPlan(seed uint64, killRuns, killTables int) Plan {
 	}
 	kill(check.KillRun, killRuns)
 	kill(check.KillTables, killTables)
+	p.Join = 0.2 + 0.4*r.Float64()
 	slices.SortFunc(p.Kills, func(a, b Kill) int { return cmp.Compare(a.After, b.After) })
 	return p
 }
@@ -138,7 +142,7 @@ func (d dice) of(n int, about ...any) int {
 	return int(rand.New(rand.NewPCG(h.Sum64(), d.seed)).Uint64N(uint64(n)))
 }
 
-// percent says whether the less likely thing happens.
+// percent reports whether the less likely thing happens.
 func (d dice) percent(p int, about ...any) bool { return d.of(100, about...) < p }
 
 // between is a duration in the range.

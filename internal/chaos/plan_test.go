@@ -78,7 +78,7 @@ const consumerTemplate = `{"Resources": {
 	"OutboxMailQueue1": {"Type": "AWS::SQS::Queue", "Properties": {"RedrivePolicy": {}, "VisibilityTimeout": 60}, "Metadata": {"aws:cdk:path": "S/Outbox/Mail/Queue/Resource"}},
 	"OutboxMailFunction1": {"Type": "AWS::Lambda::Function",
 		"Properties": {"Timeout": 10, "Environment": {"Variables": {"INBOX_CONSUMER": "S/Outbox/Mail", "CONSUMER_QUEUE_URL": {"Ref": "OutboxMailQueue1"}, "INBOX_TABLE": {"Ref": "Inbox"}}}},
-		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Resource", "outboxkit:golambda": {"package": "mail"}}}},
+		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Resource", "outboxkit:golambda": {"source": "../mail"}}}},
 	"Outputs": {"MailQueueUrl": {"Value": {"Ref": "OutboxMailQueue1"}}}}`
 
 func templateOf(t *testing.T, text string) *Template {
@@ -92,8 +92,9 @@ func templateOf(t *testing.T, text string) *Template {
 
 func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	tm := templateOf(t, consumerTemplate)
+	tm.root, tm.assembly = "repo", "repo/internal/chaos/cdk.out"
 	clone("Mail", "Ledger", "ledger")(tm)
-	hasten(tm)
+	shortenTimeouts(tm)
 	if tm.problems != nil {
 		t.Fatal(tm.problems)
 	}
@@ -101,12 +102,12 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	variables := object(object(object(function["Properties"])["Environment"])["Variables"])
 	want := map[string]any{
 		"INBOX_CONSUMER": "S/Outbox/Ledger", "CONSUMER_QUEUE_URL": map[string]any{"Ref": "OutboxLedgerQueue1"},
-		"INBOX_TABLE": map[string]any{"Ref": "Inbox"}, "LEDGER_TABLE": map[string]any{"Ref": "Orders"},
+		"INBOX_TABLE": map[string]any{"Ref": "Inbox"}, "LEDGER_TABLE": map[string]any{"Ref": "Orders"}, "LEDGER_ENTITY": "ledger",
 	}
 	if !reflect.DeepEqual(variables, want) {
 		t.Errorf("its environment is %v, want %v", variables, want)
 	}
-	if got := object(object(function["Metadata"])["outboxkit:golambda"])["package"]; got != functions+"ledger" {
+	if got := object(object(function["Metadata"])["outboxkit:golambda"])["source"]; got != "../functions/ledger" {
 		t.Errorf("its function is %v", got)
 	}
 	if got := tm.outputs["LedgerQueueUrl"]; !reflect.DeepEqual(got, map[string]any{"Value": map[string]any{"Ref": "OutboxLedgerQueue1"}}) {

@@ -19,7 +19,7 @@ func nobodysBus(t *Template) {
 	object(object(pipe["SourceParameters"])["DynamoDBStreamParameters"])["MaximumRetryAttempts"] = 0
 }
 
-// TestRedriveOfWhatThePipeGaveUp shows that the metadata in a pipe's dead letters is enough to find the events
+// TestRedriveOfWhatThePipeGaveUp shows that the metadata in a pipe's dead-letter messages is enough to find the events
 // in the stream and to put them on the bus, and that each then has its effects.
 func TestRedriveOfWhatThePipeGaveUp(t *testing.T) {
 	if testing.Short() {
@@ -31,7 +31,7 @@ func TestRedriveOfWhatThePipeGaveUp(t *testing.T) {
 	top, err := root()
 	must(t, top, err)
 	app, err := assembly()
-	if err := patch(must(t, app, err), filepath.Join(dir, "app"), orders.stack, append(ordersChanges[:len(ordersChanges):len(ordersChanges)], nobodysBus)...); err != nil {
+	if err := patch(top, must(t, app, err), filepath.Join(dir, "app"), orders.stack, append(ordersChanges[:len(ordersChanges):len(ordersChanges)], nobodysBus)...); err != nil {
 		t.Fatal(err)
 	}
 	path, err := binary()
@@ -55,9 +55,9 @@ func TestRedriveOfWhatThePipeGaveUp(t *testing.T) {
 			t.Fatalf("POST answered %d: %s", got.status, got.body)
 		}
 	}
-	eventually(ctx, t, "all events are named by the pipe's dead letters", func() bool {
+	eventually(ctx, t, "all events are named by the pipe's dead-letter messages", func() bool {
 		named := map[string]bool{}
-		for _, l := range state(ctx, t, run).Letters {
+		for _, l := range state(ctx, t, run).DeadLetters {
 			for _, id := range l.Events {
 				named[id] = l.Queue == history.PipeQueue
 			}

@@ -32,7 +32,7 @@ func (r Result) Report(out io.Writer, replay string) {
 		fmt.Sprintf("lost\t%d\t", c.Lost),
 		fmt.Sprintf("unexpected\t%d\t", c.Unexpected),
 		fmt.Sprintf("duplicated\t%d\t", c.Duplicated),
-		fmt.Sprintf("dead letters\t%d\t%d redriven", c.DeadLetters, c.Redriven),
+		fmt.Sprintf("dead-letter messages\t%d\t%d redriven", c.DeadLetters, c.Redriven),
 		fmt.Sprintf("deliveries\t%d\tto functions; what is beyond the effects was a duplicate or a retry", Deliveries(r.Entries)),
 		fmt.Sprintf("took\t%s\t", r.Took.Round(100*time.Millisecond)),
 	} {

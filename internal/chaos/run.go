@@ -1,11 +1,13 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +68,7 @@ type runner struct {
 
 func run(ctx context.Context, t topology, changes []Change, config Config) (Result, error) {
 	began := time.Now()
+	t.consumers, t.ordered = slices.Clone(t.consumers), slices.Clone(t.ordered)
 	if config.Patience == 0 {
 		config.Patience = defaultPatience
 	}
@@ -89,8 +92,14 @@ func run(ctx context.Context, t topology, changes []Change, config Config) (Resu
 // prepare writes what the local run is started with.
 func (r *runner) prepare(changes []Change) error {
 	app, plan := filepath.Join(r.Dir, "app"), filepath.Join(r.Dir, "faults.json")
-	if err := patch(r.Assembly, app, r.stack, append(append([]Change{}, changes...), r.Changes...)...); err != nil {
+	changes = slices.Concat(changes, r.Changes)
+	if err := patch(r.Root, r.Assembly, app, r.stack, changes...); err != nil {
 		return err
+	}
+	if r.joining() {
+		if err := patch(r.Root, r.Assembly, r.laterApp(), r.stack, append(changes, r.change)...); err != nil {
+			return err
+		}
 	}
 	if err := r.Plan.write(plan); err != nil {
 		return err
@@ -101,6 +110,26 @@ func (r *runner) prepare(changes []Change) error {
 		Args:   []string{"--app", app, "--stack", r.stack, "--port", "0", "--data", filepath.Join(r.Dir, "data"), "--faults", plan},
 		Env:    r.Env,
 	}, r.log)
+	return nil
+}
+
+// joining reports whether a consumer joins in this run.
+func (r *runner) joining() bool { return r.Plan.Join > 0 && r.change != nil }
+
+// laterApp is the assembly with the consumer that joins.
+func (r *runner) laterApp() string { return filepath.Join(r.Dir, "app-later") }
+
+// join deploys the consumer that joins. It owes what is written from now on.
+func (r *runner) join(ctx context.Context) error {
+	if err := r.cluster.deploy(ctx, r.laterApp()); err != nil {
+		return fmt.Errorf("a consumer joins: %w", err)
+	}
+	consumer := r.joins
+	consumer.Since = time.Now()
+	r.consumers = append(r.consumers, consumer)
+	r.rules.Consumers = r.consumers
+	r.ordered = append(r.ordered, urls("QueueUrl", consumer.Name)...)
+	r.log.Phase(history.Phase{Name: history.Joined, Detail: consumer.Name})
 	return nil
 }
 
@@ -119,7 +148,7 @@ func (r *runner) all(ctx context.Context) (err error) {
 		return fmt.Errorf("place the orders: %w", err)
 	}
 	r.say("%d orders are placed", r.Orders)
-	if err := r.suffer(ctx); err != nil {
+	if err := r.waitForAllFaults(ctx); err != nil {
 		return err
 	}
 	r.say("healing")
@@ -138,39 +167,59 @@ func (r *runner) all(ctx context.Context) (err error) {
 		return err
 	}
 	if err := r.redrive(ctx, current); err != nil {
-		return fmt.Errorf("redrive the dead letters: %w", err)
+		return fmt.Errorf("redrive the dead-letter messages: %w", err)
 	}
 	return r.settle(ctx, history.Redriven)
 }
 
-// work places the orders and kills what the plan says, when it says so.
+// A turn is something that happens to the run once that share of the orders is done.
+type turn struct {
+	after float64
+	name  string
+	take  func(context.Context) error
+}
+
+// turns are the kills of the plan and the consumer that joins, in their order.
+func (r *runner) turns() []turn {
+	var all []turn
+	for _, k := range r.Plan.Kills {
+		all = append(all, turn{k.After, k.Point, func(ctx context.Context) error { return r.cluster.kill(ctx, k) }})
+	}
+	if r.joining() {
+		all = append(all, turn{r.Plan.Join, "a consumer joins", r.join})
+	}
+	slices.SortStableFunc(all, func(a, b turn) int { return cmp.Compare(a.after, b.after) })
+	return all
+}
+
+// work places the orders and takes the turns when they are due.
 func (r *runner) work(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var killing sync.WaitGroup
-	due := make(chan Kill, len(r.Plan.Kills))
-	killing.Go(func() {
-		for k := range due {
-			r.say("%s", k.Point)
-			if err := r.cluster.kill(ctx, k); err != nil {
+	var taking sync.WaitGroup
+	turns, done := r.turns(), 0
+	due := make(chan turn, len(turns))
+	taking.Go(func() {
+		for t := range due {
+			r.say("%s", t.name)
+			if err := t.take(ctx); err != nil {
 				cancel(err)
 			}
 		}
 	})
 	var mu sync.Mutex
-	kills, done := r.Plan.Kills, 0
 	w := &workload{client: newClient(r.cluster, r.log), dice: dice{r.Plan.Seed}, orders: r.Orders, onlyCreate: r.onlyCreate, done: func() {
 		mu.Lock()
 		defer mu.Unlock()
 		done++
-		for len(kills) > 0 && float64(done) >= kills[0].After*float64(r.Orders) {
-			due <- kills[0]
-			kills = kills[1:]
+		for len(turns) > 0 && float64(done) >= turns[0].after*float64(r.Orders) {
+			due <- turns[0]
+			turns = turns[1:]
 		}
 	}}
 	err := w.run(ctx)
 	close(due)
-	killing.Wait()
+	taking.Wait()
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

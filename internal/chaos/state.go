@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -32,8 +33,8 @@ func readOrders(ctx context.Context, run *localrun.Run) (history.State, error) {
 			return s, err
 		}
 	}
-	letters, err := readLetters(ctx, run)
-	s.Letters = letters
+	messages, err := readDeadLetters(ctx, run)
+	s.DeadLetters = messages
 	return s, err
 }
 
@@ -65,11 +66,22 @@ func readEvent(s *history.State, item map[string]types.AttributeValue) {
 		ID: text(item[record.AttrID]), Type: text(item[record.AttrType]),
 		Aggregate: text(item[record.AttrAggregateType]) + "#" + text(item[record.AttrAggregateID]),
 		Version:   number(item[record.AttrVersion]), Cause: text(item[record.AttrCausationID]),
+		Written: writtenAt(item),
 	}
 	if e.Cause == "" {
 		e.Value = valueOf(data.Status, data.CustomerID)
 	}
 	s.Events = append(s.Events, e)
+}
+
+// writtenAt is when an event was written.
+func writtenAt(item map[string]types.AttributeValue) time.Time {
+	for _, name := range []string{record.AttrWrittenAt, record.AttrOccurredAt} {
+		if ms := number(item[name]); ms > 0 {
+			return time.UnixMilli(ms)
+		}
+	}
+	return time.Time{}
 }
 
 // readOrder reads an item of the orders' table: an order, its shipment, a version of its history, or what
@@ -86,7 +98,9 @@ func readOrder(s *history.State, item map[string]types.AttributeValue) {
 			s.Effects = append(s.Effects, history.Effect{Consumer: Ledger, Kind: "entry", Event: id})
 		}
 	case entity == "journal":
-		s.Effects = append(s.Effects, journalOf(aggregateOf(id), item["entries"])...)
+		s.Effects = append(s.Effects, journalOf(Journal, aggregateOf(id), item["entries"])...)
+	case entity == "latecomer":
+		s.Effects = append(s.Effects, journalOf(latecomer, aggregateOf(id), item["entries"])...)
 	case strings.HasPrefix(entity, "history#"):
 		s.Effects = append(s.Effects, history.Effect{
 			Consumer: PublisherUpdated, Kind: "history", Event: text(item["eventId"]),
@@ -96,7 +110,7 @@ func readOrder(s *history.State, item map[string]types.AttributeValue) {
 }
 
 // journalOf reads a journal: "<version> <event id>" in the order in which it was written.
-func journalOf(aggregate string, entries types.AttributeValue) []history.Effect {
+func journalOf(consumer, aggregate string, entries types.AttributeValue) []history.Effect {
 	var effects []history.Effect
 	list, _ := entries.(*types.AttributeValueMemberL)
 	if list == nil {
@@ -106,7 +120,7 @@ func journalOf(aggregate string, entries types.AttributeValue) []history.Effect 
 		version, event, _ := strings.Cut(text(entry), " ")
 		v, _ := strconv.ParseInt(version, 10, 64)
 		effects = append(effects, history.Effect{
-			Consumer: Journal, Kind: "entry", Event: event, Aggregate: aggregate, Position: int64(i + 1), Version: v,
+			Consumer: consumer, Kind: "entry", Event: event, Aggregate: aggregate, Position: int64(i + 1), Version: v,
 		})
 	}
 	return effects

@@ -17,10 +17,14 @@ type topology struct {
 	queues, ordered []string
 	// read reads tables and dead-letter queues.
 	read func(context.Context, *localrun.Run) (history.State, error)
-	// redrive puts all dead letters back on their way. It is nil where there is no way.
+	// redrive puts all dead-letter messages back on their way. It is nil where there is no way.
 	redrive func(context.Context, *localrun.Run) error
 	// onlyCreate says that an order cannot be changed.
 	onlyCreate bool
+	// joins is a consumer that is not there from the beginning, and change what its deployment changes in the
+	// template.
+	joins  check.Consumer
+	change Change
 }
 
 // The names of the production consumers in the reference application, and of the two of this package.
@@ -30,11 +34,12 @@ const (
 	PublisherUpdated = "OrderUpdatedPublisher"
 	Ledger           = "Ledger"
 	Journal          = "Journal"
+	latecomer        = "Latecomer"
 )
 
-var consumers = []string{publisherOne, publisherTwo, PublisherUpdated, Ledger, Journal}
+var consumers = []string{publisherOne, publisherTwo, PublisherUpdated, Ledger, Journal, latecomer}
 
-// orders is the reference application, with a ledger and a journal added.
+// orders is the reference application, with a ledger and a journal added, and a second journal that joins later.
 var orders = topology{
 	stack: "Orders-dev",
 	consumers: []check.Consumer{
@@ -48,6 +53,8 @@ var orders = topology{
 	ordered: urls("QueueUrl", PublisherUpdated, Journal),
 	read:    readOrders,
 	redrive: redriveOrders,
+	joins:   check.Consumer{Name: latecomer, Effects: map[string][]string{"OrderCreated": {"entry"}, "OrderUpdated": {"entry"}}, Ordered: true},
+	change:  clone(Journal, latecomer, "journal"),
 }
 
 // urls are the outputs with an URL of some consumers.
@@ -60,4 +67,4 @@ func urls(suffix string, consumers ...string) []string {
 }
 
 // ordersChanges are what a run changes in the template of the reference application.
-var ordersChanges = []Change{clone(publisherTwo, Ledger, "ledger"), clone(PublisherUpdated, Journal, "journal"), hasten}
+var ordersChanges = []Change{clone(publisherTwo, Ledger, "ledger"), clone(PublisherUpdated, Journal, "journal"), shortenTimeouts}

@@ -175,7 +175,7 @@ func (w *workload) update(ctx context.Context, key, customer, status string, ver
 	})
 }
 
-// readBack says whether the order is what a change would have made of it.
+// readBack reports whether the order is what a change would have made of it.
 func (w *workload) readBack(ctx context.Context, operation string, write history.Write, key, status string) answer {
 	for n := 1; n <= maxTries; n++ {
 		got, err := w.exchange(ctx, request{method: http.MethodGet, path: "/orders/" + key})

@@ -18,7 +18,7 @@ const (
 	attrGroup = "MessageGroupId" // a message's system attribute
 )
 
-// consumer handles batches: it runs their messages, a process for each event, and tells which failed.
+// consumer handles batches: it runs their messages, a process for each event, and reports which failed.
 type consumer struct {
 	store      *Store
 	process    func(context.Context, record.Event) error
@@ -39,7 +39,7 @@ func (c *consumer) handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 	ctx, abandon, cancel := inTime(ctx)
 	defer cancel()
 	if c.starter != nil {
-		// The first message says that the rule is active. Messages that depend on it try again and fail.
+		// The first message shows that the rule is active. Messages that depend on it try again and fail.
 		if _, err := c.store.join(ctx); err != nil {
 			c.store.config.Logger.Error("join", "error", err)
 		}
@@ -117,14 +117,12 @@ func (r *run) start(ctx context.Context) <-chan struct{} {
 	return done
 }
 
-// groups are the indices of messages that must be handled one after the other: those of a FIFO group in
+// groups returns the indices of messages that must be handled one after the other: those of a FIFO group in
 // the queue's order, and with InOrder those of an aggregate in the order of their versions.
 func (r *run) groups() [][]int {
-	groups := make([][]int, 0, len(r.messages))
-	alone := make([]int, len(r.messages)) // what the groups of one share
+	var groups [][]int
 	byKey := map[string]int{}
 	for i := range r.messages {
-		alone[i] = i
 		key, grouped := r.groupOf(&r.messages[i])
 		at, known := byKey[key]
 		switch {
@@ -134,7 +132,7 @@ func (r *run) groups() [][]int {
 		case grouped:
 			byKey[key] = len(groups)
 		}
-		groups = append(groups, alone[i:i+1:i+1])
+		groups = append(groups, []int{i})
 	}
 	if r.inOrder {
 		for _, g := range groups {
@@ -153,7 +151,7 @@ func (r *run) groupOf(m *message) (key string, grouped bool) {
 	case isFIFO(m):
 		return m.sqs.Attributes[attrGroup], true
 	case r.inOrder && m.undecoded == nil:
-		return record.PartitionKey(m.event.AggregateType, m.event.AggregateID), true
+		return m.event.Source + "#" + record.PartitionKey(m.event.AggregateType, m.event.AggregateID), true
 	}
 	return "", false
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // claim is how the inbox remembers an event: the write that goes first in the transaction, and what the
-// stored item says about the event.
+// stored item means for the event.
 type claim interface {
 	// key returns the item's key in the inbox table. It names the event's source: ids and aggregates of two
 	// sources are not the same.
@@ -21,7 +21,7 @@ type claim interface {
 	judge(event record.Event, item map[string]types.AttributeValue) error
 }
 
-// What the inbox may say about an event that is not due, besides *tooEarlyError and *mismatchError.
+// The verdicts about an event that is not due, besides *tooEarlyError and *mismatchError.
 var (
 	errDuplicate = errors.New("the event has been handled before")
 	errPassed    = errors.New("a later version has been handled before") // a duplicate, unless the consumer began later
@@ -48,7 +48,7 @@ func mismatch(format string, args ...any) error {
 	return Permanent(&mismatchError{fmt.Sprintf(format, args...)})
 }
 
-// isVerdict reports whether an error is what the inbox says about an event.
+// isVerdict reports whether an error is the inbox's verdict about an event.
 func isVerdict(err error) bool {
 	var tooEarly *tooEarlyError
 	var other *mismatchError

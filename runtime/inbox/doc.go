@@ -14,7 +14,7 @@
 //
 // Handler: the writes and events that the function adds to the transaction take effect exactly once, or the
 // message waits in the dead-letter queue. The function itself may run more than once. EffectHandler, for
-// effects outside DynamoDB: at least once; a duplicate is recognised unless the process died between the
+// effects outside DynamoDB: at least once; a duplicate is recognized unless the process died between the
 // effect and the note of it. InOrder: besides, the events of one aggregate take effect in the order of their
 // versions, without a gap.
 //
@@ -35,10 +35,13 @@
 //
 // A message that fails costs 1 RCU more: before it is given back, the inbox is asked whether it is a
 // duplicate. A message that came too early costs one SQS request more, as does one that fails for good.
+// InOrder costs 1 RCU a cold start, and a query of an aggregate's items in the outbox table for each message
+// that came too early.
 //
 // # Least privilege
 //
 // On the inbox table dynamodb:PutItem and GetItem; on the tables of the function's writes and events what
-// package outbox says; sqs:SendMessage on the dead-letter queue; and, with InOrder,
-// sqs:ChangeMessageVisibility on the queue.
+// package outbox lists; sqs:SendMessage on the dead-letter queue; and, with InOrder,
+// sqs:ChangeMessageVisibility and GetQueueAttributes on the queue, and dynamodb:Query on the outbox table for
+// the attributes in record.HistoryFields.
 package inbox

@@ -99,7 +99,7 @@ func (t transactional) process(ctx context.Context, event record.Event) error {
 		return err
 	}
 	// The function of a duplicate, or of an event that came too early, meets a state it does not expect:
-	// what the inbox says about the event comes before what the function says.
+	// the inbox's verdict comes before the function's error.
 	if verdict := t.lookUp(ctx, event); isVerdict(verdict) {
 		return verdict
 	}
@@ -130,7 +130,7 @@ func (t transactional) attempt(ctx context.Context, event record.Event) error {
 	return err
 }
 
-// lookUp returns what the inbox says about the event.
+// lookUp returns the inbox's verdict about the event, nil when it is due.
 func (t transactional) lookUp(ctx context.Context, event record.Event) error {
 	item, err := t.store.read(ctx, t.claim.key(event))
 	if err != nil {

@@ -177,7 +177,7 @@ func TestFromEnvTakesTheOutboxRetention(t *testing.T) {
 func TestFromEnvRefusesAnOutboxRetention(t *testing.T) {
 	set := setEnv(t, "a week")
 	_, err := inbox.FromEnv(newDB(), &queues{})
-	const want = `environment variable OUTBOX_RETENTION_SECONDS is "a week", allowed are whole seconds from 1 to 2147483647`
+	const want = `environment variable OUTBOX_RETENTION_SECONDS must be whole seconds from 1 to 2147483647, got "a week"`
 	if err == nil || err.Error() != "inbox: "+want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// A join says since when a consumer in order listens. Its rule became active between the two times: no event
+// A join is since when a consumer in order listens. Its rule became active between the two times: no event
 // written before joined is the consumer's, and every event written after certain reaches it.
 type join struct{ joined, certain time.Time }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/trace"
 )
 
-// outcome says what became of a message. It is the text of its log line.
+// An outcome is what became of a message. It is the text of its log line.
 type outcome string
 
 const (
@@ -42,7 +42,7 @@ type result struct {
 
 func (r result) comesBack() bool { return r.outcome == failed || r.outcome == tooEarly }
 
-// handleMessage handles one message and says what became of it.
+// handleMessage handles one message and returns what became of it.
 func (c *consumer) handleMessage(ctx context.Context, m *message) result {
 	if m.undecoded != nil {
 		return result{outcome: failed, err: m.undecoded}
@@ -153,12 +153,11 @@ func (c *consumer) log(m *message, r result) {
 	case handled, duplicate, skipped:
 		level = slog.LevelInfo
 	}
-	attrs := make([]slog.Attr, 0, 16)
-	attrs = append(attrs,
+	attrs := []slog.Attr{
 		slog.String("consumer", c.store.config.Consumer),
 		slog.String("messageId", m.sqs.MessageId),
 		slog.Int("receiveCount", m.receives()),
-	)
+	}
 	if e := m.event; m.undecoded == nil {
 		attrs = append(attrs,
 			slog.String("eventId", e.ID),

@@ -42,45 +42,34 @@ func (s starter) tooEarly(ctx context.Context, event record.Event, early *tooEar
 		return err
 	}
 	at, known := written[event.Version]
-	older := known && at.Before(join.joined)
-	if known && early.last == 0 && !written.anyAfter(join.joined, event.Version) {
-		if older {
+	switch {
+	case known && !written.anyMissingAfter(join.joined, early):
+		if at.Before(join.joined) {
 			return errSkipped
 		}
 		return s.begin(ctx, event, early)
+	case !written.anyMissingAfter(join.certain, early):
+		return s.waitAsLowest(ctx, event, early)
+	case overdue:
+		early.held, err = s.holdsEarlier(ctx, event, early.last)
 	}
-	switch {
-	case written.mustCome(early.last, event.Version, join.certain):
-		if overdue {
-			early.held, err = s.holdsEarlier(ctx, event, early.last)
-		}
-		return cmp.Or(err, error(early))
-	case older && overdue:
-		return errSkipped
-	case older:
-		return early
-	}
-	return s.waitAsLowest(ctx, event, early)
+	return cmp.Or(err, error(early))
 }
 
-// anyAfter reports whether a version below the limit was written at the time or later.
-func (h history) anyAfter(at time.Time, limit int64) bool {
+// anyMissingAfter reports whether one of the predecessors that an event waits for was written at the time or
+// later, or may have been: of an aggregate that the consumer has begun with, what the table does not have
+// may just have expired.
+func (h history) anyMissingAfter(at time.Time, early *tooEarlyError) bool {
+	if early.last > 0 {
+		for version := early.last + 1; version < early.version; version++ {
+			if written, known := h[version]; !known || !written.Before(at) {
+				return true
+			}
+		}
+		return false
+	}
 	for version, written := range h {
-		if version < limit && !written.Before(at) {
-			return true
-		}
-	}
-	return false
-}
-
-// mustCome reports whether one of the versions between the two reaches the consumer for certain, or may do
-// so: of an aggregate that the consumer has begun with, what the table does not have may just have expired.
-func (h history) mustCome(last, next int64, certain time.Time) bool {
-	if last == 0 {
-		return h.anyAfter(certain, next)
-	}
-	for version := last + 1; version < next; version++ {
-		if written, known := h[version]; !known || !written.Before(certain) {
+		if version < early.version && !written.Before(at) {
 			return true
 		}
 	}

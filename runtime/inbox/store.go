@@ -60,7 +60,7 @@ type visibilityChanger interface {
 // DefaultConcurrency is how many messages of a batch are handled at the same time.
 const DefaultConcurrency = 10
 
-// Config says who consumes, and where that is remembered.
+// A Config is who consumes, and where that is remembered.
 type Config struct {
 	// Table is the name or ARN of the inbox table: its partition key is "pk", a string, and its TTL
 	// attribute "expiresAt". Required.
@@ -92,7 +92,7 @@ type Config struct {
 	Metrics io.Writer
 }
 
-// Store remembers which events a consumer has handled. It is safe for concurrent use; make one when the
+// A Store remembers which events a consumer has handled. It is safe for concurrent use; make one when the
 // function starts.
 type Store struct {
 	config Config
@@ -173,8 +173,8 @@ func FromEnv(db DynamoDB, queues SQS) (*Store, error) {
 	return New(db, queues, config)
 }
 
-// read returns the item with that key, nil when there is none. It reads consistently, so that what it says about the order of events
-// holds.
+// read returns the item with that key, nil when there is none. It reads consistently: a verdict about the
+// order of events must be true now.
 func (s *Store) read(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      &s.config.Table,

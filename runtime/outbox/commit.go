@@ -28,7 +28,7 @@ const (
 	longestPause = time.Second
 )
 
-// attempts is what a transaction remembers of its requests.
+// attempts are the requests of a transaction so far.
 type attempts struct {
 	input     dynamodb.TransactWriteItemsInput // the same, with its token, until a lost race for a version changes it
 	token     string                           // of the input; empty when there is none yet
@@ -147,7 +147,7 @@ func (clockRetryer) MaxAttempts() int { return 2 }
 func (clockRetryer) RetryDelay(int, error) (time.Duration, error) { return 0, nil }
 
 // retry decides whether another attempt may succeed where this one failed with the given error, and
-// prepares it. It notes what the error says about the outcome, and replaces the error of a lost race.
+// prepares it. It notes whether the outcome is known, and replaces the error of a lost race.
 func (tx *Tx) retry(err *error) bool {
 	var condition *ConditionFailedError
 	switch {

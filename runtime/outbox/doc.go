@@ -1,5 +1,5 @@
-// Package outbox writes to DynamoDB and tells about it in one transaction: the application's writes and
-// the events that follow from them are committed together, or not at all. The events reach the bus from
+// Package outbox writes to DynamoDB and publishes what it wrote, in one transaction: the application's writes
+// and the events about them are committed together, or not at all. The events reach the bus from
 // the outbox table's stream; a committed one cannot be lost on the way, and one that was not committed
 // does not exist.
 //

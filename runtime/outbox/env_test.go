@@ -57,7 +57,7 @@ func TestFromEnvRefusesARetention(t *testing.T) {
 		t.Run(value, func(t *testing.T) {
 			setEnv(t, value)
 			_, err := outbox.FromEnv(newDB())
-			want := fmt.Sprintf("outbox: environment variable OUTBOX_RETENTION_SECONDS is %q, allowed are whole seconds from 1 to 2147483647", value)
+			want := fmt.Sprintf("outbox: environment variable OUTBOX_RETENTION_SECONDS must be whole seconds from 1 to 2147483647, got %q", value)
 			if err == nil || err.Error() != want {
 				t.Errorf("got %v, want %s", err, want)
 			}

@@ -17,7 +17,7 @@ import (
 // will not help.
 var (
 	// ErrConditionFailed: nothing was written, because a condition did not hold. errors.As with
-	// *ConditionFailedError says which.
+	// *ConditionFailedError finds out which.
 	ErrConditionFailed = errors.New("condition failed")
 	// ErrConflict: nothing was written, because other transactions kept getting in the way. Commit of the
 	// same transaction may be called again.
@@ -36,13 +36,13 @@ var (
 	ErrUnknownOutcome = errors.New("outcome unknown")
 )
 
-// ConditionFailedError says which conditions did not hold.
+// A ConditionFailedError lists the conditions that did not hold.
 type ConditionFailedError struct {
 	// Failed holds at least one entry, in the order in which the actions were added.
 	Failed []FailedAction
 }
 
-// FailedAction is an action whose condition did not hold.
+// A FailedAction is an action whose condition did not hold.
 type FailedAction struct {
 	// Index counts the actions of the transaction, events included, from 0 in the order of the calls.
 	Index int
@@ -55,7 +55,7 @@ type FailedAction struct {
 	Item map[string]types.AttributeValue
 }
 
-// Error implements error.
+// Error returns which conditions did not hold.
 func (e *ConditionFailedError) Error() string {
 	var b strings.Builder
 	b.WriteString(ErrConditionFailed.Error())
@@ -69,10 +69,10 @@ func (e *ConditionFailedError) Error() string {
 	return b.String()
 }
 
-// Is makes errors.Is(err, ErrConditionFailed) true.
+// Is reports whether the target is ErrConditionFailed.
 func (e *ConditionFailedError) Is(target error) bool { return target == ErrConditionFailed }
 
-// Action is the failed action with that index.
+// Action returns the failed action with that index.
 func (e *ConditionFailedError) Action(index int) (FailedAction, bool) {
 	for _, f := range e.Failed {
 		if f.Index == index {
@@ -92,7 +92,7 @@ const (
 	reasonCapacity  = "ProvisionedThroughputExceeded"
 )
 
-// classify turns one attempt's error into what it means for the transaction.
+// classify returns what one attempt's error means for the transaction.
 func classify(err error, items []types.TransactWriteItem) error {
 	var canceled *types.TransactionCanceledException
 	var mismatch *types.IdempotentParameterMismatchException

@@ -52,8 +52,8 @@ func checkLimits(items []types.TransactWriteItem, outboxTable string) []error {
 	return problems
 }
 
-// sizes is the least the action's item weighs, and the weight to compare with an item's limit: for an
-// update that of its largest value, for no item can hold it.
+// sizes returns the least size of the action's item, and the size to compare with an item's limit: for an
+// update that of its largest value, which the item must hold.
 func sizes(item types.TransactWriteItem) (least, largest int) {
 	switch {
 	case item.Put != nil:
@@ -68,7 +68,7 @@ func sizes(item types.TransactWriteItem) (least, largest int) {
 	return itemSize(key), largest
 }
 
-// keyOf is the action's key, or the whole item of a Put, whose key cannot be told from the rest.
+// keyOf returns the action's key, or the whole item of a Put, whose key attributes are not known.
 func keyOf(item *types.TransactWriteItem) (attributes map[string]types.AttributeValue, isPut bool) {
 	switch {
 	case item.Put != nil:

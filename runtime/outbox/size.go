@@ -10,7 +10,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// itemSize is the size of an item in bytes as DynamoDB counts it: names and values, without what storage
+// itemSize returns the size of an item in bytes as DynamoDB counts it: names and values, without what storage
 // adds for billing.
 // Source: DynamoDB developer guide, "DynamoDB item sizes and formats".
 func itemSize(item map[string]types.AttributeValue) int {
@@ -22,7 +22,7 @@ func itemSize(item map[string]types.AttributeValue) int {
 }
 
 func valueSize(value types.AttributeValue) int {
-	const container = 3 // a list or a map weighs this much, and 1 more for each element
+	const container = 3 // a list or a map counts this much, and 1 more for each element
 	n := 0
 	switch v := value.(type) {
 	case *types.AttributeValueMemberS:
@@ -56,7 +56,7 @@ func valueSize(value types.AttributeValue) int {
 	return n
 }
 
-// numberSize is a byte for every two significant digits and one more; AWS calls it approximate.
+// numberSize returns a byte for every two significant digits and one more; AWS calls it approximate.
 func numberSize(number string) int {
 	mantissa, _, _ := strings.Cut(strings.ToLower(number), "e")
 	digits := strings.Trim(strings.ReplaceAll(strings.TrimLeft(mantissa, "+-"), ".", ""), "0")
@@ -82,7 +82,7 @@ func checkEnvelope(e record.Event) error {
 	return nil
 }
 
-// quotedSize is the length of s as a JSON string.
+// quotedSize returns the length of s as a JSON string.
 func quotedSize(s string) int {
 	n := len(s) + len(`""`)
 	for i := range len(s) {

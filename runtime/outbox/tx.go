@@ -8,26 +8,29 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
 
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// Event is one thing that happened to one aggregate. Its source is the outbox's.
+// An Event is one thing that happened to one aggregate. Its source is the outbox's.
 type Event struct {
-	// Type says what happened, for example "OrderUpdated". At most record.MaxDetailType characters.
+	// Type is what happened, for example "OrderUpdated". At most record.MaxDetailType characters.
 	Type string
-	// AggregateType and AggregateID say what it happened to, for example "Order" and its id.
+	// AggregateType is the kind of thing that it happened to, for example "Order". At most
+	// record.MaxAggregateType bytes, without '#'.
 	AggregateType string
-	AggregateID   string
+	// AggregateID is the thing that it happened to. At most record.MaxAggregateID bytes.
+	AggregateID string
 	// Version numbers the events of one aggregate: 1, 2, 3 … Only Append reads it; the methods that claim
 	// a version set it.
 	Version int64
 	// Data is the event's own content, marshalled with encoding/json. The whole event, as a consumer
 	// receives it, stays under MaxEnvelopeSize.
 	Data any
-	// ID identifies the event for every consumer. Default: a new UUIDv7.
+	// ID identifies the event for every consumer. At most record.MaxID bytes. Default: a new UUIDv7.
 	ID string
 	// OccurredAt is kept in milliseconds. Default: now.
 	OccurredAt time.Time
@@ -36,7 +39,7 @@ type Event struct {
 	CorrelationID string
 }
 
-// Tx collects the application's writes and the events that tell of them, and commits all of them in one
+// A Tx collects the application's writes and the events about them, and commits all of them in one
 // TransactWriteItems call, or none. It is not safe for concurrent use.
 //
 // Its methods return no errors: whatever is wrong with an action is reported by Commit, before anything
@@ -46,7 +49,6 @@ type Tx struct {
 	cause  cause
 
 	actions  []action
-	space    [4]action // for the actions of most transactions
 	problems []error
 	sealed   bool // Commit has been called: the actions can no longer change
 	counters []counter
@@ -168,7 +170,7 @@ func (tx *Tx) build() ([]types.TransactWriteItem, error) {
 }
 
 // eventPut puts the event's item on the condition that it is not there: overwriting one would be a
-// modification, which the pipe does not let through, and both events would be lost or half-told.
+// modification, which the pipe does not let through, and the event would be lost.
 func (tx *Tx) eventPut(event record.Event) (*types.Put, error) {
 	now := time.Now()
 	item, err := event.Item(now.Add(tx.outbox.config.Retention))
@@ -180,8 +182,8 @@ func (tx *Tx) eventPut(event record.Event) (*types.Put, error) {
 	return &types.Put{
 		TableName:           &tx.outbox.config.Table,
 		Item:                item,
-		ConditionExpression: &notThereYet,
+		ConditionExpression: aws.String(notThereYet),
 	}, checkEnvelope(event)
 }
 
-var notThereYet = "attribute_not_exists(" + record.AttrPK + ")"
+const notThereYet = "attribute_not_exists(" + record.AttrPK + ")"

@@ -101,7 +101,7 @@ func setVersion(expression string) string {
 	return expression + "SET " + assignment
 }
 
-// with is a copy of the map, which belongs to the caller, with one entry more.
+// with returns a copy of the map, which belongs to the caller, with one entry more.
 func with[V any](m map[string]V, key string, value V) map[string]V {
 	m = maps.Clone(m)
 	if m == nil {
@@ -122,7 +122,7 @@ type counter struct {
 // no expiry: numbering must never start again.
 const counterKey = "version"
 
-// claim numbers the events that AppendNext added, from the versions that current says.
+// claim numbers the events that AppendNext added, from the aggregates' current versions.
 func (tx *Tx) claim(current func(aggregate string) (int64, error)) error {
 	tx.counters = tx.counters[:0]
 	for i, a := range tx.actions {
@@ -139,7 +139,7 @@ func (tx *Tx) claim(current func(aggregate string) (int64, error)) error {
 	return nil
 }
 
-// counterOf is the transaction's counter of the aggregate, read when it is met first.
+// counterOf returns the transaction's counter of the aggregate, read when it is met first.
 func (tx *Tx) counterOf(aggregate string, current func(string) (int64, error)) (*counter, error) {
 	for i := range tx.counters {
 		if tx.counters[i].aggregate == aggregate {
@@ -179,7 +179,7 @@ func (tx *Tx) readCounter(ctx context.Context, aggregate string) (int64, error) 
 	return versionOf(out.Item)
 }
 
-// advance is the action that moves the counter, on the condition that it is where it was read, and that
+// advance returns the action that moves the counter, on the condition that it is where it was read, and that
 // brings the stored item along when it is not.
 func (c counter) advance(table string) types.TransactWriteItem {
 	put := &types.Put{
@@ -199,7 +199,7 @@ func (c counter) advance(table string) types.TransactWriteItem {
 	return types.TransactWriteItem{Put: put}
 }
 
-// versionOf reads the version of a counter item; an item that is not there counts from 0.
+// versionOf returns the version of a counter item; an item that is not there counts from 0.
 func versionOf(item map[string]types.AttributeValue) (int64, error) {
 	if len(item) == 0 {
 		return 0, nil

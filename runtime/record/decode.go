@@ -22,8 +22,8 @@ var ErrNotAnEnvelope = errors.New("not an outbox envelope")
 // itself.
 //
 // Decode reads what the consumer's rule has matched: names are those of DetailFields to the letter, other
-// fields are ignored, and an object that has one name twice is refused, for nobody can tell which of the
-// two values the rule has matched.
+// fields are ignored, and an object that has one name twice is refused, for nobody knows which of the two
+// values the rule has matched.
 //
 // An envelope without a correlationId begins its own chain: the event's id takes its place.
 //
@@ -94,7 +94,7 @@ func (o *object) refuse(format string, args ...any) {
 	o.problems = append(o.problems, fmt.Errorf(format, args...))
 }
 
-// text returns a string. It is empty for a member that is missing: what must not be empty, Validate knows.
+// text returns a string. It is empty for a member that is missing: what must not be empty, Validate checks.
 func (o *object) text(name string) string {
 	raw, ok := o.members[name]
 	if !ok {

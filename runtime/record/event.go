@@ -30,15 +30,15 @@ const (
 type Event struct {
 	// ID identifies the event everywhere: it is the consumer's idempotency key. At most MaxID bytes. Required.
 	ID string
-	// Type says what happened, for example "OrderCreated". At most MaxDetailType characters. Required.
+	// Type is what happened, for example "OrderCreated". At most MaxDetailType characters. Required.
 	Type string
-	// Source says which service tells it, for example "orders". At most MaxSource bytes, without '#', and
+	// Source is the service that it comes from, for example "orders". At most MaxSource bytes, without '#', and
 	// not beginning with "aws.", which EventBridge keeps for itself. Required.
 	Source string
-	// AggregateType says what kind of thing it happened to, for example "Order". At most MaxAggregateType
+	// AggregateType is the kind of thing that it happened to, for example "Order". At most MaxAggregateType
 	// bytes, without '#'. Required.
 	AggregateType string
-	// AggregateID says which thing of that kind it happened to. At most MaxAggregateID bytes. Required.
+	// AggregateID is the thing of that kind that it happened to. At most MaxAggregateID bytes. Required.
 	AggregateID string
 	// Version numbers the events of one aggregate: 1, 2, 3 …
 	Version int64

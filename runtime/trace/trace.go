@@ -19,7 +19,7 @@ const (
 
 type contextKey struct{}
 
-// NewContext is a context in which the given traceparent is the current trace. An empty traceparent
+// NewContext returns a context in which the given traceparent is the current trace. An empty traceparent
 // leaves the context as it is.
 func NewContext(ctx context.Context, traceparent string) context.Context {
 	if traceparent == "" {
@@ -28,7 +28,7 @@ func NewContext(ctx context.Context, traceparent string) context.Context {
 	return context.WithValue(ctx, contextKey{}, traceparent)
 }
 
-// FromContext is the traceparent of the current trace: the one set by NewContext, else that of the
+// FromContext returns the traceparent of the current trace: the one set by NewContext, else that of the
 // Lambda invocation, else empty.
 func FromContext(ctx context.Context) string {
 	if traceparent, ok := ctx.Value(contextKey{}).(string); ok {
@@ -82,7 +82,7 @@ func ToXRay(traceparent string) string {
 	return header + "0"
 }
 
-// XRayID is the id under which X-Ray shows the trace of a traceparent, "1-…-…", or empty.
+// XRayID returns the id under which X-Ray shows the trace of a traceparent, "1-…-…", or empty.
 func XRayID(traceparent string) string {
 	id, _, _, ok := parse(traceparent)
 	if !ok {
@@ -118,7 +118,7 @@ func parse(traceparent string) (id, parent string, sampled, ok bool) {
 	return id, parent, strings.IndexByte(oddDigits, flags[1]) >= 0, true
 }
 
-// isHex is for the digits that a traceparent has: no capitals.
+// isHex reports whether the string has only the digits of a traceparent: no capitals.
 func isHex(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {

@@ -20,8 +20,8 @@ const patience = 60 * time.Second
 // startPatience limits a start, which compiles the functions: on a machine that has never done so, all of the SDK.
 const startPatience = 5 * time.Minute
 
-// functions is the import path of the functions with which tests replace production ones.
-const functions = "github.com/outboxkit/transactional-outbox/test/e2e/functions/"
+// functions is the folder, in the repository, of the functions with which tests replace production ones.
+const functions = "test/e2e/functions"
 
 func within(t *testing.T) context.Context {
 	t.Helper()
@@ -66,14 +66,16 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 // A tmpl is a template that is being patched.
 type tmpl struct {
 	t         *testing.T
+	assembly  string
 	resources map[string]any
+	outputs   map[string]any
 }
 
 // patched returns the folder of a copy of the assembly in which change has changed the stack's template.
 func patched(t *testing.T, change func(tmpl)) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(assembly)); err != nil {
+	if err := localrun.CopyAssembly(assembly, dir); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, stack+".template.json")
@@ -85,7 +87,7 @@ func patched(t *testing.T, change func(tmpl)) string {
 	if err := json.Unmarshal(raw, &whole); err != nil {
 		t.Fatal(err)
 	}
-	change(tmpl{t, whole["Resources"].(map[string]any)})
+	change(tmpl{t, dir, whole["Resources"].(map[string]any), whole["Outputs"].(map[string]any)})
 	if raw, err = json.Marshal(whole); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,11 @@ func (p tmpl) properties(kind, path string) map[string]any {
 func (p tmpl) replaceFunction(path, name string) {
 	p.t.Helper()
 	meta := p.find("AWS::Lambda::Function", path)["Metadata"].(map[string]any)
-	meta["outboxkit:golambda"].(map[string]any)["package"] = functions + name
+	source, err := localrun.Source(p.assembly, filepath.Join(root, functions, name))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	meta["outboxkit:golambda"].(map[string]any)["source"] = source
 }
 
 // An answer is the REST API's response to a request.

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"cmp"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,8 +14,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// TestMutations breaks the guarantee in every way there is a mutation for, and wants the checker to see it;
-// and that it sees nothing in the same mutations.Situations without a mutation.
+// TestMutations breaks the guarantee in every way there is a mutation for, and checks that the checker, or the
+// mutation's test, notices; and that the checker finds nothing in the same situations without a mutation.
 func TestMutations(t *testing.T) {
 	if !*runMutations {
 		t.Skip("run with -mutations, or make mutations")
@@ -35,6 +36,10 @@ func TestMutations(t *testing.T) {
 		m := mutations.All[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if m.Test.Name != "" {
+				wantFailure(t, m)
+				return
+			}
 			result := runIn(t, mutations.Situations[m.Situation], m, 10*time.Second)
 			for _, v := range result.Verdict.Violations {
 				uncertain := result.Held > 0 && (v.Consumer == chaos.PublisherUpdated || v.Consumer == chaos.Journal)
@@ -74,6 +79,27 @@ func runIn(t *testing.T, s mutations.Situation, m mutations.Mutation, patience t
 		t.Fatalf("%v\n%s", err, reportOf(result))
 	}
 	return result
+}
+
+// wantFailure runs the mutation's test with the mutation, and without it: it must fail and must pass.
+func wantFailure(t *testing.T, m mutations.Mutation) {
+	t.Helper()
+	top, err := root()
+	must(t, top, err)
+	run := func(flags ...string) (string, error) {
+		args := slices.Concat([]string{"test", "-count=1", "-run=^" + m.Test.Name + "$"}, flags, []string{m.Test.Package})
+		command := exec.CommandContext(t.Context(), "go", args...)
+		command.Dir = top
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := run(); err != nil {
+		t.Fatalf("without the mutation: %v\n%s", err, out)
+	}
+	out, err := run("-overlay=" + overlay(t, m.Patch))
+	if err == nil || !strings.Contains(out, "--- FAIL: "+m.Test.Name) {
+		t.Errorf("not caught by %s: %v\n%s", m.Test.Name, err, out)
+	}
 }
 
 func reportOf(r chaos.Result) string {

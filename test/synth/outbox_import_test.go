@@ -116,7 +116,7 @@ func TestImportRefuses(t *testing.T) {
 		})
 		role := awsiam.NewRole(stack, jsii.String("Role"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
 		message := refused(t, func() { box.GrantWrite(role) })
-		if want := "Stack/NoTable is imported without its table, so nobody can be granted to use it"; !strings.Contains(message, want) {
+		if want := "Stack/NoTable must be imported with its Table to grant its use"; !strings.Contains(message, want) {
 			t.Errorf("GrantWrite says %q, want %q", message, want)
 		}
 	})

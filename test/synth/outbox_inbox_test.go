@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func TestInboxEnvironmentAndPermissions(t *testing.T) {
 		"CONSUMER_QUEUE_URL": "${Outbox/Shipping/Queue}", "CONSUMER_DLQ_URL": "${Outbox/Shipping/DeadLetterQueue}"
 	}}`)
 	// What the inbox keeps for this consumer, and for no other.
-	const ownKeys = `"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*", "join#Stack/Outbox/Shipping", "waiting#Stack/Outbox/Shipping#*"]},
+	const ownKeys = `"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*"]},
 		"Null": {"dynamodb:LeadingKeys": "false"}`
 	same(t, "policy", tpl.statements(tpl.part(t, "Outbox/Shipping/Function/Role/DefaultPolicy").Properties["PolicyDocument"])[2:], `[
 		{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "${Outbox/InboxTable.Arn}",
@@ -262,6 +263,50 @@ func TestOrderedConsumer(t *testing.T) {
 	same(t, "receives when set", fewer.part(t, "Outbox/Shipping/Queue").Properties["RedrivePolicy"].(map[string]any)["maxReceiveCount"], `7`)
 }
 
+// An ordered consumer finds out when the predecessors of an event were written, and may read nothing else of events.
+func TestOrderedConsumerReadsTheHistory(t *testing.T) {
+	stack := newStack(t)
+	ordered := &outbox.ConsumerProps{
+		GoFunction: &golambda.FunctionProps{Entry: jsii.String(greet)}, Ordered: jsii.Bool(true), AggregateTypes: jsii.Strings("Order"),
+	}
+	guard(t, func() {
+		box := newOutbox(stack, outbox.TransactionalOutboxProps{EncryptionKey: awskms.NewKey(stack, jsii.String("Key"), nil)})
+		box.AddConsumer(jsii.String("Shipping"), ordered)
+		outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("NoTable"), &outbox.TransactionalOutboxAttributes{
+			Source: jsii.String("orders"), EventBus: box.EventBus(),
+		}).AddConsumer(jsii.String("Billing"), ordered)
+	})
+	tpl := synthesize(t, stack)
+	const function, without = "Outbox/Shipping/Function", "NoTable/Billing/Function"
+	same(t, "origin", environment(t, tpl, function)["Variables"].(map[string]any)["INBOX_ORIGIN_TABLE"], `"${Outbox/Table}"`)
+	same(t, "origin without a table", environment(t, tpl, without)["Variables"].(map[string]any)["INBOX_ORIGIN_TABLE"], `null`)
+	var history, keys []any
+	for _, s := range tpl.roleStatements(t, function+"/Role") {
+		statement := s.(map[string]any)
+		if statement["Resource"] == "${Outbox/Table.Arn}" {
+			history = append(history, statement)
+		}
+		if limit, ok := asMap(statement["Condition"])["ForAllValues:StringLike"]; ok {
+			keys = append(keys, limit)
+		}
+	}
+	same(t, "what it may read of the outbox table", history, `[{
+		"Effect": "Allow", "Action": "dynamodb:Query", "Resource": "${Outbox/Table.Arn}",
+		"Condition": {
+			"ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "id", "source", "version", "occurredAt", "writtenAt"]},
+			"StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+		}
+	}]`)
+	const own = `{"dynamodb:LeadingKeys": ["event#Stack/Outbox/Shipping#*", "position#Stack/Outbox/Shipping#*", "join#Stack/Outbox/Shipping",
+		"start#Stack/Outbox/Shipping#*", "waiting#Stack/Outbox/Shipping#*"]}`
+	same(t, "its keys in the inbox", keys, `[`+own+`, `+own+`]`)
+	for _, s := range tpl.roleStatements(t, without+"/Role") {
+		if action := fmt.Sprint(s.(map[string]any)["Action"]); strings.Contains(action, "Query") {
+			t.Errorf("without a table it may %s", action)
+		}
+	}
+}
+
 func TestWriterFunction(t *testing.T) {
 	stack := newStack(t)
 	guard(t, func() {
@@ -357,7 +402,7 @@ func TestInboxRefuses(t *testing.T) {
 		message := refused(t, func() {
 			newOutbox(newStack(t), outbox.TransactionalOutboxProps{InboxTable: inboxTable(stack, "Other", "id")})
 		})
-		if want := "InboxTable has the keys [id], allowed are [pk]"; !strings.Contains(message, want) {
+		if want := "InboxTable must have the keys [pk], got [id]"; !strings.Contains(message, want) {
 			t.Errorf("it says %q, want %q", message, want)
 		}
 	})

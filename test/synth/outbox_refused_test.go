@@ -114,19 +114,19 @@ func TestOutboxRefuses(t *testing.T) {
 		},
 		"a table without a stream": {
 			outbox.TransactionalOutboxProps{Source: orders, Table: tableWith("NoStream", "pk", "")},
-			"Table has no stream, allowed is one with a stream of NEW_IMAGE or NEW_AND_OLD_IMAGES",
+			"Table must have a stream of NEW_IMAGE or NEW_AND_OLD_IMAGES, got none",
 		},
 		"a table that streams keys": {
 			outbox.TransactionalOutboxProps{Source: orders, Table: tableWith("KeysOnly", "pk", awsdynamodb.StreamViewType_KEYS_ONLY)},
-			"Table has a stream of KEYS_ONLY, allowed are NEW_IMAGE and NEW_AND_OLD_IMAGES",
+			"Table must have a stream of NEW_IMAGE or NEW_AND_OLD_IMAGES, got KEYS_ONLY",
 		},
 		"a table with other keys": {
 			outbox.TransactionalOutboxProps{Source: orders, Table: tableWith("OtherKeys", "id", awsdynamodb.StreamViewType_NEW_IMAGE)},
-			"Table has the keys [id sk], allowed are [pk sk]",
+			"Table must have the keys [pk sk], got [id sk]",
 		},
 		"a table imported without a stream": {
 			outbox.TransactionalOutboxProps{Source: orders, Table: awsdynamodb.Table_FromTableName(stack, jsii.String("Imported"), jsii.String("outbox"))},
-			"Table is imported without a stream: give its TableStreamArn to Table_FromTableAttributes",
+			"Table must be imported with its stream: give its TableStreamArn to Table_FromTableAttributes",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ func TestFunctionsMayWriteTheirTablesInTransactionsOnly(t *testing.T) {
 	for function, want := range map[string][]string{
 		"Outbox/PublisherOne/Function":          append(inbox, "Orders: PutItem"+inTx, "Outbox/Table: PutItem"+inTx),
 		"Outbox/PublisherTwo/Function":          append(inbox, "Notifications: PutItem"+inTx),
-		"Outbox/OrderUpdatedPublisher/Function": append(inbox, "Orders: PutItem"+inTx),
+		"Outbox/OrderUpdatedPublisher/Function": append(inbox, "Orders: PutItem"+inTx, "Outbox/Table: Query of what orders them"),
 		"UpdateOrder":                           {"Orders: GetItem", "Orders: UpdateItem" + inTx, "Outbox/Table: PutItem" + inTx},
 	} {
 		got := tpl.tablePermissions(t, function+"/Role")
@@ -63,6 +63,10 @@ func (tpl template) limits(t *testing.T, role string, condition any) (limits str
 			limits += " in TransactWriteItems"
 		case "ForAllValues:StringLike": // the construct's own tests hold what the keys are
 			limits = " under its own keys" + limits
+		case "ForAllValues:StringEquals":
+			limits = " of what orders them" + limits
+		case "StringEquals":
+			same(t, role+"'s selection", operand, `{"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}`)
 		case "Null":
 			same(t, role+"'s keys", operand, `{"dynamodb:LeadingKeys": "false"}`)
 		default:

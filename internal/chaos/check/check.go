@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
 )
@@ -29,7 +30,13 @@ type Consumer struct {
 	Effects map[string][]string
 	// Ordered says that its effects take place in the order of an aggregate's versions.
 	Ordered bool
+	// Since is when the consumer joined, zero where it was there from the beginning. What was written before may
+	// have its effects, but need not.
+	Since time.Time
 }
+
+// owes reports whether the consumer owes its effects of an event.
+func (c Consumer) owes(e history.Event) bool { return !e.Written.Before(c.Since) }
 
 // Verdict is what is to be said about a history.
 type Verdict struct {
@@ -51,7 +58,7 @@ type Counts struct {
 	Unexpected  int // there, and not owed
 	Duplicated  int // there more than once; counts the surplus
 	DeadLetters int // before the redrive
-	Redriven    int // dead letters that are gone after the redrive
+	Redriven    int // dead-letter messages that are gone after the redrive
 }
 
 // Violation is one breach of the guarantee.
@@ -77,8 +84,8 @@ const (
 	Duplicated  Rule = "duplicated"   // an event or effect that is there twice
 	Torn        Rule = "torn"         // a part of a write: the event without the aggregate's new version, or the other way round
 	Order       Rule = "order"        // an ordered consumer's effects out of order
-	Unexplained Rule = "unexplained"  // a dead letter that no fault accounts for
-	NotRedriven Rule = "not redriven" // a dead letter that a redrive left behind
+	Unexplained Rule = "unexplained"  // a dead-letter message that no fault accounts for
+	NotRedriven Rule = "not redriven" // a dead-letter message that a redrive left behind
 	Republished Rule = "republished"  // an event put on the bus again without a cause
 	NotFired    Rule = "not fired"    // an enabled fault that never fired
 	Unfinished  Rule = "unfinished"   // a run that was not judged in the end
@@ -101,11 +108,11 @@ func Judge(entries []history.Entry, rules Rules) Verdict {
 		j.order()
 		if s.phase == history.Drained {
 			j.explain(entries)
-			j.Counts.DeadLetters = len(s.Letters)
+			j.Counts.DeadLetters = len(s.DeadLetters)
 		} else {
 			j.redriven()
 			j.Counts.DeadLetters = verdict.Counts.DeadLetters
-			j.Counts.Redriven = max(0, verdict.Counts.DeadLetters-len(s.Letters))
+			j.Counts.Redriven = max(0, verdict.Counts.DeadLetters-len(s.DeadLetters))
 		}
 		verdict.merge(j.Verdict)
 	}

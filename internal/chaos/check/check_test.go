@@ -35,7 +35,7 @@ func TestLegalHistoriesPass(t *testing.T) {
 		}
 		c := verdict.Counts
 		if c.Effects != owed || c.Lost+c.Unexpected+c.Duplicated+c.Waiting != 0 || c.DeadLetters != len(w.missing) || c.Redriven != len(w.missing) {
-			t.Fatalf("counts are %+v; %d effects are owed, and %d letters were redriven", c, owed, len(w.missing))
+			t.Fatalf("counts are %+v; %d effects are owed, and %d messages were redriven", c, owed, len(w.missing))
 		}
 		if c.Acknowledged+c.Failed+c.Unknown != c.Operations {
 			t.Fatalf("operations do not add up: %+v", c)
@@ -107,8 +107,8 @@ func TestEveryBreachIsFound(t *testing.T) {
 		"an ordered consumer skipped one": {3, check.Order, func(s *history.State, a string) {
 			s.Effects = without(s.Effects, func(e history.Effect) bool { return e.Aggregate == a && e.Version == 2 })
 		}},
-		"a letter was left behind": {1, check.NotRedriven, func(s *history.State, a string) {
-			s.Letters = append(s.Letters, history.Letter{Queue: history.ConsumerQueue, Consumer: "mail", Events: []string{first(s, a)}})
+		"a message was left behind": {1, check.NotRedriven, func(s *history.State, a string) {
+			s.DeadLetters = append(s.DeadLetters, history.DeadLetter{Queue: history.ConsumerQueue, Consumer: "mail", Events: []string{first(s, a)}})
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +161,7 @@ func small(change func(*history.Log, *history.State)) []history.Entry {
 }
 
 func TestLettersNeedAFault(t *testing.T) {
-	letter := history.Letter{Queue: history.ConsumerQueue, Name: "mail-dlq", Consumer: "mail", Events: []string{"o-1"}}
+	message := history.DeadLetter{Queue: history.ConsumerQueue, Name: "mail-dlq", Consumer: "mail", Events: []string{"o-1"}}
 	for name, tc := range map[string]struct {
 		fault *history.Fault
 		hops  []string // events of a batch that did not go through
@@ -186,9 +186,9 @@ func TestLettersNeedAFault(t *testing.T) {
 				if tc.hops != nil {
 					log.Hop(retried(tc.hops...))
 				}
-				letter := letter
-				letter.Queue = tc.queue
-				s.Letters = append(s.Letters, letter)
+				message := message
+				message.Queue = tc.queue
+				s.DeadLetters = append(s.DeadLetters, message)
 			})
 			got := check.Judge(entries, rules)
 			if legal := len(got.Violations) == 0; legal != tc.legal {
@@ -196,6 +196,27 @@ func TestLettersNeedAFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+// joined are rules with one consumer, which joined in the middle.
+var joined = check.Rules{Consumers: []check.Consumer{{
+	Name: "late", Effects: map[string][]string{"OrderUpdated": {"line"}}, Ordered: true, Since: at,
+}}}
+
+// updates are the versions 2, 3 … of the order, written at those times. Nobody else does anything.
+func updates(log *history.Log, s *history.State, written ...time.Time) []history.Event {
+	s.Effects = nil
+	var events []history.Event
+	for i, when := range written {
+		v := int64(i + 2)
+		write := history.Write{Aggregate: "Order#o", Version: v, Type: "OrderUpdated"}
+		id := fmt.Sprintf("o-%d", v)
+		log.Call(history.Call{Operation: id, Step: history.Invoke, Write: write})
+		events = append(events, history.Event{ID: id, Type: write.Type, Aggregate: write.Aggregate, Version: v, Written: when})
+		s.Objects[0].Version = v
+	}
+	s.Events = slices.DeleteFunc(s.Events, func(e history.Event) bool { return e.Cause != "" })
+	return events
 }
 
 func TestJudge(t *testing.T) {
@@ -208,12 +229,12 @@ func TestJudge(t *testing.T) {
 		"an effect waits in a dead-letter queue of all": {func(log *history.Log, s *history.State) {
 			log.Fault(at, history.Fault{Point: "bus.partial", Events: []string{"o-1"}})
 			s.Effects = s.Effects[:2]
-			s.Letters = []history.Letter{{Queue: history.PipeQueue, Name: "pipe-dlq", Events: []string{"o-1", "s-1"}}}
+			s.DeadLetters = []history.DeadLetter{{Queue: history.PipeQueue, Name: "pipe-dlq", Events: []string{"o-1", "s-1"}}}
 		}, rules, nil},
-		"a letter for another consumer does not count": {func(log *history.Log, s *history.State) {
+		"a message for another consumer does not count": {func(log *history.Log, s *history.State) {
 			log.Fault(at, history.Fault{Point: "function.timeout", Events: []string{"s-1"}})
 			s.Effects = s.Effects[:2]
-			s.Letters = []history.Letter{{Queue: history.ConsumerQueue, Name: "dlq", Consumer: "shipping", Events: []string{"s-1"}}}
+			s.DeadLetters = []history.DeadLetter{{Queue: history.ConsumerQueue, Name: "dlq", Consumer: "shipping", Events: []string{"s-1"}}}
 		}, rules, []check.Rule{check.Lost}},
 		"an event waits for one that waits in a dead-letter queue": {func(log *history.Log, s *history.State) {
 			for v := int64(2); v <= 3; v++ {
@@ -224,8 +245,21 @@ func TestJudge(t *testing.T) {
 			}
 			log.Fault(at, history.Fault{Point: "bus.no-permission", Events: []string{"o-2"}})
 			s.Objects[0].Version = 3
-			s.Letters = []history.Letter{{Queue: history.RuleQueue, Name: "rule-dlq", Consumer: "audit", Events: []string{"o-2"}}}
+			s.DeadLetters = []history.DeadLetter{{Queue: history.RuleQueue, Name: "rule-dlq", Consumer: "audit", Events: []string{"o-2"}}}
 		}, rules, nil},
+		"a consumer that joins owes nothing of what was written before": {func(log *history.Log, s *history.State) {
+			s.Events = append(s.Events, updates(log, s, at.Add(-time.Second), at.Add(time.Second))...)
+			s.Effects = append(s.Effects, history.Effect{Consumer: "late", Kind: "line", Event: "o-3", Aggregate: "Order#o", Position: 1, Version: 3})
+		}, joined, nil},
+		"a consumer that joins owes what is written from then on": {func(log *history.Log, s *history.State) {
+			s.Events = append(s.Events, updates(log, s, at.Add(-time.Second), at.Add(time.Second))...)
+		}, joined, []check.Rule{check.Lost}},
+		"a consumer that joins leaves no gap": {func(log *history.Log, s *history.State) {
+			s.Events = append(s.Events, updates(log, s, at.Add(time.Second), at.Add(time.Second))...)
+			s.Effects = append(s.Effects, history.Effect{Consumer: "late", Kind: "line", Event: "o-3", Aggregate: "Order#o", Position: 1, Version: 3})
+			s.DeadLetters = []history.DeadLetter{{Queue: history.ConsumerQueue, Name: "dlq", Consumer: "late", Events: []string{"o-2"}}}
+			log.Fault(at, history.Fault{Point: "function.timeout", Events: []string{"o-2"}})
+		}, joined, []check.Rule{check.Order}},
 		"an event waits for nothing": {func(log *history.Log, s *history.State) {
 			for v := int64(2); v <= 3; v++ {
 				write := history.Write{Aggregate: "Order#o", Version: v, Type: "OrderUpdated"}
@@ -235,10 +269,10 @@ func TestJudge(t *testing.T) {
 			}
 			log.Fault(at, history.Fault{Point: "bus.no-permission", Events: []string{"o-3"}})
 			s.Objects[0].Version = 3
-			s.Letters = []history.Letter{{Queue: history.RuleQueue, Name: "rule-dlq", Consumer: "audit", Events: []string{"o-3"}}}
+			s.DeadLetters = []history.DeadLetter{{Queue: history.RuleQueue, Name: "rule-dlq", Consumer: "audit", Events: []string{"o-3"}}}
 		}, rules, []check.Rule{check.Lost}},
-		"a letter that names no event": {func(_ *history.Log, s *history.State) {
-			s.Letters = []history.Letter{{Queue: history.PipeQueue, Name: "pipe-dlq"}}
+		"a message that names no event": {func(_ *history.Log, s *history.State) {
+			s.DeadLetters = []history.DeadLetter{{Queue: history.PipeQueue, Name: "pipe-dlq"}}
 		}, rules, []check.Rule{check.Unexplained}},
 		"a failed write with an event": {func(log *history.Log, s *history.State) {
 			log.Call(history.Call{Operation: "f", Step: history.Invoke, Write: history.Write{Aggregate: "Order#f", Version: 1, Type: "OrderCreated"}})

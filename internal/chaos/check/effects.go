@@ -58,7 +58,9 @@ func (j *judgement) effects() {
 		for _, c := range j.rules.Consumers {
 			for _, kind := range c.Effects[e.Type] {
 				d := due{c.Name, kind, e.ID}
-				j.effect(e, d, found[d], recovered[e.ID])
+				if found[d] > 0 || c.owes(e) {
+					j.effect(e, d, found[d], recovered[e.ID])
+				}
 				delete(found, d)
 			}
 		}
@@ -94,11 +96,11 @@ func (j *judgement) lost(e history.Event, consumer, format string, args ...any) 
 	j.add(Violation{Rule: Lost, Aggregate: e.Aggregate, Event: e.ID, Consumer: consumer, Text: fmt.Sprintf(format, args...)})
 }
 
-// waits says whether a dead-letter queue names the event for the consumer, or one that an ordered consumer
+// waits reports whether a dead-letter queue names the event for the consumer, or one that an ordered consumer
 // has to handle before: then the event goes on coming back until its predecessor was redriven.
 func (j *judgement) waits(d due) bool {
 	return slices.ContainsFunc(j.suspects(d.event, d.consumer), func(id string) bool {
-		return slices.ContainsFunc(j.Letters, func(l history.Letter) bool {
+		return slices.ContainsFunc(j.DeadLetters, func(l history.DeadLetter) bool {
 			return (l.Consumer == "" || l.Consumer == d.consumer) && slices.Contains(l.Events, id)
 		})
 	})
@@ -163,7 +165,7 @@ func (j *judgement) ascending(c Consumer, aggregate string, effects []history.Ef
 	}
 	last := effects[len(effects)-1].Version
 	for _, e := range j.Events {
-		if e.Aggregate == aggregate && e.Version < last && len(c.Effects[e.Type]) > 0 && !done[e.Version] {
+		if e.Aggregate == aggregate && e.Version < last && len(c.Effects[e.Type]) > 0 && c.owes(e) && !done[e.Version] {
 			j.violate(Order, aggregate, e.ID, "%s did version %d of %s without version %d", c.Name, last, aggregate, e.Version)
 		}
 	}

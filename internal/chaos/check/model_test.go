@@ -29,7 +29,7 @@ type world struct {
 	t       *rapid.T
 	log     history.Log
 	state   history.State // as it is when nothing is in a dead-letter queue
-	missing []history.Letter
+	missing []history.DeadLetter
 	orders  int
 }
 
@@ -109,14 +109,14 @@ func (w *world) event(e history.Event) {
 			}
 			w.state.Effects = append(w.state.Effects, effect)
 		}
-		if c.Name == "mail" && len(c.Effects[e.Type]) > 0 && rapid.IntRange(0, 5).Draw(w.t, "dead letter") == 0 {
+		if c.Name == "mail" && len(c.Effects[e.Type]) > 0 && rapid.IntRange(0, 5).Draw(w.t, "dead-letter message") == 0 {
 			w.log.Fault(at, history.Fault{Point: "function.kill-before", Events: []string{e.ID}})
-			w.missing = append(w.missing, history.Letter{Queue: history.ConsumerQueue, Name: "mail-dlq", Consumer: c.Name, Events: []string{e.ID}})
+			w.missing = append(w.missing, history.DeadLetter{Queue: history.ConsumerQueue, Name: "mail-dlq", Consumer: c.Name, Events: []string{e.ID}})
 		}
 	}
 }
 
-// drained is the state before the redrive: some letters wait, and their effects are not there yet, or
+// drained is the state before the redrive: some messages wait, and their effects are not there yet, or
 // are there because only the answer got lost.
 func (w *world) drained() history.State {
 	s := w.state
@@ -127,7 +127,7 @@ func (w *world) drained() history.State {
 		}
 		s.Effects = slices.DeleteFunc(s.Effects, func(e history.Effect) bool { return e.Consumer == l.Consumer && e.Event == l.Events[0] })
 	}
-	s.Letters = w.missing
+	s.DeadLetters = w.missing
 	return s
 }
 
@@ -158,7 +158,7 @@ func spoil(entries []history.Entry, change func(*history.State)) []history.Entry
 			log.Fault(e.At, *e.Fault)
 		case history.KindHop:
 			log.Hop(*e.Hop)
-		case history.KindEvent, history.KindObject, history.KindEffect, history.KindLetter:
+		case history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter:
 		}
 	}
 	flush(len(entries))

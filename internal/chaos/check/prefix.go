@@ -75,8 +75,8 @@ func within(entries []history.Entry, n int) []history.Entry {
 			if !keepEvent(e.Effect.Event) {
 				continue
 			}
-		case history.KindLetter:
-			if !slices.ContainsFunc(e.Letter.Events, keepEvent) && len(e.Letter.Events) > 0 {
+		case history.KindDeadLetter:
+			if !slices.ContainsFunc(e.DeadLetter.Events, keepEvent) && len(e.DeadLetter.Events) > 0 {
 				continue
 			}
 		case history.KindHop, history.KindFault, history.KindPhase:
@@ -148,8 +148,8 @@ func concerns(e history.Entry, aggregate string, ids map[string]bool) bool {
 		return e.Object.Aggregate == aggregate
 	case history.KindEffect:
 		return ids[e.Effect.Event]
-	case history.KindLetter:
-		return slices.ContainsFunc(e.Letter.Events, func(id string) bool { return ids[id] })
+	case history.KindDeadLetter:
+		return slices.ContainsFunc(e.DeadLetter.Events, func(id string) bool { return ids[id] })
 	}
 	return false
 }

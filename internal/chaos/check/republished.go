@@ -37,7 +37,7 @@ func republished(entries []history.Entry) []Violation {
 				}
 				p.sent[id] = append(p.sent[id], at)
 			}
-		case history.KindCall, history.KindPhase, history.KindEvent, history.KindObject, history.KindEffect, history.KindLetter:
+		case history.KindCall, history.KindPhase, history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter:
 		}
 	}
 	return found
@@ -67,14 +67,14 @@ func (p *published) fault(at int, f history.Fault) {
 	}
 }
 
-// excused says whether a fault accounts for an event that comes once more.
+// excused reports whether a fault accounts for an event that comes once more.
 func (p *published) excused(id string) bool {
 	times := p.sent[id]
 	last := times[len(times)-1]
 	return p.restarted > last || slices.ContainsFunc(p.repeats, func(r repeat) bool { return p.repeated(r, last) })
 }
 
-// repeated says whether what was sent at that place may be sent again for the redelivery. It came with the
+// repeated reports whether what was sent at that place may be sent again for the redelivery. It came with the
 // event that the redelivery names, so it was sent after the fault, and before that event was sent again.
 func (p *published) repeated(r repeat, last int) bool {
 	times := p.sent[r.event]

@@ -83,7 +83,7 @@ type slot struct {
 	version   int64
 }
 
-// makes says whether the event is what the write makes.
+// makes reports whether the event is what the write makes.
 func makes(w history.Write, e history.Event) bool {
 	return w.Aggregate == e.Aggregate && w.Version == e.Version && w.Type == e.Type &&
 		(w.Value == "" || e.Value == "" || w.Value == e.Value)

@@ -15,14 +15,14 @@ type Entry struct {
 	At   time.Time `json:"at"`
 	Kind Kind      `json:"kind"`
 
-	Call   *Call    `json:"call,omitempty"`
-	Hop    *hop.Hop `json:"hop,omitempty"`
-	Fault  *Fault   `json:"fault,omitempty"`
-	Phase  *Phase   `json:"phase,omitempty"`
-	Event  *Event   `json:"event,omitempty"`
-	Object *Object  `json:"object,omitempty"`
-	Effect *Effect  `json:"effect,omitempty"`
-	Letter *Letter  `json:"letter,omitempty"`
+	Call       *Call       `json:"call,omitempty"`
+	Hop        *hop.Hop    `json:"hop,omitempty"`
+	Fault      *Fault      `json:"fault,omitempty"`
+	Phase      *Phase      `json:"phase,omitempty"`
+	Event      *Event      `json:"event,omitempty"`
+	Object     *Object     `json:"object,omitempty"`
+	Effect     *Effect     `json:"effect,omitempty"`
+	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
 }
 
 // Kind says what a line is about.
@@ -31,14 +31,14 @@ type Kind string
 // The kinds. The last four are the final state: they follow a Phase named Drained or Redriven, and what
 // stands before an earlier one of these is not part of it.
 const (
-	KindCall   Kind = "call"
-	KindHop    Kind = "hop"
-	KindFault  Kind = "fault"
-	KindPhase  Kind = "phase"
-	KindEvent  Kind = "event"
-	KindObject Kind = "object"
-	KindEffect Kind = "effect"
-	KindLetter Kind = "letter"
+	KindCall       Kind = "call"
+	KindHop        Kind = "hop"
+	KindFault      Kind = "fault"
+	KindPhase      Kind = "phase"
+	KindEvent      Kind = "event"
+	KindObject     Kind = "object"
+	KindEffect     Kind = "effect"
+	KindDeadLetter Kind = "deadLetter"
 )
 
 // Call is a step of one request of a client: that it was sent, or how it ended.
@@ -97,6 +97,7 @@ type PhaseName string
 // The phases of a run, in their order.
 const (
 	Started  PhaseName = "started"  // detail: the command that replays the run
+	Joined   PhaseName = "joined"   // a consumer was added; detail: which
 	Healed   PhaseName = "healed"   // no fault fires from here on
 	Drained  PhaseName = "drained"  // nothing moves any more; the state follows
 	Redriven PhaseName = "redriven" // the dead-letter queues were redriven; the state follows again
@@ -104,12 +105,13 @@ const (
 
 // Event is an event as it stands in the outbox table.
 type Event struct {
-	ID        string `json:"id"`
-	Type      string `json:"type"`
-	Aggregate string `json:"aggregate"`
-	Version   int64  `json:"version"`
-	Value     string `json:"value,omitempty"` // what the event says about the aggregate, as Write.Value
-	Cause     string `json:"cause,omitempty"` // the id of the event whose handling led to this one
+	ID        string    `json:"id"`
+	Type      string    `json:"type"`
+	Aggregate string    `json:"aggregate"`
+	Version   int64     `json:"version"`
+	Value     string    `json:"value,omitempty"` // what the event says about the aggregate, as Write.Value
+	Cause     string    `json:"cause,omitempty"` // the id of the event whose handling led to this one
+	Written   time.Time `json:"written,omitzero"`
 }
 
 // Object is an aggregate as it stands in the business table.
@@ -130,8 +132,8 @@ type Effect struct {
 	Version   int64  `json:"version,omitempty"`
 }
 
-// Letter is a message in a dead-letter queue.
-type Letter struct {
+// DeadLetter is a message in a dead-letter queue.
+type DeadLetter struct {
 	Queue QueueKind `json:"queue"`
 	Name  string    `json:"name"` // of the queue
 	// Consumer is who misses the events; empty: every consumer does.

@@ -40,8 +40,8 @@ func (l *Log) State(s State) {
 	for _, e := range s.Effects {
 		l.add(Entry{Kind: KindEffect, Effect: &e})
 	}
-	for _, d := range s.Letters {
-		l.add(Entry{Kind: KindLetter, Letter: &d})
+	for _, d := range s.DeadLetters {
+		l.add(Entry{Kind: KindDeadLetter, DeadLetter: &d})
 	}
 }
 
@@ -64,10 +64,10 @@ func (l *Log) add(e Entry) {
 
 // State is what was found in tables and queues when nothing moved any more.
 type State struct {
-	Events  []Event
-	Objects []Object
-	Effects []Effect
-	Letters []Letter
+	Events      []Event
+	Objects     []Object
+	Effects     []Effect
+	DeadLetters []DeadLetter
 }
 
 // Final is the last state that a history holds.
@@ -85,8 +85,8 @@ func Final(entries []Entry) State {
 			s.Objects = append(s.Objects, *e.Object)
 		case KindEffect:
 			s.Effects = append(s.Effects, *e.Effect)
-		case KindLetter:
-			s.Letters = append(s.Letters, *e.Letter)
+		case KindDeadLetter:
+			s.DeadLetters = append(s.DeadLetters, *e.DeadLetter)
 		case KindCall, KindHop, KindFault:
 		}
 	}

@@ -45,14 +45,18 @@ var Situations = map[string]Situation{
 	},
 }
 
-// A Mutation breaks one thing that the guarantee rests on: by a patch of the source under mutations/, or by a
-// change of the template.
+// A Mutation breaks one thing that the guarantee rests on: by a patch of the source in patches/, or by a change of
+// the template. It is caught in a run, or by a test of what no run meets.
 type Mutation struct {
 	Patch     string // name of the patch, empty for none
 	Change    chaos.Change
 	Situation string
-	Caught    []check.Rule // one of these must be found violated
+	Caught    []check.Rule // in the run one of these must be found violated
+	Test      Test         // in place of a run
 }
+
+// A Test is a test that must fail.
+type Test struct{ Package, Name string }
 
 // All are the mutations, by what they break.
 var All = map[string]Mutation{
@@ -67,7 +71,10 @@ var All = map[string]Mutation{
 	"a batch is acknowledged on a partial failure":   {Patch: "batch-acknowledged-on-partial-failure", Situation: "storm", Caught: []check.Rule{check.Lost}},
 	"the API answers 2xx on a cancelled transaction": {Change: alwaysCreated, Situation: "storm", Caught: []check.Rule{check.Lost}},
 	"the filter lacks the INSERT condition":          {Change: anyChange, Situation: "calm", Caught: []check.Rule{check.Republished}},
-	"the rules' dead-letter queue has no policy":     {Change: closedLetters, Situation: "storm", Caught: []check.Rule{check.Lost}},
+	"the marker's key ignores the source":            {Patch: "marker-without-source", Test: Test{"./runtime/inbox", "TestEventsOfTwoSourcesAreNotOne"}},
+	"a marker is for any event of its id":            {Patch: "marker-for-anything", Test: Test{"./runtime/inbox", "TestEventThatOnlySharesAnIDIsRefused"}},
+	"a consumer begins with whatever comes first":    {Patch: "begins-with-what-comes-first", Test: Test{"./runtime/inbox", "TestJoiningInEveryOrderOfArrival"}},
+	"the rules' dead-letter queue has no policy":     {Change: closedDeadLetterQueue, Situation: "storm", Caught: []check.Rule{check.Lost}},
 }
 
 // forgetful makes the ledger's inbox forget after a second.
@@ -113,8 +120,8 @@ func anyChange(t *chaos.Template) {
 	}
 }
 
-// closedLetters takes the statement that lets EventBridge in from the rules' dead-letter queue.
-func closedLetters(t *chaos.Template) {
+// closedDeadLetterQueue takes the statement that lets EventBridge in from the rules' dead-letter queue.
+func closedDeadLetterQueue(t *chaos.Template) {
 	document := object(t.Properties("AWS::SQS::QueuePolicy", "/RuleDeadLetterQueue/")["PolicyDocument"])
 	statements, _ := document["Statement"].([]any)
 	kept := slices.DeleteFunc(slices.Clone(statements), func(s any) bool { return object(s)["Effect"] == "Allow" })

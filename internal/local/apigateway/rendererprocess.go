@@ -75,7 +75,6 @@ func startRenderer(ctx context.Context) (*rendererProcess, error) {
 	c.proc, err = process.Start(process.Spec{
 		Path:   node,
 		Args:   []string{filepath.Join(dir, "main.mjs"), velocityjs},
-		Env:    os.Environ(),
 		Stdin:  childIn,
 		Stdout: childOut,
 		Stderr: c.stderr,

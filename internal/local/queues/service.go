@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -72,7 +71,6 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 	s.process, err = process.Start(process.Spec{
 		Path:   node,
 		Args:   []string{"--disable-warning=ExperimentalWarning", "--input-type=module", "-", fauxqs, dir, strconv.Itoa(cfg.Port)},
-		Env:    []string{"PATH=" + os.Getenv("PATH")},
 		Stdin:  bytes.NewReader(server),
 		Stdout: out,
 		Stderr: s.stderr,

@@ -63,7 +63,7 @@ func command(ctx context.Context, dir string) (process.Spec, error) {
 		"-sharedDb", "-disableTelemetry",
 		"-dbPath", dir,
 	)
-	return process.Spec{Path: java, Args: args, Env: os.Environ()}, nil
+	return process.Spec{Path: java, Args: args}, nil
 }
 
 // classFolder returns the folder from which the JVM loads our classes.
@@ -90,7 +90,7 @@ func jar() (string, error) {
 
 // unpack writes our classes to the folder dir, from which Java loads them.
 func unpack(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("class folder of DynamoDB Local: %w", err)
 	}
 	entries, err := loopback.ReadDir("loopback")
@@ -102,7 +102,7 @@ func unpack(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, entry.Name()), class, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, entry.Name()), class, 0o600); err != nil {
 			return fmt.Errorf("class folder of DynamoDB Local: %w", err)
 		}
 	}

@@ -69,7 +69,7 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder of the tables: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder of the tables: %w", err)
 	}
 	program, err := command(ctx, dir)

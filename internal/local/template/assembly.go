@@ -69,11 +69,29 @@ func (a *Assembly) read(dir string) error {
 		}
 		switch art.Type {
 		case "aws:cloudformation:stack":
-			a.stacks = append(a.stacks, newStack(dir, entry.name, art))
+			if err := within(art.Properties.TemplateFile, art.AdditionalMetadataFile); err != nil {
+				return fmt.Errorf("%s: artifact %s: %w", file, entry.name, err)
+			}
+			s := newStack(dir, entry.name, art)
+			s.Root = a.dir
+			a.stacks = append(a.stacks, s)
 		case "cdk:cloud-assembly":
+			if err := within(art.Properties.DirectoryName); err != nil {
+				return fmt.Errorf("%s: artifact %s: %w", file, entry.name, err)
+			}
 			if err := a.read(filepath.Join(dir, art.Properties.DirectoryName)); err != nil {
 				return fmt.Errorf("stage %s: %w", entry.name, err)
 			}
+		}
+	}
+	return nil
+}
+
+// within checks that no name in the manifest leads out of the assembly, which may be a stranger's.
+func within(names ...string) error {
+	for _, name := range names {
+		if name != "" && !filepath.IsLocal(filepath.FromSlash(name)) {
+			return fmt.Errorf("a name of a file must not lead out of the cloud assembly, got %q", name)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -62,6 +63,10 @@ type plannedOutput struct {
 	value any
 }
 
+// logicalID is what CloudFormation takes as the name of a resource.
+// Source: CloudFormation user guide, resources-section-structure.
+var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
+
 // plan validates the whole template.
 func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, error) {
 	p := &plan{evaluator: s.evaluator(env)}
@@ -112,6 +117,9 @@ func (p *plan) checkTransform() error {
 
 func (p *plan) add(id string, provisions map[string]Provision, byID map[string]planned) error {
 	d := p.template.Resources.byName[id]
+	if !logicalID.MatchString(id) {
+		return fmt.Errorf("a logical id must be letters and digits, got %q", id)
+	}
 	r := Resource{
 		LogicalID: id, Type: d.Type, Path: p.stack.path(id, d),
 		PhysicalName: physicalName(p.stack.Name, id), Metadata: d.Metadata,

@@ -59,6 +59,7 @@ func TestTemplatesThatCannotRun(t *testing.T) {
 				"A (T): Y.Fn::Cidr: the local run does not support it: there are no networks locally\n" +
 				"output O: Fn::ImportValue: the local run does not support it: exports of other stacks are not known locally",
 		},
+		"an id that is a path":       {`{"Resources": {"../../A": {"Type": "T"}}}`, `a logical id must be letters and digits, got "../../A"`},
 		"a transform":                {`{"Transform": "AWS::Serverless-2016-10-31", "Resources": {}}`, "transform AWS::Serverless-2016-10-31: the local run does not support it: macros run in AWS only"},
 		"an unknown condition":       {`{"Resources": {"A": {"Type": "T", "Condition": "C"}}}`, "A: there is no condition C"},
 		"a condition on resources":   {`{"Conditions": {"C": {"Fn::Equals": [{"Ref": "A"}, "x"]}}, "Resources": {"A": {"Type": "T", "Condition": "C"}}}`, "A: condition C: Fn::Equals: Ref: there is no resource or parameter A here"},

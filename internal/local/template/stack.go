@@ -19,6 +19,8 @@ type Stack struct {
 	DisplayName string
 	// Dir is the assembly's folder, or that of the stack's stage. Asset paths in the template are relative to it.
 	Dir string
+	// Root is the folder of the whole assembly. Nothing that the assembly names lies outside of it.
+	Root string
 	// Account and Region are empty where the app leaves them to the deployment.
 	Account, Region string
 
@@ -78,6 +80,18 @@ func (s *Stack) load() (*Stack, error) {
 		return nil, fmt.Errorf("%s: %w", s.metadataFile, err)
 	}
 	return s, nil
+}
+
+// Declared returns the resources of a type as the template declares them: without properties, and whether or not
+// their condition holds.
+func (s *Stack) Declared(kind string) []Resource {
+	var found []Resource
+	for _, id := range s.template.Resources.names {
+		if d := s.template.Resources.byName[id]; d.Type == kind {
+			found = append(found, Resource{LogicalID: id, Type: d.Type, Path: s.path(id, d), Metadata: d.Metadata})
+		}
+	}
+	return found
 }
 
 // decode decodes JSON and keeps numbers as they are written, so that 1000000 does not become 1e+06 in a string.

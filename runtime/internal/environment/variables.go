@@ -13,10 +13,10 @@ import (
 // outboxRetention is a contract with constructs/outbox, which sets the variable.
 const outboxRetention = "OUTBOX_RETENTION_SECONDS"
 
-// Variables reads variables and keeps what is wrong with them, so that all of it is told at once.
+// Variables reads variables and keeps what is wrong with them, so that all of it is reported at once.
 type Variables struct{ problems []error }
 
-// Need is the value of a variable that must be set.
+// Need returns the value of a variable that must be set.
 func (v *Variables) Need(name string) string {
 	value := os.Getenv(name)
 	if value == "" {
@@ -25,7 +25,7 @@ func (v *Variables) Need(name string) string {
 	return value
 }
 
-// OutboxRetention is how long an event stays in the outbox table after it was written, by
+// OutboxRetention returns how long an event stays in the outbox table after it was written, by
 // OUTBOX_RETENTION_SECONDS: whole seconds from 1 to 2147483647. It is 0 when the variable is not set.
 func (v *Variables) OutboxRetention() time.Duration {
 	value := os.Getenv(outboxRetention)
@@ -34,13 +34,13 @@ func (v *Variables) OutboxRetention() time.Duration {
 	}
 	seconds, err := strconv.ParseInt(value, 10, 32)
 	if err != nil || seconds < 1 {
-		v.Add(fmt.Errorf("environment variable %s is %q, allowed are whole seconds from 1 to %d", outboxRetention, value, math.MaxInt32))
+		v.Add(fmt.Errorf("environment variable %s must be whole seconds from 1 to %d, got %q", outboxRetention, math.MaxInt32, value))
 	}
 	return time.Duration(seconds) * time.Second
 }
 
-// Add notes a problem that the reader has found.
+// Add adds a problem that the reader has found.
 func (v *Variables) Add(problem error) { v.problems = append(v.problems, problem) }
 
-// Err is all that is wrong, or nil.
+// Err returns all that is wrong, or nil.
 func (v *Variables) Err() error { return errors.Join(v.problems...) }

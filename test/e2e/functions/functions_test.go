@@ -17,12 +17,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
 func TestMisbehavior(t *testing.T) {
 	var mu sync.Mutex
 	var lines []string
-	host := functions.New(functions.Config{Cloud: cloud.New("eu-west-1"), Dir: t.TempDir(), App: t.TempDir(), Sink: func(h hop.Hop) {
+	app := t.TempDir()
+	host := functions.New(functions.Config{Cloud: cloud.New("eu-west-1"), Dir: t.TempDir(), App: app, Sink: func(h hop.Hop) {
 		mu.Lock()
 		defer mu.Unlock()
 		lines = append(lines, h.Detail)
@@ -30,7 +32,7 @@ func TestMisbehavior(t *testing.T) {
 	t.Cleanup(host.Close)
 	arns := map[string]string{}
 	for _, name := range []string{"crasher", "partial", "slow", "crasher always"} {
-		arns[name] = provision(t, host, name)
+		arns[name] = provision(t, host, app, name)
 	}
 	if err := host.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
@@ -85,9 +87,13 @@ func TestMisbehavior(t *testing.T) {
 	}
 }
 
-func provision(t *testing.T, host *functions.Service, name string) string {
+func provision(t *testing.T, host *functions.Service, app, name string) string {
 	t.Helper()
 	program, always, _ := strings.Cut(name, " ")
+	source, err := localrun.Source(app, program)
+	if err != nil {
+		t.Fatal(err)
+	}
 	attributes, err := host.Provisions()["AWS::Lambda::Function"](t.Context(), template.Resource{
 		LogicalID: name, PhysicalName: strings.ReplaceAll(name, " ", "-"),
 		Properties: map[string]any{
@@ -95,7 +101,7 @@ func provision(t *testing.T, host *functions.Service, name string) string {
 			"Environment": map[string]any{"Variables": map[string]any{"CRASH": always}},
 		},
 		Metadata: map[string]any{"outboxkit:golambda": map[string]any{
-			"package": "./" + program, "tags": "lambda.norpc", "ldflags": "-s -w -buildid=",
+			"source": source, "tags": []string{"lambda.norpc"}, "ldflags": []string{"-s", "-w"},
 		}},
 	})
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 )
 
 func main() {
-	table := os.Getenv("LEDGER_TABLE")
+	table, entity := os.Getenv("LEDGER_TABLE"), os.Getenv("LEDGER_ENTITY")
 	testconsumer.Start(func(_ context.Context, tx *outbox.Tx, event record.Event) error {
 		tx.Update(types.Update{
 			TableName:        &table,
-			Key:              map[string]types.AttributeValue{"id": text(event.AggregateID), "entity": text("journal")},
+			Key:              map[string]types.AttributeValue{"id": text(event.AggregateID), "entity": text(entity)},
 			UpdateExpression: aws.String("SET entries = list_append(if_not_exists(entries, :none), :entry)"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{
 				":none":  &types.AttributeValueMemberL{},

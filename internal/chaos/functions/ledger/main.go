@@ -16,11 +16,11 @@ import (
 )
 
 func main() {
-	table := os.Getenv("LEDGER_TABLE")
+	table, entity := os.Getenv("LEDGER_TABLE"), os.Getenv("LEDGER_ENTITY")
 	testconsumer.Start(func(_ context.Context, tx *outbox.Tx, event record.Event) error {
 		tx.Update(types.Update{
 			TableName:        &table,
-			Key:              map[string]types.AttributeValue{"id": text(event.ID), "entity": text("ledger")},
+			Key:              map[string]types.AttributeValue{"id": text(event.ID), "entity": text(entity)},
 			UpdateExpression: aws.String("ADD times :one"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{
 				":one": &types.AttributeValueMemberN{Value: "1"},

@@ -20,32 +20,43 @@ import (
 
 // The outputs with the dead-letter queues of pipe and rules.
 const (
-	pipeLetters = "PipeDeadLetterQueueUrl"
-	ruleLetters = "RuleDeadLetterQueueUrl"
+	pipeDeadLetterQueue = "PipeDeadLetterQueueUrl"
+	ruleDeadLetterQueue = "RuleDeadLetterQueueUrl"
 )
 
-// readLetters reads all dead-letter queues, and leaves the letters where they are.
-func readLetters(ctx context.Context, run *localrun.Run) ([]history.Letter, error) {
-	var letters []history.Letter
-	read := func(output string, letterOf func(sqstypes.Message) history.Letter) error {
+// readDeadLetters reads all dead-letter queues, and leaves the messages where they are.
+func readDeadLetters(ctx context.Context, run *localrun.Run) ([]history.DeadLetter, error) {
+	var found []history.DeadLetter
+	read := func(output string, describe func(sqstypes.Message) history.DeadLetter) error {
 		messages, err := peek(ctx, run, output)
 		for _, m := range messages {
-			l := letterOf(m)
+			l := describe(m)
 			l.Name = output
-			letters = append(letters, l)
+			found = append(found, l)
 		}
 		return err
 	}
-	err := read(pipeLetters, func(m sqstypes.Message) history.Letter { return pipeLetter(ctx, run, m) })
-	err = errors.Join(err, read(ruleLetters, ruleLetter))
-	for _, c := range consumers {
-		err = errors.Join(err, read(c+"DeadLetterQueueUrl", func(m sqstypes.Message) history.Letter { return consumerLetter(c, m) }))
+	err := read(pipeDeadLetterQueue, func(m sqstypes.Message) history.DeadLetter { return pipeMessage(ctx, run, m) })
+	err = errors.Join(err, read(ruleDeadLetterQueue, ruleMessage))
+	for _, c := range present(run) {
+		err = errors.Join(err, read(c+"DeadLetterQueueUrl", func(m sqstypes.Message) history.DeadLetter { return consumerMessage(c, m) }))
 	}
-	return letters, err
+	return found, err
 }
 
-func pipeLetter(ctx context.Context, run *localrun.Run, m sqstypes.Message) history.Letter {
-	l := history.Letter{Queue: history.PipeQueue}
+// present are the consumers that the run has: one joins later, in some runs.
+func present(run *localrun.Run) []string {
+	var names []string
+	for _, c := range consumers {
+		if _, ok := run.Summary.Outputs[c+"QueueUrl"]; ok {
+			names = append(names, c)
+		}
+	}
+	return names
+}
+
+func pipeMessage(ctx context.Context, run *localrun.Run, m sqstypes.Message) history.DeadLetter {
+	l := history.DeadLetter{Queue: history.PipeQueue}
 	items, err := redriver(run).Events(ctx, aws.ToString(m.Body), run.Summary.Outputs["OutboxTableName"])
 	if err != nil {
 		l.Reason = err.Error()
@@ -56,8 +67,8 @@ func pipeLetter(ctx context.Context, run *localrun.Run, m sqstypes.Message) hist
 	return l
 }
 
-func ruleLetter(m sqstypes.Message) history.Letter {
-	l := history.Letter{Queue: history.RuleQueue, Events: eventIn(m)}
+func ruleMessage(m sqstypes.Message) history.DeadLetter {
+	l := history.DeadLetter{Queue: history.RuleQueue, Events: eventIn(m)}
 	attribute := func(name string) string { return aws.ToString(m.MessageAttributes[name].StringValue) }
 	l.Reason = attribute("ERROR_CODE") + ": " + attribute("ERROR_MESSAGE")
 	for _, c := range consumers {
@@ -68,8 +79,8 @@ func ruleLetter(m sqstypes.Message) history.Letter {
 	return l
 }
 
-func consumerLetter(consumer string, m sqstypes.Message) history.Letter {
-	l := history.Letter{Queue: history.ConsumerQueue, Consumer: consumer, Events: eventIn(m)}
+func consumerMessage(consumer string, m sqstypes.Message) history.DeadLetter {
+	l := history.DeadLetter{Queue: history.ConsumerQueue, Consumer: consumer, Events: eventIn(m)}
 	l.Reason = aws.ToString(m.MessageAttributes[inbox.ReasonAttribute].StringValue)
 	if l.Reason == "" {
 		l.Reason = "received " + m.Attributes["ApproximateReceiveCount"] + " times"
@@ -105,7 +116,7 @@ func peek(ctx context.Context, run *localrun.Run, output string) ([]sqstypes.Mes
 	for _, m := range all {
 		_, err := client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &queue, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0})
 		if err != nil {
-			return all, fmt.Errorf("put back a letter of %s: %w", output, err)
+			return all, fmt.Errorf("put back a message of %s: %w", output, err)
 		}
 	}
 	return all, nil
@@ -116,13 +127,13 @@ func redriver(run *localrun.Run) *redrive.Redriver {
 	return redrive.New(redrive.Clients{SQS: c.SQS(), EventBridge: c.EventBridge(), Streams: c.Streams(), DynamoDB: c.DynamoDB()})
 }
 
-// redriveOrders puts the letters of all dead-letter queues back on their way.
+// redriveOrders puts the messages of all dead-letter queues back on their way.
 func redriveOrders(ctx context.Context, run *localrun.Run) error {
 	r, outputs := redriver(run), run.Summary.Outputs
-	_, err := r.Pipe(ctx, outputs[pipeLetters], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
-	_, ruleErr := r.Rule(ctx, outputs[ruleLetters])
+	_, err := r.Pipe(ctx, outputs[pipeDeadLetterQueue], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
+	_, ruleErr := r.Rule(ctx, outputs[ruleDeadLetterQueue])
 	err = errors.Join(err, ruleErr)
-	for _, c := range consumers {
+	for _, c := range present(run) {
 		_, consumerErr := r.Consumer(ctx, outputs[c+"DeadLetterQueueUrl"], outputs[c+"QueueUrl"])
 		err = errors.Join(err, consumerErr)
 	}

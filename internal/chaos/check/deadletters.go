@@ -16,25 +16,25 @@ const (
 
 // accountable are the faults, by what their names begin with, that can bring a message into a dead-letter
 // queue of each kind. A kill costs a message one of the times that it may be received, and a run has fewer
-// kills than that: it does not account for a letter.
+// kills than that: it does not account for a message.
 var accountable = map[history.QueueKind][]string{
 	history.PipeQueue:     {"stream.", "pipe.", "bus."},
 	history.RuleQueue:     {"bus.", "queue."},
 	history.ConsumerQueue: {"function.", "queue.", "dynamodb.", "bus.duplicate"},
 }
 
-// explain finds dead letters that no fault accounts for. A fault accounts for a letter when it is of a kind
-// that leads to that queue, and hit one of the letter's events, or an event that was on its way in the
+// explain finds dead-letter messages that no fault accounts for. A fault accounts for a message when it is of a kind
+// that leads to that queue, and hit one of the message's events, or an event that was on its way in the
 // same batch, or an earlier event that the ordered consumer had to wait for.
 func (j *judgement) explain(entries []history.Entry) {
-	if len(j.Letters) == 0 {
+	if len(j.DeadLetters) == 0 {
 		return
 	}
 	hit := hits(entries)
 	together := companions(entries)
-	for _, l := range j.Letters {
+	for _, l := range j.DeadLetters {
 		if len(l.Events) == 0 {
-			j.violate(Unexplained, "", "", "a letter in %s names no event: %s", l.Name, l.Reason)
+			j.violate(Unexplained, "", "", "a message in %s names no event: %s", l.Name, l.Reason)
 			continue
 		}
 		suspects := map[string]bool{}
@@ -45,7 +45,7 @@ func (j *judgement) explain(entries []history.Entry) {
 			}
 		}
 		if !accounts(l.Queue, hit, suspects) {
-			j.violate(Unexplained, j.byID[l.Events[0]].Aggregate, l.Events[0], "no fault accounts for the letter of event %s in %s: %s",
+			j.violate(Unexplained, j.byID[l.Events[0]].Aggregate, l.Events[0], "no fault accounts for the message of event %s in %s: %s",
 				strings.Join(l.Events, ", "), l.Name, l.Reason)
 		}
 	}
@@ -67,7 +67,7 @@ func (j *judgement) suspects(id, consumer string) []string {
 	return all
 }
 
-// accounts says whether a fault that leads to that kind of queue hit one of the suspects.
+// accounts reports whether a fault that leads to that kind of queue hit one of the suspects.
 func accounts(queue history.QueueKind, hit map[string][]string, suspects map[string]bool) bool {
 	for id := range suspects {
 		for _, point := range hit[id] {
@@ -113,14 +113,14 @@ func companions(entries []history.Entry) map[string]map[string]bool {
 	return all
 }
 
-// redriven finds letters that a redrive left behind.
+// redriven finds messages that a redrive left behind.
 func (j *judgement) redriven() {
-	for _, l := range j.Letters {
+	for _, l := range j.DeadLetters {
 		aggregate, event := "", ""
 		if len(l.Events) > 0 {
 			event = l.Events[0]
 			aggregate = j.byID[event].Aggregate
 		}
-		j.violate(NotRedriven, aggregate, event, "a letter of event %s is still in %s after the redrive: %s", event, l.Name, l.Reason)
+		j.violate(NotRedriven, aggregate, event, "a message of event %s is still in %s after the redrive: %s", event, l.Name, l.Reason)
 	}
 }
