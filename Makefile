@@ -120,10 +120,10 @@ FUZZTIME ?= 30s
 # What a run finds to be worth keeping stays in .local/fuzz for the next one; an input that fails goes to testdata/fuzz.
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (default 30s)
-	@git grep -oE "^func Fuzz[A-Za-z0-9]+" -- "*_test.go" | sed "s/:func / /" | while read -r file target; do \
-		dir=$$(dirname "$$file"); echo "$$dir $$target"; \
-		go test "./$$dir" -run "^$$target$$" -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -args -test.fuzzcachedir="$(CURDIR)/.local/fuzz/$$dir"; \
-	done
+	@failed=0; for found in $$(git grep -oE "^func Fuzz[A-Za-z0-9]+" -- "*_test.go" | sed "s/:func /:/"); do \
+		dir=$$(dirname "$${found%:*}"); target="$${found#*:}"; echo "$$dir $$target"; \
+		go test "./$$dir" -run "^$$target$$" -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -args -test.fuzzcachedir="$(CURDIR)/.local/fuzz/$$dir" || failed=1; \
+	done; exit $$failed
 
 BASE ?= origin/main
 BENCH ?= .

@@ -24,9 +24,9 @@ import (
 // Options define the run to start.
 type Options struct {
 	Binary  string              // the compiled command (see Build)
-	Dir     string              // working directory; default: that of this process
-	Args    []string            // flags in addition to --json, for example "--stack", "Orders-dev"
-	Env     []string            // environment variables in addition to those of this process, as KEY=value
+	Dir     string              // working directory; default: ours
+	Args    []string            // flags beside --json, for example "--stack", "Orders-dev"
+	Env     []string            // what its environment has besides ours, as KEY=value
 	OnHop   func(hop.Hop)       // called for each hop as it arrives; default: nothing
 	OnFault func(console.Fault) // called for each injected fault as it arrives; default: nothing
 }
@@ -53,7 +53,7 @@ func Start(ctx context.Context, o Options) (*Run, error) {
 	cmd := exec.Command(o.Binary, append([]string{"local", "--json"}, o.Args...)...)
 	cmd.Dir = o.Dir
 	cmd.Env = append(os.Environ(), o.Env...)
-	// In a process group of its own it does not receive the Ctrl-C for this process, which stops it itself.
+	// A group of its own, so that a Ctrl-C for us does not reach it: we stop it ourselves.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

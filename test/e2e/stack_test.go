@@ -20,7 +20,7 @@ const patience = 60 * time.Second
 // startPatience limits a start, which compiles the functions: on a machine that has never done so, all of the SDK.
 const startPatience = 5 * time.Minute
 
-// functions is the folder, in the repository, of the functions with which tests replace production ones.
+// functions is where in the repository the functions live that tests put in place of the production ones.
 const functions = "test/e2e/functions"
 
 func within(t *testing.T) context.Context {
@@ -46,7 +46,7 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 	return run
 }
 
-// launch does the same as start but without the clean stop, for tests that kill the run.
+// launch is start without the clean stop, for tests that kill the run.
 func launch(t *testing.T, app string, args ...string) *localrun.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
@@ -63,7 +63,7 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 	return run
 }
 
-// A tmpl is a template that is being patched.
+// tmpl is a template being patched.
 type tmpl struct {
 	t         *testing.T
 	assembly  string
@@ -71,7 +71,7 @@ type tmpl struct {
 	outputs   map[string]any
 }
 
-// patched returns the folder of a copy of the assembly in which change has changed the stack's template.
+// patched is a copy of the assembly in which the stack's template was changed.
 func patched(t *testing.T, change func(tmpl)) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -97,7 +97,7 @@ func patched(t *testing.T, change func(tmpl)) string {
 	return dir
 }
 
-// find returns the one resource of the type whose construct path contains the text.
+// find is the one resource of the type whose construct path holds the text.
 func (p tmpl) find(kind, path string) map[string]any {
 	p.t.Helper()
 	var found map[string]any
@@ -119,7 +119,7 @@ func (p tmpl) find(kind, path string) map[string]any {
 	return found
 }
 
-// properties returns the properties of the resource that find returns.
+// properties are the properties of the one resource that find finds.
 func (p tmpl) properties(kind, path string) map[string]any {
 	p.t.Helper()
 	props, _ := p.find(kind, path)["Properties"].(map[string]any)
@@ -137,7 +137,7 @@ func (p tmpl) replaceFunction(path, name string) {
 	meta["outboxkit:golambda"].(map[string]any)["source"] = source
 }
 
-// An answer is the REST API's response to a request.
+// answer is the REST API's answer to a request.
 type answer struct {
 	status int
 	header http.Header

@@ -22,10 +22,10 @@ import (
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Payload size".
 const maxBody = 10 << 20
 
-// jsonType is assumed where a request or response does not say its type.
+// jsonType is the type of a request or response that does not declare one.
 const jsonType = "application/json"
 
-// An exchange is one request on its way through the gateway.
+// An exchange is one request that the gateway handles.
 type exchange struct {
 	request  *http.Request
 	received time.Time
@@ -86,7 +86,7 @@ type contextError struct {
 	ValidationErrorString string `json:"validationErrorString"`
 }
 
-// A response is what goes back to the caller.
+// A response is returned to the caller.
 type response struct {
 	status int
 	header http.Header

@@ -207,7 +207,7 @@ func (c *rendererProcess) ended() bool {
 	}
 }
 
-// lost returns an error that describes why there was no response.
+// lost says why no answer came.
 func (c *rendererProcess) lost() error {
 	<-c.closed
 	c.stop()

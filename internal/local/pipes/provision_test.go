@@ -24,7 +24,7 @@ func openDB(t testing.TB) *bbolt.DB {
 	return db
 }
 
-// pipeResource is a pipe as the construct writes it, changed by a JSON merge patch.
+// pipeResource returns a pipe as the construct writes it, changed by a JSON merge patch.
 func pipeResource(t testing.TB, patch string) template.Resource {
 	t.Helper()
 	properties := map[string]any{}

@@ -91,9 +91,9 @@ func TestAssembliesThatCannotBeRead(t *testing.T) {
 		"no template":          {map[string]string{"manifest.json": oneStack}, "", "template of S: open "},
 		"a broken template":    {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": []}`}, "", "t.json: the value must be a JSON object"},
 		"a repeated resource":  {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": {"A": {}, "A": {}}}`}, "", "t.json: A must be declared once, got two"},
+		"an unknown stack":     {map[string]string{"manifest.json": oneStack}, "Orders", `, got "Orders"`},
 		"a template elsewhere": {map[string]string{"manifest.json": strings.Replace(oneStack, "t.json", "../t.json", 1)}, "", `artifact S: a name of a file must not lead out of the cloud assembly, got "../t.json"`},
 		"a stage elsewhere":    {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "/etc"}}}}`}, "", `artifact P: a name of a file must not lead out of the cloud assembly, got "/etc"`},
-		"an unknown stack":     {map[string]string{"manifest.json": oneStack}, "Orders", `, got "Orders"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

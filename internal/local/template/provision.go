@@ -67,7 +67,7 @@ type plannedOutput struct {
 // Source: CloudFormation user guide, resources-section-structure.
 var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
 
-// plan validates the whole template.
+// plan checks the whole template.
 func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, error) {
 	p := &plan{evaluator: s.evaluator(env)}
 	if err := p.checkTransform(); err != nil {

@@ -94,7 +94,7 @@ func (s *Stack) Declared(kind string) []Resource {
 	return found
 }
 
-// decode decodes JSON and keeps numbers as they are written, so that 1000000 does not become 1e+06 in a string.
+// decode keeps numbers as they are written, so that 1000000 does not become 1e+06 in a string.
 func decode(raw []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()

@@ -25,7 +25,7 @@ func main() {
 
 type shipping struct {
 	table string
-	seen  sync.Map // ids of the events that have panicked or hung
+	seen  sync.Map // ids of the events that were received before
 }
 
 func (s *shipping) handle(ctx context.Context, tx *outbox.Tx, event record.Event) error {
