@@ -25,6 +25,7 @@ func TestStack(t *testing.T) {
 	t.Run("orders", func(t *testing.T) { testOrders(t, run) })
 	t.Run("updates", func(t *testing.T) { testUpdates(t, run) })
 	t.Run("once", func(t *testing.T) { testOnce(t, run) })
+	t.Run("bodies", func(t *testing.T) { testBodies(t, run) })
 }
 
 // testOrders shows the behavior of POST and GET.
@@ -76,13 +77,15 @@ func testOrders(t *testing.T, run *localrun.Run) {
 		body   string
 		header string
 		status int
-		says   string // what the message must name
+		says   string // what the reasons must name
 	}{
 		"no JSON":                 {body: `{"customerId":`, status: 400},
 		"no customer":             {body: drop(tea, "customerId"), status: 400, says: "customerId"},
 		"no items":                {body: drop(tea, "items"), status: 400, says: "items"},
 		"an unknown field":        {body: strings.Replace(tea, `"note"`, `"discount"`, 1), status: 400, says: "discount"},
 		"a quantity of zero":      {body: strings.Replace(tea, `"quantity":2`, `"quantity":0`, 1), status: 400, says: "0"},
+		"a quantity of 1.0":       {body: strings.Replace(tea, `"quantity":2`, `"quantity":1.0`, 1), status: 400, says: "number"},
+		"a quantity of 1e1":       {body: strings.Replace(tea, `"quantity":2`, `"quantity":1e1`, 1), status: 400, says: "number"},
 		"a fraction of a price":   {body: strings.Replace(tea, `1290`, `12.9`, 1), status: 400},
 		"a currency of 2 letters": {body: strings.Replace(tea, `EUR`, `EU`, 1), status: 400},
 		"an empty body":           {body: ` `, status: 400},
@@ -97,7 +100,11 @@ func testOrders(t *testing.T, run *localrun.Run) {
 				headers = []string{c.header}
 			}
 			before := written(t, run)
-			wantError(t, call(t, run, http.MethodPost, "/orders", c.body, headers...), c.status, c.says, "")
+			a := call(t, run, http.MethodPost, "/orders", c.body, headers...)
+			wantError(t, a, c.status, "", "")
+			if reasons := a.body + call(t, run, http.MethodPost, "/orders", c.body, append(headers, "Accept: text/plain")...).body; !strings.Contains(reasons, c.says) {
+				t.Errorf("the reasons are %s, want %q named", reasons, c.says)
+			}
 			if after := written(t, run); after != before {
 				t.Errorf("a refused order left %d items behind", after-before)
 			}
@@ -246,7 +253,7 @@ func written(t *testing.T, run *localrun.Run) int {
 	return count(t, run, "OrdersTableName", "entity", "order") + count(t, run, "OutboxTableName", record.AttrAggregateType, "Order")
 }
 
-// count is how many items of the table of an output have an attribute with that value.
+// count returns how many items in the table of an output have an attribute with that value.
 func count(t *testing.T, run *localrun.Run, output, attribute, value string) int {
 	t.Helper()
 	n := 0

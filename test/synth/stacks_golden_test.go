@@ -87,7 +87,7 @@ func withoutAssetHashes(template string) string {
 	return assetHash.ReplaceAllString(template, strings.Repeat("0", 64))
 }
 
-// firstDifference is the first line that differs, as it is and as it was.
+// firstDifference returns the first line that differs, as it is and as it was.
 func firstDifference(got, want string) (string, bool) {
 	if got == want {
 		return "", true

@@ -56,7 +56,7 @@ func newAPI() api {
 // check returns an error for the id of another API.
 func (a *api) check(id string) error {
 	if a.id == "" || id != a.id {
-		return fmt.Errorf("RestApiId is %q, which is no RestApi of this stack", id)
+		return fmt.Errorf("RestApiId must be the RestApi of this stack, got %q", id)
 	}
 	return nil
 }

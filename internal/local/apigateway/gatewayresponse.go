@@ -76,7 +76,7 @@ func (e *gatewayError) Error() string {
 
 func (e *gatewayError) Unwrap() error { return e.cause }
 
-// internal is the answer to everything that is the API's own fault.
+// internal returns the error for everything that is the API's own fault.
 func internal(kind responseType, cause error) *gatewayError {
 	return &gatewayError{kind: kind, message: "Internal server error", cause: cause}
 }
@@ -105,7 +105,7 @@ func (s *Service) provisionGatewayResponse(_ context.Context, r template.Resourc
 		return template.Attributes{}, err
 	}
 	if !slices.Contains(known, p.ResponseType) {
-		return template.Attributes{}, fmt.Errorf("ResponseType is %q, allowed are %v", p.ResponseType, known)
+		return template.Attributes{}, fmt.Errorf("ResponseType must be one of %v, got %q", known, p.ResponseType)
 	}
 	response := &gatewayResponse{templates: p.ResponseTemplates}
 	if len(response.templates) == 0 {
@@ -148,11 +148,11 @@ func (s *Service) respond(x *exchange, e *gatewayError) response {
 	if defined.status != 0 {
 		status = defined.status
 	}
-	validation := compact(e.validation)
 	x.context.Error = &contextError{
 		Message: e.message, MessageString: compact(e.message), ResponseType: string(e.kind),
-		// The templates put it between quotes of their own.
-		ValidationErrorString: validation[1 : len(validation)-1],
+		// No page of AWS says that its quotes are escaped, so here they are not: a template that puts it into a JSON
+		// string is broken here rather than there.
+		ValidationErrorString: e.validation,
 	}
 	contentType, text := chooseTemplate(defined.templates, x.request.Header.Get("Accept"))
 	out := response{status: status, header: http.Header{}, body: []byte(x.substitute(text))}
@@ -185,7 +185,7 @@ func (x *exchange) substitute(text string) string {
 func statusCode(text string) (int, error) {
 	status, err := strconv.Atoi(text)
 	if err != nil || status < 100 || status > 599 {
-		return 0, fmt.Errorf("StatusCode is %q, allowed are 100 to 599", text)
+		return 0, fmt.Errorf("StatusCode must be from 100 to 599, got %q", text)
 	}
 	return status, nil
 }

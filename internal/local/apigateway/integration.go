@@ -11,7 +11,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// integrationProperties are those of a method's Integration.
+// integrationProperties are the properties of a method's Integration.
 type integrationProperties struct {
 	Type                 string
 	URI                  string           `json:"Uri"`
@@ -56,7 +56,7 @@ func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integ
 		}
 		return s.newMapped(ctx, p, &dynamoDB{cloud: s.config.Cloud, action: action}, timeout)
 	default:
-		return nil, fmt.Errorf("type %s is not supported by the local run: AWS (DynamoDB), AWS_PROXY (Lambda) and MOCK are", p.Integration.Type)
+		return nil, fmt.Errorf("Type must be AWS (DynamoDB), AWS_PROXY (Lambda) or MOCK in the local run, got %s", p.Integration.Type)
 	}
 }
 
@@ -81,11 +81,11 @@ type backendResponse struct {
 func dynamoDBAction(uri string) (string, error) {
 	parts := strings.SplitN(uri, ":", 6)
 	if len(parts) != 6 || parts[2] != "apigateway" {
-		return "", fmt.Errorf("Uri is %q, expected is arn:aws:apigateway:<region>:dynamodb:action/<action>", uri)
+		return "", fmt.Errorf("Uri must be arn:aws:apigateway:<region>:dynamodb:action/<action>, got %q", uri)
 	}
 	action, ok := strings.CutPrefix(parts[5], "action/")
 	if parts[4] != "dynamodb" || !ok || action == "" {
-		return "", fmt.Errorf("type AWS with %s:%s is not supported by the local run: dynamodb:action/<action> is", parts[4], parts[5])
+		return "", fmt.Errorf("Uri must be of dynamodb:action/<action> in the local run for the type AWS, got %s:%s", parts[4], parts[5])
 	}
 	return action, nil
 }
@@ -95,7 +95,7 @@ func functionARN(uri string) (string, error) {
 	_, rest, ok := strings.Cut(uri, ":lambda:path/2015-03-31/functions/")
 	arn, found := strings.CutSuffix(rest, "/invocations")
 	if !ok || !found || arn == "" {
-		return "", fmt.Errorf("Uri is %q, expected is …:lambda:path/2015-03-31/functions/<arn>/invocations", uri)
+		return "", fmt.Errorf("Uri must be …:lambda:path/2015-03-31/functions/<arn>/invocations, got %q", uri)
 	}
 	return arn, nil
 }

@@ -40,7 +40,7 @@ type mappedResponse struct {
 	templates map[string]mappingTemplate
 }
 
-// Behaviours for a request whose content type has no template.
+// The behaviors for a request whose content type has no template.
 // Source: API Gateway developer guide, integration-passthrough-behaviors.
 const (
 	whenNoMatch     = "WHEN_NO_MATCH"
@@ -57,7 +57,7 @@ func (s *Service) newMapped(ctx context.Context, method methodProperties, b back
 		m.passthrough = whenNoMatch
 	case whenNoMatch, whenNoTemplates, never:
 	default:
-		return nil, fmt.Errorf("PassthroughBehavior is %q, allowed are %s, %s and %s", m.passthrough, whenNoMatch, whenNoTemplates, never)
+		return nil, fmt.Errorf("PassthroughBehavior must be %s, %s or %s, got %q", whenNoMatch, whenNoTemplates, never, m.passthrough)
 	}
 	var err error
 	if m.parameters, err = parseMappings(p.RequestParameters, "integration.request.header.", requestSources); err == nil {
@@ -135,7 +135,7 @@ func (s *Service) compileTemplates(ctx context.Context, sources map[string]strin
 	for _, contentType := range slices.Sorted(maps.Keys(sources)) {
 		source := sources[contentType]
 		if len(source) > maxTemplate {
-			return nil, fmt.Errorf("%s: the template has %d bytes, allowed are %d", contentType, len(source), maxTemplate)
+			return nil, fmt.Errorf("%s: the template must have at most %d bytes, got %d", contentType, maxTemplate, len(source))
 		}
 		t, err := s.renderer.compile(ctx, source)
 		if err != nil {

@@ -75,7 +75,7 @@ func parseSource(expression string, allowed []string) (mapping, error) {
 			return mapping{source: source, name: name}, nil
 		}
 	}
-	return mapping{}, fmt.Errorf("mapping expression %q is none of %s", expression, strings.Join(allowed, "<name>, "))
+	return mapping{}, fmt.Errorf("a mapping expression must begin with one of %s, got %q", strings.Join(allowed, ", "), expression)
 }
 
 // compile compiles the parameter mappings from a body: their JSON paths run as mapping templates.

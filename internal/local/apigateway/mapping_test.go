@@ -60,7 +60,7 @@ func TestParameterMappings(t *testing.T) {
 	}
 }
 
-// A status without an integration response must not become a success.
+// TestNoIntegrationResponse checks that a status without an integration response does not become a success.
 func TestNoIntegrationResponse(t *testing.T) {
 	resources := change(t, "GetOrder", func(_, integration map[string]any) {
 		integration["IntegrationResponses"] = integration["IntegrationResponses"].([]any)[:1]
@@ -77,7 +77,7 @@ func TestNoIntegrationResponse(t *testing.T) {
 	}
 }
 
-// A pattern matches the whole status, as Java's matches does.
+// TestSelectionPattern checks that a pattern must match the whole status, as with Java's matches.
 func TestSelectionPattern(t *testing.T) {
 	for pattern, want := range map[string]int{"40": 500, "400": 200, `4\d{2}`: 200, "200|400": 200, ".": 500} {
 		resources := change(t, "GetOrder", func(_, integration map[string]any) {
@@ -94,7 +94,7 @@ func TestSelectionPattern(t *testing.T) {
 
 func TestPassthrough(t *testing.T) {
 	for name, tt := range map[string]struct {
-		behaviour   string
+		behavior    string
 		templates   map[string]any
 		contentType string
 		status      int
@@ -108,13 +108,13 @@ func TestPassthrough(t *testing.T) {
 		"no match, matched":               {whenNoMatch, map[string]any{jsonType: "t"}, "Application/JSON;charset=utf-8", 404, "t"},
 		"no content type means JSON":      {never, map[string]any{jsonType: "t"}, "", 404, "t"},
 		"$default for every other type":   {never, map[string]any{jsonType: "t", "$default": "d"}, "text/plain", 404, "d"},
-		"no behaviour means no match":     {"", map[string]any{jsonType: "t"}, "text/plain", 404, "body"},
+		"no behavior means no match":      {"", map[string]any{jsonType: "t"}, "text/plain", 404, "body"},
 		"a type of its own before JSON's": {never, map[string]any{jsonType: "t", "text/plain": "p"}, "text/plain", 404, "p"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resources := change(t, "GetOrder", func(p, integration map[string]any) {
 				p["HttpMethod"] = "PUT"
-				integration["PassthroughBehavior"], integration["RequestTemplates"] = tt.behaviour, tt.templates
+				integration["PassthroughBehavior"], integration["RequestTemplates"] = tt.behavior, tt.templates
 			})
 			g := start(t, options{resources: resources})
 			got := g.do("PUT", "/orders/7", "body", "Content-Type", tt.contentType)
@@ -125,7 +125,7 @@ func TestPassthrough(t *testing.T) {
 	}
 }
 
-// The caller learns nothing of a template that fails; the developer does.
+// TestFailingTemplate checks that only the hop, and not the response, contains the reason why a template failed.
 func TestFailingTemplate(t *testing.T) {
 	resources := change(t, "GetOrder", func(_, integration map[string]any) {
 		integration["RequestTemplates"] = map[string]any{jsonType: "$input.params('id').nope()"}

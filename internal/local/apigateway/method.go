@@ -26,7 +26,7 @@ type integration interface {
 // A parameter of a request.
 type parameter struct{ in, name string }
 
-// methodProperties are those of AWS::ApiGateway::Method.
+// methodProperties are the properties of AWS::ApiGateway::Method.
 type methodProperties struct {
 	RestAPI             string           `json:"RestApiId"`
 	Resource            string           `json:"ResourceId"`
@@ -61,10 +61,10 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	}
 	parent := s.api.resources[p.Resource]
 	if parent == nil {
-		return template.Attributes{}, fmt.Errorf("ResourceId is %q, which is no resource of the API", p.Resource)
+		return template.Attributes{}, fmt.Errorf("ResourceId must be a resource of the API, got %q", p.Resource)
 	}
 	if !slices.Contains(verbs, p.Verb) {
-		return template.Attributes{}, fmt.Errorf("HttpMethod is %q, allowed are %v", p.Verb, verbs)
+		return template.Attributes{}, fmt.Errorf("HttpMethod must be one of %v, got %q", verbs, p.Verb)
 	}
 	m := &method{logicalID: r.LogicalID, models: map[string]*model{}}
 	var err error
@@ -74,13 +74,13 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	if p.Validator != "" {
 		found, ok := s.api.validators[p.Validator]
 		if !ok {
-			return template.Attributes{}, fmt.Errorf("RequestValidatorId is %q, which is no validator of the API", p.Validator)
+			return template.Attributes{}, fmt.Errorf("RequestValidatorId must be a validator of the API, got %q", p.Validator)
 		}
 		m.validator = found
 	}
 	for contentType, name := range p.RequestModels {
 		if m.models[contentType] = s.api.models[name]; m.models[contentType] == nil {
-			return template.Attributes{}, fmt.Errorf("property RequestModels: %q is no model of the API", name)
+			return template.Attributes{}, fmt.Errorf("property RequestModels: it must name models of the API, got %q", name)
 		}
 	}
 	if m.integration, err = s.newIntegration(ctx, p); err != nil {
@@ -97,7 +97,7 @@ func requiredParameters(declared map[string]template.Bool) ([]parameter, error) 
 		rest, ok := strings.CutPrefix(expression, "method.request.")
 		in, name, found := strings.Cut(rest, ".")
 		if !ok || !found || !slices.Contains([]string{"header", "path", "querystring"}, in) {
-			return nil, fmt.Errorf("%q is none of method.request.header.<name>, method.request.path.<name>, method.request.querystring.<name>", expression)
+			return nil, fmt.Errorf("a parameter must be method.request.header.<name>, method.request.path.<name> or method.request.querystring.<name>, got %q", expression)
 		}
 		if isRequired {
 			required = append(required, parameter{in, name})
