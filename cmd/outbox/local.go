@@ -1,7 +1,7 @@
 package main
 
 import (
-	"os"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -17,18 +17,17 @@ func newLocal() *cobra.Command {
 		Short: "Run a synthesized stack on this machine",
 		Long: `Run a synthesized CDK stack on this machine, with no AWS account and no Docker.
 
-It reads nothing but the cloud assembly, listens on 127.0.0.1 only, and runs until Ctrl-C.`,
+It reads nothing but the cloud assembly, listens on 127.0.0.1 only, and runs until Ctrl-C. Running an assembly runs its
+functions' code. It runs on Linux, macOS and WSL, and needs Node.js, Java 17 or later and the npm packages that the
+README names.`,
 		Example: `  npx cdk synth --quiet
   outbox local --stack Orders-dev
   outbox local --data .local/data      # a later run continues there`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.Validate(); err != nil {
-				return misuse(err)
-			}
-			out := console.Text(os.Stdout)
+			out := console.Text(cmd.OutOrStdout())
 			if asJSON {
-				out = console.JSON(os.Stdout)
+				out = console.JSON(cmd.OutOrStdout())
 			}
 			return local.Run(cmd.Context(), o, out)
 		},
@@ -41,5 +40,15 @@ It reads nothing but the cloud assembly, listens on 127.0.0.1 only, and runs unt
 	flags.BoolVar(&o.Keep, "keep", false, "do not remove the temporary folder at the end")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line, for programs")
 	flags.StringVar(&o.Faults, "faults", "", "`file` with a plan of faults to inject; SIGUSR1 ends them")
+	completeFiles(cmd)
+	check(cmd, func() error { return o.Validate() }) //nolint:gocritic // o.Validate would copy o before the flags are parsed
 	return cmd
+}
+
+// completeFiles lets the shell complete the flags that name folders and files.
+func completeFiles(cmd *cobra.Command) {
+	err := errors.Join(cmd.MarkFlagDirname("app"), cmd.MarkFlagDirname("data"), cmd.MarkFlagFilename("faults", "json"))
+	if err != nil {
+		panic(err) // a flag that the command does not have
+	}
 }

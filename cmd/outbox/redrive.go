@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/spf13/cobra"
 
+	"github.com/outboxkit/transactional-outbox/internal/operate"
 	"github.com/outboxkit/transactional-outbox/runtime/redrive"
 )
 
@@ -22,31 +22,50 @@ func newRedrive() *cobra.Command {
 		Short: "Move dead-letter messages back to where they were lost",
 		Long: `Move dead-letter messages back to where they were lost, once what kept them from it is fixed.
 
+It works until the dead-letter queue gives nothing any more, and exits with 1 while something is left in it: it prints why
+each message was kept, and how many are still in flight. Redriving twice is safe for consumers with an inbox.
+
 The URLs and names are outputs of the stack; region and credentials come from the environment, as for the AWS CLI.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return misuse(errors.New("what to redrive is missing: consumer, rule or pipe; see outbox redrive --help"))
-		},
+		Example: `  outbox redrive consumer --dlq URL --queue URL --memory 37d
+  outbox redrive rule --dlq URL
+  outbox redrive pipe --dlq URL --bus NAME --table NAME --source orders`,
 	}
+	group(cmd)
 	cmd.AddCommand(newRedriveConsumer(), newRedriveRule(), newRedrivePipe())
 	return cmd
 }
 
 func newRedriveConsumer() *cobra.Command {
-	var dlq, queue string
-	cmd := redriveCommand("consumer", "Messages that a consumer could not handle",
-		"  outbox redrive consumer --dlq URL --queue URL",
+	var dlq string
+	var target redrive.ConsumerTarget
+	var memory duration
+	cmd := redriveCommand("consumer", "Move messages that a consumer could not handle to its queue",
+		"  outbox redrive consumer --dlq URL --queue URL --memory 37d",
 		func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) {
-			return r.Consumer(ctx, dlq, queue)
+			target.Memory = memory.Duration
+			return r.Consumer(ctx, dlq, target)
 		})
+	cmd.Long = cmd.Short + `.
+
+A redrive gives a message a new age. --memory is how long the consumer remembers an event, which is its function's
+environment variable INBOX_TTL_SECONDS: a message that the consumer might get after it has forgotten the event is kept,
+because what it did before it would do again. --memory 0 says that no message is too old: for an ordered consumer,
+which never forgets, for one without an inbox, and for a message that is known to have had no effect.`
 	required(cmd, &dlq, "dlq", "`URL` of the dead-letter queue")
-	required(cmd, &queue, "queue", "`URL` of the consumer's queue")
+	required(cmd, &target.Queue, "queue", "`URL` of the consumer's queue")
+	cmd.Flags().Var(&memory, "memory", "how long the consumer remembers an event, for example 37d, 888h or 3196800s; 0: for good (required)")
+	check(cmd, func() error {
+		if !memory.given {
+			return errors.New("--memory is required; outbox redrive consumer --help says what it takes")
+		}
+		return nil
+	})
 	return cmd
 }
 
 func newRedriveRule() *cobra.Command {
 	var dlq string
-	cmd := redriveCommand("rule", "Events that a rule could not deliver",
+	cmd := redriveCommand("rule", "Move events that a rule could not deliver to the queue that they were for",
 		"  outbox redrive rule --dlq URL",
 		func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) { return r.Rule(ctx, dlq) })
 	required(cmd, &dlq, "dlq", "`URL` of the dead-letter queue")
@@ -56,31 +75,16 @@ func newRedriveRule() *cobra.Command {
 func newRedrivePipe() *cobra.Command {
 	var dlq string
 	var target redrive.PipeTarget
-	cmd := redriveCommand("pipe", "Stream records that a pipe could not deliver",
-		"  outbox redrive pipe --dlq URL --bus NAME --table NAME",
+	cmd := redriveCommand("pipe", "Publish stream records that a pipe could not deliver",
+		"  outbox redrive pipe --dlq URL --bus NAME --table NAME --source orders",
 		func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) {
 			return r.Pipe(ctx, dlq, target)
 		})
 	required(cmd, &dlq, "dlq", "`URL` of the dead-letter queue")
 	required(cmd, &target.Bus, "bus", "`name` or ARN of the event bus")
 	required(cmd, &target.OutboxTable, "table", "`name` or ARN of the outbox table")
+	cmd.Flags().StringVar(&target.Source, "source", "", "`source` of the outbox: of a table that others share only its events are published (default: all)")
 	return cmd
-}
-
-// required adds a flag that must be given and not be empty.
-func required(cmd *cobra.Command, value *string, name, usage string) {
-	cmd.Flags().StringVar(value, name, "", usage)
-	check := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
-		var problems []error
-		if check != nil {
-			problems = append(problems, check(cmd, args))
-		}
-		if *value == "" {
-			problems = append(problems, fmt.Errorf("--%s is missing", name))
-		}
-		return misuse(errors.Join(problems...))
-	}
 }
 
 func redriveCommand(name, short, example string, redriveFrom func(context.Context, *redrive.Redriver) (redrive.Report, error)) *cobra.Command {
@@ -95,7 +99,7 @@ func redriveCommand(name, short, example string, redriveFrom func(context.Contex
 				return err
 			}
 			report, err := redriveFrom(cmd.Context(), redriver)
-			return errors.Join(err, show(cmd.OutOrStdout(), report))
+			return errors.Join(err, operate.ShowRedrive(cmd.OutOrStdout(), report))
 		},
 	}
 }
@@ -103,7 +107,7 @@ func redriveCommand(name, short, example string, redriveFrom func(context.Contex
 func newRedriver(ctx context.Context) (*redrive.Redriver, error) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("region and credentials: %w", err)
 	}
 	return redrive.New(redrive.Clients{
 		SQS:         sqs.NewFromConfig(cfg),
@@ -111,14 +115,4 @@ func newRedriver(ctx context.Context) (*redrive.Redriver, error) {
 		Streams:     dynamodbstreams.NewFromConfig(cfg),
 		DynamoDB:    dynamodb.NewFromConfig(cfg),
 	}), nil
-}
-
-// show prints what became of the messages. What was kept is an error, with the reason for each.
-func show(out io.Writer, report redrive.Report) error {
-	fmt.Fprintf(out, "%d redriven, %d kept\n", report.Redriven, len(report.Kept))
-	var problems []error
-	for _, kept := range report.Kept {
-		problems = append(problems, fmt.Errorf("message %s: %w", kept.MessageID, kept.Err))
-	}
-	return errors.Join(problems...)
 }

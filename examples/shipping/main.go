@@ -14,9 +14,13 @@ func main() {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
 	stack := awscdk.NewStack(app, jsii.String("Shipping"), nil)
-	shipments := awsdynamodb.NewTable(stack, jsii.String("Shipments"), &awsdynamodb.TableProps{
-		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("orderId"), Type: awsdynamodb.AttributeType_STRING},
-	})
+	newTable := func(id string) awsdynamodb.Table {
+		return awsdynamodb.NewTable(stack, jsii.String(id), &awsdynamodb.TableProps{
+			PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("orderId"), Type: awsdynamodb.AttributeType_STRING},
+		})
+	}
+	newTable("Orders") // what the writer stores
+	shipments := newTable("Shipments")
 
 	box := outbox.NewTransactionalOutbox(stack, jsii.String("Outbox"), &outbox.TransactionalOutboxProps{
 		Source: jsii.String("orders"),

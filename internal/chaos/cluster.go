@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/chaos/check"
@@ -144,7 +144,11 @@ func (c *cluster) killTables(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("kill DynamoDB Local: %w", err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	process, err := os.FindProcess(pid)
+	if err == nil {
+		err = process.Kill()
+	}
+	if err != nil {
 		return fmt.Errorf("kill DynamoDB Local: %w", err)
 	}
 	c.log.Fault(time.Now(), history.Fault{Point: check.KillTables})

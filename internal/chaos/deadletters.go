@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
@@ -57,7 +58,7 @@ func present(run *localrun.Run) []string {
 
 func pipeMessage(ctx context.Context, run *localrun.Run, m sqstypes.Message) history.DeadLetter {
 	l := history.DeadLetter{Queue: history.PipeQueue}
-	items, err := redriver(run).Events(ctx, aws.ToString(m.Body), run.Summary.Outputs["OutboxTableName"])
+	items, err := redriver(run).Events(ctx, aws.ToString(m.Body), redrive.PipeTarget{OutboxTable: run.Summary.Outputs["OutboxTableName"]})
 	if err != nil {
 		l.Reason = err.Error()
 	}
@@ -127,17 +128,25 @@ func redriver(run *localrun.Run) *redrive.Redriver {
 	return redrive.New(redrive.Clients{SQS: c.SQS(), EventBridge: c.EventBridge(), Streams: c.Streams(), DynamoDB: c.DynamoDB()})
 }
 
-// redriveOrders puts the messages of all dead-letter queues back on their way.
+// redriveOrders redrives all dead-letter queues, side by side: an empty one takes seconds to be known as such.
 func redriveOrders(ctx context.Context, run *localrun.Run) error {
 	r, outputs := redriver(run), run.Summary.Outputs
-	_, err := r.Pipe(ctx, outputs[pipeDeadLetterQueue], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
-	_, ruleErr := r.Rule(ctx, outputs[ruleDeadLetterQueue])
-	err = errors.Join(err, ruleErr)
+	var all errgroup.Group
+	all.Go(func() error {
+		_, err := r.Pipe(ctx, outputs[pipeDeadLetterQueue], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
+		return err
+	})
+	all.Go(func() error {
+		_, err := r.Rule(ctx, outputs[ruleDeadLetterQueue])
+		return err
+	})
 	for _, c := range present(run) {
-		_, consumerErr := r.Consumer(ctx, outputs[c+"DeadLetterQueueUrl"], outputs[c+"QueueUrl"])
-		err = errors.Join(err, consumerErr)
+		all.Go(func() error {
+			_, err := r.Consumer(ctx, outputs[c+"DeadLetterQueueUrl"], redrive.ConsumerTarget{Queue: outputs[c+"QueueUrl"]})
+			return err
+		})
 	}
-	return err
+	return all.Wait()
 }
 
 // waiting is how many messages there are in the queues, in flight included.

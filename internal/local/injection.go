@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
@@ -19,7 +18,7 @@ import (
 )
 
 // injectFaults reads the plan that --faults names and makes SIGUSR1 end its faults. Without the flag the
-// injector is nil. done says at the end of the run which faults have fired.
+// injector is nil. done reports at the end of the run which faults have fired.
 func injectFaults(o Options, out console.Console) (_ *faults.Injector, done func(), err error) {
 	if o.Faults == "" {
 		return nil, func() {}, nil
@@ -29,14 +28,14 @@ func injectFaults(o Options, out console.Console) (_ *faults.Injector, done func
 		return nil, nil, fmt.Errorf("--faults: %w", err)
 	}
 	injector := faults.New(plan, out.Fault)
-	out.Notice(fmt.Sprintf("Faults are injected as %s says, with seed %d; SIGUSR1 ends them.", o.Faults, plan.Seed))
+	out.Notice(fmt.Sprintf("Faults are injected by the plan %s, with seed %d; SIGUSR1 ends them.", o.Faults, plan.Seed))
 	return injector, healOnSignal(injector, out), nil
 }
 
 // healOnSignal ends the faults at SIGUSR1 or when the plan's time has come.
 func healOnSignal(injector *faults.Injector, out console.Console) (done func()) {
 	signals, ended := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(signals, syscall.SIGUSR1)
+	signal.Notify(signals, healSignal)
 	var over <-chan time.Time
 	if until, ends := injector.Until(); ends {
 		over = time.After(time.Until(until))
@@ -63,7 +62,7 @@ func healOnSignal(injector *faults.Injector, out console.Console) (done func()) 
 	}
 }
 
-// seams are where faults come between the parts. Without an injector nothing comes between.
+// seams are the places between the parts where faults are injected. Without an injector all are empty.
 type seams struct {
 	tables   func(http.Handler) http.Handler
 	bus      func(http.Handler) http.Handler

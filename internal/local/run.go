@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ import (
 
 // Run runs the stack that the options name until ctx is done. It returns nil when it was told to stop.
 func Run(ctx context.Context, o Options, out console.Console) error {
+	if err := supported(runtime.GOOS); err != nil {
+		return err
+	}
 	started := time.Now()
 	assembly, err := template.ReadAssembly(o.App)
 	if err != nil {
@@ -60,7 +64,7 @@ func Run(ctx context.Context, o Options, out console.Console) error {
 	return unlessStopped(ctx, workers.Wait())
 }
 
-// choose is the stack of that name, or the app's first.
+// choose returns the stack of that name, or the app's first.
 func choose(assembly *template.Assembly, name string, out console.Console) (*template.Stack, error) {
 	names := assembly.Names()
 	if name == "" && len(names) > 1 {
@@ -78,7 +82,7 @@ func unlessStopped(ctx context.Context, err error) error {
 	return err
 }
 
-// data is the folder that keeps everything a run must not forget.
+// data is the folder that keeps everything that a run must not lose.
 type data struct {
 	dir     string
 	db      *bbolt.DB

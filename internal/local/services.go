@@ -25,7 +25,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// part is the face that every part of a run shows. It may also be a preparer, a runner and a closer.
+// part is the interface that every local service implements. A service may also be a preparer, a runner and a closer.
 type part interface {
 	Provisions() map[string]template.Provision
 }
@@ -117,7 +117,7 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 	return queue, err
 }
 
-// portOf is the n-th port of the run, or 0 for one that the system chooses.
+// portOf returns the n-th port of the run, or 0 for one that the system chooses.
 func (o Options) portOf(n int) int {
 	if o.Port == 0 {
 		return 0
@@ -125,7 +125,7 @@ func (o Options) portOf(n int) int {
 	return o.Port + n
 }
 
-// region is the one the app pinned for the stack, or the CLI's default.
+// region returns the one that the app pinned for the stack, or the CLI's default.
 func region(stack *template.Stack) string {
 	for _, r := range []string{stack.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")} {
 		if r != "" {
@@ -175,7 +175,7 @@ func (s *services) close() {
 	s.logs.close()
 }
 
-// summary says what runs.
+// summary returns what runs, for the console.
 func (s *services) summary(data string, took time.Duration, d *template.Deployment) console.Summary {
 	sum := console.Summary{
 		Stack: d.Stack, Region: s.cloud.Region, Data: data,
@@ -211,7 +211,7 @@ type logs struct {
 	files []*os.File
 }
 
-// open is where a program's output goes: a file, or nowhere when it cannot be made, since a run must
+// open returns where a program's output goes: a file, or nowhere when it cannot be made, since a run must
 // not fail for want of a log.
 func (l *logs) open(name string) io.Writer {
 	file, err := os.OpenFile(filepath.Join(l.dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -11,9 +11,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
@@ -24,6 +24,7 @@ import (
 // Options define the run to start.
 type Options struct {
 	Binary  string              // the compiled command (see Build)
+	Tool    []string            // in place of Binary: how to run it, for example "go", "tool", "outbox"
 	Dir     string              // working directory; default: ours
 	Args    []string            // flags beside --json, for example "--stack", "Orders-dev"
 	Env     []string            // what its environment has besides ours, as KEY=value
@@ -50,11 +51,15 @@ type Run struct {
 
 // Start starts a run and returns once it is ready. Its error contains what the run wrote to stderr.
 func Start(ctx context.Context, o Options) (*Run, error) {
-	cmd := exec.Command(o.Binary, append([]string{"local", "--json"}, o.Args...)...)
+	command := o.Tool
+	if o.Binary != "" {
+		command = []string{o.Binary}
+	}
+	cmd := exec.Command(command[0], slices.Concat(command[1:], []string{"local", "--json"}, o.Args)...)
 	cmd.Dir = o.Dir
 	cmd.Env = append(os.Environ(), o.Env...)
 	// A group of its own, so that a Ctrl-C for us does not reach it: we stop it ourselves.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownGroup
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -175,7 +180,7 @@ func (r *Run) PID() int { return r.cmd.Process.Pid }
 
 // Heal ends all faults of a run that was started with --faults, and returns once they have ended.
 func (r *Run) Heal(ctx context.Context) error {
-	if err := r.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+	if err := r.cmd.Process.Signal(healSignal); err != nil {
 		return fmt.Errorf("heal the faults: %w", err)
 	}
 	select {

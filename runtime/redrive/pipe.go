@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,33 +19,37 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// PipeTarget says where the events of a pipe's dead letters are, and where they go.
+// A PipeTarget is where the events of a pipe's dead-letter messages are, and where they go.
 type PipeTarget struct {
 	Bus         string // name or ARN of the event bus
 	OutboxTable string // name or ARN of the outbox table
+	Source      string // the outbox's source: of a shared table only its events are published, as by the pipe. Default: all
 }
 
-// letter is what a pipe leaves of the records that it gave up.
+// publishes reports whether the pipe's filter lets a new item through.
+func (t PipeTarget) publishes(item Item) bool {
+	return textOf(item, record.AttrRecordType) == record.RecordTypeEvent && (t.Source == "" || textOf(item, record.AttrSource) == t.Source)
+}
+
+// batch is what a pipe leaves of the records that it gave up.
 // Source: EventBridge user guide, eb-pipes-error-troubleshooting; Lambda developer guide,
 // services-dynamodb-errors, for DDBStreamBatchInfo.
-type letter struct {
-	Batch *struct {
-		ShardID      string    `json:"shardId"`
-		Start        string    `json:"startSequenceNumber"`
-		End          string    `json:"endSequenceNumber"`
-		FirstArrival time.Time `json:"approximateArrivalOfFirstRecord"`
-		LastArrival  time.Time `json:"approximateArrivalOfLastRecord"`
-		Size         int       `json:"batchSize"`
-		Stream       string    `json:"streamArn"`
-	} `json:"DDBStreamBatchInfo"`
+type batch struct {
+	ShardID      string    `json:"shardId"`
+	Start        string    `json:"startSequenceNumber"`
+	End          string    `json:"endSequenceNumber"`
+	FirstArrival time.Time `json:"approximateArrivalOfFirstRecord"`
+	LastArrival  time.Time `json:"approximateArrivalOfLastRecord"`
+	Size         int       `json:"batchSize"`
+	Stream       string    `json:"streamArn"`
 }
 
 // Pipe puts the events that a pipe gave up on the bus. Where the stream no longer has them, after 24
-// hours, all events are published that were written in the minutes around: consumers without an inbox may
-// then see some again.
+// hours or because it was replaced, all events are published that were written in the minutes around: consumers without
+// an inbox may then see some again.
 func (r *Redriver) Pipe(ctx context.Context, deadLetterQueue string, to PipeTarget) (Report, error) {
-	return r.each(ctx, deadLetterQueue, func(m sqstypes.Message) error {
-		events, err := r.Events(ctx, aws.ToString(m.Body), to.OutboxTable)
+	return r.drain(ctx, deadLetterQueue, func(ctx context.Context, m sqstypes.Message) error {
+		events, err := r.Events(ctx, aws.ToString(m.Body), to)
 		if err != nil {
 			return err
 		}
@@ -52,53 +57,63 @@ func (r *Redriver) Pipe(ctx context.Context, deadLetterQueue string, to PipeTarg
 	})
 }
 
-// Item is an outbox item.
+// An Item is an outbox item.
 type Item = map[string]types.AttributeValue
 
-// Events are the outbox items that a pipe's dead letter names. Its error says what is missing when there
+// Events returns the outbox items that a pipe's dead-letter message names. Its error says what is missing when there
 // are not as many left as the pipe gave up.
-func (r *Redriver) Events(ctx context.Context, body, outboxTable string) ([]Item, error) {
-	var l letter
-	if err := json.Unmarshal([]byte(body), &l); err != nil || l.Batch == nil {
-		return nil, fmt.Errorf("not a dead letter of a pipe with a DynamoDB stream: %q", body)
+func (r *Redriver) Events(ctx context.Context, body string, from PipeTarget) ([]Item, error) {
+	var message struct {
+		Batch *batch `json:"DDBStreamBatchInfo"`
 	}
-	items, err := r.fromStream(ctx, l)
+	if err := json.Unmarshal([]byte(body), &message); err != nil || message.Batch == nil {
+		return nil, fmt.Errorf("it must be a dead-letter message of a pipe with a DynamoDB stream, got %q", body)
+	}
+	b := *message.Batch
+	items, err := r.fromStream(ctx, b, from)
 	var trimmed *streamtypes.TrimmedDataAccessException
 	var gone *streamtypes.ResourceNotFoundException
 	if errors.As(err, &trimmed) || errors.As(err, &gone) {
-		items, err = r.fromTable(ctx, l, outboxTable)
+		items, err = r.fromTable(ctx, b, from)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("records %s to %s of shard %s: %w", l.Batch.Start, l.Batch.End, l.Batch.ShardID, err)
+		return nil, fmt.Errorf("records %s to %s of shard %s: %w", b.Start, b.End, b.ShardID, err)
 	}
 	return items, nil
 }
 
 // fromStream reads the records from the first to the last. Of what is between them only new outbox items
 // count, as for the pipe.
-func (r *Redriver) fromStream(ctx context.Context, l letter) ([]Item, error) {
-	at, err := r.clients.Streams.GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{
-		StreamArn: &l.Batch.Stream, ShardId: &l.Batch.ShardID, SequenceNumber: &l.Batch.Start,
-		ShardIteratorType: streamtypes.ShardIteratorTypeAtSequenceNumber,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("find the place in the stream: %w", err)
-	}
+func (r *Redriver) fromStream(ctx context.Context, b batch, from PipeTarget) ([]Item, error) {
 	var items []Item
-	for cursor := at.ShardIterator; cursor != nil; {
+	cursor, err := r.iterator(ctx, b, b.Start, streamtypes.ShardIteratorTypeAtSequenceNumber)
+	if err != nil {
+		return nil, err
+	}
+	for last, empty := "", 0; cursor != nil && empty < maxEmptyReads; {
 		out, err := r.clients.Streams.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: cursor})
+		if expired := (*streamtypes.ExpiredIteratorException)(nil); errors.As(err, &expired) && last != "" {
+			if cursor, err = r.iterator(ctx, b, last, streamtypes.ShardIteratorTypeAfterSequenceNumber); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read the stream: %w", err)
 		}
+		if empty++; len(out.Records) > 0 {
+			empty = 0
+		}
 		for _, rec := range out.Records {
-			if after(aws.ToString(rec.Dynamodb.SequenceNumber), l.Batch.End) {
+			last = aws.ToString(rec.Dynamodb.SequenceNumber)
+			if after(last, b.End) {
 				return items, nil
 			}
 			item := fromStreamImage(rec.Dynamodb.NewImage)
-			if rec.EventName == streamtypes.OperationTypeInsert && isEvent(item) {
+			if rec.EventName == streamtypes.OperationTypeInsert && from.publishes(item) {
 				items = append(items, item)
 			}
-			if aws.ToString(rec.Dynamodb.SequenceNumber) == l.Batch.End {
+			if last == b.End {
 				return items, nil
 			}
 		}
@@ -107,35 +122,52 @@ func (r *Redriver) fromStream(ctx context.Context, l letter) ([]Item, error) {
 	return nil, errors.New("the shard ends before the last of them")
 }
 
-// after says whether one sequence number comes behind another. They are numbers of up to 40 digits.
+// maxEmptyReads is how many reads in a row may bring no record: a shard that is still open has no end. DynamoDB answers so
+// where records are far apart.
+const maxEmptyReads = 200
+
+func (r *Redriver) iterator(ctx context.Context, b batch, at string, how streamtypes.ShardIteratorType) (*string, error) {
+	out, err := r.clients.Streams.GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{
+		StreamArn: &b.Stream, ShardId: &b.ShardID, SequenceNumber: &at, ShardIteratorType: how,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find the place in the stream: %w", err)
+	}
+	return out.ShardIterator, nil
+}
+
+// after reports whether one sequence number comes behind another. They are numbers of up to 40 digits.
 func after(a, b string) bool {
 	x, okX := new(big.Int).SetString(a, 10)
 	y, okY := new(big.Int).SetString(b, 10)
 	return okX && okY && x.Cmp(y) > 0
 }
 
-func isEvent(item Item) bool {
-	marker, ok := item[record.AttrRecordType].(*types.AttributeValueMemberS)
-	return ok && marker.Value == record.RecordTypeEvent
+// textOf returns a string attribute, or nothing.
+func textOf(item Item, name string) string {
+	if v, ok := item[name].(*types.AttributeValueMemberS); ok {
+		return v.Value
+	}
+	return ""
 }
 
 // around is how far the time in an event, which its writer set, may be from its arrival in the stream.
 const around = 5 * time.Minute
 
 // fromTable finds the items by the time in which they were written. It reads the whole table.
-func (r *Redriver) fromTable(ctx context.Context, l letter, table string) ([]Item, error) {
-	if r.clients.DynamoDB == nil || table == "" {
+func (r *Redriver) fromTable(ctx context.Context, b batch, from PipeTarget) ([]Item, error) {
+	if r.clients.DynamoDB == nil || from.OutboxTable == "" {
 		return nil, errors.New("they are no longer in the stream, and no outbox table is given")
 	}
 	pages := dynamodb.NewScanPaginator(r.clients.DynamoDB, &dynamodb.ScanInput{
-		TableName:                &table,
+		TableName:                &from.OutboxTable,
 		ConsistentRead:           aws.Bool(true),
 		FilterExpression:         aws.String("#record = :event AND #at BETWEEN :first AND :last"),
 		ExpressionAttributeNames: map[string]string{"#record": record.AttrRecordType, "#at": record.AttrOccurredAt},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":event": &types.AttributeValueMemberS{Value: record.RecordTypeEvent},
-			":first": millis(l.Batch.FirstArrival.Add(-around)),
-			":last":  millis(l.Batch.LastArrival.Add(around)),
+			":first": millis(b.FirstArrival.Add(-around)),
+			":last":  millis(b.LastArrival.Add(around)),
 		},
 	})
 	var items []Item
@@ -144,10 +176,10 @@ func (r *Redriver) fromTable(ctx context.Context, l letter, table string) ([]Ite
 		if err != nil {
 			return nil, fmt.Errorf("read the outbox table: %w", err)
 		}
-		items = append(items, page.Items...)
+		items = append(items, slices.DeleteFunc(page.Items, func(i Item) bool { return !from.publishes(i) })...)
 	}
-	if len(items) < l.Batch.Size {
-		return nil, fmt.Errorf("they are no longer in the stream, and the outbox table has %d events of that time, at least %d are needed", len(items), l.Batch.Size)
+	if len(items) < b.Size {
+		return nil, fmt.Errorf("they are no longer in the stream, and the outbox table has %d events of that time, at least %d are needed", len(items), b.Size)
 	}
 	return items, nil
 }

@@ -3,11 +3,11 @@ package redrive_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,20 +26,28 @@ import (
 type bus struct {
 	events []record.Event
 	refuse string // an event's id
+	busy   int    // how many calls accept only their first entry
+	calls  int
 }
 
 func (b *bus) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
-	if len(in.Entries) > 10 {
-		return nil, errors.New("too many entries")
-	}
-	out := &eventbridge.PutEventsOutput{}
+	b.calls++
+	size := 0
 	for _, e := range in.Entries {
+		size += len(*e.Source) + len(*e.DetailType) + len(*e.Detail)
+	}
+	if len(in.Entries) > 10 || size > 256*1024 {
+		return nil, fmt.Errorf("the call has %d entries of %d bytes", len(in.Entries), size)
+	}
+	b.busy--
+	out := &eventbridge.PutEventsOutput{}
+	for i, e := range in.Entries {
 		body := fmt.Appendf(nil, `{"detail-type":%q,"source":%q,"detail":%s}`, *e.DetailType, *e.Source, *e.Detail)
 		event, err := record.Decode(body)
 		if err != nil {
 			return nil, err
 		}
-		if event.ID == b.refuse {
+		if event.ID == b.refuse || (b.busy >= 0 && i > 0) {
 			out.FailedEntryCount++
 			out.Entries = append(out.Entries, bustypes.PutEventsResultEntry{ErrorCode: aws.String("InternalFailure")})
 			continue
@@ -61,25 +69,34 @@ func (b *bus) ids() []string {
 // stream is one shard, read two records at a time.
 type stream struct {
 	records []streamtypes.Record
-	trimmed bool
+	lost    error // what it answers to who asks for a place
+	expire  int   // the read after which the iterator has expired, once
+	endless bool  // the shard is still open
+	reads   int
 }
 
 func (s *stream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
-	if s.trimmed {
-		return nil, &streamtypes.TrimmedDataAccessException{}
+	if s.lost != nil {
+		return nil, s.lost
 	}
 	at := slices.IndexFunc(s.records, func(r streamtypes.Record) bool { return *r.Dynamodb.SequenceNumber == *in.SequenceNumber })
+	if in.ShardIteratorType == streamtypes.ShardIteratorTypeAfterSequenceNumber {
+		at++
+	}
 	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(fmt.Sprint(at))}, nil
 }
 
 func (s *stream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+	if s.reads++; s.expire > 0 && s.reads == s.expire+1 {
+		return nil, &streamtypes.ExpiredIteratorException{}
+	}
 	var at int
 	if _, err := fmt.Sscan(*in.ShardIterator, &at); err != nil {
 		return nil, err
 	}
 	end := min(at+2, len(s.records))
 	out := &dynamodbstreams.GetRecordsOutput{Records: s.records[at:end]}
-	if end < len(s.records) {
+	if end < len(s.records) || s.endless {
 		out.NextShardIterator = aws.String(fmt.Sprint(end))
 	}
 	return out, nil
@@ -133,8 +150,8 @@ func recordOf(item redrive.Item, n int, change streamtypes.OperationType) stream
 	return streamtypes.Record{EventName: change, Dynamodb: &streamtypes.StreamRecord{SequenceNumber: aws.String(fmt.Sprint(n)), NewImage: image}}
 }
 
-// letterOf is a pipe's dead letter of records n to m.
-func letterOf(n, m int) string {
+// messageOf is a pipe's dead-letter message of records n to m.
+func messageOf(n, m int) string {
 	return fmt.Sprintf(`{"context":{"condition":"RetryAttemptsExhausted"},"DDBStreamBatchInfo":{"shardId":"s","startSequenceNumber":"%d","endSequenceNumber":"%d",
 		"approximateArrivalOfFirstRecord":%q,"approximateArrivalOfLastRecord":%q,"batchSize":%d,"streamArn":"arn"}}`,
 		n, m, written.Format(time.RFC3339), written.Format(time.RFC3339), m-n+1)
@@ -146,81 +163,97 @@ func TestPipe(t *testing.T) {
 	late[record.AttrOccurredAt] = &types.AttributeValueMemberN{Value: fmt.Sprint(written.Add(time.Hour).UnixMilli())}
 	broken := itemOf(t, "broken")
 	delete(broken, record.AttrType)
+	foreign := itemOf(t, "foreign")
+	foreign[record.AttrSource] = &types.AttributeValueMemberS{Value: "invoices"}
 	insert := streamtypes.OperationTypeInsert
 	for name, tc := range map[string]struct {
-		stream stream
-		table  table
-		letter string
-		refuse string
-		want   []string
-		kept   string
+		stream  stream
+		table   table
+		message string
+		refuse  string
+		want    []string
+		kept    string
 	}{
 		"what was given up, and nothing before or after it": {
 			stream: stream{records: []streamtypes.Record{
 				recordOf(itemOf(t, "a"), 8, insert), recordOf(itemOf(t, "b"), 9, insert), recordOf(itemOf(t, "c"), 10, insert),
 				recordOf(itemOf(t, "d"), 11, insert), recordOf(itemOf(t, "e"), 100, insert),
 			}},
-			letter: letterOf(9, 11), want: []string{"b", "c", "d"},
+			message: messageOf(9, 11), want: []string{"b", "c", "d"},
 		},
 		"only new outbox items": {
 			stream: stream{records: []streamtypes.Record{
 				recordOf(itemOf(t, "a"), 1, insert), recordOf(itemOf(t, "a"), 2, streamtypes.OperationTypeModify),
 				recordOf(counter, 3, insert), recordOf(nil, 4, streamtypes.OperationTypeRemove), recordOf(itemOf(t, "b"), 5, insert),
 			}},
-			letter: letterOf(1, 5), want: []string{"a", "b"},
+			message: messageOf(1, 5), want: []string{"a", "b"},
 		},
-		"from the table when the stream has forgotten them": {
-			stream: stream{trimmed: true}, table: table{itemOf(t, "a"), itemOf(t, "b"), late},
-			letter: letterOf(1, 2), want: []string{"a", "b"},
+		"from the table when the stream no longer has them": {
+			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{itemOf(t, "a"), itemOf(t, "b"), late},
+			message: messageOf(1, 2), want: []string{"a", "b"},
 		},
-		"kept when the table has forgotten them too": {
-			stream: stream{trimmed: true}, table: table{itemOf(t, "a")}, letter: letterOf(1, 2), kept: "at least 2",
+		"from the table when the shard or the stream is gone": {
+			stream: stream{lost: &streamtypes.ResourceNotFoundException{}}, table: table{itemOf(t, "a"), late},
+			message: messageOf(1, 1), want: []string{"a"},
+		},
+		"kept when the table no longer has them either": {
+			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{itemOf(t, "a")}, message: messageOf(1, 2), kept: "at least 2",
+		},
+		"none that the pipe's filter keeps back": {
+			stream:  stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert), recordOf(foreign, 2, insert), recordOf(itemOf(t, "b"), 3, insert)}},
+			message: messageOf(1, 3), want: []string{"a", "b"},
+		},
+		"nor from the table": {
+			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{foreign, itemOf(t, "a")}, message: messageOf(1, 2), kept: "has 1 events",
+		},
+		"on, when the place in the stream has expired": {
+			stream: stream{expire: 1, records: []streamtypes.Record{
+				recordOf(itemOf(t, "a"), 1, insert), recordOf(itemOf(t, "b"), 2, insert), recordOf(itemOf(t, "c"), 3, insert), recordOf(itemOf(t, "d"), 4, insert),
+			}},
+			message: messageOf(1, 4), want: []string{"a", "b", "c", "d"},
+		},
+		"kept when an open shard does not have the end": {
+			stream: stream{endless: true, records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert)}}, message: messageOf(1, 2), kept: "shard ends",
 		},
 		"kept when the record cannot be an event": {
-			stream: stream{records: []streamtypes.Record{recordOf(broken, 1, insert)}}, letter: letterOf(1, 1), kept: "type is missing",
+			stream: stream{records: []streamtypes.Record{recordOf(broken, 1, insert)}}, message: messageOf(1, 1), kept: "attribute type is missing",
 		},
 		"kept when the bus refuses one": {
-			stream: stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert)}}, letter: letterOf(1, 1), refuse: "a", kept: "InternalFailure",
+			stream: stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert)}}, message: messageOf(1, 1), refuse: "a", kept: "InternalFailure",
 		},
 		"kept when the end is not in the shard": {
-			stream: stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert)}}, letter: letterOf(1, 2), kept: "shard ends",
+			stream: stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert)}}, message: messageOf(1, 2), kept: "shard ends",
 		},
-		"kept when it is no letter of a pipe": {letter: `{"orderId":"o"}`, kept: "not a dead letter"},
+		"kept when it is no message of a pipe": {message: `{"orderId":"o"}`, kept: "must be a dead-letter message of a pipe"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q, b := newQueues(), &bus{refuse: tc.refuse}
-			q.add("dlq", tc.letter, nil)
-			r := redrive.New(redrive.Clients{SQS: q, EventBridge: b, Streams: &tc.stream, DynamoDB: tc.table})
-			report, err := r.Pipe(t.Context(), "dlq", redrive.PipeTarget{Bus: "b", OutboxTable: "t"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := b.ids(); !slices.Equal(got, tc.want) {
-				t.Errorf("on the bus: %v, want %v", got, tc.want)
-			}
-			if tc.kept == "" {
-				if report.Redriven != 1 || len(q.bodies("dlq")) != 0 {
-					t.Errorf("report is %+v, want the letter redriven and deleted", report)
+			synctest.Test(t, func(t *testing.T) {
+				q, b := newQueues(), &bus{refuse: tc.refuse}
+				q.add("dlq", tc.message, nil)
+				report := redrivePipe(t, q, b, &tc.stream, tc.table)
+				if got := b.ids(); !slices.Equal(got, tc.want) {
+					t.Errorf("on the bus: %v, want %v", got, tc.want)
 				}
-				return
-			}
-			if len(report.Kept) != 1 || !strings.Contains(report.Kept[0].Err.Error(), tc.kept) || len(q.bodies("dlq")) != 1 {
-				t.Errorf("report is %+v, want the letter kept because %q", report, tc.kept)
-			}
+				if tc.kept == "" {
+					if report.Redriven != 1 || !report.Done() || len(q.bodies("dlq")) != 0 {
+						t.Errorf("report is %+v, want the message redriven and deleted", report)
+					}
+					return
+				}
+				if len(report.Kept) != 1 || !strings.Contains(report.Kept[0].Err.Error(), tc.kept) || len(q.bodies("dlq")) != 1 {
+					t.Errorf("report is %+v, want the message kept because %q", report, tc.kept)
+				}
+			})
 		})
 	}
 }
 
-func TestPipePublishesWhatThePipeWould(t *testing.T) {
-	q, b := newQueues(), &bus{}
-	q.add("dlq", letterOf(1, 1), nil)
-	item := itemOf(t, "a")
-	r := redrive.New(redrive.Clients{SQS: q, EventBridge: b, Streams: &stream{records: []streamtypes.Record{recordOf(item, 1, streamtypes.OperationTypeInsert)}}})
-	if _, err := r.Pipe(t.Context(), "dlq", redrive.PipeTarget{Bus: "b"}); err != nil || len(b.events) != 1 {
-		t.Fatalf("%v: %v", b.events, err)
+func redrivePipe(t *testing.T, q *queues, b *bus, s *stream, items table) redrive.Report {
+	t.Helper()
+	r := redrive.New(redrive.Clients{SQS: q, EventBridge: b, Streams: s, DynamoDB: items})
+	report, err := r.Pipe(t.Context(), "dlq", redrive.PipeTarget{Bus: "b", OutboxTable: "t", Source: "orders"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	got := b.events[0]
-	if got.Version != 1 || !got.OccurredAt.Equal(written) || string(got.Data) != `{"note":"it's \"urgent\""}` || got.CorrelationID != "a" {
-		t.Errorf("the event is %+v", got)
-	}
+	return report
 }

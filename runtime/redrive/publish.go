@@ -2,10 +2,9 @@ package redrive
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -16,73 +15,90 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// maxEntries is the most entries of one call. Source: EventBridge API reference, PutEvents.
-const maxEntries = 10
+// The limits of one call. Source: EventBridge API reference, PutEvents.
+const (
+	maxEntries = 10
+	maxBytes   = 256 * 1024
+)
+
+const (
+	// attempts is how often an entry that the bus did not accept is put.
+	attempts = 4
+	// firstPause is the pause before the second attempt; it doubles.
+	firstPause = 200 * time.Millisecond
+)
 
 // publish puts the items on the bus in the envelope that the pipe gives them. All of them, or an error:
-// then those before may be on the bus.
+// then the others may be on the bus.
 func (r *Redriver) publish(ctx context.Context, bus string, items []Item) error {
 	var entries []bustypes.PutEventsRequestEntry
 	for _, item := range items {
-		entry, err := entryOf(item)
+		envelope, err := record.Encode(item)
+		if err != nil {
+			return fmt.Errorf("event %q: %w", textOf(item, record.AttrID), err)
+		}
+		entries = append(entries, bustypes.PutEventsRequestEntry{
+			EventBusName: &bus, Source: &envelope.Source, DetailType: &envelope.DetailType, Detail: aws.String(string(envelope.Detail)),
+		})
+	}
+	var problems []error
+	for _, some := range inCalls(entries) {
+		if err := r.put(ctx, some); err != nil {
+			problems = append(problems, fmt.Errorf("put events on bus %s: %w", bus, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// inCalls splits the entries so that each call stays within PutEvents' limits. An entry that alone exceeds them goes
+// alone: the bus refuses it, and the others are not held up.
+func inCalls(entries []bustypes.PutEventsRequestEntry) [][]bustypes.PutEventsRequestEntry {
+	var calls [][]bustypes.PutEventsRequestEntry
+	bytes := 0
+	for _, e := range entries {
+		// Source: EventBridge user guide, "Calculating PutEvents event entry size".
+		size := len(*e.Source) + len(*e.DetailType) + len(*e.Detail)
+		last := len(calls) - 1
+		if last < 0 || len(calls[last]) == maxEntries || bytes+size > maxBytes {
+			calls, bytes = append(calls, nil), 0
+			last++
+		}
+		calls[last] = append(calls[last], e)
+		bytes += size
+	}
+	return calls
+}
+
+// put puts the entries of one call, and again those that the bus did not accept.
+func (r *Redriver) put(ctx context.Context, entries []bustypes.PutEventsRequestEntry) error {
+	for attempt, wait := 1, firstPause; ; attempt, wait = attempt+1, 2*wait {
+		out, err := r.clients.EventBridge.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: entries})
 		if err != nil {
 			return err
 		}
-		entry.EventBusName = &bus
-		entries = append(entries, entry)
-	}
-	for some := range slices.Chunk(entries, maxEntries) {
-		out, err := r.clients.EventBridge.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: some})
-		if err != nil {
-			return fmt.Errorf("put events on bus %s: %w", bus, err)
-		}
-		for _, result := range out.Entries {
+		var failed []bustypes.PutEventsRequestEntry
+		var reason error
+		for i, result := range out.Entries {
 			if result.ErrorCode != nil {
-				return fmt.Errorf("put events on bus %s: %s: %s", bus, *result.ErrorCode, aws.ToString(result.ErrorMessage))
+				failed = append(failed, entries[i])
+				reason = fmt.Errorf("%s: %s", *result.ErrorCode, aws.ToString(result.ErrorMessage))
 			}
 		}
-	}
-	return nil
-}
-
-// entryOf is the event as the pipe would put it: every field of the detail is a string.
-func entryOf(item Item) (bustypes.PutEventsRequestEntry, error) {
-	detail := map[string]string{}
-	for _, field := range append([]string{record.AttrSource}, record.DetailFields...) {
-		value, err := scalar(item[field])
-		if err != nil {
-			return bustypes.PutEventsRequestEntry{}, fmt.Errorf("outbox item %s: %s %w", text(item[record.AttrID]), field, err)
+		if len(failed) == 0 {
+			return nil
 		}
-		detail[field] = value
+		if attempt == attempts {
+			return fmt.Errorf("%d of %d were refused: %w", len(failed), len(entries), reason)
+		}
+		entries = failed
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
 	}
-	source := detail[record.AttrSource]
-	delete(detail, record.AttrSource)
-	raw, err := json.Marshal(detail)
-	if err != nil {
-		return bustypes.PutEventsRequestEntry{}, err
-	}
-	return bustypes.PutEventsRequestEntry{Source: &source, DetailType: aws.String(detail[record.AttrType]), Detail: aws.String(string(raw))}, nil
 }
 
-func scalar(value types.AttributeValue) (string, error) {
-	switch v := value.(type) {
-	case *types.AttributeValueMemberS:
-		return v.Value, nil
-	case *types.AttributeValueMemberN:
-		return v.Value, nil
-	case nil:
-		return "", errors.New("is missing")
-	}
-	return "", fmt.Errorf("is a %T, a string or a number is needed", value)
-}
-
-func text(value types.AttributeValue) string {
-	s, _ := scalar(value)
-	return s
-}
-
-// fromStreamImage is an image of a stream's record in the types of a table's item. Outbox items have
-// strings and numbers only; what else a shared table holds is passed over.
+// fromStreamImage returns an image of a stream's record in the types of a table's item. Outbox items have
+// strings and numbers only; what else a shared table holds is skipped.
 func fromStreamImage(image map[string]streamtypes.AttributeValue) Item {
 	item := Item{}
 	for name, value := range image {

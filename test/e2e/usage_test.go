@@ -15,8 +15,9 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// TestMistakes: whatever is wrong is said in one line that tells what to do.
+// TestMistakes: whatever is wrong is one line that names it and what is allowed. A command line that is wrong ends with 2.
 func TestMistakes(t *testing.T) {
+	occupyDefaultPorts(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -42,25 +43,26 @@ func TestMistakes(t *testing.T) {
 	broken := patched(t, func(p tmpl) { p.replaceFunction("PublisherOne", "does-not-exist") })
 
 	for name, c := range map[string]struct {
-		args []string
-		env  []string
-		says []string
+		args   []string
+		env    []string
+		misuse bool
+		names  []string // what the message names
 	}{
-		"no cloud assembly":            {args: []string{"--app", t.TempDir()}, says: []string{"cdk synth"}},
-		"an unknown stack":             {args: []string{"--app", assembly, "--stack", "Orders-qa"}, says: []string{"Orders-qa", "Orders-dev", "Orders-prod"}},
-		"an unknown flag":              {args: []string{"--prot", "1"}, says: []string{"prot", "--help"}},
-		"a port out of range":          {args: []string{"--port", "70000"}, says: []string{"70000", "0 to"}},
-		"a word too many":              {args: []string{"Orders-dev"}, says: []string{`"Orders-dev"`}},
-		"a port that is taken":         {args: []string{"--app", assembly, "--port", port}, says: []string{port, "--port"}},
-		"a data folder in use":         {args: []string{"--app", assembly, "--data", used}, says: []string{used, "another local run"}},
-		"no Java":                      {args: []string{"--app", assembly, "--port", "0"}, env: []string{"JAVA_HOME=/nowhere"}, says: []string{"Java 17"}},
-		"types that it does not know":  {args: []string{"--app", unsupported}, says: []string{"Cache", "AWS::ElastiCache::CacheCluster", "Thing", "AWS::IoT::Thing"}},
-		"an intrinsic it lacks":        {args: []string{"--app", intrinsic}, says: []string{"OutboxPublisherOneQueue", "AWS::SQS::Queue", "Fn::ImportValue"}},
-		"a runtime it lacks":           {args: []string{"--app", foreign, "--port", "0"}, says: []string{"OutboxPublisherOneFunction", "ruby3.4"}},
-		"a function that is not there": {args: []string{"--app", broken, "--port", "0"}, says: []string{"OutboxPublisherOneFunction", "does-not-exist"}},
+		"no cloud assembly":            {args: []string{"--app", t.TempDir()}, names: []string{"cdk synth"}},
+		"an unknown stack":             {args: []string{"--app", assembly, "--stack", "Orders-qa"}, names: []string{"Orders-qa", "Orders-dev", "Orders-prod"}},
+		"an unknown flag":              {args: []string{"--prot", "1"}, misuse: true, names: []string{"prot", "--help"}},
+		"a port out of range":          {args: []string{"--port", "70000"}, misuse: true, names: []string{"70000", "0 to"}},
+		"a word too many":              {args: []string{"Orders-dev"}, misuse: true, names: []string{`"Orders-dev"`}},
+		"a port that is taken":         {args: []string{"--app", assembly, "--port", port}, names: []string{port, "--port"}},
+		"a data folder in use":         {args: []string{"--app", assembly, "--data", used}, names: []string{used, "another local run"}},
+		"no Java":                      {args: []string{"--app", assembly}, env: []string{"JAVA_HOME=/nowhere"}, names: []string{"Java 17"}},
+		"types that it does not know":  {args: []string{"--app", unsupported}, names: []string{"Cache", "AWS::ElastiCache::CacheCluster", "Thing", "AWS::IoT::Thing"}},
+		"an intrinsic it lacks":        {args: []string{"--app", intrinsic}, names: []string{"OutboxPublisherOneQueue", "AWS::SQS::Queue", "Fn::ImportValue"}},
+		"a runtime it lacks":           {args: []string{"--app", foreign}, names: []string{"OutboxPublisherOneFunction", "ruby3.4"}},
+		"a function that is not there": {args: []string{"--app", broken}, names: []string{"OutboxPublisherOneFunction", "does-not-exist"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.CommandContext(within(t), binary, c.args...)
+			cmd := exec.CommandContext(within(t), binary, append([]string{"local", "--port", "0"}, c.args...)...)
 			cmd.Dir = root
 			cmd.Env = append(os.Environ(), c.env...)
 			var stderr bytes.Buffer
@@ -68,16 +70,37 @@ func TestMistakes(t *testing.T) {
 			if err := cmd.Run(); err == nil {
 				t.Fatal("it ran")
 			}
-			said := stderr.String()
-			for _, want := range c.says {
-				if !strings.Contains(said, want) {
-					t.Errorf("it said %q, which does not name %q", said, want)
+			want := 1
+			if c.misuse {
+				want = 2
+			}
+			if code := cmd.ProcessState.ExitCode(); code != want {
+				t.Errorf("it ended with %d, want %d", code, want)
+			}
+			message := stderr.String()
+			for _, want := range c.names {
+				if !strings.Contains(message, want) {
+					t.Errorf("the message is %q, which does not name %q", message, want)
 				}
 			}
-			if strings.Contains(said, "goroutine ") {
-				t.Errorf("it panicked:\n%s", said)
+			if strings.Contains(message, "goroutine ") {
+				t.Errorf("it panicked:\n%s", message)
 			}
 		})
+	}
+}
+
+// occupyDefaultPorts makes the ports that a run takes by default taken, as they are while another run is up: a test that
+// needs one of them then fails on every machine.
+func occupyDefaultPorts(t *testing.T) {
+	t.Helper()
+	const first, ports = 4510, 4
+	for port := first; port < first+ports; port++ {
+		taken, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue // it is taken already
+		}
+		t.Cleanup(func() { taken.Close() })
 	}
 }
 
@@ -128,7 +151,7 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
-// processes is the process and all that descend from it.
+// processes returns the process and all that descend from it.
 func processes(t *testing.T, pid int) []int {
 	t.Helper()
 	family := []int{pid}
@@ -152,7 +175,7 @@ func processes(t *testing.T, pid int) []int {
 	return family
 }
 
-// alive says whether the process runs; one that has ended and waits for its parent does not.
+// alive reports whether the process runs; one that has ended and waits for its parent does not.
 func alive(pid int) bool {
 	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
@@ -162,7 +185,7 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(state, "Z")
 }
 
-// listening are the local addresses, as the kernel writes them, on which the processes accept connections.
+// listening returns the local addresses, as the kernel writes them, on which the processes accept connections.
 func listening(t *testing.T, pids []int) []string {
 	t.Helper()
 	sockets := map[string]bool{}

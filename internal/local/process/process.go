@@ -91,7 +91,7 @@ func (p *Process) signal(s syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.ended {
-		_ = syscall.Kill(-p.PID(), s)
+		signalGroup(p.PID(), s)
 	}
 }
 
@@ -99,6 +99,6 @@ func (p *Process) signal(s syscall.Signal) {
 func (p *Process) buryGroup() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
+	signalGroup(p.PID(), syscall.SIGKILL)
 	p.ended = true
 }

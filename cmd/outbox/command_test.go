@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// asCommand makes the test binary play the command.
+const asCommand = "OUTBOX_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// result is what a command line came to.
+type result struct {
+	code     int
+	out, err string
+}
+
+// inProcess runs a command line here.
+func inProcess(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
+	var out, err bytes.Buffer
+	code := run(t.Context(), args, streams{strings.NewReader(stdin), &out, &err})
+	return result{code, out.String(), err.String()}
+}
+
+// asBinary runs it as a process, as a shell does.
+func asBinary(t *testing.T, args ...string) result {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String(), stderr.String()}
+}
+
+// TestMisuse: what the command does not have is 2, and one message names it and what there is.
+func TestMisuse(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		says []string
+	}{
+		"an unknown command":             {[]string{"redirve"}, []string{`"redirve"`, "local, redrive"}},
+		"an unknown subcommand":          {[]string{"redrive", "topic"}, []string{`"topic"`, "consumer, pipe, rule"}},
+		"a command without its own":      {[]string{"redrive"}, []string{"consumer, pipe, rule"}},
+		"an unknown help topic":          {[]string{"help", "redirve"}, []string{`"redirve"`, "local, redrive"}},
+		"an unknown help subtopic":       {[]string{"help", "redrive", "topic"}, []string{`"topic"`, "consumer, pipe, rule"}},
+		"an unknown shell":               {[]string{"completion", "dash"}, []string{`"dash"`, "bash, fish"}},
+		"an unknown flag":                {[]string{"local", "--prot", "1"}, []string{"--prot", "outbox local --help"}},
+		"an unknown flag of the command": {[]string{"--prot"}, []string{"--prot", "outbox --help"}},
+		"a flag without its value":       {[]string{"redrive", "rule", "--dlq"}, []string{"--dlq"}},
+		"a flag that is empty":           {[]string{"redrive", "rule", "--dlq", ""}, []string{"--dlq is required"}},
+		"all flags missing":              {[]string{"redrive", "consumer"}, []string{"--dlq is required", "--queue is required", "--memory is required"}},
+		"some flags missing":             {[]string{"redrive", "pipe", "--bus", "b"}, []string{"--dlq is required", "--table is required"}},
+		"a value of another type":        {[]string{"local", "--port", "abc"}, []string{"--port must be a whole number", `"abc"`}},
+		"a switch of another type":       {[]string{"local", "--keep=maybe"}, []string{"--keep must be true or false", `"maybe"`}},
+		"a duration without a unit":      {[]string{"redrive", "consumer", "--memory", "37"}, []string{"--memory must be 0 or a duration such as 37d", `"37"`}},
+		"a negative duration":            {[]string{"redrive", "consumer", "--memory", "-1h"}, []string{"--memory must be", `"-1h"`}},
+		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65531", "70000"}},
+		"a word too many":                {[]string{"local", "Orders-dev"}, []string{`"Orders-dev"`, "flags only"}},
+		"a word too many for a shell":    {[]string{"completion", "bash", "now"}, []string{`"now"`}},
+		"a name with a separator":        {[]string{"inbox", "copy", "--table", "t", "--from", "a#b", "--to", "c"}, []string{"--from must have", `"a#b"`}},
+		"a name for itself":              {[]string{"inbox", "copy", "--table", "t", "--from", "a", "--to", "a"}, []string{"must differ", `"a"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := inProcess(t, "", tc.args...)
+			if got.code != exitMisuse || got.out != "" {
+				t.Errorf("exit code %d and output %q, want %d and none; it said %q", got.code, got.out, exitMisuse, got.err)
+			}
+			for _, want := range tc.says {
+				if !strings.Contains(got.err, want) {
+					t.Errorf("it said %q, which does not name %q", got.err, want)
+				}
+			}
+			if n := strings.Count(got.err, "--help"); strings.Contains(got.err, "Usage:") || n > 3 {
+				t.Errorf("it said %q, want what is wrong and no page", got.err)
+			}
+		})
+	}
+}
+
+// TestExitCodes: as a process, the same codes.
+func TestExitCodes(t *testing.T) {
+	nowhere := t.TempDir()
+	for name, tc := range map[string]struct {
+		args []string
+		code int
+		err  string
+	}{
+		"done":                  {[]string{"--version"}, exitDone, ""},
+		"help":                  {[]string{"redrive", "pipe", "--help"}, exitDone, ""},
+		"it did not work":       {[]string{"local", "--app", nowhere}, exitFailed, "cdk synth"},
+		"an unknown command":    {[]string{"redirve"}, exitMisuse, "redirve"},
+		"an unknown flag":       {[]string{"local", "--prot"}, exitMisuse, "--prot"},
+		"a missing flag":        {[]string{"redrive", "rule"}, exitMisuse, "--dlq"},
+		"a value that is wrong": {[]string{"local", "--port", "abc"}, exitMisuse, "abc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := asBinary(t, tc.args...)
+			if got.code != tc.code || !strings.Contains(got.err, tc.err) {
+				t.Errorf("exit code %d and %q on stderr, want %d and %q", got.code, got.err, tc.code, tc.err)
+			}
+			if (got.code == exitDone) != (got.out != "") {
+				t.Errorf("it printed %q on stdout", got.out)
+			}
+		})
+	}
+}
+
+// TestEveryCommandHasHelp: what it does, an example that names it, and all flags described.
+func TestEveryCommandHasHelp(t *testing.T) {
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if path := strings.Fields(cmd.CommandPath()); cmd.IsAvailableCommand() || cmd.Name() == "help" {
+			t.Run(cmd.CommandPath(), func(t *testing.T) {
+				for _, args := range [][]string{append(path[1:len(path):len(path)], "--help"), append([]string{"help"}, path[1:]...)} {
+					got := inProcess(t, "", args...)
+					if got.code != exitDone || got.err != "" {
+						t.Fatalf("outbox %v: exit code %d, %s", args, got.code, got.err)
+					}
+					what, _, _ := strings.Cut(cmp.Or(cmd.Long, cmd.Short), "\n")
+					for _, want := range []string{what, "Usage:", "Examples:\n  "} {
+						if !strings.Contains(got.out, want) {
+							t.Errorf("the help does not have %q:\n%s", want, got.out)
+						}
+					}
+				}
+				if !strings.Contains(cmd.Example, cmd.CommandPath()) {
+					t.Errorf("the example does not show %s:\n%s", cmd.CommandPath(), cmd.Example)
+				}
+			})
+		}
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit(newRoot(streams{}))
+}
+
+// TestTheExamplesParse: every example is a command line that gets as far as its command.
+func TestTheExamplesParse(t *testing.T) {
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		for line := range strings.Lines(cmd.Example) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), " #")
+			words := strings.Fields(line)
+			if len(words) == 0 || words[0] != "outbox" {
+				continue // another program's
+			}
+			root := newRoot(streams{})
+			found, rest, err := root.Find(words[1:])
+			if err == nil {
+				err = found.ParseFlags(rest)
+			}
+			if err == nil && found.PreRunE != nil {
+				err = found.PreRunE(found, nil)
+			}
+			if err != nil {
+				t.Errorf("the example %q: %v", line, err)
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit(newRoot(streams{}))
+}
+
+func TestShellCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := inProcess(t, "", "completion", shell); got.code != exitDone || !strings.Contains(got.out, "outbox") {
+			t.Errorf("%s: exit code %d, %s", shell, got.code, got.err)
+		}
+	}
+	// What the scripts ask for.
+	for words, want := range map[string]string{"redrive ": "consumer", "redrive consumer --m": "--memory", "inbox ": "copy"} {
+		got := inProcess(t, "", append([]string{"__complete"}, strings.Split(words, " ")...)...)
+		if !strings.Contains(got.out, want) {
+			t.Errorf("outbox %s is not completed with %s but with %q", words, want, got.out)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	info := func(version string, settings ...debug.BuildSetting) *debug.BuildInfo {
+		return &debug.BuildInfo{Main: debug.Module{Version: version}, Settings: settings}
+	}
+	commit := debug.BuildSetting{Key: "vcs.revision", Value: "4c5fe418"}
+	for want, got := range map[string]string{
+		"v0.1.0":                        version(info("v0.1.0"), true),
+		"v0.1.0 4c5fe418":               version(info("v0.1.0", commit), true),
+		"(devel)":                       version(info(""), true),
+		"(devel) 4c5fe418 with changes": version(info("(devel)", commit, debug.BuildSetting{Key: "vcs.modified", Value: "true"}), true),
+		"unknown":                       version(nil, false),
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := inProcess(t, "", "--version"); !strings.HasPrefix(got.out, "outbox version ") {
+		t.Errorf("--version prints %q", got.out)
+	}
+}

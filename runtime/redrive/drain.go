@@ -1,0 +1,219 @@
+package redrive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+const (
+	// hideFor is how long a message that is being redriven, or was kept, is hidden from the next receive. A message that
+	// takes longer is hidden again in time.
+	hideFor = time.Minute
+	// maxReceive is the most messages that one receive returns. Source: SQS API reference, ReceiveMessage.
+	maxReceive = 10
+	// emptyInARow is how many receives in a row must bring nothing before the queue counts as empty. Each waits for a
+	// second and asks all of SQS's servers, yet a message that becomes visible again may be overlooked.
+	emptyInARow = 3
+	// emptyAtMost is how many it takes when SQS's count says that there are more: the count lags behind.
+	emptyAtMost = 10
+	// clockStep is the precision in which SQS tells its time: that of HTTP's Date. Nothing is sent within the first step,
+	// so that a message that comes back can be told from those that were there.
+	clockStep = time.Second
+)
+
+// errCameLater keeps a redrive from moving the same event round and round.
+var errCameLater = errors.New("it arrived after this redrive had begun: if it is one that was redriven and failed again, fix the cause, then redrive")
+
+// drain is the redrive of one dead-letter queue. It asks for messages until there are none: the count that SQS gives is
+// approximate, and may be 0 while messages wait.
+type drain struct {
+	*Redriver
+	queue   string
+	forward func(context.Context, types.Message) error
+	began   time.Time       // by SQS's clock
+	settled time.Time       // from when on what is sent has a later time than began, by our clock
+	known   map[string]bool // the messages met so far, by id; true: it was redriven
+	late    int             // how many of them were kept because they came later
+	report  Report
+}
+
+// drain forwards the messages of the queue, each once.
+func (r *Redriver) drain(ctx context.Context, queue string, forward func(context.Context, types.Message) error) (Report, error) {
+	d := &drain{Redriver: r, queue: queue, forward: forward, known: map[string]bool{}}
+	if err := d.run(ctx); err != nil {
+		return d.report, fmt.Errorf("redrive %s: %w", queue, err)
+	}
+	return d.report, nil
+}
+
+func (d *drain) run(ctx context.Context) error {
+	_, now, err := d.count(ctx)
+	if err != nil {
+		return err
+	}
+	d.began, d.settled = now, time.Now().Add(clockStep)
+	empty, fruitless := 0, 0 // receives in a row that brought nothing, and nothing new
+	for {
+		messages, err := d.receive(ctx)
+		if err != nil {
+			return err
+		}
+		fresh, err := d.handle(ctx, messages)
+		if err != nil {
+			return err
+		}
+		switch {
+		case fresh:
+			empty, fruitless = 0, 0
+		case len(messages) > 0:
+			empty, fruitless = 0, fruitless+1
+		default:
+			empty, fruitless = empty+1, fruitless+1
+		}
+		// Messages that were kept come up again after hideFor, and may stand before others for some receives.
+		if empty < emptyInARow && fruitless < emptyInARow+len(d.report.Kept)-d.late {
+			continue
+		}
+		total, _, err := d.count(ctx)
+		if err != nil {
+			return err
+		}
+		d.report.Left = max(0, total-len(d.report.Kept))
+		if d.report.Left == 0 || empty >= emptyAtMost || len(messages) > 0 {
+			return nil
+		}
+	}
+}
+
+// handle forwards the messages that it has not met yet, and reports whether there was one.
+func (d *drain) handle(ctx context.Context, messages []types.Message) (fresh bool, err error) {
+	if len(messages) == 0 {
+		return false, nil
+	}
+	hidden := d.keepHidden(ctx, messages)
+	defer hidden.stop()
+	if err := pause(ctx, time.Until(d.settled)); err != nil {
+		return false, err
+	}
+	for _, m := range messages {
+		id := aws.ToString(m.MessageId)
+		moved, met := d.known[id]
+		switch {
+		case moved:
+			// Delivered once more although it was deleted, as standard queues may do.
+			err = d.remove(ctx, m)
+		case met:
+		case !sentAt(m).Before(d.began.Add(clockStep)):
+			d.keep(m, errCameLater)
+			d.late++
+		default:
+			fresh = true
+			err = d.move(ctx, m)
+		}
+		hidden.release(m)
+		if err != nil {
+			return fresh, err
+		}
+	}
+	return fresh, nil
+}
+
+// move forwards a message, and deletes it if that worked.
+func (d *drain) move(ctx context.Context, m types.Message) error {
+	if err := d.forward(ctx, m); err != nil {
+		d.keep(m, err)
+		return ctx.Err()
+	}
+	d.known[aws.ToString(m.MessageId)] = true
+	d.report.Redriven++
+	return d.remove(ctx, m)
+}
+
+func (d *drain) keep(m types.Message, reason error) {
+	id := aws.ToString(m.MessageId)
+	d.known[id] = false
+	d.report.Kept = append(d.report.Kept, Kept{MessageID: id, Err: reason})
+}
+
+func (d *drain) remove(ctx context.Context, m types.Message) error {
+	_, err := d.clients.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.queue, ReceiptHandle: m.ReceiptHandle})
+	if err != nil {
+		return fmt.Errorf("message %s was redriven but could not be deleted: %w", aws.ToString(m.MessageId), err)
+	}
+	return nil
+}
+
+// count returns SQS's count of the messages, those that others have received and those that are delayed included, and
+// the time by SQS's clock.
+func (d *drain) count(ctx context.Context) (total int, now time.Time, err error) {
+	out, err := d.clients.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &d.queue,
+		AttributeNames: []types.QueueAttributeName{
+			types.QueueAttributeNameApproximateNumberOfMessages,
+			types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+			types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+		},
+	})
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	for name, value := range out.Attributes {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return 0, time.Time{}, fmt.Errorf("queue attribute %s must be a whole number, got %q", name, value)
+		}
+		total += n
+	}
+	now, ok := middleware.GetServerTime(out.ResultMetadata)
+	if !ok {
+		now = time.Now()
+	}
+	return total, now, nil
+}
+
+func (d *drain) receive(ctx context.Context) ([]types.Message, error) {
+	out, err := d.clients.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:              &d.queue,
+		MaxNumberOfMessages:   maxReceive,
+		VisibilityTimeout:     seconds(hideFor),
+		WaitTimeSeconds:       1, // asks all of SQS's servers, so that none is overlooked
+		MessageAttributeNames: []string{"All"},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
+			types.MessageSystemAttributeNameSentTimestamp, types.MessageSystemAttributeNameAWSTraceHeader,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Messages, nil
+}
+
+// sentAt returns when the message was first put into a queue: SQS leaves that as it is when it moves a message to a
+// dead-letter queue. It is the zero time when SQS does not say.
+// Source: SQS developer guide, setting-up-dead-letter-queue-retention.
+func sentAt(m types.Message) time.Time {
+	ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func seconds(d time.Duration) int32 { return int32(d / time.Second) }
