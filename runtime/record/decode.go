@@ -62,8 +62,7 @@ func decode(body []byte) (Event, error) {
 	if detailType := envelope.text("detail-type"); detailType != event.Type {
 		envelope.refuse("detail-type must be the detail's type %q, got %q", event.Type, detailType)
 	}
-	problems := append(envelope.problems, detail.problems...)
-	return event, errors.Join(append(problems, event.Validate())...)
+	return event, errors.Join(errors.Join(envelope.problems...), errors.Join(detail.problems...), event.Validate())
 }
 
 // An object is a JSON object whose members are read one by one, with all that is wrong with them.
