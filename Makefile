@@ -65,7 +65,7 @@ diff: install ## cdk diff of each environment against its golden template
 	@export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true; \
 	unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; \
 	$(CDK) synth --quiet --output .local/diff; \
-	perl -pi -e 's/[0-9a-f]{64}/"0" x 64/ge' .local/diff/*.template.json; \
+	perl -pi -e 's/[0-9a-f]{64}/"0" x 64/ge; s#"source": "\.\./\.\./#"source": "../#' .local/diff/*.template.json; \
 	for e in $(ENVIRONMENTS); do $(CDK) diff --app .local/diff "Orders-$$e" --template "test/synth/golden/Orders-$$e.json"; done
 
 .PHONY: golden
@@ -120,10 +120,10 @@ FUZZTIME ?= 30s
 # What a run finds to be worth keeping stays in .local/fuzz for the next one; an input that fails goes to testdata/fuzz.
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (default 30s)
-	@git grep -oE "^func Fuzz[A-Za-z0-9]+" -- "*_test.go" | sed "s/:func / /" | while read -r file target; do \
-		dir=$$(dirname "$$file"); echo "$$dir $$target"; \
-		go test "./$$dir" -run "^$$target$$" -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -args -test.fuzzcachedir="$(CURDIR)/.local/fuzz/$$dir"; \
-	done
+	@failed=0; for found in $$(git grep -oE "^func Fuzz[A-Za-z0-9]+" -- "*_test.go" | sed "s/:func /:/"); do \
+		dir=$$(dirname "$${found%:*}"); target="$${found#*:}"; echo "$$dir $$target"; \
+		go test "./$$dir" -run "^$$target$$" -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -args -test.fuzzcachedir="$(CURDIR)/.local/fuzz/$$dir" || failed=1; \
+	done; exit $$failed
 
 BASE ?= origin/main
 BENCH ?= .

@@ -38,7 +38,7 @@ func synth() error {
 	return nil
 }
 
-// environments are those that the context asks for.
+// environments returns the environments that the context asks for.
 func environments(app awscdk.App) ([]stacks.Environment, error) {
 	context := app.Node()
 	name := context.TryGetContext(jsii.String("environment"))
@@ -47,7 +47,7 @@ func environments(app awscdk.App) ([]stacks.Environment, error) {
 	}
 	text, ok := name.(string)
 	if !ok {
-		return nil, fmt.Errorf("context \"environment\" is %v, the name of an environment is needed", name)
+		return nil, fmt.Errorf("context \"environment\" must be the name of an environment, got %v", name)
 	}
 	return stacks.Choose(text, context.TryGetContext(jsii.String("environments")))
 }

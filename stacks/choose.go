@@ -8,12 +8,13 @@ import (
 	"strings"
 )
 
-// Choose is the environments that the app's context asks for: the one named by name, or all of them when name is
+// Choose returns the environments that the app's context asks for: the one named by name, or all of them when name is
 // empty. pins is the context's "environments", an object of Pins by environment, or nil:
 //
 //	"context": {"environments": {"prod": {"account": "111122223333", "region": "eu-central-1"}}}
 //
-// An unknown environment or setting, in either, is an error that lists the known ones.
+// An unknown environment or setting, in either, is an error that lists the known ones. Pins of environments that are not
+// chosen are checked too.
 func Choose(name string, pins any) ([]Environment, error) {
 	all := []Environment{Dev(), Staging(), Prod()}
 	if err := pin(all, pins); err != nil {
@@ -29,14 +30,14 @@ func Choose(name string, pins any) ([]Environment, error) {
 	return all[at : at+1], nil
 }
 
-// pin sets each environment's Pin from the context.
+// pin sets the environments' Pins from the context. Its error holds all problems.
 func pin(all []Environment, pins any) error {
 	if pins == nil {
 		return nil
 	}
 	byName, ok := pins.(map[string]any)
 	if !ok {
-		return fmt.Errorf(`context "environments" is %v, an object of environments is needed`, pins)
+		return fmt.Errorf(`context "environments" must be an object of environments, got %v`, pins)
 	}
 	var problems []error
 	for name, settings := range byName {
@@ -60,10 +61,10 @@ func (e *Environment) set(settings any) error {
 	dec := json.NewDecoder(strings.NewReader(string(raw)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&e.Pin); err != nil {
-		return fmt.Errorf("%s: %w; it may have account, region, alarmEmail and alarmTopicArn, all of them strings", e.Name, err)
+		return fmt.Errorf("%s must be an object with account, region, alarmEmail and alarmTopicArn, all of them strings: %w", e.Name, err)
 	}
 	if e.AlarmEmail != "" && e.AlarmTopicARN != "" {
-		return fmt.Errorf("%s: alarmEmail and alarmTopicArn are both given, one of them is allowed", e.Name)
+		return fmt.Errorf("%s must have alarmEmail or alarmTopicArn, got both", e.Name)
 	}
 	return nil
 }
@@ -75,7 +76,7 @@ func find(all []Environment, name string) (int, error) {
 		for _, e := range all {
 			known = append(known, e.Name)
 		}
-		return 0, fmt.Errorf("unknown environment %q, known are %s", name, strings.Join(known, ", "))
+		return 0, fmt.Errorf("an environment must be one of %s, got %q", strings.Join(known, ", "), name)
 	}
 	return at, nil
 }

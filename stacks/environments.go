@@ -5,10 +5,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 )
 
-// Environment is what differs between two deployments of the application.
+// An Environment holds what differs between two deployments of the application.
 type Environment struct {
 	// Name is part of the stack's name and the API's stage: "dev" gives Orders-dev.
 	Name string
+	// Production says that people depend on the environment: synth warns when its alarms notify nobody.
+	Production bool
 	// Pin says where the environment is deployed. It comes from the app's context (see Choose), not from code.
 	Pin
 
@@ -21,7 +23,7 @@ type Environment struct {
 	// LogRetention is how long log lines are kept.
 	LogRetention awslogs.RetentionDays
 	// EventRetentionDays is how long an event stays in the outbox table after the API or a function wrote it, 2 to 3650.
-	// While an OrderCreated is there, another order under the same Idempotency-Key is recognised and refused.
+	// While an OrderCreated is there, another order under the same Idempotency-Key is recognized and refused.
 	EventRetentionDays int
 	// ArchiveDays is how long the bus's archive keeps events for a replay; 0 makes no archive.
 	ArchiveDays int
@@ -31,14 +33,14 @@ type Environment struct {
 	Throttling Throttling
 	// Authorization of every method of the API.
 	Authorization Authorization
-	// APILoggingRole makes API Gateway's log role of the whole account and region, and sets it. Switch it off where the
-	// account already has one: a second one takes its place. It stays when the stack is destroyed, because other APIs
-	// may log through it by then.
+	// APILoggingRole makes API Gateway's log role of the whole account and region, which access logs need, and sets it.
+	// Switch it off where the account already has one: a second one takes its place. It stays when the stack is
+	// destroyed, because other APIs may log through it by then.
 	// Source: API Gateway developer guide, set-up-logging.
 	APILoggingRole bool
 }
 
-// Pin says where an environment is deployed and who hears of its alarms. Its fields come from the context.
+// Pin says where an environment is deployed and who is notified of its alarms. Its fields come from the context.
 type Pin struct {
 	// Account and Region. Default: those of the CDK CLI's credentials.
 	Account string `json:"account"`
@@ -49,7 +51,7 @@ type Pin struct {
 	AlarmTopicARN string `json:"alarmTopicArn"`
 }
 
-// Throttling is a token bucket. A request that finds it empty is answered with 429.
+// A Throttling is a token bucket. A request that finds it empty is answered with 429.
 // Source: API Gateway developer guide, api-gateway-request-throttling.
 type Throttling struct {
 	Rate  float64 // requests a second, over time
@@ -66,7 +68,8 @@ const (
 	None Authorization = "NONE"
 )
 
-// Dev is for trying things out: it costs little and leaves nothing behind.
+// Dev returns an environment for trying things out: it costs little and leaves nothing behind, except for the account's
+// log role (see APILoggingRole).
 func Dev() Environment {
 	return Environment{
 		Name:                "dev",
@@ -81,10 +84,11 @@ func Dev() Environment {
 	}
 }
 
-// Staging is Prod in small: what could go wrong there can go wrong here.
+// Staging returns Prod in small: what could go wrong there can go wrong here.
 func Staging() Environment {
 	env := Prod()
 	env.Name = "staging"
+	env.Production = false
 	env.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
 	env.DeletionProtection = false
 	env.LogRetention = awslogs.RetentionDays_ONE_MONTH
@@ -94,10 +98,11 @@ func Staging() Environment {
 	return env
 }
 
-// Prod keeps what it has: its tables outlive the stack.
+// Prod returns an environment that keeps what it has: its tables, archive and log groups outlive the stack.
 func Prod() Environment {
 	return Environment{
 		Name:                "prod",
+		Production:          true,
 		RemovalPolicy:       awscdk.RemovalPolicy_RETAIN,
 		DeletionProtection:  true,
 		PointInTimeRecovery: true,

@@ -19,7 +19,7 @@ const (
 	updateOrderEntry           = "lambdas/update-order"
 )
 
-// FunctionEntries are the folders of all functions, so that the app can have them built at once.
+// FunctionEntries returns the folders of all functions, so that the app can have them built at once.
 func FunctionEntries() []string {
 	return []string{publisherOneEntry, publisherTwoEntry, orderUpdatedPublisherEntry, updateOrderEntry}
 }
@@ -30,7 +30,8 @@ const (
 	envNotificationsTable = "NOTIFICATIONS_TABLE"
 )
 
-// addPublisherOne adds the consumer that has new orders shipped. It tells about it through the same outbox.
+// addPublisherOne adds the consumer that has new orders shipped, and publishes that through the same outbox. Why it is
+// called a publisher, lambdas/order-created-publisher-one says.
 func addPublisherOne(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable, env Environment) *outbox.Consumer {
 	consumer := box.AddConsumer(jsii.String("PublisherOne"), &outbox.ConsumerProps{
 		EventTypes: jsii.Strings(orderCreated),
@@ -45,7 +46,7 @@ func addPublisherOne(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable,
 	return consumer
 }
 
-// addPublisherTwo adds the consumer that tells customers how their orders come along.
+// addPublisherTwo adds the consumer that notifies customers of what happens to their orders.
 func addPublisherTwo(box *outbox.TransactionalOutbox, notifications awsdynamodb.ITable, env Environment) *outbox.Consumer {
 	return box.AddConsumer(jsii.String("PublisherTwo"), &outbox.ConsumerProps{
 		EventTypes: jsii.Strings(orderCreated, shipmentRequested),
@@ -59,7 +60,7 @@ func addPublisherTwo(box *outbox.TransactionalOutbox, notifications awsdynamodb.
 }
 
 // addOrderUpdatedPublisher adds the consumer that keeps the history of orders. It gets every event of an order, because
-// it takes them in the order of their versions, and a type that it never saw would look like a lost event.
+// it handles them in the order of their versions, and a type that it does not receive would look like a lost event.
 func addOrderUpdatedPublisher(box *outbox.TransactionalOutbox, orders awsdynamodb.ITable, env Environment) *outbox.Consumer {
 	return box.AddConsumer(jsii.String("OrderUpdatedPublisher"), &outbox.ConsumerProps{
 		AggregateTypes: jsii.Strings(orderAggregate),
@@ -93,6 +94,7 @@ func newUpdateOrder(scope constructs.Construct, orders awsdynamodb.ITable, box *
 	return function
 }
 
+// allow returns the statement that allows the action on the table.
 func allow(action string, table awsdynamodb.ITable) awsiam.PolicyStatement {
 	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:   jsii.Strings(action),

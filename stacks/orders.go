@@ -3,6 +3,7 @@ package stacks
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -51,7 +52,7 @@ func NewOrdersStack(scope constructs.Construct, env Environment) awscdk.Stack {
 	return stack
 }
 
-// deployTo is the account and region of the pin, else those of the CDK CLI's credentials, else none: then the template
+// deployTo returns the account and region of the pin, else those of the CDK CLI's credentials, else none: then the template
 // fits any account and region.
 func deployTo(pin Pin) *awscdk.Environment {
 	account := cmp.Or(pin.Account, os.Getenv("CDK_DEFAULT_ACCOUNT"))
@@ -92,7 +93,7 @@ func newOutbox(scope constructs.Construct, env Environment) *outbox.Transactiona
 		DeletionProtection:  jsii.Bool(env.DeletionProtection),
 		PointInTimeRecovery: jsii.Bool(env.PointInTimeRecovery),
 		LogRetention:        env.LogRetention,
-		Alarms:              &outbox.AlarmProps{Topic: alarmTopic(scope, env.Pin)},
+		Alarms:              &outbox.AlarmProps{Topic: alarmTopic(scope, env)},
 	}
 	if env.ArchiveDays > 0 {
 		props.ArchiveRetention = awscdk.Duration_Days(jsii.Number(env.ArchiveDays))
@@ -100,22 +101,24 @@ func newOutbox(scope constructs.Construct, env Environment) *outbox.Transactiona
 	return outbox.NewTransactionalOutbox(scope, jsii.String("Outbox"), props)
 }
 
-// alarmTopic is the topic that hears of alarms, or nil when nobody wants to.
-func alarmTopic(scope constructs.Construct, pin Pin) awssns.ITopic {
+// alarmTopic returns the topic that is notified of alarms, or nil when there is nobody to notify.
+func alarmTopic(scope constructs.Construct, env Environment) awssns.ITopic {
 	switch {
-	case pin.AlarmTopicARN != "":
-		return awssns.Topic_FromTopicArn(scope, jsii.String("AlarmTopic"), jsii.String(pin.AlarmTopicARN))
-	case pin.AlarmEmail != "":
+	case env.AlarmTopicARN != "":
+		return awssns.Topic_FromTopicArn(scope, jsii.String("AlarmTopic"), jsii.String(env.AlarmTopicARN))
+	case env.AlarmEmail != "":
 		topic := awssns.NewTopic(scope, jsii.String("AlarmTopic"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
 		awssns.NewSubscription(scope, jsii.String("AlarmEmail"), &awssns.SubscriptionProps{
 			Topic:    topic,
 			Protocol: awssns.SubscriptionProtocol_EMAIL,
-			Endpoint: jsii.String(pin.AlarmEmail),
+			Endpoint: jsii.String(env.AlarmEmail),
 		})
 		return topic
-	default:
-		return nil
+	case env.Production:
+		awscdk.Annotations_Of(scope).AddWarningV2(jsii.String("orders:silent-alarms"), jsii.String(fmt.Sprintf(
+			"the alarms of %s notify nobody: set alarmEmail or alarmTopicArn of %q in the context \"environments\"", env.Name, env.Name)), nil)
 	}
+	return nil
 }
 
 func outboxOutputs(stack awscdk.Stack, box *outbox.TransactionalOutbox) {

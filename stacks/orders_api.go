@@ -97,7 +97,7 @@ func addUpdateOrder(order awsapigateway.Resource, model awsapigateway.IModel, bo
 	})
 }
 
-// dynamoDB is a direct integration with one DynamoDB action. A body of another content type than JSON is answered
+// dynamoDB returns a direct integration with one DynamoDB action. A body of another content type than JSON is answered
 // with 415: no validator runs for it.
 // Source: API Gateway developer guide, integration-passthrough-behaviors.
 func dynamoDB(action string, role awsiam.IRole, request string, responses ...*awsapigateway.IntegrationResponse) awsapigateway.Integration {
@@ -125,7 +125,7 @@ func response(status, pattern, body string) *awsapigateway.IntegrationResponse {
 	return r
 }
 
-// unavailable is the answer to DynamoDB's 5xx, which the client may repeat.
+// unavailable returns the answer to DynamoDB's 5xx: the client may repeat the request.
 func unavailable(templates mapping) *awsapigateway.IntegrationResponse {
 	r := response("503", `5\d{2}`, templates.render("store_unavailable.vtl"))
 	r.ResponseParameters = &map[string]*string{"method.response.header.Retry-After": jsii.String("'1'")}
@@ -145,7 +145,7 @@ func methodResponses(success string) *[]*awsapigateway.MethodResponse {
 	}
 }
 
-// createOrderRole may put an order and its event, in one transaction only.
+// createOrderRole adds the role that may put an order and its event, in one transaction only.
 func createOrderRole(scope constructs.Construct, orders awsdynamodb.ITable, box *outbox.TransactionalOutbox) awsiam.IRole {
 	role := apiRole(scope, "CreateOrderRole")
 	outbox.GrantTransactionWrites(orders, role, outbox.TransactAction_PUT)

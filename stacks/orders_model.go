@@ -5,7 +5,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// orderSchema is what the body of POST /orders may hold. Its limits keep the event below the bus's 256 KB: a character
+// orderSchema returns the schema of the body of POST /orders. Its limits keep the event below the bus's 256 KB: a character
 // beyond the basic plane takes twelve bytes in the event's JSON and fourteen in the envelope, so 100 items with the
 // longest sku, the note and the rest come to less than 120 KB.
 func orderSchema() *awsapigateway.JsonSchema {
@@ -26,14 +26,14 @@ func orderSchema() *awsapigateway.JsonSchema {
 	})
 }
 
-// orderStatusSchema is what the body of PATCH /orders/{id} may hold.
+// orderStatusSchema returns the schema of the body of PATCH /orders/{id}.
 func orderStatusSchema() *awsapigateway.JsonSchema {
 	return object([]string{"status"}, map[string]*awsapigateway.JsonSchema{
 		"status": {Type: awsapigateway.JsonSchemaType_STRING, Enum: &[]any{"CREATED", "CONFIRMED", "SHIPPED", "CANCELLED"}},
 	})
 }
 
-// object has these properties and no others.
+// object returns the schema of an object with these properties and no others.
 func object(required []string, properties map[string]*awsapigateway.JsonSchema) *awsapigateway.JsonSchema {
 	return &awsapigateway.JsonSchema{
 		Type:                 awsapigateway.JsonSchemaType_OBJECT,
@@ -43,7 +43,7 @@ func object(required []string, properties map[string]*awsapigateway.JsonSchema) 
 	}
 }
 
-// text is a string that is not empty.
+// text returns the schema of a string that is not empty.
 func text(longest float64) *awsapigateway.JsonSchema {
 	return &awsapigateway.JsonSchema{
 		Type:      awsapigateway.JsonSchemaType_STRING,

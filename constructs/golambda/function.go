@@ -1,21 +1,26 @@
 package golambda
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/internal/keypolicy"
 )
 
-// MetadataKey is the key of the function's template metadata under which it says how it was built:
+// MetadataKey is the key of the function's template metadata under which it tells how it was built:
 //
-//	{"package": "<import path>", "tags": "lambda.norpc,…", "gcflags": "…=-l", "ldflags": "-s -w -buildid="}
+//	{"source": "../lambdas/one", "tags": ["lambda.norpc"], "ldflags": ["-s", "-w"]}
+//
+// The source folder is relative to the folder of the cloud assembly that holds the template.
 const MetadataKey = "outboxkit:golambda"
 
 // Ids of the constructs inside a function. A change replaces the resources of deployed stacks.
@@ -37,7 +42,7 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 		panic(fmt.Sprintf("golambda %q: %v", *id, err))
 	}
 	c := props.WithDefaults()
-	code, err := bundle(c.Entry, Architecture(*c.Architecture.Name()), *awscdk.Stack_Of(scope).BundlingRequired())
+	code, built, err := c.code(scope)
 	if err != nil {
 		panic(fmt.Sprintf("golambda %q: %v", *id, err))
 	}
@@ -48,7 +53,7 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 	functionProps := awslambda.FunctionProps{
 		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
 		Handler:                      jsii.String(bootstrap),
-		Code:                         awslambda.Code_FromAsset(&code.dir, nil),
+		Code:                         awslambda.Code_FromAsset(&code.dir, &awss3assets.AssetOptions{AssetHash: code.hash}),
 		Architecture:                 c.Architecture,
 		MemorySize:                   c.MemorySize,
 		Timeout:                      c.Timeout,
@@ -63,13 +68,56 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 	}
 	apply(c.Options, &functionProps)
 	function := awslambda.NewFunction(group, jsii.String(functionID), &functionProps)
-	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String(MetadataKey), map[string]string{
-		"package": code.importPath,
-		"tags":    buildTags,
-		"gcflags": compilerFlags,
-		"ldflags": linkerFlags,
-	})
+	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String(MetadataKey), built)
 	return function
+}
+
+// code returns the function's code, built where the stack needs that, and the metadata that says how.
+func (p *FunctionProps) code(scope constructs.Construct) (code, map[string]any, error) {
+	t, err := newTarget(*p.Entry, Architecture(*p.Architecture.Name()), p.Build.settings())
+	if err != nil {
+		return code{}, nil, err
+	}
+	effective, err := builder.Effective(context.Background(), t.Settings)
+	if err != nil {
+		return code{}, nil, err
+	}
+	source, err := relativeTo(*awscdk.Stage_Of(scope).Outdir(), t.Dir)
+	if err != nil {
+		return code{}, nil, err
+	}
+	built := map[string]any{"source": source, "tags": effective.Tags, "ldflags": effective.LDFlags}
+	if len(effective.Flags) > 0 {
+		built["flags"] = effective.Flags
+	}
+	if !*awscdk.Stack_Of(scope).BundlingRequired() {
+		return code{dir: t.Dir, discard: func() {}}, built, nil
+	}
+	c, err := bundle(t, !stagingDisabled(scope))
+	return c, built, err
+}
+
+// relativeTo returns the path of dir from the folder assembly on, with slashes.
+func relativeTo(assembly, dir string) (string, error) {
+	assembly, err := filepath.Abs(assembly)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(assembly); err == nil { // ".." behind a link leads elsewhere
+		assembly = real
+	}
+	path, err := filepath.Rel(assembly, dir)
+	if err != nil {
+		return "", fmt.Errorf("entry %s and the cloud assembly %s must be on one disk: %w", dir, assembly, err)
+	}
+	return filepath.ToSlash(path), nil
+}
+
+// stagingDisabled reports whether assets stay where they are, as with `cdk synth --no-staging`.
+// Source: AWS CDK reference, aws-cdk-lib.cx_api, DISABLE_ASSET_STAGING_CONTEXT.
+func stagingDisabled(scope constructs.Construct) bool {
+	value := scope.Node().TryGetContext(jsii.String("aws:cdk:disable-asset-staging"))
+	return value == true || value == "true"
 }
 
 func newLogGroup(scope constructs.Construct, c *FunctionProps) awslogs.LogGroup {

@@ -1,8 +1,11 @@
 package golambda
 
 import (
+	"context"
 	"encoding/json"
 	"os"
+
+	"github.com/outboxkit/transactional-outbox/internal/gobuild"
 )
 
 // Architecture is an instruction set architecture of Lambda, by its name there.
@@ -14,25 +17,30 @@ const (
 	X86   Architecture = "x86_64"
 )
 
-// Prebuild starts building the main packages in these folders in the background and returns at once.
-// NewFunction waits for the build it needs, and reports its error. Call it before awscdk.NewApp: the CDK
-// takes more than a second to come up, on one processor.
+// Prebuild starts building the main packages in these folders in the background, all by one go command, and
+// returns at once. NewFunction waits for the build it needs, and reports its error. Call it before
+// awscdk.NewApp: the CDK takes more than a second to come up, on one processor.
 //
 // It does nothing when the CDK CLI asks for no bundling at all, as `cdk list` does.
 func Prebuild(architecture Architecture, entries ...string) {
-	if noBundling() {
-		return
-	}
-	for _, entry := range entries {
-		source, err := newTarget(&entry, architecture)
-		if err != nil {
-			continue // NewFunction says what is wrong
-		}
-		go source.binary() //nolint:errcheck // NewFunction asks again and gets the same error
-	}
+	(*BuildOptions)(nil).Prebuild(architecture, entries...)
 }
 
-// noBundling says whether the CLI has no stack bundled. It hands its context to the app in an environment variable.
+// Prebuild is [Prebuild] for functions with these options.
+func (b *BuildOptions) Prebuild(architecture Architecture, entries ...string) {
+	if noBundling() || b.validate() != nil {
+		return // NewFunction says what is wrong
+	}
+	var targets []gobuild.Target
+	for _, entry := range entries {
+		if t, err := newTarget(entry, architecture, b.settings()); err == nil {
+			targets = append(targets, t)
+		}
+	}
+	go builder.Together(targets)(context.Background())
+}
+
+// noBundling reports whether the CLI has no stack bundled. It hands its context to the app in an environment variable.
 // Source: AWS CDK reference, aws-cdk-lib.cx_api, CONTEXT_ENV and BUNDLING_STACKS.
 func noBundling() bool {
 	var context struct {

@@ -13,7 +13,8 @@ type FunctionProps struct {
 	// Entry is the folder of the main package, relative to the app's working directory. It may lie in a Go
 	// module of its own. Required.
 	Entry *string
-	// Build says how the go command builds the program, beyond what every function gets.
+	// Build is how the go command builds the program, beyond what every function gets. The environment has a
+	// say too: see the package documentation.
 	// Default: no further tags or flags.
 	Build *BuildOptions
 	// Architecture the program is built for and runs on.
@@ -37,7 +38,7 @@ type FunctionProps struct {
 	// LogRetention is how long log lines are kept.
 	// Default: one month.
 	LogRetention awslogs.RetentionDays
-	// RemovalPolicy says what happens to the log group when it leaves the stack.
+	// RemovalPolicy is what happens to the log group when it leaves the stack.
 	// Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 	// EncryptionKey encrypts the log group and the environment variables. Its policy gets the statement
@@ -49,21 +50,6 @@ type FunctionProps struct {
 	// (Role, LogGroup, LoggingFormat, Tracing and the older settings of logs), is refused there.
 	// Default: CDK's defaults.
 	Options *awslambda.FunctionOptions
-}
-
-// BuildOptions say how the go command builds a program. Functions that are built alike are built by one go
-// command, see [Prebuild].
-type BuildOptions struct {
-	// Tags are build tags, besides lambda.norpc and those that GOFLAGS names.
-	// Default: none.
-	Tags *[]*string
-	// LDFlags are flags of the linker, one flag with its value an element, for example
-	// "-X main.version=1.2.3", besides "-s -w" and those that GOFLAGS names.
-	// Default: none.
-	LDFlags *[]*string
-	// Flags are further flags of go build, one an element, for example "-mod=vendor" or "-pgo=off".
-	// Default: none.
-	Flags *[]*string
 }
 
 // The defaults of a function.

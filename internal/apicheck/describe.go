@@ -140,8 +140,8 @@ func (d *describer) typeDeclaration(name *types.TypeName) {
 	d.members(name.Name(), name.Type())
 }
 
-// members lists the exported fields and methods of a type. What it gets from an embedded type of this module is listed, because that
-// type may be one that nobody else can name; an embedded type of another module is named only.
+// members lists the exported fields and methods of a type. What it gets from an embedded type of this module is listed,
+// because that type may be one that nobody else can name; an embedded type of another module is named only.
 func (d *describer) members(name string, typ types.Type) {
 	switch underlying := typ.Underlying().(type) {
 	case *types.Struct:

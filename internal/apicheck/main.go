@@ -1,5 +1,6 @@
-// Command apicheck compares what other modules can import of this one with the snapshots in api/, one file a package. It
-// prints what went and what came, and exits with 1 when there is any. With -update it renews the snapshots.
+// Command apicheck compares what other modules can import of this one with the snapshots in api/, one file a package.
+// It prints what was removed and what was added, and exits with 1 when there is any. With -update it renews the
+// snapshots.
 package main
 
 import (

@@ -92,7 +92,7 @@ func TestAChangeIsShownUntilTheSnapshotIsRenewed(t *testing.T) {
 	}
 }
 
-// inModule puts the test into a module with one public package, which has the source, and packages that are not public.
+// inModule puts the test into a module with one public package, which has the source, and others that are not public.
 func inModule(t *testing.T, source string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -17,8 +17,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// direct commits the transactions of manyOrders orders to a DynamoDB Local of its own, with nothing
-// behind it: the yardstick for the whole flow. They are those of the API and of all consumers.
+// direct measures how long DynamoDB Local alone takes for the transactions of the API and of all consumers for
+// throughputOrders orders: the yardstick for the whole flow.
 func (b *bench) direct(ctx context.Context) (time.Duration, error) {
 	c := cloud.New("us-east-1")
 	service, err := tables.Start(ctx, tables.Config{Cloud: c, Dir: b.scratch("direct"), Log: io.Discard})
@@ -36,11 +36,11 @@ func (b *bench) direct(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	begin := time.Now()
-	err = share(ctx, manyOrders, func(ctx context.Context) error { return commit(ctx, client) })
+	err = share(ctx, throughputOrders, func(ctx context.Context) error { return commit(ctx, client) })
 	return time.Since(begin), err
 }
 
-// createTable makes a table, the outbox with a stream.
+// createTable creates a table, the outbox table with a stream.
 func createTable(ctx context.Context, client *dynamodb.Client, name string, key []string) error {
 	input := &dynamodb.CreateTableInput{
 		TableName:   aws.String(name),
@@ -59,14 +59,14 @@ func createTable(ctx context.Context, client *dynamodb.Client, name string, key 
 	return nil
 }
 
-// put is an item for a table.
+// A put is an item for a table.
 type put struct {
 	table string
 	item  map[string]types.AttributeValue
 }
 
-// commit is what one order comes to: POST, then its consumers one after the other, as they are in
-// lambdas/, each with its mark in the inbox.
+// commit commits the transactions of one order: that of POST, then those of its consumers, as in lambdas/, each with
+// its marker in the inbox.
 func commit(ctx context.Context, client *dynamodb.Client) error {
 	id := uuid.NewString()
 	created, err := event("OrderCreated", "Order", id, body)
@@ -78,16 +78,16 @@ func commit(ctx context.Context, client *dynamodb.Client) error {
 		return err
 	}
 	now := number(time.Now().UnixMilli())
-	for _, transaction := range [1 + handlings][]put{
+	for _, transaction := range [1 + handlingsPerOrder][]put{
 		{order(id, now), {"outbox", created}},
-		{mark("one", id, now), {"outbox", requested}, {"orders", fields{
+		{marker("one", id, now), {"outbox", requested}, {"orders", fields{
 			"id": text(id), "entity": text("shipment"), "status": text("REQUESTED"), "units": number(2), "requestedAt": now,
 		}}},
-		{mark("updated", id, now), {"orders", fields{
+		{marker("updated", id, now), {"orders", fields{
 			"id": text(id), "entity": text("history#0000000001"), "version": number(1), "status": text("CREATED"), "occurredAt": now, "eventId": text(id + "-1"),
 		}}},
-		{mark("two", id, now), notification(id, "OrderCreated")},
-		{mark("two", id+"-shipment", now), notification(id, "ShipmentRequested")},
+		{marker("two", id, now), notification(id, "OrderCreated")},
+		{marker("two", id+"-shipment", now), notification(id, "ShipmentRequested")},
 	} {
 		if err := writeOnce(ctx, client, transaction); err != nil {
 			return err
@@ -96,7 +96,7 @@ func commit(ctx context.Context, client *dynamodb.Client) error {
 	return nil
 }
 
-// writeOnce puts items that are not there yet, in one transaction.
+// writeOnce puts items in one transaction, on condition that none of them exists.
 func writeOnce(ctx context.Context, client *dynamodb.Client, puts []put) error {
 	var items []types.TransactWriteItem
 	for _, p := range puts {
@@ -130,8 +130,8 @@ func event(kind, aggregate, id, data string) (fields, error) {
 	}.Item(now.Add(7 * 24 * time.Hour))
 }
 
-// mark is what the inbox remembers.
-func mark(consumer, event string, now types.AttributeValue) put {
+// marker returns the inbox's marker of a handled event.
+func marker(consumer, event string, now types.AttributeValue) put {
 	return put{"inbox", fields{record.AttrPK: text("event#" + consumer + "#" + event), record.AttrExpiresAt: now}}
 }
 

@@ -9,20 +9,23 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/gobuild"
 	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
 )
 
 const starts = 20
 
-// functions measures each function of the stack: the size of what is deployed, and the time from the
-// start of its process to its first request for work.
+// functions measures each function of the stack: the size of its archive, and the time from the start of its process to
+// its first request for an invocation.
 func (b *bench) functions(ctx context.Context) error {
 	packages, err := functionPackages()
 	if err != nil {
@@ -47,11 +50,12 @@ func (b *bench) functions(ctx context.Context) error {
 
 // function is where a function's parts are, as its template says.
 type function struct {
-	asset                       string // folder in the cloud assembly
-	pkg, tags, gcflags, ldflags string
+	asset  string // folder in the cloud assembly
+	source string // folder of the main package, relative to the cloud assembly
+	gobuild.Settings
 }
 
-// functionPackages are the Go functions of the synthesized stack, by the last part of their import path.
+// functionPackages returns the Go functions of the synthesized stack, by the name of their folder.
 func functionPackages() (map[string]function, error) {
 	raw, err := os.ReadFile(filepath.Join("cdk.out", stack+".template.json"))
 	if err != nil {
@@ -63,10 +67,8 @@ func functionPackages() (map[string]function, error) {
 			Metadata struct {
 				Asset string `json:"aws:asset:path"`
 				Go    struct {
-					Package string `json:"package"`
-					Tags    string `json:"tags"`
-					Gcflags string `json:"gcflags"`
-					Ldflags string `json:"ldflags"`
+					Source string `json:"source"`
+					gobuild.Settings
 				} `json:"outboxkit:golambda"`
 			}
 		}
@@ -76,11 +78,20 @@ func functionPackages() (map[string]function, error) {
 	}
 	found := map[string]function{}
 	for _, r := range template.Resources {
-		if m := r.Metadata; r.Type == "AWS::Lambda::Function" && m.Go.Package != "" {
-			found[filepath.Base(m.Go.Package)] = function{m.Asset, m.Go.Package, m.Go.Tags, m.Go.Gcflags, m.Go.Ldflags}
+		if m := r.Metadata; r.Type == "AWS::Lambda::Function" && m.Go.Source != "" {
+			found[path.Base(m.Go.Source)] = function{m.Asset, m.Go.Source, m.Go.Settings}
 		}
 	}
 	return found, nil
+}
+
+// builder builds functions as the local run does.
+func builder() *gobuild.Builder {
+	return gobuild.New(func(ctx context.Context, dir string, env, args []string) ([]byte, error) {
+		cmd := exec.CommandContext(ctx, "go", args...)
+		cmd.Dir, cmd.Env = dir, env
+		return cmd.CombinedOutput()
+	})
 }
 
 // packer prints the size of a folder's only file in an archive as the CDK CLI makes it: with the npm package
@@ -91,7 +102,7 @@ const [file, ...others] = readdirSync(process.argv[1]);
 if (others.length) throw new Error("more than one file");
 console.log(require("zlib").deflateRawSync(readFileSync(process.argv[1] + "/" + file), { level: 6 }).length + 130);`
 
-// zipSize is how many bytes the CDK CLI uploads for the folder.
+// zipSize returns how many bytes the CDK CLI uploads for the folder.
 func zipSize(ctx context.Context, dir string) (int, error) {
 	node, err := toolchain.Node(ctx)
 	if err != nil {
@@ -106,8 +117,13 @@ func zipSize(ctx context.Context, dir string) (int, error) {
 
 // firstNext builds the function for this machine and starts it against a Runtime API that gives it no work.
 func (b *bench) firstNext(ctx context.Context, fn function) (time.Duration, error) {
-	binary := b.scratch(filepath.Base(fn.pkg))
-	if _, err := timed(exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", fn.tags, "-gcflags", fn.gcflags, "-ldflags", fn.ldflags, "-o", binary, fn.pkg)); err != nil {
+	dir, err := filepath.Abs(filepath.Join("cdk.out", fn.source))
+	if err != nil {
+		return 0, err
+	}
+	target := gobuild.Target{Dir: dir, GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, Settings: fn.Settings}
+	binary, err := builder().Program(ctx, target)
+	if err != nil {
 		return 0, err
 	}
 	var all []time.Duration
@@ -156,6 +172,6 @@ func startOnce(ctx context.Context, binary string) (time.Duration, error) {
 	case at := <-asked:
 		return at.Sub(begin), nil
 	case <-ctx.Done():
-		return 0, fmt.Errorf("%s never asked for work", filepath.Base(binary))
+		return 0, fmt.Errorf("%s requested no invocation within 10 s", filepath.Base(binary))
 	}
 }

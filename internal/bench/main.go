@@ -1,5 +1,5 @@
-// Command bench measures the figures of docs/benchmarks.md on this machine and writes that file. It is
-// a benchmark, not a test: nothing here passes or fails by a time.
+// Command bench measures the figures of docs/benchmarks.md on this machine and writes that file. It is a benchmark, not
+// a test: no time makes it fail.
 package main
 
 import (
@@ -20,9 +20,9 @@ import (
 
 const stack = "Orders-dev"
 
-// bench is one run of all measurements.
+// A bench is one run of all measurements.
 type bench struct {
-	dir string    // scratch
+	dir string    // for temporary files
 	out io.Writer // the report
 }
 
@@ -48,7 +48,7 @@ func measure(ctx context.Context, file, only string) error {
 	var report strings.Builder
 	b := &bench{dir: dir, out: io.MultiWriter(os.Stdout, &report)}
 	b.heading()
-	for _, part := range []struct {
+	for _, section := range []struct {
 		name    string
 		measure func(context.Context) error
 	}{
@@ -58,11 +58,11 @@ func measure(ctx context.Context, file, only string) error {
 		{"throughput", b.throughput},
 		{"runtime", b.runtime},
 	} {
-		if only != "" && !slices.Contains(strings.Split(only, ","), part.name) {
+		if only != "" && !slices.Contains(strings.Split(only, ","), section.name) {
 			continue
 		}
-		if err := part.measure(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+		if err := section.measure(ctx); err != nil {
+			return fmt.Errorf("%s: %w", section.name, err)
 		}
 	}
 	if file == "-" {
@@ -74,10 +74,10 @@ func measure(ctx context.Context, file, only string) error {
 func (b *bench) heading() {
 	fmt.Fprintf(b.out, "# Benchmarks\n\n")
 	fmt.Fprintf(b.out, "Written by `make bench` on %s, on %s.\n", time.Now().UTC().Format("2 January 2006"), machine())
-	fmt.Fprintf(b.out, "Everything of a run, clients included, shares these processors.\n")
+	fmt.Fprintf(b.out, "Everything that takes section in a run, including the clients, shares these processors.\n")
 }
 
-// machine describes what the figures were measured on, without its name.
+// machine describes the machine on which the figures were measured, without its name.
 func machine() string {
 	cpu := "an unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -102,7 +102,7 @@ func (b *bench) table(title string, header []string, rows ...[]string) {
 
 func (b *bench) scratch(name string) string { return filepath.Join(b.dir, name) }
 
-// timed runs a command and says how long it took.
+// timed runs a command and returns how long it took.
 func timed(cmd *exec.Cmd) (time.Duration, error) {
 	begin := time.Now()
 	out, err := cmd.CombinedOutput()
@@ -112,7 +112,7 @@ func timed(cmd *exec.Cmd) (time.Duration, error) {
 	return time.Since(begin), nil
 }
 
-// quantile of sorted figures; q from 0 to 1.
+// quantile returns the quantile q, from 0 to 1, of sorted figures.
 func quantile[T any](sorted []T, q float64) T {
 	return sorted[int(q*float64(len(sorted)-1)+0.5)]
 }

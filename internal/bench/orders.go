@@ -20,24 +20,24 @@ import (
 )
 
 const (
-	calmOrders = 500
-	manyOrders = 5000
-	clients    = 16
-	// handlings are how often the events of one order are handled: OrderCreated by three consumers, and
-	// ShipmentRequested, which follows from it, by one.
-	handlings = 4
+	latencyOrders    = 500
+	throughputOrders = 5000
+	clients          = 16
+	// handlingsPerOrder is how often the events of one order are handled: OrderCreated by three consumers, and ShipmentRequested,
+	// which one of them writes, by one.
+	handlingsPerOrder = 4
 )
 
-// publishers are in the logical ids of the mappings to the publishers of OrderCreated.
+// publishers are parts of the logical ids of the publishers' event source mappings.
 var publishers = []string{"PublisherOne", "PublisherTwo"}
 
 const body = `{"customerId":"c-42","currency":"EUR","items":[{"sku":"tea-green-100","quantity":2,"unitPrice":1290}]}`
 
-// arrivals follows which consumers have finished with which event.
+// arrivals records which consumers have handled which event.
 type arrivals struct {
 	mu   sync.Mutex
-	seen map[[2]string]bool                        // event id and mapping
-	done func(event, mapping string, at time.Time) // called once for each pair, one after the other
+	seen map[[2]string]bool                        // by event id and event source mapping
+	done func(event, mapping string, at time.Time) // called once for each pair, never concurrently
 }
 
 func (a *arrivals) hop(h hop.Hop) {
@@ -54,7 +54,7 @@ func (a *arrivals) hop(h hop.Hop) {
 	}
 }
 
-// stackRun starts the stack; done is called when a consumer has finished with an event.
+// stackRun starts the stack; done is called when a consumer has handled an event.
 func (b *bench) stackRun(ctx context.Context, done func(event, mapping string, at time.Time)) (*localrun.Run, error) {
 	binary := b.scratch("local")
 	if err := localrun.Build(ctx, binary); err != nil {
@@ -68,7 +68,7 @@ func (b *bench) stackRun(ctx context.Context, done func(event, mapping string, a
 	})
 }
 
-// bothPublishers calls done when the second of the publishers has finished with an event.
+// bothPublishers returns a function that calls done when both publishers have handled an event.
 func bothPublishers(done func(at time.Time)) func(event, mapping string, at time.Time) {
 	finished := map[string]int{}
 	return func(event, mapping string, at time.Time) {
@@ -93,26 +93,26 @@ func post(ctx context.Context, run *localrun.Run) error {
 		return err
 	}
 	defer resp.Body.Close()
-	// A connection is used again only when the answer was read to its end.
+	// A connection is reused only when the response was read to its end.
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusCreated {
-		return fmt.Errorf("POST /orders answered %d", resp.StatusCode)
+		return fmt.Errorf("POST /orders returned %d", resp.StatusCode)
 	}
 	return nil
 }
 
-// latency measures one order after the other: from the POST until both publishers have finished.
+// latency measures one order after another: from the POST until both publishers have handled its event.
 func (b *bench) latency(ctx context.Context) error {
-	arrived := make(chan time.Time, calmOrders)
+	arrived := make(chan time.Time, latencyOrders)
 	run, err := b.stackRun(ctx, bothPublishers(func(at time.Time) { arrived <- at }))
 	if err != nil {
 		return err
 	}
 	defer run.Kill()
 	var all []time.Duration
-	for range calmOrders {
+	for range latencyOrders {
 		begin := time.Now()
 		if err := post(ctx, run); err != nil {
 			return err
@@ -125,13 +125,13 @@ func (b *bench) latency(ctx context.Context) error {
 		}
 	}
 	slices.Sort(all)
-	b.table(fmt.Sprintf("One order: POST until both publishers are done (%d orders, one after the other)", calmOrders),
+	b.table(fmt.Sprintf("One order: POST until both publishers are done (%d orders, one after the other)", latencyOrders),
 		[]string{"p50", "p99"}, []string{millis(quantile(all, 0.5)), millis(quantile(all, 0.99))})
 	return run.Stop()
 }
 
-// throughput measures many orders from several clients until the last consumer is done, and beside it how
-// fast the same machine commits the same transactions to DynamoDB Local alone.
+// throughput measures many orders from several clients until the last consumer has finished, and how fast the same
+// machine commits the same transactions to DynamoDB Local alone.
 func (b *bench) throughput(ctx context.Context) error {
 	all := make(chan time.Time, 1)
 	var memory [2]int64 // of the local run, after the first and after the last thousand
@@ -141,9 +141,9 @@ func (b *bench) throughput(ctx context.Context) error {
 	done := func(_, _ string, at time.Time) {
 		<-started
 		switch handled++; handled {
-		case 1000 * handlings:
+		case 1000 * handlingsPerOrder:
 			memory[0] = resident(run.PID())
-		case manyOrders * handlings:
+		case throughputOrders * handlingsPerOrder:
 			memory[1] = resident(run.PID())
 			all <- at
 		}
@@ -155,7 +155,7 @@ func (b *bench) throughput(ctx context.Context) error {
 	close(started)
 	defer run.Kill()
 	begin := time.Now()
-	if err := share(ctx, manyOrders, func(ctx context.Context) error { return post(ctx, run) }); err != nil {
+	if err := share(ctx, throughputOrders, func(ctx context.Context) error { return post(ctx, run) }); err != nil {
 		return err
 	}
 	accepted := time.Since(begin)
@@ -173,11 +173,11 @@ func (b *bench) throughput(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rate := func(d time.Duration) float64 { return manyOrders / d.Seconds() }
-	b.table(fmt.Sprintf("Throughput: %d orders from %d clients", manyOrders, clients), []string{"", "orders a second"},
+	rate := func(d time.Duration) float64 { return throughputOrders / d.Seconds() }
+	b.table(fmt.Sprintf("Throughput: %d orders from %d clients", throughputOrders, clients), []string{"", "orders a second"},
 		[]string{"POST answered with 201", fmt.Sprintf("%.0f", rate(accepted))},
 		[]string{"until the last consumer is done", fmt.Sprintf("%.0f", rate(total))},
-		[]string{fmt.Sprintf("the same %d transactions an order to DynamoDB Local alone", 1+handlings), fmt.Sprintf("%.0f", rate(direct))},
+		[]string{fmt.Sprintf("the same %d transactions an order to DynamoDB Local alone", 1+handlingsPerOrder), fmt.Sprintf("%.0f", rate(direct))},
 		[]string{"ratio of the two", fmt.Sprintf("%.2f", direct.Seconds()/total.Seconds())},
 	)
 	b.table("Memory of the local run's Go process", []string{"after the first thousand orders", "after the last"},
@@ -185,7 +185,7 @@ func (b *bench) throughput(ctx context.Context) error {
 	return nil
 }
 
-// share divides n calls among the clients.
+// share makes n calls from the clients.
 func share(ctx context.Context, n int, call func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
@@ -202,7 +202,7 @@ func share(ctx context.Context, n int, call func(context.Context) error) error {
 	return group.Wait()
 }
 
-// resident is the resident memory of a process in bytes, 0 where the system does not tell.
+// resident returns the resident memory of a process in bytes, or 0 where the system does not report it.
 func resident(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// runtime measures what the runtime packages add to what DynamoDB and SQS take: with the benchmarks that stand
-// beside them, which say what is counted.
+// runtime measures what the runtime packages add to the time of DynamoDB and SQS, with the packages' own benchmarks,
+// which document what they count.
 func (b *bench) runtime(ctx context.Context) error {
 	handler, err := goBench(ctx, "./runtime/inbox", "Handler", "-benchmem", "-count=9")
 	if err != nil {
@@ -38,8 +38,8 @@ func (b *bench) runtime(ctx context.Context) error {
 	return nil
 }
 
-// goBench runs the benchmarks of a package on one processor. The figures are by benchmark and unit, one for
-// each time that it ran.
+// goBench runs the benchmarks of a package on one processor. It returns the figures by benchmark and unit, one for each
+// run of the benchmark.
 func goBench(ctx context.Context, pkg, pattern string, args ...string) (map[string]map[string][]float64, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", pkg, "-run=^$", "-bench=" + pattern, "-cpu=1"}, args...)...)
 	out, err := cmd.CombinedOutput()
@@ -55,10 +55,10 @@ func goBench(ctx context.Context, pkg, pattern string, args ...string) (map[stri
 		if found[fields[0]] == nil {
 			found[fields[0]] = map[string][]float64{}
 		}
-		for pair := range slices.Chunk(fields[2:], 2) { // name, iterations, then value and unit by turns
+		for pair := range slices.Chunk(fields[2:], 2) { // after name and iterations: value and unit in turn
 			value, err := strconv.ParseFloat(pair[0], 64)
 			if err != nil || len(pair) < 2 {
-				return nil, fmt.Errorf("%s printed the line %q, which is none of a benchmark", cmd, line)
+				return nil, fmt.Errorf("%s printed the line %q, which is not the line of a benchmark", cmd, line)
 			}
 			found[fields[0]][pair[1]] = append(found[fields[0]][pair[1]], value)
 		}

@@ -2,10 +2,8 @@ package chaos
 
 import (
 	"context"
-	"embed"
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -17,14 +15,10 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// naiveApp is the topology of the AWS SAM sample as a template of our own: one PutItem whose errors are
+// naive is the topology of the AWS SAM sample, in the folder naive as a template of our own: one PutItem whose errors are
 // answered with 200, a pipe with LATEST and unbounded retries, consumers without an inbox, and a dead-letter
 // queue of the rules that does not let EventBridge in. Where the sample leaves something open, this takes the
 // kinder choice: the client's key is the order's id, only inserts become events, and each consumer has a queue.
-//
-//go:embed naive/*.json
-var naiveApp embed.FS
-
 var naive = topology{
 	stack: "Naive",
 	consumers: []check.Consumer{
@@ -42,19 +36,7 @@ const naivePatience = 20 * time.Second
 // RunNaive runs the topology of the SAM sample under the plan, with the same orders. Config.Assembly is
 // not used.
 func RunNaive(ctx context.Context, config Config) (Result, error) {
-	config.Assembly = filepath.Join(config.Dir, "naive")
-	if err := os.MkdirAll(config.Assembly, 0o755); err != nil {
-		return Result{}, err
-	}
-	for _, name := range []string{"manifest.json", "Naive.template.json"} {
-		raw, err := naiveApp.ReadFile("naive/" + name)
-		if err != nil {
-			return Result{}, err
-		}
-		if err := os.WriteFile(filepath.Join(config.Assembly, name), raw, 0o644); err != nil {
-			return Result{}, err
-		}
-	}
+	config.Assembly = filepath.Join(config.Root, "internal", "chaos", "naive")
 	if config.Patience == 0 {
 		config.Patience = naivePatience
 	}

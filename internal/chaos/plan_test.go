@@ -78,7 +78,7 @@ const consumerTemplate = `{"Resources": {
 	"OutboxMailQueue1": {"Type": "AWS::SQS::Queue", "Properties": {"RedrivePolicy": {}, "VisibilityTimeout": 60}, "Metadata": {"aws:cdk:path": "S/Outbox/Mail/Queue/Resource"}},
 	"OutboxMailFunction1": {"Type": "AWS::Lambda::Function",
 		"Properties": {"Timeout": 10, "Environment": {"Variables": {"INBOX_CONSUMER": "S/Outbox/Mail", "CONSUMER_QUEUE_URL": {"Ref": "OutboxMailQueue1"}, "INBOX_TABLE": {"Ref": "Inbox"}}}},
-		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Resource", "outboxkit:golambda": {"package": "mail"}}}},
+		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Resource", "outboxkit:golambda": {"source": "../mail"}}}},
 	"Outputs": {"MailQueueUrl": {"Value": {"Ref": "OutboxMailQueue1"}}}}`
 
 func templateOf(t *testing.T, text string) *Template {
@@ -92,6 +92,7 @@ func templateOf(t *testing.T, text string) *Template {
 
 func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	tm := templateOf(t, consumerTemplate)
+	tm.root, tm.assembly = "repo", "repo/internal/chaos/cdk.out"
 	clone("Mail", "Ledger", "ledger")(tm)
 	shortenTimeouts(tm)
 	if tm.problems != nil {
@@ -106,7 +107,7 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	if !reflect.DeepEqual(variables, want) {
 		t.Errorf("its environment is %v, want %v", variables, want)
 	}
-	if got := object(object(function["Metadata"])["outboxkit:golambda"])["package"]; got != functions+"ledger" {
+	if got := object(object(function["Metadata"])["outboxkit:golambda"])["source"]; got != "../functions/ledger" {
 		t.Errorf("its function is %v", got)
 	}
 	if got := tm.outputs["LedgerQueueUrl"]; !reflect.DeepEqual(got, map[string]any{"Value": map[string]any{"Ref": "OutboxLedgerQueue1"}}) {

@@ -31,7 +31,7 @@ func TestRedriveOfWhatThePipeGaveUp(t *testing.T) {
 	top, err := root()
 	must(t, top, err)
 	app, err := assembly()
-	if err := patch(must(t, app, err), filepath.Join(dir, "app"), orders.stack, append(ordersChanges[:len(ordersChanges):len(ordersChanges)], nobodysBus)...); err != nil {
+	if err := patch(top, must(t, app, err), filepath.Join(dir, "app"), orders.stack, append(ordersChanges[:len(ordersChanges):len(ordersChanges)], nobodysBus)...); err != nil {
 		t.Fatal(err)
 	}
 	path, err := binary()

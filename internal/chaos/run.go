@@ -93,11 +93,11 @@ func run(ctx context.Context, t topology, changes []Change, config Config) (Resu
 func (r *runner) prepare(changes []Change) error {
 	app, plan := filepath.Join(r.Dir, "app"), filepath.Join(r.Dir, "faults.json")
 	changes = slices.Concat(changes, r.Changes)
-	if err := patch(r.Assembly, app, r.stack, changes...); err != nil {
+	if err := patch(r.Root, r.Assembly, app, r.stack, changes...); err != nil {
 		return err
 	}
 	if r.joining() {
-		if err := patch(r.Assembly, r.laterApp(), r.stack, append(changes, r.change)...); err != nil {
+		if err := patch(r.Root, r.Assembly, r.laterApp(), r.stack, append(changes, r.change)...); err != nil {
 			return err
 		}
 	}

@@ -7,30 +7,34 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
 // Template is a stack's template while it is changed. A change that finds something else than it expects
 // is noted, and reported by patch.
 type Template struct {
-	resources map[string]any
-	outputs   map[string]any
-	problems  []error
+	assembly, root string // folder of the assembly it is in, and of the repository
+	resources      map[string]any
+	outputs        map[string]any
+	problems       []error
 }
 
 // Change is a change of a template.
 type Change func(*Template)
 
-// patch copies the assembly in one folder to another, with changes to the template of the stack.
-func patch(from, to, stack string, changes ...Change) error {
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		return fmt.Errorf("copy the assembly: %w", err)
+// patch copies the assembly in one folder to another, with changes to the template of the stack. The folder root
+// is the repository.
+func patch(root, from, to, stack string, changes ...Change) error {
+	if err := localrun.CopyAssembly(from, to); err != nil {
+		return err
 	}
 	file := filepath.Join(to, stack+".template.json")
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	if raw, err = change(raw, changes...); err != nil {
+	if raw, err = change(root, to, raw, changes...); err != nil {
 		return fmt.Errorf("change %s: %w", file, err)
 	}
 	return os.WriteFile(file, raw, 0o644)
@@ -38,17 +42,17 @@ func patch(from, to, stack string, changes ...Change) error {
 
 // Apply reports what keeps the changes from fitting a template.
 func Apply(template []byte, changes ...Change) error {
-	_, err := change(template, changes...)
+	_, err := change("", "", template, changes...)
 	return err
 }
 
 // change returns the template with the changes made.
-func change(template []byte, changes ...Change) ([]byte, error) {
+func change(root, assembly string, template []byte, changes ...Change) ([]byte, error) {
 	var whole map[string]any
 	if err := json.Unmarshal(template, &whole); err != nil {
 		return nil, err
 	}
-	t := &Template{resources: object(whole["Resources"]), outputs: object(whole["Outputs"])}
+	t := &Template{root: root, assembly: assembly, resources: object(whole["Resources"]), outputs: object(whole["Outputs"])}
 	for _, c := range changes {
 		c(t)
 	}
@@ -141,7 +145,10 @@ func clone(consumer, name, function string) Change {
 		}
 		_, f := t.Resource("AWS::Lambda::Function", "/"+name+"/")
 		if m := object(object(f["Metadata"])["outboxkit:golambda"]); m != nil {
-			m["package"] = functions + function
+			var err error
+			if m["source"], err = localrun.Source(t.assembly, filepath.Join(t.root, functions, function)); err != nil {
+				t.Problem("function %s: %v", function, err)
+			}
 		}
 		variables := object(object(object(f["Properties"])["Environment"])["Variables"])
 		variables["LEDGER_TABLE"] = map[string]any{"Ref": t.ordersTable()}
@@ -154,8 +161,8 @@ func clone(consumer, name, function string) Change {
 	}
 }
 
-// functions is where the consumers of this package live.
-const functions = "github.com/outboxkit/transactional-outbox/internal/chaos/functions/"
+// functions is where the consumers of this package live in the repository.
+const functions = "internal/chaos/functions"
 
 func (t *Template) ordersTable() string {
 	id, _ := t.Resource("AWS::DynamoDB::Table", "/Orders/")

@@ -17,7 +17,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// expected is what the story leaves in the tables and dead-letter queues.
+// expected lists what the demo leaves in the tables and dead-letter queues.
 var expected = []struct {
 	what string
 	n    int
@@ -29,12 +29,12 @@ var expected = []struct {
 	{"shipment", 1},
 	{"entry of the history", 2},
 	{"notification of the customer", 2},
-	{"dead letter", 0},
+	{"dead-letter message", 0},
 }
 
-// count counts until everything is there, and shows it.
+// count counts until the counts are as expected, and prints them. It returns an error when they are not within timeout.
 func (s *story) count(ctx context.Context) error {
-	waiting, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		found, err := s.found(ctx)
@@ -51,7 +51,7 @@ func (s *story) count(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		case <-waiting.Done():
 			s.list(found)
-			return fmt.Errorf("after %s: %s", patience, strings.Join(wrong, ", "))
+			return fmt.Errorf("after %s: %s", timeout, strings.Join(wrong, ", "))
 		}
 	}
 }
@@ -62,7 +62,7 @@ func (s *story) list(found map[string]int) {
 	}
 }
 
-// differences are what is missing or too much.
+// differences returns what is missing or too much.
 func differences(found map[string]int) (wrong []string) {
 	for _, e := range expected {
 		if found[e.what] != e.n {
@@ -92,7 +92,7 @@ func (s *story) found(ctx context.Context) (map[string]int, error) {
 		}
 	}
 	var err error
-	found["dead letter"], err = s.deadLetters(ctx)
+	found["dead-letter message"], err = s.deadLetters(ctx)
 	return found, err
 }
 
@@ -108,7 +108,7 @@ func event(item map[string]types.AttributeValue) string {
 	return "event " + text(item[record.AttrType])
 }
 
-// items are all items under a partition key in the table of an output.
+// items returns all items with a partition key in the table of an output.
 func (s *story) items(ctx context.Context, output, key, value string) (items []map[string]types.AttributeValue, err error) {
 	pages := dynamodb.NewQueryPaginator(s.run.Cloud().DynamoDB(), &dynamodb.QueryInput{
 		TableName:                 aws.String(s.run.Summary.Outputs[output]),
@@ -127,7 +127,7 @@ func (s *story) items(ctx context.Context, output, key, value string) (items []m
 	return items, nil
 }
 
-// deadLetters counts what waits in all dead-letter queues of the stack.
+// deadLetters counts the messages in all dead-letter queues of the stack.
 func (s *story) deadLetters(ctx context.Context) (n int, err error) {
 	const waiting = sqstypes.QueueAttributeNameApproximateNumberOfMessages
 	for _, output := range slices.Sorted(maps.Keys(s.run.Summary.Outputs)) {
@@ -150,7 +150,7 @@ func (s *story) deadLetters(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// text is a string attribute's value.
+// text returns the value of a string attribute.
 func text(value types.AttributeValue) string {
 	s, _ := value.(*types.AttributeValueMemberS)
 	if s == nil {

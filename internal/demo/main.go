@@ -1,8 +1,7 @@
-// Command demo tells the story of one order on this machine. It starts the synthesized stack Orders-dev
-// and is the client: it POSTs an order twice, confirms it, tries to change it with an outdated version,
-// and has its event delivered a second time. Between the steps it shows each hop of the order's events.
-// At the end it counts, in the tables, what the consumers have done. It exits with 1 when an effect is
-// missing after 30 seconds, or is there twice.
+// Command demo shows the life of one order on this machine. It starts the synthesized stack Orders-dev and is its
+// client: it POSTs an order twice, confirms it, tries to change it with an outdated version, and sends its event a
+// second time. Between the steps it prints each hop of the order's events. At the end it counts the consumers' effects
+// in the tables. It exits with 1 when an effect is missing after 30 seconds, or exists twice.
 package main
 
 import (
@@ -18,8 +17,8 @@ import (
 )
 
 const (
-	stack    = "Orders-dev"
-	patience = 30 * time.Second
+	stack   = "Orders-dev"
+	timeout = 30 * time.Second
 )
 
 func main() {

@@ -18,7 +18,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// story is what the demo tells about one order.
+// A story runs the steps of the demo, which are about one order.
 type story struct {
 	run      *localrun.Run
 	say      func(string)
@@ -35,12 +35,12 @@ func (s *story) tell(ctx context.Context) error {
 		tell  func(context.Context) error
 	}{
 		{"A customer orders: the order and its event OrderCreated are written in one transaction, without a function.", s.create},
-		{"The client did not see the answer and sends the same again: the same order, and no second event.", s.repeat},
-		{"Its consumers follow: the order gets a shipment, and its history begins.", s.followed},
+		{"The client did not get the response and sends the same again: the same order, and no second event.", s.repeat},
+		{"The consumers have handled the event: the order has a shipment, and its history begins.", s.awaitConsumers},
 		{"The order is confirmed: its new status and the event OrderUpdated are written in one transaction.", s.confirm},
-		{"Somebody who has seen only version 1 wants to cancel it, and is told to look again.", s.stale},
-		{"The history follows, in the order of the versions.", s.changed},
-		{"Publisher one gets OrderCreated a second time, as can happen at any time: it has no second effect.", s.duplicate},
+		{"Somebody who has seen only version 1 wants to cancel it. The API refuses: the order has changed since.", s.changeOutdated},
+		{"The history has the change too, in the order of the versions.", s.awaitHistory},
+		{"OrderCreated is delivered to publisher one a second time, as can happen at any time: no second effect.", s.duplicate},
 		{"What is in the tables now:", s.count},
 	} {
 		s.say(fmt.Sprintf("\n%d. %s\n", i+1, chapter.title))
@@ -66,7 +66,7 @@ func (s *story) repeat(ctx context.Context) error {
 	return err
 }
 
-func (s *story) followed(ctx context.Context) error {
+func (s *story) awaitConsumers(ctx context.Context) error {
 	return s.until(ctx, "the shipment and version 1 of the history", func(a answer) bool { return a.Shipment != nil && len(a.History) == 1 })
 }
 
@@ -75,17 +75,17 @@ func (s *story) confirm(ctx context.Context) error {
 	return err
 }
 
-func (s *story) stale(ctx context.Context) error {
+func (s *story) changeOutdated(ctx context.Context) error {
 	_, err := s.call(ctx, http.MethodPatch, "orders/"+s.order, `{"status":"CANCELLED"}`, http.StatusPreconditionFailed, "If-Match", `"1"`)
 	return err
 }
 
-func (s *story) changed(ctx context.Context) error {
+func (s *story) awaitHistory(ctx context.Context) error {
 	return s.until(ctx, "version 2 of the history", func(a answer) bool { return len(a.History) == 2 })
 }
 
-// duplicate sends the message of the order's first event to publisher one's queue again, and waits for
-// what the inbox says about it.
+// duplicate sends the message of the order's first event to publisher one's queue again, and waits until its inbox has
+// logged a duplicate.
 func (s *story) duplicate(ctx context.Context) error {
 	items, err := s.items(ctx, "OutboxTableName", record.AttrPK, "Order#"+s.order)
 	if err != nil {
@@ -109,33 +109,33 @@ func (s *story) duplicate(ctx context.Context) error {
 			return fmt.Errorf("send the message again: %w", err)
 		}
 	}
-	waiting, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if _, err := s.run.Wait(waiting, 1, s.recognised); err != nil {
-		return fmt.Errorf("publisher one did not recognise the duplicate within %s: %w", patience, err)
+	if _, err := s.run.Wait(waiting, 1, s.isDuplicateLine); err != nil {
+		return fmt.Errorf("publisher one did not recognize the duplicate within %s: %w", timeout, err)
 	}
-	_, err = s.run.Wait(waiting, 2, s.handedOver) // the first time, and now
+	_, err = s.run.Wait(waiting, 2, s.isDelivery) // the first time, and now
 	return err
 }
 
-// recognised keeps publisher one's line about the duplicate.
-func (s *story) recognised(h hop.Hop) bool {
+// isDuplicateLine reports whether the hop is the log line of an inbox about the duplicate.
+func (s *story) isDuplicateLine(h hop.Hop) bool {
 	return h.Stage == hop.Function && strings.Contains(h.Detail, `"msg":"duplicate"`) && strings.Contains(h.Detail, s.order)
 }
 
-// handedOver keeps the deliveries of OrderCreated to publisher one.
-func (s *story) handedOver(h hop.Hop) bool {
+// isDelivery reports whether the hop is a delivery of OrderCreated to publisher one.
+func (s *story) isDelivery(h hop.Hop) bool {
 	return h.Stage == hop.Queue && strings.Contains(s.run.Name(h.Resource), "PublisherOne") && slices.Contains(h.EventIDs, s.order+"-1")
 }
 
-// until asks for the order until it is as it should be, and shows it.
+// until requests the order until holds returns true, and prints the last request and response.
 func (s *story) until(ctx context.Context, what string, holds func(answer) bool) error {
-	waiting, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		status, raw, err := s.send(waiting, http.MethodGet, "orders/"+s.order, "")
 		if err != nil {
-			return fmt.Errorf("%s did not show within %s: %w", what, patience, err)
+			return fmt.Errorf("%s did not appear within %s: %w", what, timeout, err)
 		}
 		var a answer
 		if status == http.StatusOK && json.Unmarshal(raw, &a) == nil && holds(a) {
@@ -146,19 +146,19 @@ func (s *story) until(ctx context.Context, what string, holds func(answer) bool)
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-waiting.Done():
-			return fmt.Errorf("%s did not show within %s; GET answers %d %s", what, patience, status, raw)
+			return fmt.Errorf("%s did not appear within %s; GET returns %d %s", what, timeout, status, raw)
 		}
 	}
 }
 
-// answer is what the story needs of the API's answers.
+// An answer holds the fields of the API's responses that the demo uses.
 type answer struct {
 	ID       string            `json:"id"`
 	Shipment json.RawMessage   `json:"shipment"`
 	History  []json.RawMessage `json:"history"`
 }
 
-// call sends one request, shows it with its answer, and wants that status.
+// call sends one request and prints it with its response. It returns an error when the status is not want.
 func (s *story) call(ctx context.Context, method, path, body string, want int, header ...string) (a answer, err error) {
 	s.request(method, path, body, header...)
 	status, raw, err := s.send(ctx, method, path, body, header...)
@@ -167,7 +167,7 @@ func (s *story) call(ctx context.Context, method, path, body string, want int, h
 	}
 	s.answer(status, raw)
 	if status != want {
-		return answer{}, fmt.Errorf("%s /%s was answered with %d, expected %d", method, path, status, want)
+		return answer{}, fmt.Errorf("%s /%s returned %d, expected %d", method, path, status, want)
 	}
 	return a, json.Unmarshal(raw, &a)
 }
@@ -187,7 +187,7 @@ func (s *story) answer(status int, raw []byte) {
 	s.say(fmt.Sprintf("   → %d %s", status, strings.TrimSpace(string(raw))))
 }
 
-// send sends one request to the REST API and waits until its hop is shown. Headers are given as name, value.
+// send sends one request to the REST API and waits until its hop is printed. Headers are pairs of name and value.
 func (s *story) send(ctx context.Context, method, path, body string, header ...string) (status int, raw []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(s.run.Summary.API, "/")+"/"+path, strings.NewReader(body))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ func openData(o Options) (*data, error) {
 			return nil, fmt.Errorf("--data: %w", err)
 		}
 		d.dir, d.discard = dir, !o.Keep
-	} else if err := os.MkdirAll(d.dir, 0o755); err != nil {
+	} else if err := makePrivate(d.dir); err != nil {
 		return nil, fmt.Errorf("--data: %w", err)
 	}
 	abs, err := filepath.Abs(d.dir)
@@ -105,7 +106,7 @@ func openData(o Options) (*data, error) {
 		return nil, fmt.Errorf("--data: %w", err)
 	}
 	d.dir = abs
-	d.db, err = bbolt.Open(filepath.Join(d.dir, "positions.db"), 0o644, &bbolt.Options{Timeout: time.Second})
+	d.db, err = bbolt.Open(filepath.Join(d.dir, positions), 0o600, &bbolt.Options{Timeout: time.Second})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("--data: another local run uses %s", d.dir)
 	}
@@ -113,6 +114,30 @@ func openData(o Options) (*data, error) {
 		return nil, fmt.Errorf("--data: %w", err)
 	}
 	return d, nil
+}
+
+// positions is the file in the data folder by which a run knows one.
+const positions = "positions.db"
+
+// makePrivate makes the folder, or one of an earlier run, one that nobody else may look into: it holds what the
+// stack's tables and queues hold. Another folder that is not empty is somebody's, and refused.
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	ours := slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == positions })
+	if !ours && len(entries) > 0 {
+		return fmt.Errorf("%s must be an empty or new folder, or one of an earlier run, got one with other files that others may read", dir)
+	}
+	return os.Chmod(dir, 0o700)
 }
 
 func (d *data) close() {

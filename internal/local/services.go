@@ -60,6 +60,12 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 			s.close()
 		}
 	}()
+	// The functions come first: they are built while the programs start.
+	host := functions.New(functions.Config{
+		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Root: stack.Root,
+		Declared: stack.Declared("AWS::Lambda::Function"), Sink: out.Hop, Wrap: seams.function,
+	})
+	s.all = append(s.all, host)
 	queue, err := s.startPrograms(ctx, o, data, seams)
 	if err != nil {
 		return nil, err
@@ -70,11 +76,7 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	if err != nil {
 		return nil, err
 	}
-	s.all = append(s.all, bus)
-	host := functions.New(functions.Config{
-		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Sink: out.Hop, Wrap: seams.function,
-	})
-	s.all = append(s.all, host,
+	s.all = append(s.all, bus,
 		pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe}),
 		eventsource.New(eventsource.Config{Cloud: s.cloud, Invoke: host.Invoke, Sink: out.Hop, Wrap: seams.queue}))
 	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Sink: out.Hop})
@@ -212,7 +214,7 @@ type logs struct {
 // open returns where a program's output goes: a file, or nowhere when it cannot be made, since a run must
 // not fail for want of a log.
 func (l *logs) open(name string) io.Writer {
-	file, err := os.OpenFile(filepath.Join(l.dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	file, err := os.OpenFile(filepath.Join(l.dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return io.Discard
 	}

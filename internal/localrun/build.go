@@ -6,7 +6,7 @@ import (
 	"os/exec"
 )
 
-// Build compiles the command to path, with flags of go build.
+// Build compiles the command outbox to path, with the given flags of go build.
 func Build(ctx context.Context, path string, flags ...string) error {
 	args := append(append([]string{"build"}, flags...), "-o", path, "github.com/outboxkit/transactional-outbox/cmd/outbox")
 	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
@@ -16,7 +16,8 @@ func Build(ctx context.Context, path string, flags ...string) error {
 	return nil
 }
 
-// Synthesize has the CDK CLI write the reference application in the folder root to out: the named stacks, or all.
+// Synthesize synthesizes the reference application in the folder root to the folder out with the CDK CLI: the named
+// stacks, or all.
 func Synthesize(ctx context.Context, root, out string, stacks ...string) error {
 	args := append(append([]string{"--no-install", "cdk", "synth"}, stacks...), "--quiet", "--output", out)
 	synth := exec.CommandContext(ctx, "npx", args...)

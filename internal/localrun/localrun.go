@@ -1,5 +1,5 @@
-// Package localrun starts the local run as a program of its own and follows what it says: the e2e
-// tests, the demo and the benchmarks all drive it the way a person would.
+// Package localrun starts the local run as a process of its own and reads its output. The e2e tests, the demo and the
+// benchmarks use it to run the stack as a person would.
 package localrun
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// Options say which run to start.
+// Options define the run to start.
 type Options struct {
 	Binary  string              // the compiled command (see Build)
 	Tool    []string            // in place of Binary: how to run it, for example "go", "tool", "outbox"
@@ -32,16 +32,16 @@ type Options struct {
 	OnFault func(console.Fault) // called for each injected fault as it arrives; default: nothing
 }
 
-// A Run is a local run that is up.
+// A Run is a local run that has started.
 type Run struct {
-	// Summary is what the run said when it was ready.
+	// Summary is the summary that the run printed when it was ready.
 	Summary console.Summary
 
 	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended and all it said was read
-	err  error         // how it ended, valid once done is closed
+	done chan struct{} // closed when the process has ended and all its output was read
+	err  error         // the error with which the process ended, valid once done is closed
 
-	healed chan struct{} // closed when the run said that no fault is injected any more
+	healed chan struct{} // closed when the run has printed that all faults have ended
 
 	once    sync.Once // closes healed
 	mu      sync.Mutex
@@ -49,7 +49,7 @@ type Run struct {
 	changed chan struct{} // closed and replaced whenever a hop arrives
 }
 
-// Start starts a run and returns when it is ready. Its error holds what the run wrote to stderr.
+// Start starts a run and returns once it is ready. Its error contains what the run wrote to stderr.
 func Start(ctx context.Context, o Options) (*Run, error) {
 	command := o.Tool
 	if o.Binary != "" {
@@ -90,7 +90,7 @@ func Start(ctx context.Context, o Options) (*Run, error) {
 	}
 }
 
-// follow reads the run's lines until it ends.
+// follow reads the run's output until it ends.
 func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, o Options) {
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 1<<20)
@@ -121,13 +121,13 @@ func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, o Options) 
 	}
 }
 
-// Hops returns all hops so far for which keep is true; nil keeps all.
+// Hops returns all hops so far for which keep returns true; a nil keep keeps all.
 func (r *Run) Hops(keep func(hop.Hop) bool) []hop.Hop {
 	hops, _ := r.matching(keep)
 	return hops
 }
 
-// Wait waits for n hops for which keep is true and returns them. Its error holds how many there were.
+// Wait waits for n hops for which keep returns true and returns them. Its error contains how many there were.
 func (r *Run) Wait(ctx context.Context, n int, keep func(hop.Hop) bool) ([]hop.Hop, error) {
 	for {
 		hops, changed := r.matching(keep)
@@ -139,7 +139,7 @@ func (r *Run) Wait(ctx context.Context, n int, keep func(hop.Hop) bool) ([]hop.H
 		case <-r.done:
 			return hops, fmt.Errorf("the local run ended after %d of %d hops: %w", len(hops), n, r.err)
 		case <-ctx.Done():
-			return hops, fmt.Errorf("%d of %d hops came: %w", len(hops), n, ctx.Err())
+			return hops, fmt.Errorf("received %d of %d hops: %w", len(hops), n, ctx.Err())
 		}
 	}
 }
@@ -166,7 +166,7 @@ func (r *Run) Name(logicalID string) string {
 	return logicalID
 }
 
-// Cloud reaches the run's AWS endpoints with SDK clients.
+// Cloud returns a Cloud whose clients reach the run's AWS endpoints.
 func (r *Run) Cloud() *cloud.Cloud {
 	c := cloud.New(r.Summary.Region)
 	for _, e := range r.Summary.Endpoints {
@@ -178,7 +178,7 @@ func (r *Run) Cloud() *cloud.Cloud {
 // PID returns the process id of the run.
 func (r *Run) PID() int { return r.cmd.Process.Pid }
 
-// Heal ends all faults, for a run that was started with --faults, and returns when they have ended.
+// Heal ends all faults of a run that was started with --faults, and returns once they have ended.
 func (r *Run) Heal(ctx context.Context) error {
 	if err := r.cmd.Process.Signal(healSignal); err != nil {
 		return fmt.Errorf("heal the faults: %w", err)
@@ -196,8 +196,8 @@ func (r *Run) Heal(ctx context.Context) error {
 // Done returns a channel that is closed when the run has ended.
 func (r *Run) Done() <-chan struct{} { return r.done }
 
-// Stop ends the run as Ctrl-C does. It is an error when that takes longer than five seconds or the run
-// does not exit with 0.
+// Stop ends the run as Ctrl-C does. It returns an error when that takes longer than five seconds or the run does not
+// exit with 0.
 func (r *Run) Stop() error {
 	_ = r.cmd.Process.Signal(os.Interrupt)
 	select {
@@ -209,7 +209,7 @@ func (r *Run) Stop() error {
 	}
 }
 
-// Kill ends the run as kill -9 does, and returns when it is gone.
+// Kill ends the run as kill -9 does, and returns once it has ended.
 func (r *Run) Kill() {
 	_ = r.cmd.Process.Kill()
 	<-r.done

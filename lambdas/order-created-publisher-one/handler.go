@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -15,25 +16,43 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// order is what fulfilment needs of an OrderCreated event. The order's id is the aggregate's.
+// An order is what fulfillment needs of an OrderCreated event. The order's id is the aggregate's.
 type order struct {
 	CustomerID string `json:"customerId"`
 	Items      []struct {
-		Quantity int `json:"quantity"`
+		Quantity wholeNumber `json:"quantity"`
 	} `json:"items"`
 }
 
-// shipmentRequested is the data of the event ShipmentRequested, and all that its consumers get to know.
+// A wholeNumber is an integer however JSON spells it: 10, 10.0 and 1e1 are the same number. Go's decoder takes the
+// first spelling only, but a validator, or another producer on the bus, may let all of them through.
+type wholeNumber int64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *wholeNumber) UnmarshalJSON(raw []byte) error {
+	var f float64
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return err
+	}
+	// Below 2^53 a float64 holds every integer.
+	if f != math.Trunc(f) || math.Abs(f) >= 1<<53 {
+		return fmt.Errorf("quantity must be a whole number below 2^53, got %s", raw)
+	}
+	*n = wholeNumber(f)
+	return nil
+}
+
+// A shipmentRequested is the data of the event ShipmentRequested, and all that its consumers get to know.
 type shipmentRequested struct {
 	OrderID    string `json:"orderId"`
 	CustomerID string `json:"customerId"`
-	Units      int    `json:"units"`
+	Units      int64  `json:"units"`
 }
 
-// shipments stand in the table of orders, each beside its order.
+// shipments writes shipments into the table of orders, each beside its order.
 type shipments struct{ table string }
 
-// request creates the order's shipment and tells about it.
+// request adds the order's shipment and the event ShipmentRequested to the transaction.
 func (s shipments) request(_ context.Context, tx *outbox.Tx, event record.Event) error {
 	requested, err := shipmentOf(event)
 	if err != nil {
@@ -46,7 +65,7 @@ func (s shipments) request(_ context.Context, tx *outbox.Tx, event record.Event)
 			"id":          text(requested.OrderID),
 			"entity":      text("shipment"),
 			"status":      text("REQUESTED"),
-			"units":       number(int64(requested.Units)),
+			"units":       number(requested.Units),
 			"requestedAt": number(now.UnixMilli()),
 		},
 		// The inbox keeps an event from being handled twice. This keeps an order from being shipped twice,
@@ -70,11 +89,11 @@ func shipmentOf(event record.Event) (shipmentRequested, error) {
 		return shipmentRequested{}, fmt.Errorf("data of %s: %w", event.Type, err)
 	}
 	if o.CustomerID == "" || len(o.Items) == 0 {
-		return shipmentRequested{}, fmt.Errorf("data of %s holds no order: it needs customerId and items", event.Type)
+		return shipmentRequested{}, fmt.Errorf("data of %s must hold customerId and one or more items", event.Type)
 	}
 	requested := shipmentRequested{OrderID: event.AggregateID, CustomerID: o.CustomerID}
 	for _, item := range o.Items {
-		requested.Units += item.Quantity
+		requested.Units += int64(item.Quantity)
 	}
 	return requested, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumertest"
+	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
 // testdata/orders.json holds an order, an event without items, one whose data is no object, and an order.
@@ -45,7 +46,28 @@ func TestShipments(t *testing.T) {
 	}
 }
 
-// wantData: ShipmentRequested carries these fields and no others.
+// TestQuantityIsTheNumberThatItIs: every spelling of a whole number is that number, and nothing else is one.
+func TestQuantityIsTheNumberThatItIs(t *testing.T) {
+	for raw, want := range map[string]int64{
+		"1": 1, "1.0": 1, "1e0": 1, "10": 10, "1e1": 10, "1E+1": 10, "100e-1": 10, "10000": 10_000, "1.0000e4": 10_000,
+	} {
+		got, err := shipmentOf(ordered(raw))
+		if err != nil || got.Units != want {
+			t.Errorf("a quantity of %s is %d units (%v), want %d", raw, got.Units, err, want)
+		}
+	}
+	for _, raw := range []string{"0.5", `"1"`, "1e400", "9007199254740993", "[]", "true"} {
+		if got, err := shipmentOf(ordered(raw)); err == nil {
+			t.Errorf("a quantity of %s is %d units, want an error", raw, got.Units)
+		}
+	}
+}
+
+func ordered(quantity string) record.Event {
+	return record.Event{Type: "OrderCreated", AggregateID: "o", Data: json.RawMessage(`{"customerId":"c","items":[{"quantity":` + quantity + `}]}`)}
+}
+
+// wantData checks that ShipmentRequested carries these fields and no others.
 func wantData(t *testing.T, data any, want map[string]any) {
 	t.Helper()
 	got := map[string]any{}
@@ -57,17 +79,11 @@ func wantData(t *testing.T, data any, want map[string]any) {
 	}
 }
 
-// TestWireNamesWhatIsMissing: a function that is not wired says so when it starts, not at the first order.
+// TestWireNamesWhatIsMissing: a function that is not wired says so when it starts, not at the first event.
 func TestWireNamesWhatIsMissing(t *testing.T) {
-	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
-		t.Setenv(name, "any")
-	}
-	if _, err := wire(); err == nil || !strings.Contains(err.Error(), "ORDERS_TABLE") {
-		t.Errorf("error is %v, want one that names ORDERS_TABLE", err)
-	}
-	t.Setenv("ORDERS_TABLE", "orders")
-	_, err := wire()
-	for _, name := range []string{"INBOX_TABLE", "CONSUMER_DLQ_URL"} {
+	t.Setenv("AWS_REGION", "eu-central-1")
+	_, err := wire(t.Context())
+	for _, name := range []string{"ORDERS_TABLE", "INBOX_TABLE", "CONSUMER_DLQ_URL"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error is %v, want one that names %s", err, name)
 		}

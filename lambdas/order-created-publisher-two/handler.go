@@ -13,19 +13,19 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// texts are what customers are told about events. The order's id is the aggregate's.
+// texts are the notifications by event type. The order's id is the aggregate's.
 var texts = map[string]string{
 	"OrderCreated":      "We have received your order %s.",
 	"ShipmentRequested": "We are getting your order %s ready for shipment.",
 }
 
-// notifications are a list for each customer, in the order in which things happened.
+// notifications writes the table of notifications: a list for each customer, in the order in which things happened.
 type notifications struct{ table string }
 
-// sortable is RFC 3339 with milliseconds, of which every text has the same length.
+// sortable is RFC 3339 with milliseconds: all texts have the same length and sort by time.
 const sortable = "2006-01-02T15:04:05.000Z07:00"
 
-// add puts the event on its customer's list.
+// add adds a notification about the event to the transaction.
 func (n notifications) add(_ context.Context, tx *outbox.Tx, event record.Event) error {
 	customer, message, err := read(event)
 	if err != nil {
@@ -47,7 +47,7 @@ func (n notifications) add(_ context.Context, tx *outbox.Tx, event record.Event)
 func read(event record.Event) (customer, message string, err error) {
 	format, known := texts[event.Type]
 	if !known {
-		return "", "", fmt.Errorf("customers are not told about events of type %s", event.Type)
+		return "", "", fmt.Errorf("the event must be of a type that customers are told about, got %q", event.Type)
 	}
 	var data struct {
 		CustomerID string `json:"customerId"`
@@ -56,7 +56,7 @@ func read(event record.Event) (customer, message string, err error) {
 		return "", "", fmt.Errorf("data of %s: %w", event.Type, err)
 	}
 	if data.CustomerID == "" {
-		return "", "", errors.New("data of " + event.Type + " has no customerId")
+		return "", "", errors.New("data of " + event.Type + " must hold customerId")
 	}
 	return data.CustomerID, fmt.Sprintf(format, event.AggregateID), nil
 }

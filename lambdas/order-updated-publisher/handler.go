@@ -13,14 +13,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// history stands in the table of orders, an item for each version beside the order.
+// history writes the table of orders: an item for each version, beside the order.
 type history struct{ table string }
 
-// entity is the sort key of a version's item: they sort as their versions, up to ten digits.
+// entity is the sort key of a version's item: items sort by version, up to ten digits.
 const entity = "history#%010d"
 
-// add notes which status the order has with the event's version. An event of another type changes no
-// status; it is acknowledged, because the inbox counts every version.
+// add adds the status that the order has with the event's version to the transaction. An event of another type changes
+// no status; it is acknowledged, because the inbox counts every version.
 func (h history) add(_ context.Context, tx *outbox.Tx, event record.Event) error {
 	if event.Type != "OrderCreated" && event.Type != "OrderUpdated" {
 		return nil
@@ -51,7 +51,7 @@ func statusOf(event record.Event) (string, error) {
 		return "", fmt.Errorf("data of %s: %w", event.Type, err)
 	}
 	if data.Status == "" {
-		return "", fmt.Errorf("data of %s has no status", event.Type)
+		return "", fmt.Errorf("data of %s must hold status", event.Type)
 	}
 	return data.Status, nil
 }

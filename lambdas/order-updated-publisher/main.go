@@ -1,26 +1,41 @@
-// Command order-updated-publisher is the Lambda function that keeps the history of each order: what became
-// of it, version by version, in their order and without a gap.
+// Command order-updated-publisher is the consumer that keeps the history of each order: what became of it, version by
+// version, in their order and without a gap. For its name see order-created-publisher-one.
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log"
+	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumer"
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 )
 
 func main() {
-	handler, err := wire()
+	handler, err := wire(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
 	lambda.Start(handler)
 }
 
-func wire() (inbox.LambdaHandler, error) {
-	store, table, err := consumer.FromEnv("ORDERS_TABLE")
+// wire makes the handler from the function's environment. Its error names every variable that is missing.
+func wire(ctx context.Context) (inbox.LambdaHandler, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	store, err := inbox.FromEnv(dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg))
+	table := os.Getenv("ORDERS_TABLE")
+	if table == "" {
+		err = errors.Join(err, errors.New("environment variable ORDERS_TABLE is not set"))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -14,17 +14,17 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// change is what a request asks for.
+// A change is what a request asks for.
 type change struct {
 	id      string
 	version int64 // the order's, as the client knows it
 	next    status
 }
 
-// orderID is what an order's id looks like. No order has another one.
+// orderID is the form of every order's id.
 var orderID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// changeOf reads a request. Its errors are problems.
+// changeOf reads a request. Each of its errors is a problem.
 func changeOf(request events.APIGatewayProxyRequest) (change, error) {
 	id := request.PathParameters["id"]
 	if !orderID.MatchString(id) {
@@ -38,18 +38,20 @@ func changeOf(request events.APIGatewayProxyRequest) (change, error) {
 	return change{id: id, version: version, next: next}, err
 }
 
-// header finds a header under its name in any case: names arrive as the client wrote them.
+// header returns a header's values, joined by commas. Names arrive as the client wrote them, and may come more than once.
+// Source: RFC 9110, section 5.2.
 func header(request events.APIGatewayProxyRequest, name string) string {
-	for given, value := range request.Headers {
+	var values []string
+	for given, all := range request.MultiValueHeaders {
 		if strings.EqualFold(given, name) {
-			return strings.TrimSpace(value)
+			values = append(values, all...)
 		}
 	}
-	return ""
+	return strings.TrimSpace(strings.Join(values, ", "))
 }
 
-// versionOf reads an If-Match: one entity tag, which is the version in quotes. Without quotes it is
-// understood too. A list, a weak tag and * do not say which version the client has seen.
+// versionOf reads an If-Match: one entity tag, which is the version in quotes or without. It refuses a list, a weak tag
+// and *, because they do not say which version the client has seen.
 // Source: RFC 9110, section 13.1.1; RFC 6585, section 3, for 428.
 func versionOf(ifMatch string) (int64, error) {
 	if ifMatch == "" {
@@ -64,7 +66,7 @@ func versionOf(ifMatch string) (int64, error) {
 	}
 	version, err := strconv.ParseInt(tag, 10, 64)
 	if err != nil || version < 1 || strconv.FormatInt(version, 10) != tag {
-		return 0, &problem{http.StatusBadRequest, "IF_MATCH_INVALID", fmt.Sprintf(`If-Match is %q, a version as the ETag of GET gives it is needed: If-Match: "1"`, ifMatch)}
+		return 0, &problem{http.StatusBadRequest, "IF_MATCH_INVALID", fmt.Sprintf(`If-Match must be one version as the ETag of GET gives it, for example "1", got %q`, ifMatch)}
 	}
 	return version, nil
 }
@@ -82,10 +84,10 @@ func statusOf(request events.APIGatewayProxyRequest) (status, error) {
 		Status status `json:"status"`
 	}
 	if err := decode(request.Body, &body); err != nil {
-		return "", badBody("the body is not as it should be: " + err.Error())
+		return "", badBody("the body must be a JSON object with status: " + err.Error())
 	}
 	if _, known := transitions[body.Status]; !known {
-		return "", badBody(fmt.Sprintf("status is %q, allowed are %s, %s, %s and %s", body.Status, created, confirmed, shipped, cancelled))
+		return "", badBody(fmt.Sprintf("status must be %s, %s, %s or %s, got %q", created, confirmed, shipped, cancelled, body.Status))
 	}
 	return body.Status, nil
 }
@@ -94,7 +96,7 @@ func badBody(message string) *problem {
 	return &problem{http.StatusBadRequest, "BAD_REQUEST_BODY", message}
 }
 
-// decode reads one JSON document and nothing beside.
+// decode reads one JSON document with known fields and nothing after it.
 func decode(body string, into any) error {
 	dec := json.NewDecoder(strings.NewReader(body))
 	dec.DisallowUnknownFields()

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// cancelledFor is DynamoDB's answer to a transaction that it did not carry out, for the reason given for its
+// cancelledFor returns DynamoDB's answer to a transaction that it did not carry out, for the reason given for its
 // second action, the update of the order.
 func cancelledFor(code string) error {
 	return &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{
@@ -74,7 +74,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestConflictThatPasses is no failure.
+// TestConflictThatPasses shows that a conflict that passes is no failure.
 func TestConflictThatPasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &db{order: tea(created, 1)}
@@ -89,4 +89,15 @@ func TestConflictThatPasses(t *testing.T) {
 			t.Errorf("answer is %d %s, %v, want 200", got.StatusCode, got.Body, err)
 		}
 	})
+}
+
+// TestWireNamesWhatIsMissing: a function that is not wired says so when it starts, not at the first request.
+func TestWireNamesWhatIsMissing(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-central-1")
+	_, err := wire(t.Context())
+	for _, name := range []string{"ORDERS_TABLE", "OUTBOX_TABLE", "OUTBOX_SOURCE"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error is %v, want one that names %s", err, name)
+		}
+	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 )
 
-// handler answers the requests of an AWS_PROXY integration.
+// A handler answers the requests of an AWS_PROXY integration.
 type handler struct {
 	orders orders
 	log    *slog.Logger
@@ -43,7 +43,7 @@ func (h *handler) handle(ctx context.Context, request events.APIGatewayProxyRequ
 	return answer(http.StatusOK, o, map[string]string{"ETag": `"` + strconv.FormatInt(o.Version, 10) + `"`}), nil
 }
 
-// inTime leaves the function a second to answer in.
+// inTime returns a context that ends a second before the function does, so that it can still answer.
 func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, deadline.Add(-time.Second))
@@ -70,7 +70,7 @@ func (h *handler) update(ctx context.Context, request events.APIGatewayProxyRequ
 	return h.orders.move(ctx, o, c.next)
 }
 
-// problem is an error that the client is told about.
+// A problem is an error that the client is told about.
 type problem struct {
 	status        int
 	code, message string
@@ -86,7 +86,7 @@ var (
 	internal = &problem{http.StatusInternalServerError, "INTERNAL", "the request failed; nothing is known about the reason"}
 )
 
-// problemOf says what an error means to the client.
+// problemOf returns the problem that an error is to the client.
 func problemOf(err error) *problem {
 	var known *problem
 	switch {

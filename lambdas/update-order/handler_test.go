@@ -20,7 +20,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 )
 
-// db is a DynamoDB that holds one order at most.
+// A db is a DynamoDB that holds one order at most.
 type db struct {
 	order  *order
 	read   error // what a read fails with
@@ -54,7 +54,7 @@ func (d *db) handler() *handler {
 	return &handler{orders: orders{table: "orders", db: d, outbox: box}, log: slog.New(slog.DiscardHandler)}
 }
 
-// tea is an order with that status and version.
+// tea returns an order with that status and version.
 func tea(s status, version int64) *order {
 	return &order{
 		ID: "o-1", CustomerID: "c-42", Items: []line{{SKU: "tea", Quantity: 2, UnitPrice: 1290}}, Currency: "EUR",
@@ -62,14 +62,14 @@ func tea(s status, version int64) *order {
 	}
 }
 
-// patch is a request as API Gateway hands it over; headers are given as name, value.
+// patch returns a request as API Gateway hands it over; headers are given as name, value.
 func patch(id, body string, headers ...string) events.APIGatewayProxyRequest {
 	request := events.APIGatewayProxyRequest{
 		HTTPMethod: http.MethodPatch, Resource: "/orders/{id}", Path: "/orders/" + id,
-		PathParameters: map[string]string{"id": id}, Headers: map[string]string{}, Body: body,
+		PathParameters: map[string]string{"id": id}, MultiValueHeaders: map[string][]string{}, Body: body,
 	}
 	for i := 0; i < len(headers); i += 2 {
-		request.Headers[headers[i]] = headers[i+1]
+		request.MultiValueHeaders[headers[i]] = append(request.MultiValueHeaders[headers[i]], headers[i+1])
 	}
 	return request
 }
@@ -168,6 +168,8 @@ func TestIfMatch(t *testing.T) {
 		"of any version":        {[]string{"If-Match", "*"}, 400},
 		"a weak tag":            {[]string{"If-Match", `W/"2"`}, 400},
 		"a list":                {[]string{"If-Match", `"1", "2"`}, 400},
+		"twice":                 {[]string{"If-Match", `"1"`, "If-Match", `"2"`}, 400},
+		"twice, in two cases":   {[]string{"If-Match", `"1"`, "if-match", `"2"`}, 400},
 		"with one quote":        {[]string{"If-Match", `"2`}, 400},
 		"with the other quote":  {[]string{"If-Match", `2"`}, 400},
 		"only quotes":           {[]string{"If-Match", `""`}, 400},

@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 )
 
-// status is how far an order has come.
+// A status is how far an order has come.
 type status string
 
 const (
@@ -31,7 +31,7 @@ var transitions = map[status][]status{
 	cancelled: {},
 }
 
-// order is the item with entity "order", and the answer's body.
+// An order is the item with entity "order", and the answer's body.
 type order struct {
 	ID         string `dynamodbav:"id" json:"id"`
 	CustomerID string `dynamodbav:"customerId" json:"customerId"`
@@ -43,17 +43,18 @@ type order struct {
 	CreatedAt  int64  `dynamodbav:"createdAt" json:"createdAt"` // epoch milliseconds
 }
 
-// line is one item of an order; its price is in minor units of the currency.
+// A line is one item of an order; its price is in minor units of the currency. Both numbers are whole, but float64 reads
+// them also where the API let the client spell them 1.0 or 1e1.
 type line struct {
-	SKU       string `dynamodbav:"sku" json:"sku"`
-	Quantity  int64  `dynamodbav:"quantity" json:"quantity"`
-	UnitPrice int64  `dynamodbav:"unitPrice" json:"unitPrice"`
+	SKU       string  `dynamodbav:"sku" json:"sku"`
+	Quantity  float64 `dynamodbav:"quantity" json:"quantity"`
+	UnitPrice float64 `dynamodbav:"unitPrice" json:"unitPrice"`
 }
 
 // may reports whether the order's next status can be the given one.
 func (o order) may(next status) bool { return slices.Contains(transitions[o.Status], next) }
 
-// updated is the data of the event OrderUpdated.
+// An updated is the data of the event OrderUpdated.
 type updated struct {
 	OrderID    string `json:"orderId"`
 	CustomerID string `json:"customerId"`
@@ -61,14 +62,14 @@ type updated struct {
 	Previous   status `json:"previousStatus"`
 }
 
-// orders is the table of orders.
+// orders reads and writes the table of orders.
 type orders struct {
 	table  string
 	db     outbox.ItemReader
 	outbox *outbox.Outbox
 }
 
-// find is the order with that id; found is false when there is none.
+// find returns the order with that id; found is false when there is none.
 func (s orders) find(ctx context.Context, id string) (o order, found bool, err error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      &s.table,
@@ -84,7 +85,7 @@ func (s orders) find(ctx context.Context, id string) (o order, found bool, err e
 	return o, true, nil
 }
 
-// move gives the order its next status and tells about it, or does neither. Its errors are those of
+// move writes the order's next status together with the event OrderUpdated, or neither. Its errors are those of
 // outbox.Tx.Commit: ErrConditionFailed when the order has changed since it was read.
 func (s orders) move(ctx context.Context, o order, next status) (order, error) {
 	tx := s.outbox.Begin(ctx)

@@ -19,15 +19,15 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// effects of an order, counted in the tables and not in logs.
+// effects holds the effects of an order, counted in the tables and not in logs.
 type effects struct {
-	shipments     int // beside the order; what the function troubled has counted
+	shipments     int // number of shipment items of the order; of the function troubled, its count
 	requests      int // events ShipmentRequested in the outbox
 	history       []string
-	notifications int // of the order's customer about the order
+	notifications int // number of notifications of the customer about the order
 }
 
-// created are the effects of an OrderCreated.
+// created holds the effects of an OrderCreated.
 var created = effects{shipments: 1, requests: 1, history: []string{"1 CREATED"}, notifications: 2}
 
 func (e effects) equal(other effects) bool {
@@ -35,7 +35,7 @@ func (e effects) equal(other effects) bool {
 		slices.Equal(e.history, other.history)
 }
 
-// effectsOf counts what consumers did about a customer's order.
+// effectsOf counts the consumers' effects for a customer's order.
 func effectsOf(ctx context.Context, t *testing.T, run *localrun.Run, order, customer string) effects {
 	t.Helper()
 	var e effects
@@ -77,7 +77,7 @@ func awaitEffects(t *testing.T, run *localrun.Run, order, customer string, want 
 	}
 }
 
-// wantEffects is awaitEffects for when nothing more is to come.
+// wantEffects checks at once that the order has these effects.
 func wantEffects(t *testing.T, run *localrun.Run, order, customer string, want effects) {
 	t.Helper()
 	if got := effectsOf(within(t), t, run, order, customer); !got.equal(want) {
@@ -85,7 +85,7 @@ func wantEffects(t *testing.T, run *localrun.Run, order, customer string, want e
 	}
 }
 
-// query is all items under a partition key in the table of an output.
+// query returns all items with a partition key in the table of an output.
 func query(ctx context.Context, t *testing.T, run *localrun.Run, output, key, value string) []map[string]types.AttributeValue {
 	t.Helper()
 	var items []map[string]types.AttributeValue
@@ -106,7 +106,7 @@ func query(ctx context.Context, t *testing.T, run *localrun.Run, output, key, va
 	return items
 }
 
-// text is a string or a number.
+// text returns the value of a string or number attribute.
 func text(value types.AttributeValue) string {
 	switch v := value.(type) {
 	case *types.AttributeValueMemberS:
@@ -117,7 +117,7 @@ func text(value types.AttributeValue) string {
 	return ""
 }
 
-// envelope is the message in which a consumer's queue gets the event of an outbox item.
+// envelope returns the message in which a consumer's queue receives the event of an outbox item.
 func envelope(t *testing.T, item map[string]types.AttributeValue) string {
 	t.Helper()
 	envelope, err := record.Encode(item)
@@ -131,7 +131,7 @@ func envelope(t *testing.T, item map[string]types.AttributeValue) string {
 	return string(body)
 }
 
-// logLine is the inbox's line about a message.
+// A logLine is the inbox's log line about a message.
 type logLine struct {
 	Msg         string // the outcome
 	EventType   string
@@ -141,7 +141,7 @@ type logLine struct {
 	Stack       string
 }
 
-// outcomes are the lines that a consumer's inbox wrote about an aggregate, in their order.
+// outcomes returns the lines that a consumer's inbox has logged about an aggregate, in order.
 func outcomes(run *localrun.Run, consumer, aggregate string) []logLine {
 	var lines []logLine
 	for _, h := range run.Hops(outcome(run, consumer, aggregate, "")) {
@@ -150,17 +150,17 @@ func outcomes(run *localrun.Run, consumer, aggregate string) []logLine {
 	return lines
 }
 
-// awaitOutcomes waits until a consumer's inbox has said so of an aggregate n times.
+// awaitOutcomes waits until a consumer's inbox has logged msg about an aggregate n times.
 func awaitOutcomes(t *testing.T, run *localrun.Run, consumer, aggregate, msg string, n int) []hop.Hop {
 	t.Helper()
 	hops, err := run.Wait(within(t), n, outcome(run, consumer, aggregate, msg))
 	if err != nil {
-		t.Fatalf("%s did not say %q of %s %d times: %v; it said %+v", consumer, msg, aggregate, n, err, outcomes(run, consumer, aggregate))
+		t.Fatalf("%s did not log %q about %s %d times: %v; it logged %+v", consumer, msg, aggregate, n, err, outcomes(run, consumer, aggregate))
 	}
 	return hops
 }
 
-// outcome keeps the lines of a consumer about an aggregate, those with one outcome or all.
+// outcome returns a filter for a consumer's lines about an aggregate: those with one outcome, or all for "".
 func outcome(run *localrun.Run, consumer, aggregate, msg string) func(hop.Hop) bool {
 	return func(h hop.Hop) bool {
 		if h.Stage != hop.Function || !strings.Contains(run.Name(h.Resource), consumer) {
@@ -173,7 +173,7 @@ func outcome(run *localrun.Run, consumer, aggregate, msg string) func(hop.Hop) b
 
 func parse(h hop.Hop) (l logLine) {
 	if json.Unmarshal([]byte(h.Detail), &l) != nil {
-		return logLine{} // not the inbox's
+		return logLine{} // not a line of the inbox
 	}
 	return l
 }

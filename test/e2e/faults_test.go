@@ -19,18 +19,18 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// noted is a good order with that note.
+// noted returns a valid order with that note.
 func noted(note string) string { return strings.Replace(tea, "ring twice", note, 1) }
 
-// TestFunctionFailures replaces publisher one by a function that crashes and publisher two by one that
-// fails single messages. Messages come back after seconds instead of a minute.
+// TestFunctionFailures replaces publisher one by a function that crashes and publisher two by one that fails single
+// messages. Messages become visible again after seconds instead of a minute.
 func TestFunctionFailures(t *testing.T) {
 	run := start(t, patched(t, func(p tmpl) {
 		p.replaceFunction("PublisherOne", "crasher")
 		p.properties("AWS::Lambda::Function", "PublisherOne")["Timeout"] = 1
 		p.properties("AWS::SQS::Queue", "PublisherOne/Queue")["VisibilityTimeout"] = 1
 		p.replaceFunction("PublisherTwo", "partial")
-		// Long enough for the orders of a batch to come together, and a visibility timeout that covers it.
+		// Long enough for the orders of one batch to arrive, and a visibility timeout that covers it.
 		p.properties("AWS::Lambda::EventSourceMapping", "PublisherTwo")["MaximumBatchingWindowInSeconds"] = 1
 		p.properties("AWS::Lambda::Function", "PublisherTwo")["Timeout"] = 4
 		p.properties("AWS::SQS::Queue", "PublisherTwo/Queue")["VisibilityTimeout"] = 5
@@ -38,13 +38,13 @@ func TestFunctionFailures(t *testing.T) {
 
 	t.Run("a crash is redelivered five times, then waits in the consumer's dead-letter queue", func(t *testing.T) {
 		id := post(t, run, noted("crash"))
-		letter := receive(t, run, "PublisherOneDeadLetterQueueUrl")
-		event, err := record.Decode([]byte(aws.ToString(letter.Body)))
+		deadLetter := receive(t, run, "PublisherOneDeadLetterQueueUrl")
+		event, err := record.Decode([]byte(aws.ToString(deadLetter.Body)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if event.AggregateID != id {
-			t.Errorf("the dead letter is of order %s, want %s", event.AggregateID, id)
+			t.Errorf("the dead-letter message is of order %s, want %s", event.AggregateID, id)
 		}
 		if got := len(run.Hops(line(run, "PublisherOne", "event received", id))); got != 5 {
 			t.Errorf("the function got the message %d times, want 5", got)
@@ -54,12 +54,12 @@ func TestFunctionFailures(t *testing.T) {
 		}
 	})
 
-	t.Run("a crash that heals loses nothing", func(t *testing.T) {
+	t.Run("a single crash loses nothing", func(t *testing.T) {
 		id := post(t, run, noted("crash once"))
 		awaitLine(t, run, "PublisherOne", "event handled", id)
 	})
 
-	t.Run("of a batch only the failed message comes back", func(t *testing.T) {
+	t.Run("only the failed message of a batch is redelivered", func(t *testing.T) {
 		good := []string{post(t, run, noted("first")), "", post(t, run, noted("third"))}
 		bad := post(t, run, noted("fail once"))
 		good[1] = post(t, run, noted("second"))
@@ -80,12 +80,12 @@ func TestFunctionFailures(t *testing.T) {
 			return h.Stage == hop.Queue && h.Outcome == hop.Retry && h.Count > 1 && strings.Contains(run.Name(h.Resource), "PublisherTwo")
 		})
 		if len(mixed) == 0 {
-			t.Error("the failed message was never in a batch with others: the test has shown nothing")
+			t.Error("the failed message was never in a batch with others: the test has proved nothing")
 		}
 	})
 }
 
-// TestTimeout shows that a function that does not answer is ended, and its message redelivered.
+// TestTimeout shows that a function that does not respond is killed, and its message redelivered.
 func TestTimeout(t *testing.T) {
 	run := start(t, patched(t, func(p tmpl) {
 		p.replaceFunction("PublisherOne", "slow")
@@ -102,7 +102,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// TestDelivery breaks the way to publisher one and gives the pipe a record that it cannot deliver.
+// TestDelivery removes the permission to send to publisher one's queue and writes a record that the pipe cannot deliver.
 func TestDelivery(t *testing.T) {
 	t.Parallel()
 	run := start(t, patched(t, func(p tmpl) {
@@ -121,16 +121,16 @@ func TestDelivery(t *testing.T) {
 
 	t.Run("an event that a rule cannot deliver waits in the rule's dead-letter queue", func(t *testing.T) {
 		id := post(t, run, tea)
-		letter := receive(t, run, "RuleDeadLetterQueueUrl")
-		event, err := record.Decode([]byte(aws.ToString(letter.Body)))
+		deadLetter := receive(t, run, "RuleDeadLetterQueueUrl")
+		event, err := record.Decode([]byte(aws.ToString(deadLetter.Body)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if event.AggregateID != id {
-			t.Errorf("the dead letter is of order %s, want %s", event.AggregateID, id)
+			t.Errorf("the dead-letter message is of order %s, want %s", event.AggregateID, id)
 		}
 		for attribute, says := range map[string]string{"RULE_ARN": "PublisherOne", "TARGET_ARN": "PublisherOneQueue", "ERROR_CODE": "NO_PERMISSIONS"} {
-			if got := aws.ToString(letter.MessageAttributes[attribute].StringValue); !strings.Contains(got, says) {
+			if got := aws.ToString(deadLetter.MessageAttributes[attribute].StringValue); !strings.Contains(got, says) {
 				t.Errorf("%s is %q, want it to name %q", attribute, got, says)
 			}
 		}
@@ -144,7 +144,7 @@ func TestDelivery(t *testing.T) {
 		awaitPublishers(t, run, "before", "PublisherTwo")
 		awaitPublishers(t, run, "after", "PublisherTwo")
 
-		var letter struct {
+		var deadLetter struct {
 			Context struct {
 				Condition string `json:"condition"`
 			} `json:"context"`
@@ -157,32 +157,32 @@ func TestDelivery(t *testing.T) {
 			} `json:"DDBStreamBatchInfo"`
 		}
 		body := aws.ToString(receive(t, run, "PipeDeadLetterQueueUrl").Body)
-		if err := json.Unmarshal([]byte(body), &letter); err != nil {
+		if err := json.Unmarshal([]byte(body), &deadLetter); err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
-		if letter.Batch.BatchSize != 1 || letter.Batch.StartSequenceNumber != letter.Batch.EndSequenceNumber || letter.Context.Condition == "" {
-			t.Errorf("the dead letter is %s, want one record and a condition", body)
+		if deadLetter.Batch.BatchSize != 1 || deadLetter.Batch.StartSequenceNumber != deadLetter.Batch.EndSequenceNumber || deadLetter.Context.Condition == "" {
+			t.Errorf("the dead-letter message is %s, want one record and a condition", body)
 		}
 		if strings.Contains(body, "poison") {
-			t.Errorf("the dead letter %s holds the record; AWS's holds metadata only", body)
+			t.Errorf("the dead-letter message %s holds the record; AWS's holds metadata only", body)
 		}
-		got := streamRecord(t, run, letter.Batch.StreamArn, letter.Batch.ShardID, letter.Batch.StartSequenceNumber)
+		got := streamRecord(t, run, deadLetter.Batch.StreamArn, deadLetter.Batch.ShardID, deadLetter.Batch.StartSequenceNumber)
 		if id := got[record.AttrAggregateID].(*streamtypes.AttributeValueMemberS).Value; id != "poison" {
-			t.Errorf("the dead letter leads to the record of %s, want poison", id)
+			t.Errorf("the dead-letter message leads to the record of %s, want poison", id)
 		}
 	})
 
-	t.Run("an outbox item that expires makes no event", func(t *testing.T) {
+	t.Run("an outbox item that expires causes no event", func(t *testing.T) {
 		item := createdItem(t, "expired", "c-42")
 		item[record.AttrExpiresAt] = &types.AttributeValueMemberN{Value: fmt.Sprint(time.Now().Add(-time.Hour).Unix())}
 		writeTogether(t, run, item)
 		awaitPublishers(t, run, "expired", "PublisherTwo")
 		eventually(t, "DynamoDB has deleted the expired item", func(context.Context) bool { return records(t, run, "expired") == 0 })
-		// What comes after the deletion in the stream has passed the pipe: so has the deletion.
+		// A record after the deletion in the stream has passed the pipe, so the deletion has too.
 		id := post(t, run, tea)
 		awaitPublishers(t, run, id, "PublisherTwo")
 		if got := len(run.Hops(logged(run, "PublisherTwo", "expired"))); got != 1 {
-			t.Errorf("the publisher got %d events of the item, want the one of its creation", got)
+			t.Errorf("the publisher received %d events of the item, want the one of its creation", got)
 		}
 		deleted := run.Hops(func(h hop.Hop) bool {
 			return h.Stage == hop.Pipe && h.Outcome != hop.OK && strings.Contains(h.Detail, "expired")
@@ -193,7 +193,7 @@ func TestDelivery(t *testing.T) {
 	})
 }
 
-// line keeps the lines with a message about an order from one function of a test.
+// line returns a filter for the lines with a message about an order from one of the tests' functions.
 func line(run *localrun.Run, function, message, order string) func(hop.Hop) bool {
 	return func(h hop.Hop) bool {
 		return h.Stage == hop.Function && strings.Contains(run.Name(h.Resource), function) &&
@@ -204,18 +204,18 @@ func line(run *localrun.Run, function, message, order string) func(hop.Hop) bool
 func awaitLine(t *testing.T, run *localrun.Run, function, message, order string) {
 	t.Helper()
 	if _, err := run.Wait(within(t), 1, line(run, function, message, order)); err != nil {
-		t.Fatalf("%s did not say %q of order %s: %v", function, message, order, err)
+		t.Fatalf("%s did not log %q about order %s: %v", function, message, order, err)
 	}
 }
 
-// eventually looks again and again: for states that nothing announces.
+// eventually waits for a state that no event announces: it checks again and again.
 func eventually(t *testing.T, what string, holds func(context.Context) bool) {
 	t.Helper()
 	ctx := within(t)
 	for !holds(ctx) {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("this did not happen in time: %s", what)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -233,7 +233,7 @@ func writeTogether(t *testing.T, run *localrun.Run, items ...map[string]types.At
 	}
 }
 
-// streamRecord reads one record back from the stream, as someone does who looks into a dead letter.
+// streamRecord reads one record from the stream, as a person does with a dead-letter message of the pipe.
 func streamRecord(t *testing.T, run *localrun.Run, stream, shard, sequence string) map[string]streamtypes.AttributeValue {
 	t.Helper()
 	ctx := within(t)

@@ -8,9 +8,9 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// TestKill ends the local run with kill -9 right after orders were accepted, several times, and shows
-// that each order still has all of its effects, and each of them once. What a consumer had in its hands
-// comes back after seconds instead of a minute.
+// TestKill ends the local run with kill -9 right after orders were accepted, several times, and shows that each order
+// still has all of its effects, and each of them once. A message that a consumer was handling becomes visible again
+// after seconds instead of a minute.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -31,7 +31,7 @@ func TestKill(t *testing.T) {
 	orders = append(orders, post(t, run, bought("killed")))
 	for _, order := range orders {
 		if got := call(t, run, http.MethodGet, "/orders/"+order, "").status; got != http.StatusOK {
-			t.Errorf("order %s is gone: %d", order, got)
+			t.Errorf("order %s is lost: GET returned %d", order, got)
 		}
 		awaitEffects(t, run, order, "killed", created)
 	}
@@ -43,8 +43,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestKillBeforeDelivery kills the run while the orders are written and nothing is delivered: the pipe of
-// the first run is stopped. The second run must deliver them.
+// TestKillBeforeDelivery kills a run after orders are written and before any event is delivered: the pipe of the first
+// run is stopped. The second run must deliver the events.
 func TestKillBeforeDelivery(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

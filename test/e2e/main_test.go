@@ -1,6 +1,6 @@
-// Package e2e drives the local run of the synthesized Orders-dev stack over real HTTP, with real
-// processes, from the outside only. Tests that need another function or a shorter timeout patch the
-// template and run that: production handlers have no test hooks.
+// Package e2e tests the local run of the synthesized Orders-dev stack from the outside only, over real HTTP and with
+// real processes. Tests that need another function or a shorter timeout patch the template and run that: production
+// handlers have no test hooks.
 package e2e
 
 import (
@@ -16,11 +16,11 @@ import (
 
 const stack = "Orders-dev"
 
-// What TestMain makes once for all tests.
+// TestMain sets these once for all tests.
 var (
-	root     string // the repository
+	root     string // the repository's folder
 	binary   string // the compiled command
-	assembly string // what cdk synth wrote
+	assembly string // the folder that cdk synth wrote
 )
 
 func TestMain(m *testing.M) {

@@ -17,7 +17,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// consumers are those of an OrderCreated, by the names of their queues' outputs.
+// consumers are the consumers of an OrderCreated, as in the names of their queues' outputs.
 var consumers = []string{"PublisherOne", "PublisherTwo", "OrderUpdatedPublisher"}
 
 // testOnce shows that effects are once-only and, where promised, in order.
@@ -38,7 +38,7 @@ func testOnce(t *testing.T, run *localrun.Run) {
 		}
 	})
 
-	t.Run("an event that comes twice at once has one effect", func(t *testing.T) {
+	t.Run("an event that is delivered twice at the same time has one effect", func(t *testing.T) {
 		const order, customer = "twins", "twice"
 		event := createdItem(t, order, customer)
 		for _, consumer := range consumers {
@@ -63,7 +63,7 @@ func testOnce(t *testing.T, run *localrun.Run) {
 		}
 	})
 
-	t.Run("versions that come in any order take effect in theirs", func(t *testing.T) {
+	t.Run("versions that arrive in any order take effect in theirs", func(t *testing.T) {
 		const order = "jumbled"
 		first := createdItem(t, order, "jumbler")
 		deliver(t, run, "OrderUpdatedPublisherQueueUrl", envelope(t, updatedItem(t, order, 3, "SHIPPED")), 1)
@@ -90,25 +90,25 @@ func testOnce(t *testing.T, run *localrun.Run) {
 		event[record.AttrData] = &types.AttributeValueMemberS{Value: `{"customerId":"nobody","items":[]}`}
 		body := envelope(t, event)
 		deliver(t, run, "PublisherOneQueueUrl", body, 1)
-		letter := receive(t, run, "PublisherOneDeadLetterQueueUrl")
-		if aws.ToString(letter.Body) != body {
-			t.Errorf("the dead letter is %s, want what was sent: %s", aws.ToString(letter.Body), body)
+		deadLetter := receive(t, run, "PublisherOneDeadLetterQueueUrl")
+		if aws.ToString(deadLetter.Body) != body {
+			t.Errorf("the dead-letter message is %s, want the message that was sent: %s", aws.ToString(deadLetter.Body), body)
 		}
 		for attribute, says := range map[string]string{"inbox.reason": "items", "inbox.consumer": "PublisherOne"} {
-			if got := aws.ToString(letter.MessageAttributes[attribute].StringValue); !strings.Contains(got, says) {
+			if got := aws.ToString(deadLetter.MessageAttributes[attribute].StringValue); !strings.Contains(got, says) {
 				t.Errorf("%s is %q, want it to say %q", attribute, got, says)
 			}
 		}
 		awaitEmpty(t, run, "PublisherOneQueueUrl")
 		if said := outcomes(run, "PublisherOne", "empty"); len(said) != 1 || said[0].Msg != "permanent" {
-			t.Errorf("the inbox said %+v, want once that it is permanent", said)
+			t.Errorf("the inbox logged %+v, want one permanent failure", said)
 		}
 		wantEffects(t, run, "empty", "nobody", effects{})
 	})
 }
 
-// TestTrouble replaces publisher one by a consumer that panics and hangs, and has its messages come back
-// soon and in batches.
+// TestTrouble replaces publisher one by a consumer that panics and hangs, and delivers its messages in batches with a
+// short visibility timeout.
 func TestTrouble(t *testing.T) {
 	run := start(t, patched(t, func(p tmpl) {
 		p.replaceFunction("PublisherOne", "troubled")
@@ -119,10 +119,10 @@ func TestTrouble(t *testing.T) {
 	shipped := effects{shipments: 1, history: []string{"1 CREATED"}, notifications: 1}
 
 	for name, c := range map[string]struct{ note, says string }{
-		"a panic":    {"panic once", "panic: the order's note says so"},
+		"a panic":    {"panic once", "panic: the order's note asks for a panic"},
 		"a deadline": {"hang once", "out of time"},
 	} {
-		t.Run(name+" fails one message of a batch, which comes back", func(t *testing.T) {
+		t.Run(name+" fails one message of a batch, which is redelivered", func(t *testing.T) {
 			customer := strings.ReplaceAll(c.note, " ", "-")
 			good := []string{post(t, run, bought(customer))}
 			bad := post(t, run, strings.Replace(bought(customer), "ring twice", c.note, 1))
@@ -138,16 +138,16 @@ func TestTrouble(t *testing.T) {
 				t.Errorf("the stack is %q", failed.Stack)
 			}
 			if handled := outcomes(run, "PublisherOne", bad); handled[len(handled)-1].Msg != "handled" {
-				t.Errorf("the inbox said last %+v, want that it was handled", handled)
+				t.Errorf("the inbox's last line is %+v, want that the event was handled", handled)
 			}
 			for _, id := range good {
 				if said := outcomes(run, "PublisherOne", id); said[0].Msg != "handled" {
-					t.Errorf("the inbox said of a good order %+v, want that it was handled at once", said)
+					t.Errorf("the inbox's lines about a valid order are %+v, want that it was handled at once", said)
 				}
 			}
 		})
 	}
-	t.Run("what is counted is counted once, however often it comes", func(t *testing.T) {
+	t.Run("a count is increased once, however often the event arrives", func(t *testing.T) {
 		event := createdItem(t, "counted", "counter")
 		deliver(t, run, "PublisherOneQueueUrl", envelope(t, event), 5)
 		awaitEffects(t, run, "counted", "counter", effects{shipments: 1})
@@ -158,16 +158,16 @@ func TestTrouble(t *testing.T) {
 	if ended := run.Hops(func(h hop.Hop) bool {
 		return h.Stage == hop.Queue && (strings.Contains(h.Detail, "timed out") || strings.Contains(h.Detail, "exit"))
 	}); len(ended) != 0 {
-		t.Errorf("the function did not answer: %+v", ended)
+		t.Errorf("the function did not respond: %+v", ended)
 	}
 	if mixed := run.Hops(func(h hop.Hop) bool {
 		return h.Stage == hop.Queue && h.Outcome == hop.Retry && h.Count > 1 && strings.Contains(run.Name(h.Resource), "PublisherOne")
 	}); len(mixed) == 0 {
-		t.Error("the failed message was never in a batch with others: the test has shown nothing")
+		t.Error("the failed message was never in a batch with others: the test has proved nothing")
 	}
 }
 
-// createdItem is the outbox item of an order's creation.
+// createdItem returns the outbox item of an order's creation.
 func createdItem(t *testing.T, order, customer string) map[string]types.AttributeValue {
 	t.Helper()
 	data := map[string]any{
@@ -177,13 +177,13 @@ func createdItem(t *testing.T, order, customer string) map[string]types.Attribut
 	return eventItem(t, "OrderCreated", order, 1, data)
 }
 
-// updatedItem is the outbox item of a later version of an order.
+// updatedItem returns the outbox item of a later version of an order.
 func updatedItem(t *testing.T, order string, version int64, status string) map[string]types.AttributeValue {
 	t.Helper()
 	return eventItem(t, "OrderUpdated", order, version, map[string]any{"orderId": order, "status": status})
 }
 
-// eventItem is the outbox item of an event as any writer would put it there.
+// eventItem returns the outbox item of an event as any writer would put it.
 func eventItem(t *testing.T, kind, order string, version int64, data any) map[string]types.AttributeValue {
 	t.Helper()
 	raw, err := json.Marshal(data)

@@ -15,19 +15,20 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// tea is a good order.
+// tea is a valid order.
 const tea = `{"customerId":"c-42","currency":"EUR","items":[{"sku":"tea-green-100","quantity":2,"unitPrice":1290}],"note":"ring twice"}`
 
-// TestStack shows what the unchanged stack promises, on one run of it.
+// TestStack shows the guarantees of the unchanged stack, on one run of it.
 func TestStack(t *testing.T) {
 	t.Parallel()
 	run := start(t, assembly)
 	t.Run("orders", func(t *testing.T) { testOrders(t, run) })
 	t.Run("updates", func(t *testing.T) { testUpdates(t, run) })
 	t.Run("once", func(t *testing.T) { testOnce(t, run) })
+	t.Run("bodies", func(t *testing.T) { testBodies(t, run) })
 }
 
-// testOrders shows what POST and GET promise.
+// testOrders shows the behavior of POST and GET.
 func testOrders(t *testing.T, run *localrun.Run) {
 	t.Run("an order reaches both publishers", func(t *testing.T) {
 		id := post(t, run, tea)
@@ -49,7 +50,7 @@ func testOrders(t *testing.T, run *localrun.Run) {
 		}
 	})
 
-	t.Run("the same key is the same order and no second event", func(t *testing.T) {
+	t.Run("a repeated request with the same key returns the same order and writes no second event", func(t *testing.T) {
 		first := call(t, run, http.MethodPost, "/orders", tea, "Idempotency-Key: replay-1")
 		second := call(t, run, http.MethodPost, "/orders", tea, "Idempotency-Key: replay-1")
 		if first.status != http.StatusCreated || second.status != http.StatusOK || first.body != second.body {
@@ -76,13 +77,15 @@ func testOrders(t *testing.T, run *localrun.Run) {
 		body   string
 		header string
 		status int
-		says   string // what the message must name
+		says   string // what the reasons must name
 	}{
 		"no JSON":                 {body: `{"customerId":`, status: 400},
 		"no customer":             {body: drop(tea, "customerId"), status: 400, says: "customerId"},
 		"no items":                {body: drop(tea, "items"), status: 400, says: "items"},
 		"an unknown field":        {body: strings.Replace(tea, `"note"`, `"discount"`, 1), status: 400, says: "discount"},
 		"a quantity of zero":      {body: strings.Replace(tea, `"quantity":2`, `"quantity":0`, 1), status: 400, says: "0"},
+		"a quantity of 1.0":       {body: strings.Replace(tea, `"quantity":2`, `"quantity":1.0`, 1), status: 400, says: "number"},
+		"a quantity of 1e1":       {body: strings.Replace(tea, `"quantity":2`, `"quantity":1e1`, 1), status: 400, says: "number"},
 		"a fraction of a price":   {body: strings.Replace(tea, `1290`, `12.9`, 1), status: 400},
 		"a currency of 2 letters": {body: strings.Replace(tea, `EUR`, `EU`, 1), status: 400},
 		"an empty body":           {body: ` `, status: 400},
@@ -97,7 +100,11 @@ func testOrders(t *testing.T, run *localrun.Run) {
 				headers = []string{c.header}
 			}
 			before := written(t, run)
-			wantError(t, call(t, run, http.MethodPost, "/orders", c.body, headers...), c.status, c.says, "")
+			a := call(t, run, http.MethodPost, "/orders", c.body, headers...)
+			wantError(t, a, c.status, "", "")
+			if reasons := a.body + call(t, run, http.MethodPost, "/orders", c.body, append(headers, "Accept: text/plain")...).body; !strings.Contains(reasons, c.says) {
+				t.Errorf("the reasons are %s, want %q named", reasons, c.says)
+			}
 			if after := written(t, run); after != before {
 				t.Errorf("a refused order left %d items behind", after-before)
 			}
@@ -139,7 +146,7 @@ func testOrders(t *testing.T, run *localrun.Run) {
 			var read map[string]any
 			decode(t, call(t, run, http.MethodGet, "/orders/"+id, ""), http.StatusOK, &read)
 			if read["note"] != hostile {
-				t.Errorf("GET gives the note %q, want %q", read["note"], hostile)
+				t.Errorf("GET returns the note %q, want %q", read["note"], hostile)
 			}
 			awaitPublishers(t, run, id, "PublisherOne", "PublisherTwo")
 		})
@@ -152,7 +159,7 @@ func post(t *testing.T, run *localrun.Run, body string, headers ...string) strin
 	var created struct{ ID string }
 	decode(t, call(t, run, http.MethodPost, "/orders", body, headers...), http.StatusCreated, &created)
 	if created.ID == "" {
-		t.Fatal("the answer to POST has no id")
+		t.Fatal("the response to POST has no id")
 	}
 	return created.ID
 }
@@ -167,7 +174,7 @@ func decode(t *testing.T, a answer, status int, into any) {
 	}
 }
 
-// wantError checks status and the one shape of every error.
+// wantError checks the status and the form that every error has.
 func wantError(t *testing.T, a answer, status int, says, retryAfter string) {
 	t.Helper()
 	var problem struct {
@@ -182,7 +189,7 @@ func wantError(t *testing.T, a answer, status int, says, retryAfter string) {
 	}
 }
 
-// drop is the JSON object without one field.
+// drop returns the JSON object without one field.
 func drop(object, field string) string {
 	var m map[string]any
 	if err := json.Unmarshal([]byte(object), &m); err != nil {
@@ -196,17 +203,17 @@ func drop(object, field string) string {
 	return string(raw)
 }
 
-// awaitPublishers waits until each function has logged the order, which it does once a delivery.
+// awaitPublishers waits until each function has logged the order, which it does once for each delivery.
 func awaitPublishers(t *testing.T, run *localrun.Run, order string, functions ...string) {
 	t.Helper()
 	for _, fn := range functions {
 		if _, err := run.Wait(within(t), 1, logged(run, fn, order)); err != nil {
-			t.Fatalf("%s did not get order %s: %v", fn, order, err)
+			t.Fatalf("%s did not receive order %s: %v", fn, order, err)
 		}
 	}
 }
 
-// logged keeps the lines that a function wrote about an order.
+// logged returns a filter for the lines that a function has logged about an order.
 func logged(run *localrun.Run, function, order string) func(hop.Hop) bool {
 	return func(h hop.Hop) bool {
 		return h.Stage == hop.Function && h.Outcome == hop.OK &&
@@ -214,7 +221,7 @@ func logged(run *localrun.Run, function, order string) func(hop.Hop) bool {
 	}
 }
 
-// order is the order's item in DynamoDB.
+// order returns the order's item in DynamoDB.
 func order(t *testing.T, run *localrun.Run, id string) map[string]types.AttributeValue {
 	t.Helper()
 	out, err := run.Cloud().DynamoDB().GetItem(within(t), &dynamodb.GetItemInput{
@@ -240,7 +247,7 @@ func records(t *testing.T, run *localrun.Run, order string) int {
 	return len(query(within(t), t, run, "OutboxTableName", record.AttrPK, "Order#"+order))
 }
 
-// written counts the orders and their events. What consumers write about earlier orders does not count.
+// written counts the orders and their events, without the items that consumers write about them.
 func written(t *testing.T, run *localrun.Run) int {
 	t.Helper()
 	return count(t, run, "OrdersTableName", "entity", "order") + count(t, run, "OutboxTableName", record.AttrAggregateType, "Order")

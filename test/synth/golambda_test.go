@@ -3,8 +3,10 @@ package synth
 import (
 	"debug/elf"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,23 +38,38 @@ func copyModule(t *testing.T) (root, program string) {
 	return root, filepath.Join(root, "cmd", "hello")
 }
 
+// absolute is the path without symbolic links, as metadata has it.
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func asset(t *testing.T, tpl template) string {
 	t.Helper()
 	return tpl.part(t, "Hello").Properties["Code"].(map[string]any)["S3Key"].(string)
 }
 
 func TestGoFunctionDefaults(t *testing.T) {
-	tpl, _ := synthesizeFunction(t, golambda.FunctionProps{Entry: jsii.String(greet)}, noBundling)
+	tpl, assembly := synthesizeFunction(t, golambda.FunctionProps{Entry: jsii.String(greet)}, noBundling)
 	function := tpl.part(t, "Hello")
 	delete(function.Properties, "Code")
 	same(t, "function", tpl.readable(function.Properties), `{
 		"Architectures": ["arm64"], "Handler": "bootstrap", "MemorySize": 128, "Runtime": "provided.al2023", "Timeout": 10,
 		"Role": "${Hello/Role.Arn}", "TracingConfig": {"Mode": "Active"}, "LoggingConfig": {"LogFormat": "JSON", "LogGroup": "${Hello/LogGroup}"}
 	}`)
-	same(t, "metadata", function.Metadata[golambda.MetadataKey], `{
-		"package": "github.com/outboxkit/transactional-outbox/test/synth/testdata/greet",
-		"tags": "lambda.norpc,nethttpomithttp2", "gcflags": "github.com/aws/...=-l", "ldflags": "-s -w -buildid="
-	}`)
+	built := function.Metadata[golambda.MetadataKey].(map[string]any)
+	if got := filepath.Join(assembly, built["source"].(string)); filepath.IsAbs(built["source"].(string)) || got != absolute(t, greet) {
+		t.Errorf("the source folder is %s, want %s, relative to the assembly", got, greet)
+	}
+	delete(built, "source")
+	same(t, "metadata", built, `{"tags": ["lambda.norpc"], "ldflags": ["-s", "-w"]}`)
 	same(t, "policy", tpl.statements(tpl.part(t, "Hello/Role/DefaultPolicy").Properties["PolicyDocument"]), `[
 		{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "${Hello/LogGroup.Arn}"},
 		{"Effect": "Allow", "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "Resource": "*"}
@@ -110,9 +127,9 @@ func TestGoFunctionRefuses(t *testing.T) {
 		"no entry":             {nil, []string{"Entry must be the folder of the function's main package, got none"}},
 		"a folder that is not": {jsii.String("lambdas/nowhere"), []string{`got "lambdas/nowhere", which is not a folder`}},
 		"a file":               {jsii.String(filepath.Join(program, "main.go")), []string{`main.go", which is not a folder`}},
-		"a library":            {jsii.String(filepath.Join(root, "greeting")), []string{"greeting is package greeting, a function needs a main package"}},
-		"a folder without Go":  {jsii.String(root), []string{"go list: exit status 1", "no Go files in"}},
-		"a compile error":      {&broken, []string{"build example.com/module/cmd/broken", "main.go:3:15: undefined: undefinedFunction"}},
+		"a library":            {jsii.String(filepath.Join(root, "greeting")), []string{"go build ./greeting in " + root, "no main packages to build"}},
+		"a folder without Go":  {jsii.String(root), []string{"go build . in " + root, "no Go files in"}},
+		"a compile error":      {&broken, []string{"go build ./cmd/broken in " + root, "main.go:3:15: undefined: undefinedFunction"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stack := awscdk.NewStack(newApp(t), jsii.String("Stack"), nil)
@@ -262,6 +279,40 @@ func TestGoFunctionIsBuiltOncePerProcess(t *testing.T) {
 	}
 }
 
+// Prebuilt functions are built by one go command, whatever becomes of them.
+func TestPrebuildBuildsTogether(t *testing.T) {
+	root, program := copyModule(t)
+	second := filepath.Join(root, "cmd", "second")
+	if err := os.CopyFS(second, os.DirFS(program)); err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	compiler, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\necho \"$1 $AWS_SECRET_ACCESS_KEY\" >> " + filepath.Join(bin, "commands") + "\nexec " + compiler + " \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+	golambda.Prebuild(golambda.ARM64, program, second)
+	app := newApp(t)
+	guard(t, func() {
+		stack := awscdk.NewStack(app, jsii.String("Stack"), nil)
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: &program})
+		golambda.NewFunction(stack, jsii.String("Second"), &golambda.FunctionProps{Entry: &second})
+	})
+	commands, err := os.ReadFile(filepath.Join(bin, "commands"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(commands), "build"); n != 1 || strings.Contains(string(commands), "hidden") {
+		t.Errorf("these go commands ran, want one build, without credentials:\n%s", commands)
+	}
+}
+
 func TestPrebuild(t *testing.T) {
 	root, program := copyModule(t)
 	golambda.Prebuild(golambda.ARM64, program, filepath.Join(root, "nowhere"))
@@ -279,17 +330,21 @@ func TestPrebuild(t *testing.T) {
 	})
 }
 
-func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
+// Not even a folder that looks like ours and is old is ours to remove.
+func TestTheTemporaryFolderIsLeftAsItWas(t *testing.T) {
 	_, program := copyModule(t)
 	app := newApp(t)
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
-	interrupted := filepath.Join(temporary, "golambda-of-a-process-that-was-killed")
-	if err := os.Mkdir(interrupted, 0o755); err != nil {
+	theirs := filepath.Join(temporary, "golambda-project", "main.go")
+	if err := os.Mkdir(filepath.Dir(theirs), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	long := time.Now().Add(-2 * time.Hour)
-	if err := os.Chtimes(interrupted, long, long); err != nil {
+	if err := os.WriteFile(theirs, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-24 * time.Hour)
+	if err := os.Chtimes(filepath.Dir(theirs), long, long); err != nil {
 		t.Fatal(err)
 	}
 	guard(t, func() {
@@ -300,8 +355,78 @@ func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(left) > 0 {
-		t.Errorf("%v is left in the temporary folder", left)
+	if len(left) != 1 {
+		t.Errorf("the temporary folder holds %v, want what was there", left)
+	}
+	if _, err := os.Stat(theirs); err != nil {
+		t.Errorf("somebody else's project is gone: %v", err)
+	}
+}
+
+// What was uploaded with a wrong mode must not stay when the mode gets right, and no umask makes it wrong.
+func TestTheProgramsModeDoesNotDependOnTheUmask(t *testing.T) {
+	_, here := copyModule(t)
+	_, there := copyModule(t)
+	mode := func(entry string, umask int) (string, os.FileMode) {
+		old := syscall.Umask(umask)
+		tpl, assembly := synthesizeFunction(t, golambda.FunctionProps{Entry: &entry})
+		syscall.Umask(old)
+		hash := strings.TrimSuffix(asset(t, tpl), ".zip")
+		info, err := os.Stat(filepath.Join(assembly, "asset."+hash, "bootstrap"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hash, info.Mode()
+	}
+	one, oneMode := mode(here, 0o022)
+	two, twoMode := mode(there, 0o077)
+	if one != two || oneMode != 0o755 || twoMode != 0o755 {
+		t.Errorf("with umask 022 the asset is %s with mode %v, with 077 it is %s with mode %v, want the same with 0755", one, oneMode, two, twoMode)
+	}
+}
+
+// Without staging the template names a folder that is still there afterwards.
+func TestWithoutStaging(t *testing.T) {
+	_, program := copyModule(t)
+	app := newApp(t, map[string]any{"aws:cdk:disable-asset-staging": true, "aws:cdk:enable-asset-metadata": true})
+	var tpl template
+	guard(t, func() {
+		stack := awscdk.NewStack(app, jsii.String("Stack"), nil)
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: &program})
+		tpl = synthesize(t, stack)
+	})
+	folder := tpl.part(t, "Hello").Metadata["aws:asset:path"].(string)
+	if _, err := os.Stat(filepath.Join(folder, "bootstrap")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Options and GOFLAGS are both in force, and the template says so.
+func TestBuildOptions(t *testing.T) {
+	_, program := copyModule(t)
+	hash := func(build *golambda.BuildOptions) (string, map[string]any) {
+		tpl, _ := synthesizeFunction(t, golambda.FunctionProps{Entry: &program, Build: build})
+		return asset(t, tpl), tpl.part(t, "Hello").Metadata[golambda.MetadataKey].(map[string]any)
+	}
+	plain, _ := hash(nil)
+	optioned, metadata := hash(&golambda.BuildOptions{
+		Tags: jsii.Strings("polite"), LDFlags: jsii.Strings("-X main.version=1.2 beta"), Flags: jsii.Strings("-mod=mod"),
+	})
+	if plain == optioned {
+		t.Error("the options made no other program")
+	}
+	delete(metadata, "source")
+	same(t, "metadata", metadata, `{"tags": ["lambda.norpc", "polite"], "ldflags": ["-s", "-w", "-X main.version=1.2 beta"], "flags": ["-mod=mod"]}`)
+	message := refused(t, func() {
+		stack := awscdk.NewStack(newApp(t), jsii.String("Stack"), nil)
+		golambda.NewFunction(stack, jsii.String("Hello"), &golambda.FunctionProps{Entry: &program, MemorySize: jsii.Number(1), Build: &golambda.BuildOptions{
+			Tags: &[]*string{nil}, Flags: jsii.Strings("-toolexec=x"),
+		}})
+	})
+	for _, want := range []string{`Build.Tags must be letters, digits, underscores and dots, got ""`, `Build.Flags must be -mod=`, "MemorySize must be"} {
+		if !strings.Contains(message, want) {
+			t.Errorf("it says %q, want in it %q", message, want)
+		}
 	}
 }
 

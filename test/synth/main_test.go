@@ -1,5 +1,5 @@
-// Package synth holds every test that touches jsii, because all of them share one kernel: starting one
-// costs more than a second, and it is not safe for concurrent use. So there is no t.Parallel in here.
+// Package synth holds every test that uses jsii. They share one kernel, because the start of a kernel takes more than a
+// second, and a kernel is not safe for concurrent use, so no test here calls t.Parallel.
 package synth
 
 import (
@@ -19,6 +19,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	// Templates say how functions were built: a developer's own flags are not their business.
+	os.Setenv("GOFLAGS", "-buildvcs=false")
 	code := m.Run()
 	if !underRace {
 		jsii.Close()
@@ -33,8 +35,8 @@ var underRace bool
 // noBundling is the context under which no function is built; the CDK CLI sets the same for `cdk list`.
 var noBundling = map[string]any{"aws:cdk:bundling-stacks": []string{}}
 
-// newApp is an app with the context of cdk.json (the feature flags), further context on top, and a
-// cloud assembly that goes away with the test.
+// newApp returns an app with the context of cdk.json (the feature flags), the given context in addition, and a cloud
+// assembly that is deleted after the test.
 func newApp(t *testing.T, context ...map[string]any) awscdk.App {
 	t.Helper()
 	merged := cdkJSONContext(t)
@@ -51,7 +53,7 @@ func newApp(t *testing.T, context ...map[string]any) awscdk.App {
 	})
 }
 
-// newStack is a stack of its own app, without bundling.
+// newStack returns a stack in an app of its own, without bundling.
 func newStack(t *testing.T) awscdk.Stack {
 	t.Helper()
 	return awscdk.NewStack(newApp(t, noBundling), jsii.String("Stack"), nil)
@@ -78,7 +80,7 @@ func cdkJSONContext(t *testing.T) map[string]any {
 	return file.Context
 }
 
-// guard runs code that calls jsii and turns its panic, a string or an error, into a failure of the test.
+// guard runs code that calls jsii and fails the test when it panics, with a string or an error.
 func guard(t *testing.T, code func()) {
 	t.Helper()
 	if message, panicked := recovered(code); panicked {
@@ -86,12 +88,12 @@ func guard(t *testing.T, code func()) {
 	}
 }
 
-// refused runs code that must panic and returns what it says.
+// refused runs code that must panic and returns the message of the panic.
 func refused(t *testing.T, code func()) string {
 	t.Helper()
 	message, panicked := recovered(code)
 	if !panicked {
-		t.Fatal("it was accepted, it should have been refused")
+		t.Fatal("it was accepted, want a panic")
 	}
 	return message
 }

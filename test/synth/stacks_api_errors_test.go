@@ -13,7 +13,7 @@ import (
 // dynamo is the prefix of DynamoDB's error types.
 const dynamo = "com.amazonaws.dynamodb.v20120810#"
 
-// cancelled is DynamoDB's answer to a transaction that it cancelled for these reasons.
+// cancelled returns DynamoDB's answer to a transaction that it cancelled for these reasons.
 func cancelled(codes ...string) string {
 	type reason struct{ Code string }
 	reasons := make([]reason, len(codes))
@@ -145,6 +145,12 @@ func (g *gateway) testLimits(t *testing.T) {
 		"too many":                  {line(`"s"`, "10001", "1"), false},
 		"none":                      {line(`"s"`, "0", "1"), false},
 		"half":                      {line(`"s"`, "0.5", "1"), false},
+		"a fraction part of zero":   {line(`"s"`, "1.0", "1"), false},
+		"an exponent":               {line(`"s"`, "1e1", "1"), false},
+		"a price with an exponent":  {line(`"s"`, "1", "1E2"), false},
+		"beyond every number":       {line(`"s"`, "1e400", "1"), false},
+		"far beyond every number":   {line(`"s"`, "1", "1e999999999999"), false},
+		"many digits":               {line(`"s"`, strings.Repeat("9", 400), "1"), false},
 		"quantity as text":          {line(`"s"`, `"1"`, "1"), false},
 		"for nothing":               {line(`"s"`, "1", "0"), true},
 		"dearest":                   {line(`"s"`, "1", "100000000"), true},
@@ -161,6 +167,9 @@ func (g *gateway) testLimits(t *testing.T) {
 		"note too long":             {order("note", quoted(1001)), false},
 		"empty note":                {order("note", `""`), false},
 		"null note":                 {order("note", `null`), false},
+		"deep nesting":              {order("note", strings.Repeat("[", 5000)+strings.Repeat("]", 5000)), false},
+		"the last value is wrong":   {strings.Replace(tea, `"quantity":2`, `"quantity":2,"quantity":"2"`, 1), false},
+		"the last value is right":   {strings.Replace(tea, `"quantity":2`, `"quantity":"2","quantity":2`, 1), true},
 		"no object":                 {`[]`, false},
 		"no JSON":                   {`{"customerId":`, false},
 	} {
@@ -180,10 +189,18 @@ func (g *gateway) testLimits(t *testing.T) {
 
 func (g *gateway) testGatewayResponses(t *testing.T) {
 	g.dynamoDB.answer(http.StatusOK, "{}")
-	message := g.do(t, http.MethodPost, "/orders", `{"items":[],"discount":1}`).wantError(t, http.StatusBadRequest, "BAD_REQUEST_BODY")
+	const incomplete = `{"items":[],"discount":1}`
+	message := g.do(t, http.MethodPost, "/orders", incomplete).wantError(t, http.StatusBadRequest, "BAD_REQUEST_BODY")
+	if !strings.Contains(message, "Accept: text/plain") {
+		t.Errorf("message %q does not say how to read the reasons", message)
+	}
+	reasons := g.do(t, http.MethodPost, "/orders", incomplete, "Accept", "text/plain")
+	if contentType := reasons.header.Get("Content-Type"); reasons.status != http.StatusBadRequest || contentType != "text/plain" {
+		t.Errorf("the reasons come with %d as %s, want 400 as text/plain", reasons.status, contentType)
+	}
 	for _, part := range []string{"customerId", "currency", "discount"} {
-		if !strings.Contains(message, part) {
-			t.Errorf("message %q does not name %s", message, part)
+		if !strings.Contains(string(reasons.body), part) {
+			t.Errorf("the reasons %s do not name %s", reasons.body, part)
 		}
 	}
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/xml"} {

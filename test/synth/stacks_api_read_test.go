@@ -66,7 +66,7 @@ func (g *gateway) testReading(t *testing.T) {
 	}
 }
 
-// wantQuery: the API asked DynamoDB for all that stands under the id, consistently.
+// wantQuery checks that the API asked DynamoDB for all that stands under the id, consistently.
 func (g *gateway) wantQuery(t *testing.T, id string) {
 	t.Helper()
 	action, sent := g.dynamoDB.call()

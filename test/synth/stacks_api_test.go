@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,8 @@ func TestAPI(t *testing.T) {
 	t.Run("hostile strings arrive unchanged", g.testHostileStrings)
 	t.Run("the largest order fits on the bus", g.testLargestOrder)
 	t.Run("limits", g.testLimits)
+	t.Run("an error is always JSON", g.testErrorsAreJSON)
+	t.Run("an id that nobody chose", g.testChosenRequestID)
 	t.Run("what API Gateway answers itself", g.testGatewayResponses)
 	t.Run("refused writes", g.testRefusedWrites)
 	t.Run("no success that is not known", g.testNoFalseSuccess)
@@ -35,7 +38,7 @@ func TestAPI(t *testing.T) {
 	t.Run("changing", g.testChanging)
 }
 
-// transaction is what the API sent to DynamoDB.
+// A transaction is what the API sent to DynamoDB.
 type transaction struct {
 	TransactItems []struct {
 		Put struct {
@@ -128,9 +131,26 @@ func (g *gateway) testTrace(t *testing.T) {
 	if !strings.HasPrefix(fromXRay, "00-5759e988bd862e3fe1be46a994272793-") || len(fromXRay) != len(own) || !strings.HasSuffix(fromXRay, "-01") {
 		t.Errorf("X-Ray's trace became %q", fromXRay)
 	}
-	for _, wrong := range []string{"00-xyz", `"},"x":{"S":"`, strings.ToUpper(own), own + "-more"} {
+	const zeroTrace, zeroSpan = "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"
+	for _, wrong := range []string{"00-xyz", `"},"x":{"S":"`, strings.ToUpper(own), own + "-more", zeroTrace, zeroSpan} {
 		if got := traceparent("traceparent", wrong, "X-Amzn-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793"); !strings.HasPrefix(got, "00-5759e988") {
 			t.Errorf("traceparent %q became %q, want X-Ray's trace", wrong, got)
+		}
+	}
+}
+
+// testChosenRequestID: a client may choose the request id, but neither the order's id nor an invalid trace with it.
+func (g *gateway) testChosenRequestID(t *testing.T) {
+	form := regexp.MustCompile(`^\d{13}-[A-Za-z0-9]{1,15}$`)
+	seen := map[string]bool{}
+	for _, chosen := range []string{"o-1", "o-1", `"},"x":{"S":"`, "00000000-0000-0000-0000-000000000000"} {
+		tx, id := g.post(t, tea, "X-Amzn-RequestId", chosen)
+		if !form.MatchString(id) || seen[id] {
+			t.Errorf("request id %q gave the order %s, want another id each time, of the form %s", chosen, id, form)
+		}
+		seen[id] = true
+		if traceparent := text(tx.TransactItems[1].Put.Item["traceparent"]); traceparent != "" {
+			t.Errorf("request id %q gave the trace %s, want none", chosen, traceparent)
 		}
 	}
 }
@@ -165,7 +185,7 @@ func (g *gateway) testKey(t *testing.T) {
 	}
 }
 
-// testData: a replay is recognised by its data, so data must not depend on how the client writes its JSON.
+// testData: a replay is recognized by its data, so data must not depend on how the client writes its JSON.
 func (g *gateway) testData(t *testing.T) {
 	data := func(body string) string {
 		tx, _ := g.post(t, body, "Idempotency-Key", "same")
@@ -257,7 +277,7 @@ func (g *gateway) testLargestOrder(t *testing.T) {
 	t.Logf("the largest order's event has %d bytes", entry)
 }
 
-// text is the S or N of an attribute value.
+// text returns the S or N of an attribute value.
 func text(attribute any) string {
 	value, _ := attribute.(map[string]any)
 	if s, ok := value["S"].(string); ok {
@@ -267,7 +287,7 @@ func text(attribute any) string {
 	return n
 }
 
-// wire is an item of the SDK as DynamoDB's JSON.
+// wire returns an item of the SDK as DynamoDB's JSON.
 func wire(t *testing.T, item map[string]types.AttributeValue) string {
 	t.Helper()
 	attributes := map[string]any{}

@@ -29,7 +29,7 @@ func TestFunctionsMayWriteTheirTablesInTransactionsOnly(t *testing.T) {
 	}
 }
 
-// tablePermissions are the role's permissions on tables, as "table: actions", sorted.
+// tablePermissions returns the role's permissions on tables, as "table: actions", sorted.
 func (tpl template) tablePermissions(t *testing.T, role string) []string {
 	t.Helper()
 	var found []string
@@ -53,7 +53,7 @@ func (tpl template) tablePermissions(t *testing.T, role string) []string {
 	return found
 }
 
-// limits says in words to what a condition limits a permission on a table.
+// limits returns in words to what a condition limits a permission on a table.
 func (tpl template) limits(t *testing.T, role string, condition any) (limits string) {
 	t.Helper()
 	for operator, operand := range asMap(condition) {
@@ -81,7 +81,7 @@ func asMap(value any) map[string]any {
 	return m
 }
 
-// asList is what a policy writes as one value or a list.
+// asList returns what a policy writes as one value or a list.
 func asList(value any) []string {
 	if list, ok := value.([]any); ok {
 		var texts []string
@@ -134,7 +134,7 @@ func TestEnvironmentThatForgetsEvents(t *testing.T) {
 	env.EventRetentionDays = 0
 	app := newApp(t, noBundling)
 	message := refused(t, func() { stacks.NewOrdersStack(app, env) })
-	if want := "EventRetention is 0s, allowed are whole days from 2 to 3650"; !strings.Contains(message, want) {
+	if want := "EventRetention must be whole days from 2 to 3650, got 0s"; !strings.Contains(message, want) {
 		t.Errorf("it says %q, want %q", message, want)
 	}
 }

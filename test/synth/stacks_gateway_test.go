@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -50,7 +52,7 @@ func (d *scriptedDynamoDB) answer(status int, body string) {
 	d.status, d.body, d.target, d.sent = status, body, "", nil
 }
 
-// call is the last call: the action, and the request as it was sent.
+// call returns the last call: the action, and the request as it was sent.
 func (d *scriptedDynamoDB) call() (action string, sent []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -58,7 +60,8 @@ func (d *scriptedDynamoDB) call() (action string, sent []byte) {
 	return action, d.sent
 }
 
-func startGateway(t *testing.T) *gateway {
+// startGateway serves the API of the dev stack, of which edits may have changed the template.
+func startGateway(t *testing.T, edits ...func(tpl map[string]any)) *gateway {
 	t.Helper()
 	dynamoDB := &scriptedDynamoDB{status: http.StatusOK, body: "{}"}
 	server := httptest.NewServer(dynamoDB)
@@ -70,7 +73,7 @@ func startGateway(t *testing.T) *gateway {
 		t.Fatal(err)
 	}
 	t.Cleanup(service.Close)
-	provisionAPI(t, service)
+	provisionAPI(t, service, edits...)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -85,7 +88,7 @@ func startGateway(t *testing.T) *gateway {
 }
 
 // provisionAPI creates the API of the dev stack, and for every other resource only what references to it need.
-func provisionAPI(t *testing.T, service *apigateway.Service) {
+func provisionAPI(t *testing.T, service *apigateway.Service, edits ...func(tpl map[string]any)) {
 	t.Helper()
 	app := newApp(t, noBundling)
 	var dir string
@@ -93,6 +96,7 @@ func provisionAPI(t *testing.T, service *apigateway.Service) {
 		stacks.NewOrdersStack(app, stacks.Dev())
 		dir = *app.Synth(nil).Directory()
 	})
+	editTemplate(t, filepath.Join(dir, "Orders-dev.template.json"), edits...)
 	assembly, err := local.ReadAssembly(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +117,24 @@ func provisionAPI(t *testing.T, service *apigateway.Service) {
 	}
 }
 
+func editTemplate(t *testing.T, file string, edits ...func(tpl map[string]any)) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tpl map[string]any
+	if err := json.Unmarshal(raw, &tpl); err != nil {
+		t.Fatal(err)
+	}
+	for _, edit := range edits {
+		edit(tpl)
+	}
+	if err := os.WriteFile(file, []byte(jsonOf(t, tpl)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func nameOnly(_ context.Context, r local.Resource) (local.Attributes, error) {
 	arn := "arn:aws:test:eu-central-1:" + cloud.Account + ":" + r.LogicalID
 	return local.Attributes{
@@ -121,7 +143,7 @@ func nameOnly(_ context.Context, r local.Resource) (local.Attributes, error) {
 	}, nil
 }
 
-// reply is an answer of the API.
+// A reply is an answer of the API.
 type reply struct {
 	status int
 	header http.Header
@@ -153,7 +175,7 @@ func (g *gateway) do(t testingT, method, path, body string, headers ...string) r
 	return reply{resp.StatusCode, resp.Header, got}
 }
 
-// testingT is what testing.T and rapid.T have in common.
+// A testingT is what testing.T and rapid.T have in common.
 type testingT interface {
 	Helper()
 	Context() context.Context

@@ -64,10 +64,20 @@ func ordersTemplates(t *testing.T) map[string]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			templates[*stack.StackName()] = string(raw)
+			templates[*stack.StackName()] = fromCdkOut(t, string(raw), *app.Outdir())
 		}
 	})
 	return templates
+}
+
+// fromCdkOut is the template as it would be in cdk.out, from where it names the source folders of functions.
+func fromCdkOut(t *testing.T, template, outdir string) string {
+	t.Helper()
+	here, err := filepath.Rel(absolute(t, outdir), absolute(t, "."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(template, `"source": "`+filepath.ToSlash(here)+"/", `"source": "../`)
 }
 
 var assetHash = regexp.MustCompile(`[0-9a-f]{64}`)
@@ -77,7 +87,7 @@ func withoutAssetHashes(template string) string {
 	return assetHash.ReplaceAllString(template, strings.Repeat("0", 64))
 }
 
-// firstDifference is the first line that differs, as it is and as it was.
+// firstDifference returns the first line that differs, as it is and as it was.
 func firstDifference(got, want string) (string, bool) {
 	if got == want {
 		return "", true

@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/stacks"
 )
 
-// orders is the template of one environment, changed by edit.
+// orders returns the template of one environment, changed by edit.
 func orders(t *testing.T, env stacks.Environment, edit ...func(*stacks.Environment)) template {
 	t.Helper()
 	for _, e := range edit {
@@ -113,7 +113,7 @@ func TestEnvironments(t *testing.T) {
 			}
 			_, stage := tpl.at(t, "Api/DeploymentStage."+name)
 			same(t, "method settings", stage.Properties["MethodSettings"], jsonOf(t, []any{map[string]any{
-				"HttpMethod": "*", "ResourcePath": "/*", "DataTraceEnabled": false, "MetricsEnabled": true, "LoggingLevel": "ERROR",
+				"HttpMethod": "*", "ResourcePath": "/*", "DataTraceEnabled": false, "MetricsEnabled": true, "LoggingLevel": "OFF",
 				"ThrottlingRateLimit": tc.rate, "ThrottlingBurstLimit": tc.burst,
 			}}))
 			_, post := tpl.at(t, "Api/Default/orders/POST")
@@ -170,6 +170,10 @@ func TestAlarmsTellSomebody(t *testing.T) {
 		"nobody": {stacks.Pin{}, func(template) string { return `null` }},
 		"an e-mail address": {stacks.Pin{AlarmEmail: "ops@example.com"}, func(tpl template) string {
 			topic, _ := tpl.at(t, "AlarmTopic")
+			// Without the statement for CloudWatch the alarms would notify nobody: EnforceSSL replaces the default policy.
+			if policy := jsonOf(t, tpl.ofType("AWS::SNS::TopicPolicy")); !strings.Contains(policy, "cloudwatch.amazonaws.com") {
+				t.Errorf("CloudWatch may not publish to the topic: %s", policy)
+			}
 			_, subscription := tpl.at(t, "AlarmEmail")
 			same(t, "subscription", subscription.Properties, `{"Protocol": "email", "Endpoint": "ops@example.com", "TopicArn": {"Ref": "`+topic+`"}}`)
 			return `[{"Ref": "` + topic + `"}]`
@@ -191,6 +195,57 @@ func TestAlarmsTellSomebody(t *testing.T) {
 				same(t, id, alarm.Properties["AlarmActions"], want)
 			}
 		})
+	}
+}
+
+// TestSilentAlarms: a production environment whose alarms notify nobody is pointed out at every synth.
+func TestSilentAlarms(t *testing.T) {
+	told := func(env stacks.Environment) []string {
+		var stack awscdk.Stack
+		app := newApp(t, noBundling)
+		guard(t, func() { stack = stacks.NewOrdersStack(app, env) })
+		var found []string
+		for _, warning := range warnings(t, stack) {
+			if strings.Contains(warning, "notify nobody") {
+				found = append(found, warning)
+			}
+		}
+		return found
+	}
+	if found := told(stacks.Prod()); len(found) != 1 || !strings.Contains(found[0], "alarmEmail") || !strings.Contains(found[0], "alarmTopicArn") {
+		t.Errorf("prod warns %q, want once, with what to set", found)
+	}
+	withEmail, withTopic := stacks.Prod(), stacks.Prod()
+	withEmail.AlarmEmail = "ops@example.com"
+	withTopic.AlarmTopicARN = "arn:aws:sns:eu-central-1:111122223333:ops"
+	for _, env := range []stacks.Environment{withEmail, withTopic, stacks.Staging(), stacks.Dev()} {
+		if found := told(env); len(found) != 0 {
+			t.Errorf("%s warns %q, want nothing", env.Name, found)
+		}
+	}
+}
+
+// TestDevLeavesNothingBehind, except for the account's log role: every resource goes with the stack, and no service
+// makes a log group of its own beside it.
+func TestDevLeavesNothingBehind(t *testing.T) {
+	tpl := orders(t, stacks.Dev())
+	for id, r := range tpl.Resources {
+		accountRole := strings.HasPrefix(r.path(), "Api/Account") || strings.HasPrefix(r.path(), "Api/CloudWatchRole")
+		if kept := r.DeletionPolicy != "" && r.DeletionPolicy != "Delete"; kept != accountRole {
+			t.Errorf("%s (%s): DeletionPolicy is %q", id, r.path(), r.DeletionPolicy)
+		}
+		switch r.Type {
+		case "AWS::ApiGateway::Stage":
+			for _, setting := range r.Properties["MethodSettings"].([]any) {
+				if level := setting.(map[string]any)["LoggingLevel"]; level != "OFF" {
+					t.Errorf("%s logs executions (%v) to a group that API Gateway makes", id, level)
+				}
+			}
+		case "AWS::Lambda::Function":
+			if config, _ := r.Properties["LoggingConfig"].(map[string]any); config["LogGroup"] == nil {
+				t.Errorf("%s logs to a group that Lambda makes", id)
+			}
+		}
 	}
 }
 

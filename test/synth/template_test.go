@@ -44,14 +44,14 @@ func synthesize(t *testing.T, stack awscdk.Stack) template {
 	return result
 }
 
-// path is where a resource is in the construct tree, below the stack: "Outbox/Table".
+// path returns the resource's path in the construct tree, below the stack: "Outbox/Table".
 func (r resource) path() string {
 	full, _ := r.Metadata["aws:cdk:path"].(string)
 	_, below, _ := strings.Cut(full, "/")
 	return strings.TrimSuffix(strings.TrimSuffix(below, "/Resource"), "/Default")
 }
 
-// at finds the resource with a path, and its logical id.
+// at returns the logical id of the resource with a path, and the resource.
 func (tpl template) at(t *testing.T, path string) (logicalID string, r resource) {
 	t.Helper()
 	var known []string
@@ -66,14 +66,14 @@ func (tpl template) at(t *testing.T, path string) (logicalID string, r resource)
 	return "", resource{}
 }
 
-// part is the resource with a path.
+// part returns the resource with a path.
 func (tpl template) part(t *testing.T, path string) resource {
 	t.Helper()
 	_, r := tpl.at(t, path)
 	return r
 }
 
-// ofType lists the resources of a type by logical id.
+// ofType returns the resources of a type by logical id.
 func (tpl template) ofType(typ string) map[string]resource {
 	found := map[string]resource{}
 	for id, r := range tpl.Resources {
@@ -84,7 +84,7 @@ func (tpl template) ofType(typ string) map[string]resource {
 	return found
 }
 
-// paths lists where the resources of a type are, sorted.
+// paths returns the paths of the resources of a type, sorted.
 func (tpl template) paths(typ string) []string {
 	var found []string
 	for _, r := range tpl.ofType(typ) {
@@ -94,7 +94,7 @@ func (tpl template) paths(typ string) []string {
 	return found
 }
 
-// dependencies are the paths that a resource waits for by DependsOn, sorted.
+// dependencies returns the paths of the resources in a resource's DependsOn, sorted.
 func (tpl template) dependencies(r resource) []string {
 	var found []string
 	for _, id := range r.DependsOn {
@@ -104,13 +104,13 @@ func (tpl template) dependencies(r resource) []string {
 	return found
 }
 
-// statements are those of a policy document, as readable returns them.
+// statements returns the statements of a policy document, as readable returns them.
 func (tpl template) statements(document any) []any {
 	return tpl.readable(document).(map[string]any)["Statement"].([]any)
 }
 
-// readable replaces the intrinsics in a part of a template: {"Ref": id} by "${path}", {"Fn::GetAtt":
-// [id, name]} by "${path.name}", and Fn::Join by the joined text.
+// readable replaces the intrinsics in a value of a template: {"Ref": id} by "${path}", {"Fn::GetAtt": [id, name]} by
+// "${path.name}", and Fn::Join by the joined text.
 func (tpl template) readable(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -158,12 +158,12 @@ func (tpl template) intrinsic(v map[string]any) (text string, ok bool) {
 	return "", false
 }
 
-// same compares a part of a template with what it should be, given as JSON.
+// same checks that a value of a template equals wantJSON.
 func same(t *testing.T, what string, got any, wantJSON string) {
 	t.Helper()
 	var want any
 	if err := json.Unmarshal([]byte(wantJSON), &want); err != nil {
-		t.Fatalf("%s: the expected value is no JSON: %v", what, err)
+		t.Fatalf("%s: the expected value is not JSON: %v", what, err)
 	}
 	if g, w := canonical(t, got), canonical(t, want); g != w {
 		t.Errorf("%s is\n%s\nwant\n%s", what, g, w)
@@ -179,7 +179,7 @@ func canonical(t *testing.T, value any) string {
 	return string(raw)
 }
 
-// list compares names with what they should be.
+// list checks that got equals want.
 func list(t *testing.T, what string, got []string, want ...string) {
 	t.Helper()
 	if !slices.Equal(got, want) {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// An api is the REST API that the stack describes. It is complete when the service starts to run, and
-// only read from then on.
+// An api is the REST API that the stack describes. It is complete when the service starts to run, and is only read from
+// then on.
 type api struct {
 	id        string
 	logicalID string
@@ -28,12 +28,12 @@ type stage struct {
 	variables    map[string]string
 }
 
-// A resource is one part of a path.
+// A resource is one segment of a path.
 type resource struct {
 	id      string
-	path    string // the whole path, as $context.resourcePath shows it
+	path    string // the whole path, as in $context.resourcePath
 	methods map[string]*method
-	// literal children come before the {parameter} child, that before the {greedy+} one.
+	// literal children precede the {parameter} child, which precedes the {greedy+} child.
 	literal   map[string]*resource
 	parameter *resource
 	greedy    *resource
@@ -47,16 +47,16 @@ func newAPI() api {
 	return api{
 		root:       root,
 		resources:  map[string]*resource{rootResource: root},
-		models:     map[string]*model{"Empty": {}, "Error": {}}, // API Gateway makes these two in every API
+		models:     map[string]*model{"Empty": {}, "Error": {}}, // API Gateway creates these two in every API
 		validators: map[string]validator{},
 		responses:  map[responseType]*gatewayResponse{},
 	}
 }
 
-// check refuses an id of another API.
+// check returns an error for the id of another API.
 func (a *api) check(id string) error {
 	if a.id == "" || id != a.id {
-		return fmt.Errorf("RestApiId is %q, which is no RestApi of this stack", id)
+		return fmt.Errorf("RestApiId must be the RestApi of this stack, got %q", id)
 	}
 	return nil
 }
@@ -99,8 +99,8 @@ func (r *resource) add(id, part string) (*resource, error) {
 	return child, nil
 }
 
-// match finds the method for the rest of a path, split at its slashes and still escaped, and fills in
-// the path parameters on the way.
+// match returns the resource and the method for the rest of a path, split at its slashes and still escaped, and stores
+// the path parameters.
 func (r *resource) match(verb string, path []string, parameters map[string]string) (*resource, *method) {
 	if len(path) == 0 {
 		for _, name := range []string{verb, "ANY"} {

@@ -12,7 +12,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
-// dynamoDB calls one action of DynamoDB with what the request template made.
+// A dynamoDB calls one action of DynamoDB with the output of the request template.
 type dynamoDB struct {
 	cloud  *cloud.Cloud
 	action string
@@ -31,7 +31,7 @@ func (d *dynamoDB) call(ctx context.Context, request backendRequest) (*backendRe
 	r.Header = request.header
 	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+d.action)
-	// DynamoDB Local wants the form of a signature and looks at no more than the scope.
+	// DynamoDB Local requires the form of a signature and checks only its scope.
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20120810/"+d.cloud.Region+"/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
 	answer, err := backends.Do(r)
 	if err != nil {
@@ -45,11 +45,11 @@ func (d *dynamoDB) call(ctx context.Context, request backendRequest) (*backendRe
 	return &backendResponse{status: answer.StatusCode, header: answer.Header, body: body}, nil
 }
 
-// mock answers with the status that the request template names: {"statusCode": 200}.
+// mock returns the status in the output of the request template: {"statusCode": 200}.
 // Source: API Gateway developer guide, how-to-mock-integration.
 type mock struct{}
 
-// mockStatus finds the status in what need not be strict JSON: CDK itself writes { statusCode: 200 }.
+// mockStatus matches the status in text that need not be strict JSON: CDK itself writes { statusCode: 200 }.
 var mockStatus = regexp.MustCompile(`\bstatusCode["']?\s*:\s*["']?([1-5]\d\d)\b`)
 
 func (mock) call(_ context.Context, request backendRequest) (*backendResponse, error) {

@@ -2,7 +2,7 @@ package apigateway
 
 import "testing"
 
-// One order's request template, the costlier of its two.
+// BenchmarkRender renders the request template of an order, which costs more than the response template.
 func BenchmarkRender(b *testing.B) {
 	r := newRenderer()
 	defer r.close()
@@ -26,7 +26,7 @@ func BenchmarkRender(b *testing.B) {
 	})
 }
 
-// A whole request: two renders and a call of DynamoDB, which answers at once.
+// BenchmarkRequest measures a whole request: two renders and a call of DynamoDB, which responds at once.
 func BenchmarkRequest(b *testing.B) {
 	g := start(b, options{})
 	b.SetParallelism(8) // 16 clients on two cores

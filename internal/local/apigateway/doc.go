@@ -25,5 +25,6 @@
 //     and slices, and regular expressions that JavaScript reads otherwise. "\\" as an argument needs
 //     single quotes ('\\'): velocityjs misreads it in double ones.
 //   - The texts of $context.error.validationErrorString follow API Gateway's validator, but no document
-//     lists them.
+//     lists them, nor says whether quotes in them are escaped: here they are not.
+//   - An integer is what JSON Schema draft 4 says: neither 1.0 nor 1e1. API Gateway may be more generous.
 package apigateway

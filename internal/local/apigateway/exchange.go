@@ -1,6 +1,8 @@
 package apigateway
 
 import (
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,10 +22,10 @@ import (
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Payload size".
 const maxBody = 10 << 20
 
-// jsonType is assumed where a request or response does not say its type.
+// jsonType is the type of a request or response that does not declare one.
 const jsonType = "application/json"
 
-// An exchange is one request on its way through the gateway.
+// An exchange is one request that the gateway handles.
 type exchange struct {
 	request  *http.Request
 	received time.Time
@@ -36,7 +38,7 @@ type exchange struct {
 	context  requestContext
 }
 
-// params are the request's parameters, as $input.params() shows them. Of several values of one name the
+// params holds the request's parameters, as $input.params() shows them. Of several values of one name the
 // last counts.
 type params struct {
 	Path   map[string]string `json:"path"`
@@ -44,7 +46,7 @@ type params struct {
 	Header map[string]string `json:"header"`
 }
 
-// requestContext is $context and, for the most part, a Lambda event's requestContext.
+// A requestContext is $context and, for the most part, a Lambda event's requestContext.
 // Source: API Gateway developer guide, api-gateway-variables-for-access-logging and api-gateway-mapping-template-reference.
 type requestContext struct {
 	AccountID         string              `json:"accountId"`
@@ -84,7 +86,7 @@ type contextError struct {
 	ValidationErrorString string `json:"validationErrorString"`
 }
 
-// A response is what goes back to the caller.
+// A response is returned to the caller.
 type response struct {
 	status int
 	header http.Header
@@ -108,12 +110,12 @@ func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
 		DeploymentID:      x.stage.deploymentID,
 		DomainName:        domain,
 		DomainPrefix:      a.id,
-		ExtendedRequestID: uuid.NewString(),
+		ExtendedRequestID: extendedRequestID(),
 		HTTPMethod:        r.Method,
 		Identity:          identity{SourceIP: sourceIP, UserAgent: r.UserAgent()},
 		Path:              r.URL.EscapedPath(),
 		Protocol:          r.Proto,
-		RequestID:         uuid.NewString(),
+		RequestID:         requestID(r),
 		RequestTime:       now.UTC().Format("02/Jan/2006:15:04:05 -0700"),
 		RequestTimeEpoch:  now.UnixMilli(),
 		Stage:             x.stage.name,
@@ -122,7 +124,20 @@ func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
 	return x
 }
 
-// route says which method answers the exchange.
+// requestID returns the id that the caller chose, or a new one.
+// Source: API Gateway developer guide, api-gateway-variables-for-access-logging: "Clients can override this request ID."
+func requestID(r *http.Request) string {
+	return cmp.Or(r.Header.Get("X-Amzn-Requestid"), uuid.NewString())
+}
+
+// extendedRequestID returns a new id that no caller chooses, in the form that API Gateway gives it: 15 characters of base64 and
+// one of padding.
+func extendedRequestID() string {
+	id := uuid.New()
+	return base64.StdEncoding.EncodeToString(id[:11])
+}
+
+// route sets the method that answers the exchange.
 func (x *exchange) route(r *resource, m *method) {
 	x.method = m
 	x.context.ResourceID, x.context.ResourcePath = r.id, r.path
@@ -139,16 +154,16 @@ func (x *exchange) readBody(w http.ResponseWriter) error {
 	return err
 }
 
-// contentType is the request's, without its parameters.
+// contentType returns the request's content type, without its parameters.
 func (x *exchange) contentType() string { return mediaType(x.request.Header.Get("Content-Type")) }
 
-// variables are what a mapping template sees with that body as its input. The parameters are the
+// variables returns what a mapping template sees with that body as its input. The parameters are the
 // request's in the integration response too.
 func (x *exchange) variables(body []byte) *variables {
 	return &variables{Body: string(body), Params: &x.params, Context: &x.context, StageVariables: x.stage.variables}
 }
 
-// contextVariable is $context.<path>, or empty.
+// contextVariable returns $context.<path>, or empty.
 func (x *exchange) contextVariable(path string) string {
 	raw, err := json.Marshal(x.context)
 	if err != nil {
@@ -168,7 +183,7 @@ func (x *exchange) contextVariable(path string) string {
 	return string(raw)
 }
 
-// mediaType is the first media type of a header, in lower case and without parameters; JSON when there
+// mediaType returns the first media type of a header, in lower case and without parameters; JSON when there
 // is none.
 func mediaType(header string) string {
 	first, _, _ := strings.Cut(header, ",")
@@ -187,7 +202,7 @@ func lastValues(values map[string][]string) map[string]string {
 	return last
 }
 
-// traceID is the root of the caller's X-Ray trace, or a new one.
+// traceID returns the root of the caller's X-Ray trace, or a new one.
 // Source: X-Ray developer guide, xray-concepts, "Tracing header".
 func traceID(r *http.Request, now time.Time) string {
 	for field := range strings.SplitSeq(r.Header.Get("X-Amzn-Trace-Id"), ";") {

@@ -11,7 +11,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// A responseType names a response that the gateway makes by itself.
+// A responseType names a response of the gateway itself.
 type responseType string
 
 // The response types that the local run can produce.
@@ -30,7 +30,7 @@ const (
 	default5xx           responseType = "DEFAULT_5XX"
 )
 
-// defaults are the status and the x-amzn-ErrorType of each type.
+// defaults holds the status and the x-amzn-ErrorType of each type.
 var defaults = map[responseType]struct {
 	status int
 	code   string
@@ -47,7 +47,7 @@ var defaults = map[responseType]struct {
 	default5xx:           {http.StatusInternalServerError, "InternalServerErrorException"},
 }
 
-// known are all types that a template may define.
+// known lists all types that a template may define.
 var known = []responseType{
 	accessDenied, apiConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE", badRequestBody, badRequestParameters,
 	default4xx, default5xx, "EXPIRED_TOKEN", integrationFailure, integrationTimeout, "INVALID_API_KEY", "INVALID_SIGNATURE",
@@ -60,7 +60,7 @@ type gatewayError struct {
 	status     int    // instead of the type's own, or 0
 	message    string // $context.error.message
 	validation string // $context.error.validationErrorString
-	cause      error  // what a developer would want to know; it is not sent to the caller
+	cause      error  // for the developer; it is not sent to the caller
 }
 
 func (e *gatewayError) Error() string {
@@ -76,12 +76,12 @@ func (e *gatewayError) Error() string {
 
 func (e *gatewayError) Unwrap() error { return e.cause }
 
-// internal is the answer to everything that is the API's own fault.
+// internal returns the error for everything that is the API's own fault.
 func internal(kind responseType, cause error) *gatewayError {
 	return &gatewayError{kind: kind, message: "Internal server error", cause: cause}
 }
 
-// A gatewayResponse is how the stack wants a type answered.
+// A gatewayResponse is the stack's response for a type.
 type gatewayResponse struct {
 	status    int // 0: the type's own
 	headers   []mapping
@@ -105,7 +105,7 @@ func (s *Service) provisionGatewayResponse(_ context.Context, r template.Resourc
 		return template.Attributes{}, err
 	}
 	if !slices.Contains(known, p.ResponseType) {
-		return template.Attributes{}, fmt.Errorf("ResponseType is %q, allowed are %v", p.ResponseType, known)
+		return template.Attributes{}, fmt.Errorf("ResponseType must be one of %v, got %q", known, p.ResponseType)
 	}
 	response := &gatewayResponse{templates: p.ResponseTemplates}
 	if len(response.templates) == 0 {
@@ -127,7 +127,7 @@ func (s *Service) provisionGatewayResponse(_ context.Context, r template.Resourc
 	return template.Attributes{Ref: r.PhysicalName}, nil
 }
 
-// respond makes the answer to an error: the stack's response for its type, else the stack's default for
+// respond returns the response to an error: the stack's response for its type, else the stack's default for
 // the class of its status, else the standard one.
 func (s *Service) respond(x *exchange, e *gatewayError) response {
 	standard := defaults[e.kind]
@@ -148,18 +148,18 @@ func (s *Service) respond(x *exchange, e *gatewayError) response {
 	if defined.status != 0 {
 		status = defined.status
 	}
-	validation := compact(e.validation)
 	x.context.Error = &contextError{
 		Message: e.message, MessageString: compact(e.message), ResponseType: string(e.kind),
-		// The templates put it between quotes of their own.
-		ValidationErrorString: validation[1 : len(validation)-1],
+		// No page of AWS says that its quotes are escaped, so here they are not: a template that puts it into a JSON
+		// string is broken here rather than there.
+		ValidationErrorString: e.validation,
 	}
 	contentType, text := chooseTemplate(defined.templates, x.request.Header.Get("Accept"))
 	out := response{status: status, header: http.Header{}, body: []byte(x.substitute(text))}
 	out.header.Set("Content-Type", contentType)
 	out.header.Set("X-Amzn-Errortype", standard.code)
 	for _, m := range defined.headers {
-		// A mapping that finds nothing sets no header.
+		// A parameter mapping without a value sets no header.
 		if value, ok, err := m.resolve(s.running, x, nil, nil); err == nil && ok {
 			out.header.Set(m.target, value)
 		}
@@ -169,7 +169,7 @@ func (s *Service) respond(x *exchange, e *gatewayError) response {
 
 var reference = regexp.MustCompile(`\$(context|stageVariables)\.([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)`)
 
-// substitute fills in a gateway response's template, which has references but no directives.
+// substitute returns a gateway response's template, which has references but no directives, with their values.
 // Source: API Gateway developer guide, api-gateway-gatewayResponse-definition, "non-VTL mapping template".
 func (x *exchange) substitute(text string) string {
 	return reference.ReplaceAllStringFunc(text, func(found string) string {
@@ -181,17 +181,17 @@ func (x *exchange) substitute(text string) string {
 	})
 }
 
-// statusCode reads a status as a template writes it.
+// statusCode parses a status as a template writes it.
 func statusCode(text string) (int, error) {
 	status, err := strconv.Atoi(text)
 	if err != nil || status < 100 || status > 599 {
-		return 0, fmt.Errorf("StatusCode is %q, allowed are 100 to 599", text)
+		return 0, fmt.Errorf("StatusCode must be from 100 to 599, got %q", text)
 	}
 	return status, nil
 }
 
-// chooseTemplate picks the template for what the caller accepts: the one of that type, else JSON, else
-// the first. It is empty when there are none.
+// chooseTemplate returns the template for what the caller accepts: the one of that type, else JSON, else the first. It
+// returns "" when there are none.
 func chooseTemplate[T any](templates map[string]T, accept string) (contentType string, chosen T) {
 	for _, contentType := range []string{mediaType(accept), jsonType} {
 		if found, ok := templates[contentType]; ok {

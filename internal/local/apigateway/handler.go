@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// ServeHTTP answers one request and reports it.
+// ServeHTTP answers one request and reports it in a hop.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x, out, err := s.handle(w, r)
 	header := w.Header()
@@ -23,12 +23,12 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Amzn-Trace-Id", "Root="+x.context.XrayTraceID)
 	header.Set("Content-Length", strconv.Itoa(len(out.body)))
 	w.WriteHeader(out.status)
-	// A caller who is gone does not undo what was done.
+	// The request has had its effect even if the caller is gone.
 	_, _ = w.Write(out.body)
 	s.report(x, out, err)
 }
 
-// handle makes the response. The error is the reason for a response that the gateway itself made.
+// handle returns the response, and as error the reason for a response that the gateway itself made.
 func (s *Service) handle(w http.ResponseWriter, r *http.Request) (*exchange, response, error) {
 	name, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 	stage := s.api.stage(name)
@@ -63,7 +63,7 @@ func (s *Service) answer(w http.ResponseWriter, x *exchange, staged bool) (respo
 	if err := m.validate(x); err != nil {
 		return response{}, err
 	}
-	// A caller who goes away does not end the integration; the end of the service does.
+	// The integration ends with the service, but not when the caller goes away.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(x.request.Context()))
 	defer cancel()
 	defer context.AfterFunc(s.running, cancel)()

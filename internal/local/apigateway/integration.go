@@ -27,11 +27,11 @@ type integrationProperties struct {
 	TimeoutInMillis      template.Int
 }
 
-// defaultTimeout is how long a backend may take.
+// defaultTimeout is how long a backend may take by default.
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Integration timeout".
 const defaultTimeout = 29 * time.Second
 
-// newIntegration builds the integration of a method.
+// newIntegration returns the integration of a method.
 func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integration, error) {
 	if p.Integration == nil {
 		return nil, errors.New("is missing")
@@ -56,7 +56,7 @@ func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integ
 		}
 		return s.newMapped(ctx, p, &dynamoDB{cloud: s.config.Cloud, action: action}, timeout)
 	default:
-		return nil, fmt.Errorf("type %s is not supported by the local run: AWS (DynamoDB), AWS_PROXY (Lambda) and MOCK are", p.Integration.Type)
+		return nil, fmt.Errorf("Type must be AWS (DynamoDB), AWS_PROXY (Lambda) or MOCK in the local run, got %s", p.Integration.Type)
 	}
 }
 
@@ -76,32 +76,32 @@ type backendResponse struct {
 	body   []byte
 }
 
-// dynamoDBAction reads "arn:aws:apigateway:<region>:dynamodb:action/<action>".
+// dynamoDBAction returns the action in "arn:aws:apigateway:<region>:dynamodb:action/<action>".
 // Source: API Gateway API reference, API_Integration, "uri".
 func dynamoDBAction(uri string) (string, error) {
 	parts := strings.SplitN(uri, ":", 6)
 	if len(parts) != 6 || parts[2] != "apigateway" {
-		return "", fmt.Errorf("Uri is %q, expected is arn:aws:apigateway:<region>:dynamodb:action/<action>", uri)
+		return "", fmt.Errorf("Uri must be arn:aws:apigateway:<region>:dynamodb:action/<action>, got %q", uri)
 	}
 	action, ok := strings.CutPrefix(parts[5], "action/")
 	if parts[4] != "dynamodb" || !ok || action == "" {
-		return "", fmt.Errorf("type AWS with %s:%s is not supported by the local run: dynamodb:action/<action> is", parts[4], parts[5])
+		return "", fmt.Errorf("Uri must be of dynamodb:action/<action> in the local run for the type AWS, got %s:%s", parts[4], parts[5])
 	}
 	return action, nil
 }
 
-// functionARN reads "arn:aws:apigateway:<region>:lambda:path/2015-03-31/functions/<arn>/invocations".
+// functionARN returns the ARN in "arn:aws:apigateway:<region>:lambda:path/2015-03-31/functions/<arn>/invocations".
 func functionARN(uri string) (string, error) {
 	_, rest, ok := strings.Cut(uri, ":lambda:path/2015-03-31/functions/")
 	arn, found := strings.CutSuffix(rest, "/invocations")
 	if !ok || !found || arn == "" {
-		return "", fmt.Errorf("Uri is %q, expected is …:lambda:path/2015-03-31/functions/<arn>/invocations", uri)
+		return "", fmt.Errorf("Uri must be …:lambda:path/2015-03-31/functions/<arn>/invocations, got %q", uri)
 	}
 	return arn, nil
 }
 
-// timedOut turns the end of an integration's time into its gateway response, and every other failure
-// into the given one.
+// timedOut returns the gateway response of a timeout when the integration's time is up, and of the given type for every
+// other failure.
 func timedOut(err error, otherwise *gatewayError) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &gatewayError{kind: integrationTimeout, message: "Endpoint request timed out", cause: err}

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// A lambdaProxy hands the whole request to a function and returns what it answers.
+// A lambdaProxy invokes a function with the whole request and returns the function's response.
 // Source: API Gateway developer guide, set-up-lambda-proxy-integrations.
 type lambdaProxy struct {
 	invoke  func(ctx context.Context, arn string, payload []byte) ([]byte, error)
@@ -52,7 +52,7 @@ func functionError(cause error) *gatewayError {
 	return e
 }
 
-// event is the request in payload format 1.0.
+// event returns the request in payload format 1.0.
 func (l *lambdaProxy) event(x *exchange) events.APIGatewayProxyRequest {
 	header := x.request.Header.Clone()
 	header.Set("Host", x.request.Host)
@@ -98,7 +98,7 @@ func (l *lambdaProxy) event(x *exchange) events.APIGatewayProxyRequest {
 	}
 }
 
-// orNull makes an empty map null, as the event has it.
+// orNull returns nil for an empty map, which is null in the event.
 func orNull[M ~map[string]V, V any](m M) M {
 	if len(m) == 0 {
 		return nil
@@ -106,7 +106,7 @@ func orNull[M ~map[string]V, V any](m M) M {
 	return m
 }
 
-// readAnswer reads a function's answer. Every field may be missing, but no other may be there.
+// readAnswer decodes a function's response. Every field is optional, and no other field is allowed.
 func readAnswer(payload []byte) (response, error) {
 	var answer events.APIGatewayProxyResponse
 	decoder := json.NewDecoder(bytes.NewReader(payload))

@@ -64,7 +64,8 @@ func TestFunction(t *testing.T) {
 	}
 }
 
-// The integration's time is over: 504. The function's own is: 502, as for every failure of it.
+// TestFunctionTimeout checks that the integration's timeout results in 504, and the function's own in 502, as every
+// other failure of the function.
 func TestFunctionTimeout(t *testing.T) {
 	own := false
 	resources := change(t, "PatchOrder", func(_, integration map[string]any) { integration["TimeoutInMillis"] = "300" })

@@ -22,16 +22,16 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The toolchain looks for Node.js in node_modules of the working directory.
+	// The toolchain searches for Node.js in node_modules of the working directory.
 	if err := os.Chdir("../.."); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	// process keeps one thread for starting children as long as the program lives; see its comment.
+	// The package process keeps one thread for the start of child processes as long as this process lives.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/outboxkit/transactional-outbox/internal/local/process.spawnForever"))
 }
 
-// fakeDynamoDB answers every call with what the test says, and remembers it.
+// A fakeDynamoDB responds to every call as the test defines, and records the last one.
 type fakeDynamoDB struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -57,7 +57,7 @@ func newFakeDynamoDB(t testing.TB) *fakeDynamoDB {
 	return f
 }
 
-// answers makes DynamoDB answer with a status and a body.
+// answers makes DynamoDB respond with a status and a body.
 func (f *fakeDynamoDB) answers(status int, body string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,7 +67,7 @@ func (f *fakeDynamoDB) answers(status int, body string) {
 	}
 }
 
-// gateway is a running service of the stack in testdata/orders.json, or of other resources.
+// A gateway is a running service of the stack in testdata/orders.json, or of other resources.
 type gateway struct {
 	*Service
 	t        testing.TB
@@ -79,7 +79,7 @@ type gateway struct {
 type options struct {
 	resources []template.Resource
 	invoke    func(ctx context.Context, arn string, payload []byte) ([]byte, error)
-	watch     func(r *http.Request) // sees each request before the service does
+	watch     func(r *http.Request) // called with each request before the service
 }
 
 func start(t testing.TB, o options) *gateway {
@@ -90,7 +90,7 @@ func start(t testing.TB, o options) *gateway {
 	sink := func(h hop.Hop) {
 		select {
 		case g.hops <- h:
-		default: // nobody looks
+		default: // the test reads no hops
 		}
 	}
 	s, err := New(t.Context(), Config{Cloud: c, Invoke: o.invoke, Sink: sink})
@@ -124,7 +124,7 @@ func start(t testing.TB, o options) *gateway {
 	return g
 }
 
-// orders are the resources of testdata/orders.json.
+// orders returns the resources of testdata/orders.json.
 func orders(t testing.TB) []template.Resource {
 	t.Helper()
 	raw, err := os.ReadFile("local/apigateway/testdata/orders.json")

@@ -21,7 +21,7 @@ type integrationResponseProperties struct {
 	ResponseTemplates  map[string]string
 }
 
-// A mapped integration translates the request for its backend and the backend's response for the caller.
+// A mapped integration maps the request to a request of its backend, and the backend's response to one for the caller.
 type mapped struct {
 	renderer    *renderer
 	backend     backend
@@ -48,7 +48,7 @@ const (
 	never           = "NEVER"
 )
 
-// newMapped reads a mapped integration and refuses what API Gateway would refuse at deployment.
+// newMapped returns a mapped integration, or an error for what API Gateway would refuse at deployment.
 func (s *Service) newMapped(ctx context.Context, method methodProperties, b backend, timeout time.Duration) (*mapped, error) {
 	p := method.Integration
 	m := &mapped{renderer: s.renderer, backend: b, timeout: timeout, passthrough: p.PassthroughBehavior}
@@ -57,7 +57,7 @@ func (s *Service) newMapped(ctx context.Context, method methodProperties, b back
 		m.passthrough = whenNoMatch
 	case whenNoMatch, whenNoTemplates, never:
 	default:
-		return nil, fmt.Errorf("PassthroughBehavior is %q, allowed are %s, %s and %s", m.passthrough, whenNoMatch, whenNoTemplates, never)
+		return nil, fmt.Errorf("PassthroughBehavior must be %s, %s or %s, got %q", whenNoMatch, whenNoTemplates, never, m.passthrough)
 	}
 	var err error
 	if m.parameters, err = parseMappings(p.RequestParameters, "integration.request.header.", requestSources); err == nil {
@@ -116,7 +116,7 @@ func (s *Service) newMappedResponse(ctx context.Context, p integrationResponsePr
 	return r, nil
 }
 
-// declared refuses a mapping of a request parameter that the method does not declare.
+// declared returns an error for a mapping of a request parameter that the method does not declare.
 func declared(source string, parameters map[string]template.Bool) error {
 	for _, prefix := range []string{requestHeader, requestQuery, requestPath} {
 		if _, ok := parameters[source]; strings.HasPrefix(source, prefix) && !ok {
@@ -126,7 +126,7 @@ func declared(source string, parameters map[string]template.Bool) error {
 	return nil
 }
 
-// maxTemplate is the largest mapping template, in bytes.
+// maxTemplate limits the bytes of a mapping template.
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Mapping template size".
 const maxTemplate = 300 << 10
 
@@ -135,7 +135,7 @@ func (s *Service) compileTemplates(ctx context.Context, sources map[string]strin
 	for _, contentType := range slices.Sorted(maps.Keys(sources)) {
 		source := sources[contentType]
 		if len(source) > maxTemplate {
-			return nil, fmt.Errorf("%s: the template has %d bytes, allowed are %d", contentType, len(source), maxTemplate)
+			return nil, fmt.Errorf("%s: the template must have at most %d bytes, got %d", contentType, maxTemplate, len(source))
 		}
 		t, err := s.renderer.compile(ctx, source)
 		if err != nil {
@@ -146,7 +146,7 @@ func (s *Service) compileTemplates(ctx context.Context, sources map[string]strin
 	return compiled, nil
 }
 
-// sortResponses puts the default last. API Gateway keeps one response a status.
+// sortResponses moves the default to the end. API Gateway keeps one response for each status.
 func (m *mapped) sortResponses() error {
 	isDefault := func(r *mappedResponse) int {
 		if r.pattern == nil {
@@ -189,7 +189,7 @@ func (m *mapped) serve(ctx context.Context, x *exchange) (response, error) {
 	return m.response(ctx, x, answer, overrides)
 }
 
-// request makes the backend's request.
+// request returns the request to the backend.
 func (m *mapped) request(ctx context.Context, x *exchange) (backendRequest, rendered, error) {
 	request := backendRequest{header: http.Header{}, body: x.body}
 	for _, p := range m.parameters {
@@ -221,7 +221,7 @@ func (m *mapped) request(ctx context.Context, x *exchange) (backendRequest, rend
 	return request, out, nil
 }
 
-// response makes the caller's response of the backend's.
+// response returns the response to the caller for the backend's response.
 func (m *mapped) response(ctx context.Context, x *exchange, from *backendResponse, before rendered) (response, error) {
 	chosen := m.choose(from.status)
 	if chosen == nil {
@@ -256,7 +256,7 @@ func (m *mapped) response(ctx context.Context, x *exchange, from *backendRespons
 	return out, nil
 }
 
-// choose finds the integration response for a status: the first whose pattern matches all of it.
+// choose returns the integration response for a status: the first whose pattern matches all of it.
 func (m *mapped) choose(status int) *mappedResponse {
 	text := fmt.Sprint(status)
 	for _, r := range m.responses {

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// A mapping sets one header from an expression: 'a constant', method.request.header.X,
+// A mapping is a parameter mapping. It sets one header from an expression: 'a constant', method.request.header.X,
 // integration.response.body.path, context.requestId, stageVariables.name and so on.
 // Source: API Gateway developer guide, rest-api-parameter-mapping.
 type mapping struct {
 	target string // the header
 	source string // one of the sources below
-	name   string // what follows it
+	name   string // what follows the source
 	path   mappingTemplate
 }
 
-// Sources of a mapping.
+// The sources of a parameter mapping.
 const (
 	constant        = "'"
 	requestHeader   = "method.request.header."
@@ -40,7 +40,7 @@ var (
 	gatewaySources  = []string{constant, requestHeader, requestHeaders, requestQuery, requestQueries, requestPath, contextVariable, stageVariable}
 )
 
-// parseMappings reads mappings whose targets start with prefix, sorted by their targets.
+// parseMappings parses parameter mappings whose targets start with prefix, and sorts them by their targets.
 func parseMappings(expressions map[string]string, prefix string, allowed []string) ([]mapping, error) {
 	mappings := make([]mapping, 0, len(expressions))
 	for _, target := range slices.Sorted(maps.Keys(expressions)) {
@@ -75,10 +75,10 @@ func parseSource(expression string, allowed []string) (mapping, error) {
 			return mapping{source: source, name: name}, nil
 		}
 	}
-	return mapping{}, fmt.Errorf("mapping expression %q is none of %s", expression, strings.Join(allowed, "<name>, "))
+	return mapping{}, fmt.Errorf("a mapping expression must begin with one of %s, got %q", strings.Join(allowed, ", "), expression)
 }
 
-// compile prepares the mappings that look into a body. They are JSON paths, which mapping templates have.
+// compile compiles the parameter mappings from a body: their JSON paths run as mapping templates.
 func compile(ctx context.Context, r *renderer, mappings []mapping) error {
 	for i, m := range mappings {
 		if (m.source != requestBody && m.source != responseBody) || m.name == "" {
@@ -97,8 +97,8 @@ func compile(ctx context.Context, r *renderer, mappings []mapping) error {
 	return nil
 }
 
-// resolve gives the mapping's value and whether there is one. The renderer is needed for mappings of a
-// body, the backend's response for mappings of it.
+// resolve returns the parameter mapping's value and whether there is one. It uses the renderer for values from a body,
+// and the backend's response for values from that response.
 func (m mapping) resolve(ctx context.Context, x *exchange, r *renderer, from *backendResponse) (value string, ok bool, err error) {
 	first := func(values []string) (string, bool, error) {
 		if len(values) == 0 {

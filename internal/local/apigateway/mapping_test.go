@@ -94,7 +94,7 @@ func TestSelectionPattern(t *testing.T) {
 
 func TestPassthrough(t *testing.T) {
 	for name, tt := range map[string]struct {
-		behaviour   string
+		behavior    string
 		templates   map[string]any
 		contentType string
 		status      int
@@ -108,13 +108,13 @@ func TestPassthrough(t *testing.T) {
 		"no match, matched":               {whenNoMatch, map[string]any{jsonType: "t"}, "Application/JSON;charset=utf-8", 404, "t"},
 		"no content type means JSON":      {never, map[string]any{jsonType: "t"}, "", 404, "t"},
 		"$default for every other type":   {never, map[string]any{jsonType: "t", "$default": "d"}, "text/plain", 404, "d"},
-		"no behaviour means no match":     {"", map[string]any{jsonType: "t"}, "text/plain", 404, "body"},
+		"no behavior means no match":      {"", map[string]any{jsonType: "t"}, "text/plain", 404, "body"},
 		"a type of its own before JSON's": {never, map[string]any{jsonType: "t", "text/plain": "p"}, "text/plain", 404, "p"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resources := change(t, "GetOrder", func(p, integration map[string]any) {
 				p["HttpMethod"] = "PUT"
-				integration["PassthroughBehavior"], integration["RequestTemplates"] = tt.behaviour, tt.templates
+				integration["PassthroughBehavior"], integration["RequestTemplates"] = tt.behavior, tt.templates
 			})
 			g := start(t, options{resources: resources})
 			got := g.do("PUT", "/orders/7", "body", "Content-Type", tt.contentType)

@@ -9,7 +9,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// A method answers one HTTP verb of a resource.
+// A method handles one HTTP verb of a resource.
 type method struct {
 	logicalID string
 	validator validator
@@ -18,7 +18,7 @@ type method struct {
 	integration
 }
 
-// An integration makes the answer to a validated request.
+// An integration returns the response to a validated request.
 type integration interface {
 	serve(ctx context.Context, x *exchange) (response, error)
 }
@@ -61,10 +61,10 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	}
 	parent := s.api.resources[p.Resource]
 	if parent == nil {
-		return template.Attributes{}, fmt.Errorf("ResourceId is %q, which is no resource of the API", p.Resource)
+		return template.Attributes{}, fmt.Errorf("ResourceId must be a resource of the API, got %q", p.Resource)
 	}
 	if !slices.Contains(verbs, p.Verb) {
-		return template.Attributes{}, fmt.Errorf("HttpMethod is %q, allowed are %v", p.Verb, verbs)
+		return template.Attributes{}, fmt.Errorf("HttpMethod must be one of %v, got %q", verbs, p.Verb)
 	}
 	m := &method{logicalID: r.LogicalID, models: map[string]*model{}}
 	var err error
@@ -74,13 +74,13 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	if p.Validator != "" {
 		found, ok := s.api.validators[p.Validator]
 		if !ok {
-			return template.Attributes{}, fmt.Errorf("RequestValidatorId is %q, which is no validator of the API", p.Validator)
+			return template.Attributes{}, fmt.Errorf("RequestValidatorId must be a validator of the API, got %q", p.Validator)
 		}
 		m.validator = found
 	}
 	for contentType, name := range p.RequestModels {
 		if m.models[contentType] = s.api.models[name]; m.models[contentType] == nil {
-			return template.Attributes{}, fmt.Errorf("property RequestModels: %q is no model of the API", name)
+			return template.Attributes{}, fmt.Errorf("property RequestModels: it must name models of the API, got %q", name)
 		}
 	}
 	if m.integration, err = s.newIntegration(ctx, p); err != nil {
@@ -90,14 +90,14 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	return template.Attributes{Ref: r.PhysicalName}, nil
 }
 
-// requiredParameters reads "method.request.header.X": true and its like.
+// requiredParameters parses entries such as "method.request.header.X": true.
 func requiredParameters(declared map[string]template.Bool) ([]parameter, error) {
 	var required []parameter
 	for expression, isRequired := range declared {
 		rest, ok := strings.CutPrefix(expression, "method.request.")
 		in, name, found := strings.Cut(rest, ".")
 		if !ok || !found || !slices.Contains([]string{"header", "path", "querystring"}, in) {
-			return nil, fmt.Errorf("%q is none of method.request.header.<name>, method.request.path.<name>, method.request.querystring.<name>", expression)
+			return nil, fmt.Errorf("a parameter must be method.request.header.<name>, method.request.path.<name> or method.request.querystring.<name>, got %q", expression)
 		}
 		if isRequired {
 			required = append(required, parameter{in, name})
@@ -107,13 +107,13 @@ func requiredParameters(declared map[string]template.Bool) ([]parameter, error) 
 	return required, nil
 }
 
-// validate checks a request as far as the method's validator asks for it.
+// validate checks those parts of a request that the method's validator selects.
 // Source: API Gateway developer guide, api-gateway-method-request-validation.
 func (m *method) validate(x *exchange) error {
 	if m.validator.parameters {
 		var missing []string
 		for _, p := range m.required {
-			// What is there and blank is missing too.
+			// A blank value counts as missing.
 			if strings.TrimSpace(x.parameter(p)) == "" {
 				missing = append(missing, p.name)
 			}
@@ -130,7 +130,7 @@ func (m *method) validate(x *exchange) error {
 	return nil
 }
 
-// modelFor is the model of a content type. A body of a type without a model is not validated.
+// modelFor returns the model of a content type. A body of a type without a model is not validated.
 func (m *method) modelFor(contentType string) *model {
 	for _, key := range []string{contentType, defaultKey} {
 		if found := m.models[key]; found != nil {

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -55,6 +58,7 @@ func newModel(name string, schema json.RawMessage) (*model, error) {
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft4)
 	compiler.UseLoader(noLoader{})
+	compiler.RegisterVocabulary(&jsonschema.Vocabulary{URL: "local:draft-4-integers", Compile: compileInteger})
 	location := "model:" + name
 	if err := compiler.AddResource(location, document); err != nil {
 		return nil, err
@@ -64,6 +68,30 @@ func newModel(name string, schema json.RawMessage) (*model, error) {
 		return nil, err
 	}
 	return &model{schema: compiled}, nil
+}
+
+// draft4Integer refuses 1.0 and 1e1 where the type is integer: for draft 4 an integer is a number without a fraction or
+// exponent part. The library has the rule of later drafts for all of them.
+// Source: JSON Schema draft 4, json-schema-core, section 3.5.
+type draft4Integer struct{}
+
+// compileInteger implements jsonschema.Vocabulary for schemas that allow integers and no other numbers.
+func compileInteger(_ *jsonschema.CompilerContext, schema map[string]any) (jsonschema.SchemaExt, error) {
+	types, isList := schema["type"].([]any)
+	if !isList {
+		types = []any{schema["type"]}
+	}
+	if slices.Contains(types, any("integer")) && !slices.Contains(types, any("number")) {
+		return draft4Integer{}, nil
+	}
+	return nil, nil
+}
+
+// Validate implements jsonschema.SchemaExt.
+func (draft4Integer) Validate(ctx *jsonschema.ValidatorContext, value any) {
+	if number, ok := value.(json.Number); ok && strings.ContainsAny(number.String(), ".eE") {
+		ctx.AddError(&kind.Type{Got: "number", Want: []string{"integer"}})
+	}
 }
 
 // noLoader refuses references out of the schema, such as to another model of the API.

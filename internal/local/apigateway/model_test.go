@@ -2,6 +2,7 @@ package apigateway
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -15,6 +16,12 @@ func TestValidationErrors(t *testing.T) {
 		{"additionalProperties", `{"additionalProperties":false}`, `{"x":1}`, `[object instance has properties which are not allowed by the schema: ["x"]]`},
 		{"type", `{"type":"number"}`, `"x"`, `[instance type (string) does not match any allowed primitive type (allowed: ["integer","number"])]`},
 		{"integer", `{"type":"integer"}`, `1.5`, `[instance type (number) does not match any allowed primitive type (allowed: ["integer"])]`},
+		{"integer with a fraction part of zero", `{"type":"integer"}`, `1.0`, `[instance type (number) does not match any allowed primitive type (allowed: ["integer"])]`},
+		{"integer with an exponent", `{"items":{"type":["integer","null"]}}`, `[1,1e1,null]`, `[instance type (number) does not match any allowed primitive type (allowed: ["integer"])]`},
+		{"an exponent that no machine has room for", `{"type":"integer"}`, `1e999999999999`, `[instance type (number) does not match any allowed primitive type (allowed: ["integer"])]`},
+		{"number", `{"type":["integer","number"]}`, `1.0`, ``},
+		{"deep nesting", `{"type":"object"}`, strings.Repeat("[", 100_000), `[the request body is not valid JSON]`},
+		{"the last of two values of one key", `{"properties":{"a":{"type":"integer"}}}`, `{"a":1,"a":"x"}`, `[instance type (string) does not match any allowed primitive type (allowed: ["integer"])]`},
 		{"enum", `{"enum":["A","B"]}`, `"C"`, `[instance value ("C") not found in enum (possible values: ["A","B"])]`},
 		{"minLength", `{"minLength":1}`, `""`, `[string "" is too short (length: 0, required minimum: 1)]`},
 		{"maxLength counts characters", `{"maxLength":1}`, `"😀é"`, `[string "😀é" is too long (length: 2, maximum allowed: 1)]`},

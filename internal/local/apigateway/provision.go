@@ -46,7 +46,7 @@ func (s *Service) provisionResource(_ context.Context, r template.Resource) (tem
 	}
 	parent := s.api.resources[p.Parent]
 	if parent == nil {
-		return template.Attributes{}, fmt.Errorf("ParentId is %q, which is no resource of the API", p.Parent)
+		return template.Attributes{}, fmt.Errorf("ParentId must be a resource of the API, got %q", p.Parent)
 	}
 	child, err := parent.add(r.LogicalID, p.PathPart)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Service) provisionResource(_ context.Context, r template.Resource) (tem
 	return attributes(child.id, "ResourceId"), nil
 }
 
-// A validator says which parts of a request are validated.
+// A validator selects the parts of a request that are validated.
 type validator struct{ parameters, body bool }
 
 func (s *Service) provisionValidator(_ context.Context, r template.Resource) (template.Attributes, error) {
@@ -110,7 +110,7 @@ func (s *Service) provisionStage(_ context.Context, r template.Resource) (templa
 		return template.Attributes{}, err
 	}
 	if s.api.stage(p.StageName) != nil {
-		return template.Attributes{}, fmt.Errorf("StageName is %q, which another stage of the API has", p.StageName)
+		return template.Attributes{}, fmt.Errorf("StageName must be one that no other stage of the API has, got %q", p.StageName)
 	}
 	if p.Variables == nil {
 		p.Variables = map[string]string{}
@@ -119,7 +119,7 @@ func (s *Service) provisionStage(_ context.Context, r template.Resource) (templa
 	return template.Attributes{Ref: p.StageName}, nil
 }
 
-// attributes are those of a resource with an id: its Ref, and a GetAtt of that name with the same value.
+// attributes returns the attributes of a resource with an id: its Ref, and a GetAtt of that name with the same value.
 func attributes(id, getAtt string) template.Attributes {
 	return template.Attributes{Ref: id, GetAtt: map[string]string{getAtt: id}}
 }

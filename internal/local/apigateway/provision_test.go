@@ -10,8 +10,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// What API Gateway refuses at deployment and what the local run cannot do is refused when the stack is
-// provisioned, by name.
+// TestRefusedResources checks that provisioning refuses by name what API Gateway refuses at deployment, and what the
+// local run does not support.
 func TestRefusedResources(t *testing.T) {
 	type change func(properties map[string]any)
 	integration := func(path string, value any) change {
@@ -25,31 +25,31 @@ func TestRefusedResources(t *testing.T) {
 	}{
 		"a property it does not know": {"Api", func(p map[string]any) { p["Body"] = map[string]any{} }, `unknown field "Body"`},
 		"binary media types":          {"Api", func(p map[string]any) { p["BinaryMediaTypes"] = []any{"*/*"} }, `unknown field "BinaryMediaTypes"`},
-		"another API":                 {"Orders", func(p map[string]any) { p["RestApiId"] = "other" }, `RestApiId is "other"`},
-		"an unknown parent":           {"Orders", func(p map[string]any) { p["ParentId"] = "nope" }, `ParentId is "nope"`},
+		"another API":                 {"Orders", func(p map[string]any) { p["RestApiId"] = "other" }, `RestApiId must be the RestApi of this stack, got "other"`},
+		"an unknown parent":           {"Orders", func(p map[string]any) { p["ParentId"] = "nope" }, `ParentId must be a resource of the API, got "nope"`},
 		"a path twice":                {"Order", func(p map[string]any) { p["ParentId"], p["PathPart"] = "root", "orders" }, `PathPart is "orders", but /orders exists`},
 		"a schema that is none":       {"OrderModel", func(p map[string]any) { p["Schema"] = map[string]any{"type": "thing"} }, "property Schema"},
 		"a reference to another model": {"OrderModel", func(p map[string]any) {
 			p["Schema"] = map[string]any{"$ref": "https://apigateway.amazonaws.com/restapis/x/models/Item"}
 		}, "put the definition into the same model"},
-		"a type of response":              {"BadBody", func(p map[string]any) { p["ResponseType"] = "BAD" }, `ResponseType is "BAD"`},
+		"a type of response":              {"BadBody", func(p map[string]any) { p["ResponseType"] = "BAD" }, `WAF_FILTERED], got "BAD"`},
 		"a deployment of no API":          {"Deployment", func(p map[string]any) { p["RestApiId"] = "" }, "RestApiId"},
-		"a verb":                          {"PostOrders", func(p map[string]any) { p["HttpMethod"] = "FETCH" }, `HttpMethod is "FETCH"`},
-		"an unknown model":                {"PostOrders", func(p map[string]any) { p["RequestModels"] = map[string]any{jsonType: "Nope"} }, `"Nope" is no model`},
-		"an unknown validator":            {"PostOrders", func(p map[string]any) { p["RequestValidatorId"] = "Nope" }, `RequestValidatorId is "Nope"`},
-		"a request parameter's form":      {"PostOrders", func(p map[string]any) { p["RequestParameters"] = map[string]any{"header.X": true} }, `"header.X" is none of`},
+		"a verb":                          {"PostOrders", func(p map[string]any) { p["HttpMethod"] = "FETCH" }, `POST PUT], got "FETCH"`},
+		"an unknown model":                {"PostOrders", func(p map[string]any) { p["RequestModels"] = map[string]any{jsonType: "Nope"} }, `must name models of the API, got "Nope"`},
+		"an unknown validator":            {"PostOrders", func(p map[string]any) { p["RequestValidatorId"] = "Nope" }, `RequestValidatorId must be a validator of the API, got "Nope"`},
+		"a request parameter's form":      {"PostOrders", func(p map[string]any) { p["RequestParameters"] = map[string]any{"header.X": true} }, `method.request.querystring.<name>, got "header.X"`},
 		"no integration":                  {"PostOrders", func(p map[string]any) { delete(p, "Integration") }, "is missing"},
-		"an HTTP integration":             {"PostOrders", integration("Type", "HTTP"), "type HTTP is not supported"},
-		"another service":                 {"PostOrders", integration("Uri", "arn:aws:apigateway:eu-central-1:sqs:path/0/queue"), "type AWS with sqs:path/0/queue is not supported"},
-		"a Uri that is none":              {"PostOrders", integration("Uri", "https://example.com"), "expected is arn:aws:apigateway"},
-		"a function's Uri that is none":   {"PatchOrder", integration("Uri", "arn:aws:lambda:eu-central-1:0:function:x"), "expected is …:lambda:path"},
-		"a passthrough behaviour":         {"PostOrders", integration("PassthroughBehavior", "ALWAYS"), `PassthroughBehavior is "ALWAYS"`},
+		"an HTTP integration":             {"PostOrders", integration("Type", "HTTP"), "in the local run, got HTTP"},
+		"another service":                 {"PostOrders", integration("Uri", "arn:aws:apigateway:eu-central-1:sqs:path/0/queue"), "in the local run for the type AWS, got sqs:path/0/queue"},
+		"a Uri that is none":              {"PostOrders", integration("Uri", "https://example.com"), "Uri must be arn:aws:apigateway"},
+		"a function's Uri that is none":   {"PatchOrder", integration("Uri", "arn:aws:lambda:eu-central-1:0:function:x"), "Uri must be …:lambda:path"},
+		"a passthrough behavior":          {"PostOrders", integration("PassthroughBehavior", "ALWAYS"), `WHEN_NO_TEMPLATES or NEVER, got "ALWAYS"`},
 		"content handling":                {"PostOrders", integration("ContentHandling", "CONVERT_TO_TEXT"), `unknown field "ContentHandling"`},
 		"a template's syntax":             {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: "\n#if("}), "RequestTemplates: application/json: mapping template: Parse error on line 2"},
-		"too large a template":            {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: strings.Repeat("x", maxTemplate+1)}), "allowed are 307200"},
+		"too large a template":            {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: strings.Repeat("x", maxTemplate+1)}), "at most 307200 bytes, got 307201"},
 		"an undeclared request parameter": {"PostOrders", integration("RequestParameters", map[string]any{"integration.request.header.X": "method.request.header.X"}), "the method does not declare method.request.header.X"},
 		"a mapping's target":              {"PostOrders", integration("RequestParameters", map[string]any{"integration.request.path.x": "'a'"}), "integration.request.path.x is not supported"},
-		"a mapping's source":              {"PostOrders", integration("RequestParameters", map[string]any{"integration.request.header.X": "unquoted"}), `"unquoted" is none of`},
+		"a mapping's source":              {"PostOrders", integration("RequestParameters", map[string]any{"integration.request.header.X": "unquoted"}), `stageVariables., got "unquoted"`},
 		"a pattern":                       {"PostOrders", responses(map[string]any{"StatusCode": "500", "SelectionPattern": "(?!2)"}), "SelectionPattern"},
 		"two responses of a status":       {"PostOrders", responses(map[string]any{"StatusCode": "500"}, map[string]any{"StatusCode": "500", "SelectionPattern": "4.."}), "two integration responses have the status 500"},
 		"two defaults":                    {"PostOrders", responses(map[string]any{"StatusCode": "500"}, map[string]any{"StatusCode": "201"}), "only one can be the default"},
@@ -71,7 +71,7 @@ func TestRefusedResources(t *testing.T) {
 func TestRefusedTwice(t *testing.T) {
 	for kind, want := range map[string]string{
 		"AWS::ApiGateway::RestApi": "the stack has the REST API Api already: the local run serves one",
-		"AWS::ApiGateway::Stage":   `StageName is "prod", which another stage of the API has`,
+		"AWS::ApiGateway::Stage":   `no other stage of the API has, got "prod"`,
 	} {
 		resources := orders(t)
 		second := resources[slices.IndexFunc(resources, func(r template.Resource) bool { return r.Type == kind })]

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// A mappingTemplate is the number of a template in its renderer.
+// A mappingTemplate identifies a mapping template in its renderer.
 type mappingTemplate int
 
 // variables are what a mapping template sees. The keys are those that vtl/gateway.mjs reads.
@@ -27,17 +27,17 @@ type rendered struct {
 	RequestHeader map[string][]string `json:"requestHeader"` // $context.requestOverride.header
 }
 
-// A renderer runs mapping templates in a process of Node.js. It starts the process when it is needed,
-// and anew when it has died.
+// A renderer runs mapping templates in a process of Node.js. It starts the process when it is needed, and again after
+// the process has ended.
 type renderer struct {
 	mu      sync.Mutex
 	child   *rendererProcess
-	sources []string // of the templates, which every new process must know
+	sources []string // of the templates; every new process receives them
 }
 
 func newRenderer() *renderer { return &renderer{} }
 
-// compile checks the template's syntax and keeps it.
+// compile checks the template's syntax and stores the template.
 func (r *renderer) compile(ctx context.Context, source string) (mappingTemplate, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,7 +55,7 @@ func (r *renderer) compile(ctx context.Context, source string) (mappingTemplate,
 	return t, err
 }
 
-// render runs the template. Its error carries the template engine's message.
+// render runs the template. Its error contains the message of the template engine.
 func (r *renderer) render(ctx context.Context, t mappingTemplate, v *variables) (rendered, error) {
 	return twice(func() (rendered, error) {
 		r.mu.Lock()
@@ -68,7 +68,7 @@ func (r *renderer) render(ctx context.Context, t mappingTemplate, v *variables) 
 	})
 }
 
-// twice repeats what was lost with the process, once: a render has no effects.
+// twice calls do, and once more when the process was lost, which is safe because a render has no effects.
 func twice(do func() (rendered, error)) (rendered, error) {
 	out, err := do()
 	if errors.Is(err, errRendererLost) {

@@ -22,7 +22,7 @@ import (
 var vtl embed.FS
 
 const (
-	// renderTimeout bounds one render. Templates cannot loop for ever, but their regular expressions can.
+	// renderTimeout limits one render. Templates cannot loop forever, but their regular expressions can.
 	renderTimeout = 5 * time.Second
 	startTimeout  = 15 * time.Second
 )
@@ -36,7 +36,7 @@ var (
 type rendererProcess struct {
 	proc   *process.Process
 	stderr *excerpt
-	closed chan struct{} // closed when no further answer can come
+	closed chan struct{} // closed when no further response can arrive
 
 	writing sync.Mutex
 	stdin   *os.File
@@ -59,7 +59,7 @@ func startRenderer(ctx context.Context) (*rendererProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Node has read its modules when it says that it is ready, so nothing is left behind however we end.
+	// Node has read its modules when it reports that it is ready, so no file is left, however this process ends.
 	defer os.RemoveAll(dir)
 	childIn, stdin, err := os.Pipe()
 	if err != nil {
@@ -75,7 +75,6 @@ func startRenderer(ctx context.Context) (*rendererProcess, error) {
 	c.proc, err = process.Start(process.Spec{
 		Path:   node,
 		Args:   []string{filepath.Join(dir, "main.mjs"), velocityjs},
-		Env:    os.Environ(),
 		Stdin:  childIn,
 		Stdout: childOut,
 		Stderr: c.stderr,
@@ -99,7 +98,7 @@ func startRenderer(ctx context.Context) (*rendererProcess, error) {
 	return nil, err
 }
 
-// unpack writes the embedded modules into a new folder.
+// unpack writes the embedded modules to a new folder.
 func unpack() (string, error) {
 	dir, err := os.MkdirTemp("", "outbox-vtl-")
 	if err != nil {
@@ -123,8 +122,8 @@ type message struct {
 	Variables *variables      `json:"variables,omitempty"`
 }
 
-// do sends one message and waits for its answer. A process that does not answer in time is ended: what
-// blocks it blocks all other renders too.
+// do sends one message and waits for the response. It ends a process that does not respond in time, because whatever
+// blocks the process blocks all other renders too.
 func (c *rendererProcess) do(ctx context.Context, m message) (rendered, error) {
 	answer := make(chan rendered, 1)
 	c.mu.Lock()
@@ -169,7 +168,7 @@ func (c *rendererProcess) send(line []byte) error {
 	return err
 }
 
-// read hands the process's answers to those who wait, until there are no more.
+// read passes the process's responses to the callers that wait for them, until the output ends.
 func (c *rendererProcess) read(stdout *os.File, ready chan<- struct{}) {
 	defer close(c.closed)
 	defer stdout.Close()
@@ -221,7 +220,7 @@ func (c *rendererProcess) stop() {
 	<-c.closed
 }
 
-// An excerpt keeps the beginning of what a process writes.
+// An excerpt keeps the beginning of a process's output.
 type excerpt struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

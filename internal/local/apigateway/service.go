@@ -16,19 +16,19 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// drain is how long requests in flight may take once the service is told to stop.
+// drain is how long requests in flight may take after the end of Run's context.
 const drain = 700 * time.Millisecond
 
 // Config is what the service needs. Cloud is required.
 type Config struct {
-	// Cloud knows the endpoint of DynamoDB and the account.
+	// Cloud has the endpoint of DynamoDB and the account.
 	Cloud *cloud.Cloud
-	// Port to listen on, on 127.0.0.1 only. Default: one that the system chooses.
+	// Port is the port on 127.0.0.1 to listen on. Default: one that the system chooses.
 	Port int
-	// Invoke calls a Lambda function synchronously and returns its payload. Default: a method with a
-	// Lambda integration answers 502.
+	// Invoke invokes a Lambda function synchronously and returns its response. Default: a method with a Lambda
+	// integration responds with 502.
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
-	// Sink takes one hop a request. Default: none.
+	// Sink receives one hop for each request. Default: they are discarded.
 	Sink hop.Sink
 }
 
@@ -39,13 +39,13 @@ type Service struct {
 	renderer *renderer
 	listener net.Listener
 	server   *http.Server
-	// running ends the integrations of requests that outlive the drain.
+	// running is the context of the integrations; it ends those of requests that take longer than drain.
 	running context.Context
 	stop    context.CancelFunc
 }
 
-// New listens on the port. Requests are answered from Run on. The error for a port that is taken names
-// it and the flag that changes it.
+// New listens on the port. Requests are answered once [Service.Run] is called. The error for a port that is in use names
+// the port and the flag that changes it.
 func New(ctx context.Context, config Config) (*Service, error) {
 	if config.Sink == nil {
 		config.Sink = func(hop.Hop) {}
@@ -97,8 +97,8 @@ func (s *Service) Local(text string) string {
 	return strings.ReplaceAll(text, deployed, fmt.Sprintf("http://%s/", s.listener.Addr()))
 }
 
-// Run answers requests until ctx is done. It returns within a second then, after the requests in
-// flight have been answered, and ends those that take longer.
+// Run answers requests until ctx is done. It then waits up to a second for the requests in flight and ends those that
+// take longer.
 func (s *Service) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(s.listener) }()
@@ -120,7 +120,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return fmt.Errorf("serve the REST API: %w", ended)
 }
 
-// Close ends the listener and the renderer's process. The service cannot be used after it.
+// Close closes the listener and ends the renderer's process. The service cannot be used after it.
 func (s *Service) Close() {
 	s.stop()
 	_ = s.server.Close()

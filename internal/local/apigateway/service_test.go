@@ -2,6 +2,7 @@ package apigateway
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -63,6 +64,20 @@ func TestRequestIDWithoutKey(t *testing.T) {
 	g := start(t, options{})
 	got := g.do("POST", "/orders", goodOrder)
 	wantJSON(t, got.body, `{"orderId":"`+got.header.Get("x-amzn-RequestId")+`"}`)
+}
+
+// TestRequestIDOfTheCaller: a caller may choose the request id, and never the extended one.
+func TestRequestIDOfTheCaller(t *testing.T) {
+	g := start(t, options{})
+	var extended []string
+	for range 2 {
+		got := g.do("POST", "/orders", goodOrder, "X-Amzn-RequestId", "mine", "X-Amz-Apigw-Id", "mine too")
+		wantJSON(t, got.body, `{"orderId":"mine"}`)
+		extended = append(extended, got.header.Get("X-Amz-Apigw-Id"))
+	}
+	if raw, err := base64.StdEncoding.DecodeString(extended[0]); err != nil || len(raw) != 11 || extended[0] == extended[1] {
+		t.Errorf("the extended request ids are %q, want two different ones of 16 characters of base64", extended)
+	}
 }
 
 func TestFailuresOfDynamoDB(t *testing.T) {
@@ -129,11 +144,11 @@ func TestGatewayResponses(t *testing.T) {
 		"no such resource":     {"GET", "/customers", "", nil, 403, "MissingAuthenticationTokenException", `{"message":"Missing Authentication Token"}`},
 		"no such method":       {"DELETE", "/orders", "", nil, 403, "MissingAuthenticationTokenException", `{"message":"Missing Authentication Token"}`},
 		"another content type": {"POST", "/orders", "<order/>", []string{"Content-Type", "text/xml"}, 415, "BadRequestException", `{"message":"Unsupported Media Type"}`},
-		"no body":              {"POST", "/orders", "", nil, 400, "BadRequestException", `{"message":"Invalid request body","errors":"[object has missing required properties ([\"currency\",\"customerId\",\"items\"])]","stage":"blue"}`},
-		"no JSON":              {"POST", "/orders", "{", []string{"Content-Type", "application/json; charset=utf-8"}, 400, "BadRequestException", `{"message":"Invalid request body","errors":"[the request body is not valid JSON]","stage":"blue"}`},
+		"no body":              {"POST", "/orders", "", nil, 400, "BadRequestException", `{"message":"Invalid request body","stage":"blue"}`},
+		"no JSON":              {"POST", "/orders", "{", []string{"Content-Type", "application/json; charset=utf-8"}, 400, "BadRequestException", `{"message":"Invalid request body","stage":"blue"}`},
 		"a wrong body": {
 			"POST", "/orders", `{"customerId":7,"currency":"eur","items":[{"sku":"","quantity":0}]}`, nil, 400, "BadRequestException",
-			`{"message":"Invalid request body","errors":"[ECMA 262 regex \"^[A-Z]{3}$\" does not match input string \"eur\", instance type (integer) does not match any allowed primitive type (allowed: [\"string\"]), numeric instance is lower than the required minimum (minimum: 1, found: 0), string \"\" is too short (length: 0, required minimum: 1)]","stage":"blue"}`,
+			`{"message":"Invalid request body","stage":"blue"}`,
 		},
 		"a blank parameter": {"GET", "/orders/%20", "", nil, 400, "BadRequestException", `{"message":"Missing required request parameters: [id]"}`},
 		"too large a body":  {"POST", "/orders", strings.Repeat("x", maxBody+1), nil, 413, "RequestTooLargeException", `{"message":"Request Too Long"}`},
@@ -156,6 +171,18 @@ func TestGatewayResponses(t *testing.T) {
 				t.Errorf("headers are %v", got.header)
 			}
 		})
+	}
+}
+
+// TestValidationErrorString: it is as it is, with the quotes that it has, for a template that can take it.
+func TestValidationErrorString(t *testing.T) {
+	g := start(t, options{})
+	got := g.do("POST", "/orders", `{"customerId":7,"currency":"eur","items":[{"sku":"","quantity":0}]}`, "Accept", "text/plain")
+	const want = `Invalid request body: [ECMA 262 regex "^[A-Z]{3}$" does not match input string "eur", ` +
+		`instance type (integer) does not match any allowed primitive type (allowed: ["string"]), ` +
+		`numeric instance is lower than the required minimum (minimum: 1, found: 0), string "" is too short (length: 0, required minimum: 1)]`
+	if got.status != 400 || got.header.Get("Content-Type") != "text/plain" || got.body != want {
+		t.Errorf("answer is %d %s %s\nwant %s", got.status, got.header.Get("Content-Type"), got.body, want)
 	}
 }
 

@@ -168,8 +168,8 @@ func TestRefusedTemplates(t *testing.T) {
 	}
 }
 
-// Every string arrives unchanged: through $input.json, through escapeJavaScript, and within a JSON
-// document that is itself a string.
+// TestHostileStrings checks that every string arrives unchanged: through $input.json, through escapeJavaScript, and in
+// a JSON document that is itself a string.
 func TestHostileStrings(t *testing.T) {
 	r := newRenderer()
 	defer r.close()
@@ -212,7 +212,7 @@ func TestHostileStrings(t *testing.T) {
 	})
 }
 
-// A template that runs away is ended, and the others are not: they are rendered again.
+// TestRunawayTemplate checks that an endless template is ended, and that the other renders are repeated.
 func TestRunawayTemplate(t *testing.T) {
 	r := newRenderer()
 	defer r.close()
@@ -227,7 +227,7 @@ func TestRunawayTemplate(t *testing.T) {
 			t.Errorf("error is %v, want %v", err, errRenderTimeout)
 		}
 	})
-	// The others wait behind the runaway, are lost with the process, and are rendered by the next one.
+	// The others wait behind the endless one, are lost with the process, and are rendered by the next process.
 	time.Sleep(200 * time.Millisecond)
 	for range 4 {
 		others.Go(func() {

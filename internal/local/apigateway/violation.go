@@ -14,9 +14,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// describe puts what is wrong with an instance into the form of $context.error.validationErrorString:
+// describe returns what is wrong with an instance in the form of $context.error.validationErrorString:
 // "[object has missing required properties (["currency"]), …]". The texts are those of the validator
-// that API Gateway uses, as its users quote them; they do not say where in the body the fault is.
+// that API Gateway uses, as its users quote them; they do not contain the place in the body.
 func describe(invalid *jsonschema.ValidationError, instance any) error {
 	var found []violation
 	collect(invalid, instance, &found)
@@ -155,7 +155,7 @@ func list(names []string) string {
 	return compact(sorted)
 }
 
-// compact is the value as JSON in one line.
+// compact returns the value as JSON in one line.
 func compact(value any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -64,6 +65,53 @@ func TestTextNamesResources(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
 		})
+	}
+}
+
+// hostile is what a terminal would obey: a title, a cleared screen by two kinds of control characters, a line of
+// its own, a turned direction, and a byte that is no character.
+const hostile = "a\x1b]0;title\x07b\x1b[2Jc\u009b2Jd\n15:04:05.000  api  ok\te\u202ef\x7f\x9b"
+
+const shown = `a\x1b]0;title\x07b\x1b[2Jc\x9b2Jd\n15:04:05.000  api  ok    e\u202ef\x7f\x9b`
+
+// What a function logs, and what a template names, is shown and not obeyed.
+func TestTerminalEscapesAreShown(t *testing.T) {
+	logged, err := json.Marshal(map[string]any{"message": hostile, "field": hostile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := summary
+	s.Stack = hostile
+	s.Resources = []console.Resource{{LogicalID: "Fn1", Name: hostile, Type: hostile, Ref: hostile}}
+	s.Outputs = map[string]string{hostile: hostile}
+	for name, say := range map[string]func(console.Console){
+		"a notice":         func(c console.Console) { c.Notice(hostile) },
+		"a fault":          func(c console.Console) { c.Fault(console.Fault{Point: hostile, Key: hostile}) },
+		"counts of faults": func(c console.Console) { c.Faults(map[string]int{hostile: 1}) },
+		"a summary":        func(c console.Console) { c.Ready(s) },
+		"a log line":       func(c console.Console) { c.Hop(hop.Hop{Stage: hop.Function, Detail: hostile}) },
+		"a structured log": func(c console.Console) { c.Hop(hop.Hop{Stage: hop.Function, Detail: string(logged)}) },
+		"a request":        func(c console.Console) { c.Hop(hop.Hop{Stage: hop.API, Detail: hostile}) },
+		"a detail":         func(c console.Console) { c.Hop(hop.Hop{Stage: hop.Pipe, Resource: "x", Detail: hostile}) },
+	} {
+		var text, lines bytes.Buffer
+		say(console.Text(&text))
+		want := shown
+		if name == "a structured log" {
+			want = strings.TrimSuffix(shown, `\x9b`) // JSON has no such byte
+		}
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%s is %q, want in it %q", name, text.String(), want)
+		}
+		say(console.JSON(&lines))
+		for kind, out := range map[string]string{"the text": text.String(), "the JSON": lines.String()} {
+			if at := strings.IndexFunc(out, func(r rune) bool { return r != '\n' && (unicode.IsControl(r) || r == '\u202e') }); at >= 0 {
+				t.Errorf("%s: %s has %q", name, kind, out[at:at+4])
+			}
+		}
+		if strings.Count(lines.String(), "\n") != 1 || !json.Valid(lines.Bytes()) {
+			t.Errorf("%s is not one line of JSON: %q", name, lines.String())
+		}
 	}
 }
 

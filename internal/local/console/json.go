@@ -20,12 +20,12 @@ type Line struct {
 
 // JSON returns a Console that writes one [Line] on each line of w.
 func JSON(w io.Writer) Console {
-	return &jsonConsole{enc: json.NewEncoder(w)}
+	return &jsonConsole{w: w}
 }
 
 type jsonConsole struct {
-	mu  sync.Mutex
-	enc *json.Encoder
+	mu sync.Mutex
+	w  io.Writer
 }
 
 func (c *jsonConsole) Notice(text string) { c.write(Line{Kind: "notice", Notice: text}) }
@@ -37,7 +37,11 @@ func (c *jsonConsole) Faults(fired map[string]int) { c.write(Line{Kind: "faults"
 
 // write ignores the error: a reader that has gone away must not stop the run.
 func (c *jsonConsole) write(line Line) {
+	encoded, err := json.Marshal(line)
+	if err != nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.enc.Encode(line)
+	_, _ = c.w.Write(append(visibleJSON(encoded), '\n'))
 }

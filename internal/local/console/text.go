@@ -16,7 +16,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// Text returns a Console that writes for a person. Colors appear only where w is a terminal that shows them.
+// Text returns a Console that writes for a person. Colors appear only where w is a terminal that shows them; what
+// a terminal would obey in names and log lines is shown as an escape.
 func Text(w io.Writer) Console {
 	return &textConsole{w: w, names: map[string]string{}}
 }
@@ -42,7 +43,7 @@ var (
 	}
 )
 
-func (c *textConsole) Notice(text string) { c.print(text) }
+func (c *textConsole) Notice(text string) { c.print(visible(text)) }
 
 func (c *textConsole) Ready(s Summary) {
 	c.mu.Lock()
@@ -52,7 +53,7 @@ func (c *textConsole) Ready(s Summary) {
 	c.mu.Unlock()
 
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s\n", bold.Render(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started)))
+	fmt.Fprintf(&b, "\n%s\n", bold.Render(visible(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started))))
 	table(&b, func(row func(...string)) {
 		if s.API != "" {
 			row("REST API", s.API)
@@ -103,11 +104,11 @@ func (c *textConsole) Hop(h hop.Hop) {
 		h.Stage,
 		outcomeStyle[h.Outcome].Render(fmt.Sprintf("%-11s", h.Outcome)),
 		latency(h),
-		what))
+		visible(what)))
 }
 
 func (c *textConsole) Fault(f Fault) {
-	c.print(fmt.Sprintf("%s  %-8s  %s  %s", faint.Render(f.At.Format("15:04:05.000")), "fault", faultStyle.Render(f.Point), f.Key))
+	c.print(fmt.Sprintf("%s  %-8s  %s  %s", faint.Render(f.At.Format("15:04:05.000")), "fault", faultStyle.Render(visible(f.Point)), visible(f.Key)))
 }
 
 func (c *textConsole) Faults(fired map[string]int) {
@@ -166,6 +167,11 @@ func latency(h hop.Hop) string {
 // table writes aligned columns, indented by two.
 func table(w io.Writer, fill func(row func(cells ...string))) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fill(func(cells ...string) { fmt.Fprintf(tw, "  %s\n", strings.Join(cells, "\t")) })
+	fill(func(cells ...string) {
+		for i := range cells {
+			cells[i] = visible(cells[i])
+		}
+		fmt.Fprintf(tw, "  %s\n", strings.Join(cells, "\t"))
+	})
 	_ = tw.Flush()
 }

@@ -101,7 +101,7 @@ func (l *life) send(ctx context.Context, arn string, m message) error {
 	return l.receive(which, m, next)
 }
 
-// receive is the queue's answer to a message. Its caller holds the lock.
+// receive returns the queue's answer to a message. Its caller holds the lock.
 func (l *life) receive(which string, m message, next step) error {
 	if l.era != l.schedule.era {
 		return errDead

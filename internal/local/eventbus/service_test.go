@@ -338,21 +338,21 @@ func TestRulesRefused(t *testing.T) {
 		change map[string]any
 		names  string
 	}{
-		"unknown property":   {map[string]any{"Colour": "red"}, "Colour"},
-		"schedule":           {map[string]any{"ScheduleExpression": "rate(1 minute)"}, "ScheduleExpression"},
-		"unknown bus":        {map[string]any{"EventBusName": "Nope"}, "Nope"},
-		"invalid pattern":    {map[string]any{"EventPattern": map[string]any{"source": "orders"}}, "EventPattern"},
-		"function":           {target(map[string]any{"Arn": "arn:aws:lambda:eu-west-1:000000000000:function:f"}), "lambda"},
-		"transformer":        {target(map[string]any{"InputTransformer": map[string]any{}}), "InputTransformer"},
-		"retries":            {target(map[string]any{"RetryPolicy": map[string]any{"MaximumRetryAttempts": 186}}), "186"},
-		"age":                {target(map[string]any{"RetryPolicy": map[string]any{"MaximumEventAgeInSeconds": 59}}), "59"},
-		"FIFO dead letters":  {target(map[string]any{"DeadLetterConfig": map[string]any{"Arn": deadLetterARN + ".fifo"}}), "standard"},
-		"FIFO without group": {target(map[string]any{"Arn": queueARN + ".fifo"}), "MessageGroupId"},
-		"group without FIFO": {target(map[string]any{"SqsParameters": map[string]any{"MessageGroupId": "g"}}), "MessageGroupId"},
-		"two inputs":         {target(map[string]any{"Input": "1", "InputPath": "$"}), "exclusive"},
-		"input":              {target(map[string]any{"Input": "{"}), "valid JSON"},
-		"input path":         {target(map[string]any{"InputPath": "$.detail.items[0]"}), "items[0]"},
-		"six targets":        {map[string]any{"Targets": []any{map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}}}, "at most 5"},
+		"unknown property":       {map[string]any{"Color": "red"}, "Color"},
+		"schedule":               {map[string]any{"ScheduleExpression": "rate(1 minute)"}, "ScheduleExpression"},
+		"unknown bus":            {map[string]any{"EventBusName": "Nope"}, "Nope"},
+		"invalid pattern":        {map[string]any{"EventPattern": map[string]any{"source": "orders"}}, "EventPattern"},
+		"function":               {target(map[string]any{"Arn": "arn:aws:lambda:eu-west-1:000000000000:function:f"}), "lambda"},
+		"transformer":            {target(map[string]any{"InputTransformer": map[string]any{}}), "InputTransformer"},
+		"retries":                {target(map[string]any{"RetryPolicy": map[string]any{"MaximumRetryAttempts": 186}}), "186"},
+		"age":                    {target(map[string]any{"RetryPolicy": map[string]any{"MaximumEventAgeInSeconds": 59}}), "59"},
+		"FIFO dead-letter queue": {target(map[string]any{"DeadLetterConfig": map[string]any{"Arn": deadLetterARN + ".fifo"}}), "standard"},
+		"FIFO without group":     {target(map[string]any{"Arn": queueARN + ".fifo"}), "MessageGroupId"},
+		"group without FIFO":     {target(map[string]any{"SqsParameters": map[string]any{"MessageGroupId": "g"}}), "MessageGroupId"},
+		"two inputs":             {target(map[string]any{"Input": "1", "InputPath": "$"}), "exclusive"},
+		"input":                  {target(map[string]any{"Input": "{"}), "valid JSON"},
+		"input path":             {target(map[string]any{"InputPath": "$.detail.items[0]"}), "items[0]"},
+		"six targets":            {map[string]any{"Targets": []any{map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}}}, "at most 5"},
 	}
 	a := listen(t, filepath.Join(t.TempDir(), "j.db"))
 	for name, c := range cases {

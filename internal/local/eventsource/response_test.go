@@ -8,7 +8,7 @@ import (
 )
 
 // Source: Lambda developer guide, services-sqs-errorhandling, "Success and failure conditions".
-func TestJudge(t *testing.T) {
+func TestDivideByResponse(t *testing.T) {
 	all, none := []string{"a", "b"}, []string(nil)
 	cases := map[string]struct {
 		response string

@@ -85,7 +85,7 @@ func (d *dynamoDB) throttle(w http.ResponseWriter, s subject) {
 	refuse(w, http.StatusBadRequest, "com.amazon.coral.availability#ThrottlingException", "Rate of requests exceeds the allowed throughput.", nil)
 }
 
-// conflict refuses the request as if a transaction in progress had changed an item. A transaction is cancelled,
+// conflict refuses the request as if a transaction in progress had changed an item. A transaction is canceled,
 // with its first item as the reason. Source: DynamoDB developer guide, transaction-apis, "Transaction conflict handling".
 func conflict(w http.ResponseWriter, action string, items int) {
 	if !transaction[action] {
@@ -112,7 +112,7 @@ func serverError(w http.ResponseWriter) {
 func refuse(w http.ResponseWriter, status int, kind, message string, reasons []map[string]string) {
 	answer := map[string]any{"__type": kind, "message": message}
 	if reasons != nil {
-		// The Message of a cancelled transaction has a capital letter, on AWS too.
+		// The Message of a canceled transaction has a capital letter, on AWS too.
 		delete(answer, "message")
 		answer["Message"], answer["CancellationReasons"] = message, reasons
 	}

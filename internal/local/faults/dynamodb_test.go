@@ -111,16 +111,16 @@ func TestDynamoDB(t *testing.T) {
 	}
 }
 
-// TestConflictReasons checks that a cancelled transaction has one reason for each action, which names the conflict.
+// TestConflictReasons checks that a canceled transaction has one reason for each action, which names the conflict.
 func TestConflictReasons(t *testing.T) {
 	i, _ := injecting(DynamoDBConflict)
 	st := startStore(t, i)
-	var cancelled *types.TransactionCanceledException
-	if err := st.write(t); !errors.As(err, &cancelled) {
+	var canceled *types.TransactionCanceledException
+	if err := st.write(t); !errors.As(err, &canceled) {
 		t.Fatal(err)
 	}
 	var codes []string
-	for _, r := range cancelled.CancellationReasons {
+	for _, r := range canceled.CancellationReasons {
 		codes = append(codes, aws.ToString(r.Code))
 	}
 	if !slices.Equal(codes, []string{"TransactionConflict", "None"}) {

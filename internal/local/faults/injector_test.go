@@ -36,7 +36,7 @@ func (r *faultRecorder) all() []console.Fault {
 	return slices.Clone(r.faults)
 }
 
-// list is "<point> <key> <n>" of each fault, sorted.
+// list returns "<point> | <key> | <n>" for each fault, sorted.
 func (r *faultRecorder) list() []string {
 	lines := []string{}
 	for _, f := range r.all() {

@@ -16,12 +16,12 @@ func (i *Injector) Pipe(p *pipes.Pipe) {
 }
 
 // A target changes the order of the records and decides about restarts. It does so after the pipe has read the
-// records, so that the new order does not let a stored position pass a record that is still to be delivered.
+// records, so that the new order does not let a stored checkpoint pass a record that is still to be delivered.
 type target struct {
 	*Injector
 	pipe    string
 	next    pipes.Target
-	restart *atomic.Bool // the next position is not stored
+	restart *atomic.Bool // the next checkpoint is not stored
 }
 
 // Deliver implements pipes.Target.
@@ -63,16 +63,16 @@ func (t *target) reorder(records []pipes.Record) []int {
 	return order
 }
 
-// checkpoints restarts the pipe in place of storing a position.
+// checkpoints restarts the pipe in place of storing a checkpoint.
 type checkpoints struct {
 	pipes.Checkpoints
 	restart *atomic.Bool
 }
 
 // Save implements pipes.Checkpoints.
-func (c *checkpoints) Save(positions map[string]pipes.Position) error {
+func (c *checkpoints) Save(checkpoints map[string]pipes.Checkpoint) error {
 	if c.restart.Swap(false) {
 		return pipes.ErrRestart
 	}
-	return c.Checkpoints.Save(positions)
+	return c.Checkpoints.Save(checkpoints)
 }

@@ -10,7 +10,7 @@ const (
 	// DynamoDB: requests for data, of every caller.
 	// Source: DynamoDB developer guide, Programming.Errors.
 	DynamoDBThrottle     Point = "dynamodb.throttle"      // refused: ProvisionedThroughputExceededException or ThrottlingException
-	DynamoDBConflict     Point = "dynamodb.conflict"      // refused: TransactionConflict, as the reason of a cancelled transaction or as an exception
+	DynamoDBConflict     Point = "dynamodb.conflict"      // refused: TransactionConflict, as the reason of a canceled transaction or as an exception
 	DynamoDBErrorBefore  Point = "dynamodb.error-before"  // 500, and nothing was done
 	DynamoDBErrorAfter   Point = "dynamodb.error-after"   // 500, and it was done
 	DynamoDBTimeoutAfter Point = "dynamodb.timeout-after" // done, and the connection is held for a second and closed
@@ -22,7 +22,7 @@ const (
 	StreamReorder         Point = "stream.reorder"          // this record and the one before it, of another item, swap places in a batch
 	StreamEmpty           Point = "stream.empty"            // a read returns nothing though there are records
 
-	PipeRestart Point = "pipe.restart" // the pipe restarts after the target accepted this record and before its position is stored
+	PipeRestart Point = "pipe.restart" // the pipe restarts after the target accepted this record and before its checkpoint is stored
 
 	// The bus: PutEvents, then the targets of its rules.
 	BusPartial      Point = "bus.partial"       // PutEvents fails for this entry with InternalFailure or ThrottlingException

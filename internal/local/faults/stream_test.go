@@ -166,9 +166,9 @@ func TestStreamPause(t *testing.T) {
 
 // A pipeRecorder is the target and the checkpoints of a pipe, in memory.
 type pipeRecorder struct {
-	accepted []pipes.Record
-	position string
-	refuse   string // id of a record that is refused
+	accepted   []pipes.Record
+	checkpoint string
+	refuse     string // id of a record that is refused
 }
 
 func (rec *pipeRecorder) Deliver(_ context.Context, records []pipes.Record) []error {
@@ -186,12 +186,12 @@ func (rec *pipeRecorder) Deliver(_ context.Context, records []pipes.Record) []er
 	return errs
 }
 
-func (rec *pipeRecorder) Load() (map[string]pipes.Position, error) {
-	return map[string]pipes.Position{"shard": {After: rec.position}}, nil
+func (rec *pipeRecorder) Load() (map[string]pipes.Checkpoint, error) {
+	return map[string]pipes.Checkpoint{"shard": {After: rec.checkpoint}}, nil
 }
 
-func (rec *pipeRecorder) Save(positions map[string]pipes.Position) error {
-	rec.position = positions["shard"].After
+func (rec *pipeRecorder) Save(checkpoints map[string]pipes.Checkpoint) error {
+	rec.checkpoint = checkpoints["shard"].After
 	return nil
 }
 
@@ -226,7 +226,7 @@ func TestRestart(t *testing.T) {
 	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: rec, Checkpoints: rec}
 	i.Pipe(p)
 	save := func(after string) error {
-		return p.Checkpoints.Save(map[string]pipes.Position{"shard": {After: after}})
+		return p.Checkpoints.Save(map[string]pipes.Checkpoint{"shard": {After: after}})
 	}
 	records := newMemoryStream(10, "a", "b", "c").records
 	p.Target.Deliver(t.Context(), records[:1])
@@ -234,11 +234,11 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Target.Deliver(t.Context(), records[1:])
-	if err := save("003"); !errors.Is(err, pipes.ErrRestart) || rec.position != "001" {
-		t.Errorf("%v, position %s; want a restart, and no position stored", err, rec.position)
+	if err := save("003"); !errors.Is(err, pipes.ErrRestart) || rec.checkpoint != "001" {
+		t.Errorf("%v, checkpoint %s; want a restart, and no checkpoint stored", err, rec.checkpoint)
 	}
-	if err := save("003"); err != nil || rec.position != "003" {
-		t.Errorf("%v, position %s", err, rec.position)
+	if err := save("003"); err != nil || rec.checkpoint != "003" {
+		t.Errorf("%v, checkpoint %s", err, rec.checkpoint)
 	}
 	if got := fired.list(); !slices.Equal(got, []string{"pipe.restart | e2 @ Pipe | 1"}) {
 		t.Errorf("fired %q", got)
@@ -246,7 +246,7 @@ func TestRestart(t *testing.T) {
 }
 
 // TestNoRestartAfterRefusal checks that a refused record causes no restart: a restart happens after the target
-// accepted the record and before its position is stored.
+// accepted the record and before its checkpoint is stored.
 func TestNoRestartAfterRefusal(t *testing.T) {
 	rec := &pipeRecorder{refuse: "e2"}
 	i, fired := scripted(Step{Point: PipeRestart, Key: "e2"})
@@ -280,8 +280,8 @@ func TestPipe(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if rec.position != "040" || len(fired.all()) == 0 {
-				t.Errorf("seed %d: position %s after %d faults", seed, rec.position, len(fired.all()))
+			if rec.checkpoint != "040" || len(fired.all()) == 0 {
+				t.Errorf("seed %d: checkpoint %s after %d faults", seed, rec.checkpoint, len(fired.all()))
 			}
 			first := map[string]string{} // the newest record of an item so far
 			seen := map[string]bool{}

@@ -17,14 +17,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
 )
 
-// program is what an execution environment runs.
+// A program is what an execution environment runs.
 type program struct {
 	path string
 	args []string
 	root string // LAMBDA_TASK_ROOT, the folder of the function's code
 }
 
-// interpreter runs handlers written in a language of its own, by a runtime client that plays the part of
+// An interpreter runs handlers written in a language of its own, by a runtime client that plays the part of
 // Lambda's: it loads the handler and talks to the Runtime API.
 type interpreter struct {
 	find   func(context.Context) (string, error)
@@ -47,19 +47,19 @@ var (
 	python = interpreter{find: toolchain.Python, args: []string{"-u", "-B"}, client: "client.py", source: pythonClient, inline: "index.py"}
 )
 
-// fromAsset is the program of a function that is not compiled here. dir takes what has to be written.
-func fromAsset(ctx context.Context, p properties, app, dir string) (program, error) {
+// fromAsset returns the program of a function that is not compiled here. dir takes what has to be written.
+func fromAsset(ctx context.Context, p properties, assets assets, dir string) (program, error) {
 	var prog program
 	var err error
 	switch {
 	case strings.HasPrefix(p.Runtime, "provided"):
-		prog, err = bootstrap(p, app)
+		prog, err = bootstrap(p, assets)
 	case strings.HasPrefix(p.Runtime, "nodejs"):
-		prog, err = node.run(ctx, p, app, dir)
+		prog, err = node.run(ctx, p, assets, dir)
 	case strings.HasPrefix(p.Runtime, "python"):
-		prog, err = python.run(ctx, p, app, dir)
+		prog, err = python.run(ctx, p, assets, dir)
 	default:
-		err = errors.New("the local run has provided.*, nodejs* and python*")
+		err = errors.New("Runtime must be provided.*, nodejs* or python* for the local run")
 	}
 	if err != nil {
 		return program{}, fmt.Errorf("runtime %s: %w", p.Runtime, err)
@@ -67,9 +67,9 @@ func fromAsset(ctx context.Context, p properties, app, dir string) (program, err
 	return prog, nil
 }
 
-// bootstrap is the program that a function brings along.
-func bootstrap(p properties, app string) (program, error) {
-	root, err := assetFolder(app, p.Code.S3Key)
+// bootstrap returns the program that a function brings along.
+func bootstrap(p properties, assets assets) (program, error) {
+	root, err := assets.folder(p.Code.S3Key)
 	if err != nil {
 		return program{}, err
 	}
@@ -80,7 +80,7 @@ func bootstrap(p properties, app string) (program, error) {
 	return program{path: path, root: root}, nil
 }
 
-// runsHere looks whether a bootstrap is a script, or compiled for this machine.
+// runsHere checks that a bootstrap is a script, or compiled for this machine.
 func runsHere(path string) error {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -110,8 +110,8 @@ func runsHere(path string) error {
 
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-// run is the program that runs the function's handler.
-func (i interpreter) run(ctx context.Context, p properties, app, dir string) (program, error) {
+// run returns the program that runs the function's handler.
+func (i interpreter) run(ctx context.Context, p properties, assets assets, dir string) (program, error) {
 	path, err := i.find(ctx)
 	if err != nil {
 		return program{}, err
@@ -124,7 +124,7 @@ func (i interpreter) run(ctx context.Context, p properties, app, dir string) (pr
 	if p.Code.ZipFile != "" {
 		err = write(filepath.Join(root, i.inline), []byte(p.Code.ZipFile))
 	} else {
-		root, err = assetFolder(app, p.Code.S3Key)
+		root, err = assets.folder(p.Code.S3Key)
 	}
 	if err != nil {
 		return program{}, err
@@ -133,29 +133,57 @@ func (i interpreter) run(ctx context.Context, p properties, app, dir string) (pr
 }
 
 func write(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(path, content, 0o644)
+	return os.WriteFile(path, content, 0o600)
 }
 
-// assetFolder is the folder that the CDK CLI would zip and upload under that key.
-func assetFolder(app, key string) (string, error) {
-	manifests, err := filepath.Glob(filepath.Join(app, "*.assets.json"))
+// assets are the folders of code that the assembly brings along.
+type assets struct {
+	app  string // with the asset manifests
+	root string // that no folder may lie outside of
+}
+
+func (s *Service) assets() assets {
+	root := s.cfg.Root
+	if root == "" {
+		root = s.cfg.App
+	}
+	return assets{app: s.app, root: resolved(root)}
+}
+
+// resolved returns the absolute path without symbolic links, as far as it can be found out.
+func resolved(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path
+}
+
+// folder returns the folder that the CDK CLI would zip and upload under that key.
+func (a assets) folder(key string) (string, error) {
+	entries, err := os.ReadDir(a.app)
 	if err != nil {
 		return "", err
 	}
-	for _, manifest := range manifests {
-		path, err := lookUp(manifest, key)
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".assets.json") {
+			continue
+		}
+		path, err := a.lookUp(filepath.Join(a.app, entry.Name()), key)
 		if path != "" || err != nil {
 			return path, err
 		}
 	}
-	return "", fmt.Errorf("no asset manifest in %s has the key %q", app, key)
+	return "", fmt.Errorf("no asset manifest in %s has the key %q", a.app, key)
 }
 
-// lookUp finds the folder in one manifest, or returns "".
-func lookUp(manifest, key string) (string, error) {
+// lookUp returns the folder that one manifest names, or "".
+func (a assets) lookUp(manifest, key string) (string, error) {
 	raw, err := os.ReadFile(manifest)
 	if err != nil {
 		return "", err
@@ -177,8 +205,23 @@ func lookUp(manifest, key string) (string, error) {
 			if file.Source.Packaging != "zip" {
 				return "", fmt.Errorf("asset %s is a single file, the local run needs a folder", file.Source.Path)
 			}
-			return filepath.Abs(filepath.Join(filepath.Dir(manifest), file.Source.Path))
+			return a.within(file.Source.Path)
 		}
 	}
 	return "", nil
+}
+
+// within returns the folder at that path, which must not lie outside of the assembly. A stage's assets lie beside
+// its folder, so the path may begin with "..".
+func (a assets) within(path string) (string, error) {
+	folder := path
+	if !filepath.IsAbs(path) {
+		folder = filepath.Join(a.app, path)
+	}
+	folder = resolved(folder)
+	below, err := filepath.Rel(a.root, folder)
+	if err != nil || !filepath.IsLocal(below) {
+		return "", fmt.Errorf("asset %s must lie in the cloud assembly %s (without --no-staging), it is %s", path, a.root, folder)
+	}
+	return folder, nil
 }

@@ -16,6 +16,6 @@
 // and then invocations wait. An environment ends when it crashes, when an invocation runs into its
 // timeout or is cancelled, and after five idle minutes.
 //
-// Different from Lambda: an idle environment is not frozen, MemorySize is told to the function but not
+// Different from Lambda: an idle environment is not frozen, the function is given its MemorySize, which is not
 // enforced, and the only isolation is a bare process environment.
 package functions

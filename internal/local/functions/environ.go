@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// environ is everything a process of the function sees of the world, as Lambda sets it. Where a name
+// environ returns everything that a process of the function sees of the world, as Lambda sets it. Where a name
 // is set twice the last one holds: the template's variables do not override what Lambda reserves, nor
 // the endpoints that keep the function away from AWS.
 // Source: Lambda developer guide, configuration-envvars, "Defined runtime environment variables".
@@ -56,7 +56,7 @@ func (f *function) logGroup() string {
 	return "/aws/lambda/" + f.name
 }
 
-// newLogStream names a stream as Lambda does: one for each execution environment.
+// newLogStream returns the name of a stream as Lambda does: one for each execution environment.
 func newLogStream() string {
 	var random [16]byte
 	rand.Read(random[:])

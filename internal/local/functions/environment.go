@@ -17,10 +17,10 @@ import (
 // Source: Lambda developer guide, lambda-runtime-environment: the Init phase is limited to 10 seconds.
 const initTimeout = 10 * time.Second
 
-// errNotTaken says that the process ended before it took the invocation, which therefore did not begin.
+// errNotTaken reports that the process ended before it took the invocation, which therefore did not begin.
 var errNotTaken = errors.New("the execution environment has ended")
 
-// environment is one process of a function and its Runtime API.
+// An environment is one process of a function and its Runtime API.
 type environment struct {
 	fn      *function
 	process *process.Process
@@ -155,7 +155,7 @@ func (e *environment) invoke(ctx context.Context, payload []byte) ([]byte, error
 	return e.result(inv)
 }
 
-// lastWords is the answer of a process that has ended: it may have given one just before.
+// lastWords returns the answer of a process that has ended: it may have given one just before.
 func (e *environment) lastWords(inv *invocation, began time.Time) ([]byte, error) {
 	select {
 	case <-inv.answered:
@@ -202,7 +202,7 @@ func (e *environment) hasEnded() bool {
 	}
 }
 
-// exitReason is how Lambda words the end of a process.
+// exitReason returns how Lambda words the end of a process.
 func exitReason(err error) string {
 	if err == nil {
 		return "Runtime exited without providing a reason"

@@ -24,12 +24,12 @@ const (
 	TypeTimeout          = "Sandbox.Timedout"              // it took longer than its Timeout, or its init than 10 s
 	TypeResponseTooLarge = "Function.ResponseSizeTooLarge" // more than MaxResponse
 	TypeUnknown          = "Runtime.UnknownReason"         // it reported an error without a type
-	typeBadRequestID     = "InvalidRequestID"              // only said to the runtime
-	typeResponseRejected = "RequestEntityTooLarge"         // only said to the runtime
+	typeBadRequestID     = "InvalidRequestID"              // only the runtime sees it
+	typeResponseRejected = "RequestEntityTooLarge"         // only the runtime sees it
 )
 
-// A FunctionError says that the function ran and failed: it returned an error, crashed, could not start
-// or took too long. Every other error of Invoke says that the host could not run it.
+// A FunctionError reports that the function ran and failed: it returned an error, crashed, could not start
+// or took too long. Every other error of Invoke means that the host could not run it.
 type FunctionError struct {
 	Function string // logical id
 	Type     string // the function's errorType, or one of the types above

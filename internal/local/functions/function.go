@@ -11,7 +11,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// function is one function and its execution environments.
+// A function is one Lambda function and its execution environments.
 type function struct {
 	service   *Service
 	logicalID string

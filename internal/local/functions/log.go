@@ -16,7 +16,7 @@ const (
 	maxTail = 4 << 10
 )
 
-// logWriter cuts what a process writes into lines.
+// A logWriter cuts what a process writes into lines.
 type logWriter struct {
 	line func(string) // takes each line that is not empty
 
@@ -63,7 +63,7 @@ func (w *logWriter) emit(n int) {
 	w.line(line)
 }
 
-// cut is at most n, and not inside a character.
+// cut returns the largest length up to n that does not end inside a character.
 func cut(text []byte, n int) int {
 	for i := n; i > n-utf8.UTFMax; i-- {
 		if utf8.RuneStart(text[i]) {
@@ -73,14 +73,14 @@ func cut(text []byte, n int) int {
 	return n
 }
 
-// resetTail forgets the lines before an invocation.
+// resetTail discards the lines before an invocation.
 func (w *logWriter) resetTail() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.recent = w.recent[:0]
 }
 
-// tail is the end of the log since resetTail.
+// tail returns the end of the log since resetTail.
 func (w *logWriter) tail() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-const probePackage = "github.com/outboxkit/transactional-outbox/internal/local/functions/testdata/probe"
+const probe = "testdata/probe"
 
 // patience bounds every wait for something that should happen.
 const patience = 20 * time.Second
@@ -52,32 +52,26 @@ func TestMain(m *testing.M) {
 
 // buildAssembly compiles the probe the way a function with Go source is compiled.
 func buildAssembly(dir string) (string, error) {
-	prog, err := (&source{Package: probePackage, Tags: "lambda.norpc", Ldflags: "-s -w -buildid="}).build(context.Background(), filepath.Join(dir, "probe"))
-	if err != nil {
-		return "", err
-	}
-	testdata, err := filepath.Abs("testdata")
-	if err != nil {
-		return "", err
-	}
 	app := filepath.Join(dir, "app")
-	return app, writeManifest(app, map[string]string{
-		"probe":  prog.root,
-		"node":   filepath.Join(testdata, "node"),
-		"python": filepath.Join(testdata, "python"),
-	})
+	for _, name := range []string{"node", "python"} {
+		if err := os.CopyFS(filepath.Join(app, name), os.DirFS(filepath.Join("testdata", name))); err != nil {
+			return "", err
+		}
+	}
+	s := New(Config{App: "."})
+	defer s.Close()
+	if _, err := s.build(context.Background(), &source{Source: probe}, filepath.Join(app, "probe")); err != nil {
+		return "", err
+	}
+	return app, writeManifest(app, map[string]string{"probe": "probe", "node": "node", "python": "python"})
 }
 
-// writeManifest writes an asset manifest with the keys <name>.zip.
+// writeManifest writes an asset manifest with the keys <name>.zip for folders in the assembly.
 func writeManifest(app string, folders map[string]string) error {
 	files := map[string]any{}
 	for name, folder := range folders {
-		relative, err := filepath.Rel(app, folder)
-		if err != nil {
-			return err
-		}
 		files[name] = map[string]any{
-			"source":       map[string]any{"path": relative, "packaging": "zip"},
+			"source":       map[string]any{"path": folder, "packaging": "zip"},
 			"destinations": map[string]any{"here": map[string]any{"bucketName": "assets", "objectKey": name + ".zip"}},
 		}
 	}

@@ -192,7 +192,7 @@ func benchmarkFunction(b *testing.B) *function {
 	var p properties
 	p.Runtime, p.Code.S3Key = "provided.al2023", "probe.zip"
 	f := newFunction(s, "Probe", p)
-	prog, err := fromAsset(b.Context(), p, assembly, f.dir)
+	prog, err := fromAsset(b.Context(), p, s.assets(), f.dir)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -16,12 +17,18 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-func goFunction(pkg string) template.Resource {
+// goFunction declares a function whose source is in a folder of this package.
+func (h *host) goFunction(id, folder string) template.Resource {
+	h.t.Helper()
+	source, err := filepath.Rel(h.app, resolved(folder))
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	return template.Resource{
-		LogicalID: "Go", PhysicalName: "go",
+		LogicalID: id, PhysicalName: strings.ToLower(id),
 		Properties: map[string]any{"Runtime": "provided.al2023", "Handler": "bootstrap", "Code": map[string]any{"S3Key": "not-there.zip"}},
 		Metadata: map[string]any{"outboxkit:golambda": map[string]any{
-			"package": pkg, "tags": "lambda.norpc", "ldflags": "-s -w -buildid=",
+			"source": source, "tags": []any{"lambda.norpc"}, "ldflags": []any{"-s", "-w"},
 		}},
 	}
 }
@@ -30,7 +37,7 @@ func TestGoFunctionIsCompiledForThisMachine(t *testing.T) {
 	t.Setenv("GOOS", "plan9")
 	t.Setenv("GOARCH", "mips")
 	h := newHost(t)
-	attributes, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), goFunction(probePackage))
+	attributes, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), h.goFunction("Go", probe))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,18 +53,14 @@ func TestGoFunctionIsCompiledForThisMachine(t *testing.T) {
 }
 
 func TestCompileErrorIsTheCompilersOwn(t *testing.T) {
-	tests := map[string]struct{ pkg, want string }{
-		"does not compile": {"./testdata/broken", "main.go:5:2: undefined: undefinedName"},
-		"does not exist":   {"github.com/outboxkit/transactional-outbox/lambdas/nobody", "lambdas/nobody"},
+	tests := map[string]struct{ folder, want string }{
+		"does not compile": {"testdata/broken", "function Go: go build ./internal/local/functions/testdata/broken in " + resolved("../../..") + ": exit status 1\n"},
+		"does not exist":   {"testdata/nobody", "function Go: its source folder " + resolved("testdata") + "/nobody is not there: "},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			attributes, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), goFunction(tt.pkg))
-			if err != nil {
-				t.Fatal(err)
-			}
-			where, err := os.Getwd()
+			attributes, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), h.goFunction("Go", tt.folder))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,11 +68,124 @@ func TestCompileErrorIsTheCompilersOwn(t *testing.T) {
 			defer cancel()
 			_, invokeErr := h.Invoke(ctx, attributes.GetAtt["Arn"], nil)
 			for _, err := range []error{h.Prepare(ctx), h.Run(ctx), invokeErr} {
-				if err == nil || !strings.Contains(err.Error(), "function Go: go build "+tt.pkg+" in "+where+": exit status 1\n") || !strings.Contains(err.Error(), tt.want) {
+				if err == nil || !strings.Contains(err.Error(), tt.want) || name == "does not compile" && !strings.Contains(err.Error(), "main.go:5:2: undefined: undefinedName") {
 					t.Errorf("error is %v, want one with %q", err, tt.want)
 				}
 			}
 		})
+	}
+}
+
+// A template may be a stranger's: what it says about a build cannot run a program, and is not guessed at.
+func TestMetadataThatIsRefused(t *testing.T) {
+	h := newHost(t)
+	for name, test := range map[string]struct {
+		metadata any
+		want     []string
+	}{
+		"no source":          {map[string]any{"tags": []any{"a"}}, []string{`source must be a folder relative to the cloud assembly, got ""`}},
+		"an absolute source": {map[string]any{"source": "/etc"}, []string{`got "/etc"`}},
+		"a field of before":  {map[string]any{"source": "x", "package": "-toolexec=/bin/evil"}, []string{`unknown field "package"`, "run cdk synth again"}},
+		"no object":          {"x", []string{"cannot unmarshal string"}},
+		"several": {
+			map[string]any{"tags": []any{"-toolexec=/bin/evil"}, "ldflags": []any{"-extld=/bin/evil"}, "flags": []any{"-toolexec=/bin/evil"}},
+			[]string{"source must", "Tags must", "LDFlags must", "Flags must"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := h.goFunction("Go", probe)
+			r.Metadata["outboxkit:golambda"] = test.metadata
+			_, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), r)
+			for _, want := range append(test.want, "metadata outboxkit:golambda: ") {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error is %v, want one with %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+// Another checkout's assembly gives that checkout's code, in a module of its own, wherever the run is started. The
+// assembly's folder may be a link.
+func TestTheSourceIsTheAssemblys(t *testing.T) {
+	for _, checkout := range []string{"one", "two"} {
+		root := t.TempDir()
+		for name, content := range map[string]string{
+			"checkout/go.mod":     "module example.com/checkout\n\ngo 1.25\n",
+			"checkout/fn/main.go": "package main\n\nfunc main() { print(\"" + checkout + "\") }\n",
+			"checkout/cdk.out/x":  "",
+		} {
+			if err := write(filepath.Join(root, name), []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		link := filepath.Join(root, "link")
+		if err := os.Symlink(filepath.Join("checkout", "cdk.out"), link); err != nil {
+			t.Fatal(err)
+		}
+		s := New(Config{App: link})
+		t.Cleanup(s.Close)
+		built, err := s.build(t.Context(), &source{Source: "../fn"}, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(built.path).CombinedOutput(); err != nil || string(out) != checkout {
+			t.Errorf("the program prints %q (%v), want %q", out, err, checkout)
+		}
+	}
+}
+
+// Functions that the stack declares are built together, and each once.
+func TestDeclaredFunctionsAreBuiltTogether(t *testing.T) {
+	bin := t.TempDir()
+	real, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	installScript(t, filepath.Join(bin, "go"), `echo "$1" >> `+filepath.Join(bin, "commands")+`; exec `+real+` "$@"`)
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	h := newHost(t)
+	declared := []template.Resource{h.goFunction("One", probe), h.goFunction("Two", "testdata/second"), h.goFunction("Three", probe)}
+	h.Close()
+	cfg := h.cfg
+	cfg.Declared = declared
+	h.Service = New(cfg)
+	t.Cleanup(h.Close)
+	for _, r := range declared {
+		if _, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	commands, err := os.ReadFile(filepath.Join(bin, "commands"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(commands), "build\n"); n != 1 {
+		t.Errorf("%d go commands built the functions, want 1:\n%s", n, commands)
+	}
+}
+
+// The compiler, like every child, sees nothing of the shell's secrets.
+func TestTheCompilerGetsNoCredentials(t *testing.T) {
+	bin := t.TempDir()
+	installScript(t, filepath.Join(bin, "go"), `echo "go version go1.26.0 linux/amd64"; env >> `+filepath.Join(bin, "seen"))
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+	t.Setenv("GOPRIVATE", "example.com")
+	h := newHost(t)
+	if _, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), h.goFunction("Go", probe)); err != nil {
+		t.Fatal(err)
+	}
+	_ = h.Prepare(t.Context()) // the script makes no program
+	seen, err := os.ReadFile(filepath.Join(bin, "seen"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(seen), "GOPRIVATE=example.com") || strings.Contains(string(seen), "hidden") {
+		t.Errorf("the compiler saw:\n%s", seen)
 	}
 }
 
@@ -87,7 +203,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestCloseEndsTheCompiler(t *testing.T) {
 	h := newHost(t)
-	if _, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), goFunction(probePackage)); err != nil {
+	if _, err := h.Provisions()["AWS::Lambda::Function"](t.Context(), h.goFunction("Go", probe)); err != nil {
 		t.Fatal(err)
 	}
 	h.Close()
@@ -216,14 +332,10 @@ func TestHandlerThatCannotBeLoaded(t *testing.T) {
 
 func TestBootstrapMayBeAScript(t *testing.T) {
 	h := newHost(t)
-	probe, err := assetFolder(assembly, "probe.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	installScript(t, filepath.Join(dir, "asset", "bootstrap"), "exec "+filepath.Join(probe, "bootstrap"))
-	h.cfg.App = filepath.Join(dir, "app")
-	if err := writeManifest(h.cfg.App, map[string]string{"script": filepath.Join(dir, "asset")}); err != nil {
+	h.app = t.TempDir()
+	h.cfg.App = h.app
+	installScript(t, filepath.Join(h.app, "asset", "bootstrap"), "exec "+filepath.Join(assembly, "probe", "bootstrap"))
+	if err := writeManifest(h.app, map[string]string{"script": "asset"}); err != nil {
 		t.Fatal(err)
 	}
 	if a := h.ask(h.function(props{"Code": map[string]any{"S3Key": "script.zip"}}), order{}); a.Calls != 1 {
@@ -245,19 +357,15 @@ func TestFunctionsThisMachineCannotRun(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the foreign bootstrap below is an ELF file")
 	}
-	dir := t.TempDir()
-	probe, err := assetFolder(assembly, "probe.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := os.ReadFile(filepath.Join(probe, "bootstrap"))
+	app := t.TempDir()
+	foreign, err := os.ReadFile(filepath.Join(assembly, "probe", "bootstrap"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	foreign = bytes.Clone(foreign)
 	foreign[18], foreign[19] = 0xf7, 0 // e_machine: BPF, which is nobody's CPU
 	for name, content := range map[string][]byte{"foreign": foreign, "garbage": []byte("hello"), "locked": []byte("#!/bin/sh\n")} {
-		path := filepath.Join(dir, name, "bootstrap")
+		path := filepath.Join(app, name, "bootstrap")
 		if err := write(path, content); err != nil {
 			t.Fatal(err)
 		}
@@ -267,12 +375,14 @@ func TestFunctionsThisMachineCannotRun(t *testing.T) {
 			}
 		}
 	}
-	app := filepath.Join(dir, "app")
-	folders := map[string]string{"empty": filepath.Join(dir, "empty")}
-	for _, name := range []string{"foreign", "garbage", "locked"} {
-		folders[name] = filepath.Join(dir, name)
+	// A link that leads out of the assembly.
+	if err := os.Symlink(filepath.Join(assembly, "probe"), filepath.Join(app, "link")); err != nil {
+		t.Fatal(err)
 	}
-	if err := writeManifest(app, folders); err != nil {
+	if err := writeManifest(app, map[string]string{
+		"foreign": "foreign", "garbage": "garbage", "locked": "locked", "empty": "empty",
+		"outside": "../../etc", "absolute": filepath.Join(assembly, "probe"), "link": "link",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := write(filepath.Join(app, "Other.assets.json"), []byte(
@@ -286,12 +396,15 @@ func TestFunctionsThisMachineCannotRun(t *testing.T) {
 		"no bootstrap":     {"provided.al2023", "empty.zip", "it has no bootstrap"},
 		"a single file":    {"provided.al2023", "file.zip", "asset x.zip is a single file, the local run needs a folder"},
 		"not in the app":   {"provided.al2023", "nobody.zip", `no asset manifest in ` + app + ` has the key "nobody.zip"`},
-		"another language": {"java21", "foreign.zip", "the local run has provided.*, nodejs* and python*"},
+		"outside":          {"provided.al2023", "outside.zip", "it is " + resolved(filepath.Join(app, "../../etc"))},
+		"an absolute path": {"provided.al2023", "absolute.zip", "it is " + resolved(filepath.Join(assembly, "probe"))},
+		"a link":           {"nodejs22.x", "link.zip", "it is " + resolved(filepath.Join(assembly, "probe"))},
+		"another language": {"java21", "foreign.zip", "Runtime must be provided.*, nodejs* or python* for the local run"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			h.cfg.App = app
+			h.cfg.App, h.app = app, app
 			h.function(props{"Runtime": tt.runtime, "Code": map[string]any{"S3Key": tt.key}})
 			err := h.Prepare(t.Context())
 			if err == nil || !strings.HasPrefix(err.Error(), "function Probe: runtime "+tt.runtime+": ") || !strings.HasSuffix(err.Error(), tt.want) {
@@ -306,10 +419,11 @@ func TestRefusedProperties(t *testing.T) {
 		props props
 		want  string
 	}{
-		"layers":               {props{"Layers": []any{"arn"}}, `"Layers"`},
-		"an image":             {props{"PackageType": "Image"}, `PackageType is "Image", the local run needs Zip`},
-		"less than no process": {props{"ReservedConcurrentExecutions": -1}, "ReservedConcurrentExecutions is -1, it must be 0 or more"},
-		"a name twice":         {props{"FunctionName": "taken"}, `FunctionName "taken" is taken by First`},
+		"layers":                {props{"Layers": []any{"arn"}}, `"Layers"`},
+		"an image":              {props{"PackageType": "Image"}, `PackageType must be Zip for the local run, got "Image"`},
+		"less than no process":  {props{"ReservedConcurrentExecutions": -1}, "ReservedConcurrentExecutions must be a whole number, 0 or more, got -1"},
+		"a name that leads out": {props{"FunctionName": "../../home"}, `FunctionName must be 1 to 64 letters, digits, dashes and underscores, got "../../home"`},
+		"a name twice":          {props{"FunctionName": "taken"}, `FunctionName "taken" is taken by First`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

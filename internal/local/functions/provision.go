@@ -2,9 +2,9 @@ package functions
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -23,6 +23,10 @@ const defaultConcurrency = 10
 // idleTime is how long an execution environment is kept without an invocation. Lambda does not say
 // how long it keeps one.
 const idleTime = 5 * time.Minute
+
+// functionName is what Lambda takes as a name. It is the name of a folder here.
+// Source: Lambda API reference, CreateFunction.
+var functionName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
 // properties of AWS::Lambda::Function.
 type properties struct {
@@ -69,10 +73,10 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 		return template.Attributes{}, err
 	}
 	if p.PackageType != "" && p.PackageType != "Zip" {
-		return template.Attributes{}, fmt.Errorf("PackageType is %q, the local run needs Zip", p.PackageType)
+		return template.Attributes{}, fmt.Errorf("PackageType must be Zip for the local run, got %q", p.PackageType)
 	}
 	if n := p.ReservedConcurrentExecutions; n != nil && *n < 0 {
-		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions is %d, it must be 0 or more", *n)
+		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions must be a whole number, 0 or more, got %d", *n)
 	}
 	source, err := goSource(r)
 	if err != nil {
@@ -81,15 +85,18 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if p.FunctionName == "" {
 		p.FunctionName = r.PhysicalName
 	}
+	if !functionName.MatchString(p.FunctionName) {
+		return template.Attributes{}, fmt.Errorf("FunctionName must be 1 to 64 letters, digits, dashes and underscores, got %q", p.FunctionName)
+	}
 	f := newFunction(s, r.LogicalID, p)
 	if err := s.add(f); err != nil {
 		return template.Attributes{}, err
 	}
 	f.prepare(func(ctx context.Context) (program, error) {
 		if source != nil {
-			return source.build(ctx, f.dir)
+			return s.build(ctx, source, f.dir)
 		}
-		return fromAsset(ctx, p, s.cfg.App, f.dir)
+		return fromAsset(ctx, p, s.assets(), f.dir)
 	})
 	return template.Attributes{Ref: f.name, GetAtt: map[string]string{"Arn": f.arn}}, nil
 }
@@ -129,25 +136,4 @@ func (s *Service) add(f *function) error {
 	}
 	s.functions[f.arn] = f
 	return nil
-}
-
-// goSource is what the golambda construct says about a function it built, or nil.
-func goSource(r template.Resource) (*source, error) {
-	const key = "outboxkit:golambda"
-	raw, ok := r.Metadata[key]
-	if !ok {
-		return nil, nil
-	}
-	text, err := json.Marshal(raw)
-	if err != nil {
-		return nil, fmt.Errorf("metadata %s: %w", key, err)
-	}
-	var src source
-	if err := json.Unmarshal(text, &src); err != nil {
-		return nil, fmt.Errorf("metadata %s: %w", key, err)
-	}
-	if src.Package == "" {
-		return nil, fmt.Errorf("metadata %s has no package", key)
-	}
-	return &src, nil
 }

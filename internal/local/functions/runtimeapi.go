@@ -18,7 +18,7 @@ import (
 // Source: Lambda developer guide, gettingstarted-limits; the exact number is in Lambda's own error.
 const MaxResponse = 6<<20 + 100
 
-// invocation is one event on its way through a process.
+// An invocation is one event on its way through a process.
 type invocation struct {
 	id       string
 	deadline time.Time
@@ -132,7 +132,7 @@ func (e *environment) answer(w http.ResponseWriter, r *http.Request, response []
 	accept(w)
 }
 
-// settle records the answer to the current invocation. It says false when that has another id.
+// settle records the answer to the current invocation. It reports false when that has another id.
 func (e *environment) settle(id string, response []byte, failure *FunctionError) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/outboxkit/transactional-outbox/internal/gobuild"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -19,45 +20,55 @@ import (
 // Source: Lambda developer guide, gettingstarted-limits: 6 MB for synchronous invocations.
 const MaxRequest = 6 << 20
 
-// Config is what a Service needs. All fields but the last are required.
+// A Config is what a Service needs. Fields without a default are required.
 type Config struct {
 	Cloud *cloud.Cloud
 	// Dir takes what is compiled, in one folder a function.
 	Dir string
-	// App is the folder of the cloud assembly, where functions without Go source have their code.
+	// App is the folder of the cloud assembly, or of the stack's stage in it, which sources and assets are
+	// relative to.
 	App string
-	// Sink is told each line that a function logs, and when one crashes, times out or does not start.
+	// Root is the folder of the whole assembly, which holds all assets. Default: App.
+	Root string
+	// Declared are the functions of the stack, as far as known before they are provisioned: those with Go
+	// source are then built together. Default: none.
+	Declared []template.Resource
+	// Sink takes each line that a function logs, and a report when one crashes, times out or does not start.
 	Sink hop.Sink
 	// Wrap may put something in front of the Runtime API of each execution environment, for example
 	// faults. Default: nothing.
 	Wrap func(Environment, http.Handler) http.Handler
 }
 
-// Environment is an execution environment as Wrap sees it.
+// An Environment is an execution environment as Wrap sees it.
 type Environment struct {
 	Function string // logical id
 	// Kill ends the process with kill -9 and returns when it has ended.
 	Kill func()
 }
 
-// Service hosts the functions of one stack.
+// A Service hosts the functions of one stack.
 type Service struct {
 	cfg  Config
+	app  string          // cfg.App without symbolic links, which ".." must not lead through
 	life context.Context // done when the service is closed
 	stop context.CancelFunc
 
 	mu        sync.Mutex
 	functions map[string]*function // by ARN
-	running   sync.WaitGroup       // compilers and execution environments; mu guards Add against Close
+	builder   *gobuild.Builder
+	running   sync.WaitGroup // compilers and execution environments; mu guards Add against Close
 }
 
-// New is a host without functions. Close ends what it starts.
+// New returns a host without functions, which begins to build those that are declared. Close ends what it starts.
 func New(cfg Config) *Service {
 	life, stop := context.WithCancel(context.Background())
-	return &Service{cfg: cfg, life: life, stop: stop, functions: map[string]*function{}}
+	s := &Service{cfg: cfg, app: resolved(cfg.App), life: life, stop: stop, functions: map[string]*function{}, builder: gobuild.New(goCommand)}
+	s.buildDeclared()
+	return s
 }
 
-// Provisions creates the resource types of this package. A function begins to be compiled when it is
+// Provisions returns what creates the resource types of this package. A function begins to be compiled when it is
 // provisioned; Prepare waits for it.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{
@@ -80,7 +91,7 @@ func (s *Service) Prepare(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// Run is Prepare, and then waits until ctx is done, which is no error.
+// Run prepares as [Service.Prepare] does and then waits until ctx is done, which is no error.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.Prepare(ctx); err != nil && ctx.Err() == nil {
 		return err
@@ -90,7 +101,7 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // Invoke runs the function with that ARN and returns its response, at most MaxResponse bytes. It waits
-// for an execution environment while all are busy. A *FunctionError says that the function failed. When
+// for an execution environment while all are busy. A *FunctionError means that the function failed. When
 // ctx is done first, the function's process is killed.
 func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
 	f, err := s.find(arn)
@@ -120,7 +131,7 @@ func (s *Service) Close() {
 	s.running.Wait()
 }
 
-// spawn runs work that Close waits for. It says false when the service is closed.
+// spawn runs work that Close waits for. It reports false when the service is closed.
 func (s *Service) spawn(work func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

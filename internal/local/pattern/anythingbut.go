@@ -2,7 +2,8 @@ package pattern
 
 import "slices"
 
-// anythingBut matches every leaf but those it names; a field without a leaf it does not match.
+// anythingBut compiles the argument of anything-but. The test holds for every leaf except those that the pattern
+// names; a field without a leaf does not match.
 func (c compiler) anythingBut(at path, v value) (test, error) {
 	switch v.kind {
 	case object:
@@ -34,12 +35,12 @@ func anythingButValues(at path, values []value) (test, error) {
 		}
 		but = append(but, equals(v))
 	}
-	return none(but), nil
+	return noneOf(but), nil
 }
 
-// anythingButOperator compiles {"prefix": …} and its like inside anything-but, with one string or several.
+// anythingButOperator compiles an operator such as {"prefix": …} inside anything-but, with one string or several.
 func (c compiler) anythingButOperator(at path, v value) (test, error) {
-	op, ok := v.one()
+	op, ok := v.onlyMember()
 	switch {
 	case !ok:
 		return nil, invalid(at, "Only one key allowed in match expression")
@@ -49,7 +50,7 @@ func (c compiler) anythingButOperator(at path, v value) (test, error) {
 		return nil, invalid(at, "anything-but with %s is not supported in the filter of a pipe", op.name)
 	}
 	var but []test
-	for _, v := range op.value.several() {
+	for _, v := range op.value.asList() {
 		if err := checkExcluded(at, op.name, v); err != nil {
 			return nil, err
 		}
@@ -62,11 +63,11 @@ func (c compiler) anythingButOperator(at path, v value) (test, error) {
 	if len(but) == 0 {
 		return nil, invalid(at, "Empty arrays are not allowed")
 	}
-	return none(but), nil
+	return noneOf(but), nil
 }
 
-// several is the items of an array, or the value alone.
-func (v value) several() []value {
+// asList returns the items of an array, or the value itself as the only item.
+func (v value) asList() []value {
 	if v.kind == array {
 		return v.items
 	}
@@ -88,7 +89,7 @@ func checkExcluded(at path, operator string, v value) error {
 	return nil
 }
 
-func none(tests []test) test {
+func noneOf(tests []test) test {
 	return func(l leaf) bool {
 		for _, t := range tests {
 			if t(l) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// path is the way to a field; no step holds a dot.
+// A path names a field; no step contains a dot.
 type path []string
 
 func (p path) to(name string) path {
@@ -16,17 +16,17 @@ func (p path) to(name string) path {
 
 func (p path) String() string { return strings.Join(p, ".") }
 
-// condition is what a pattern asks of one field: that one of the tests holds for one of its values.
+// A condition is what a pattern requires of one field: that one of the tests holds for one of its values.
 type condition struct {
 	tests  []test
-	absent bool // {"exists": false} is among the alternatives: to have no value is good too
+	absent bool // {"exists": false} is among the alternatives: a field without a value matches too
 }
 
-// fields is a pattern without $or: the condition of each path must hold. When a path comes twice, the
-// last one counts.
+// fields is a pattern without $or: the condition of each path must hold. When a pattern names a path twice, the last
+// one counts.
 type fields map[string]condition
 
-// reserved names cannot be fields inside $or: AWS keeps them for operators.
+// reserved lists the names that cannot be fields inside $or: AWS reserves them for operators.
 // Source: aws/event-ruler, Constants.java.
 var reserved = []string{
 	"exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric", "cidr",
@@ -39,8 +39,8 @@ type compiler struct {
 	dialect Dialect
 }
 
-// object adds the conditions of one object of the pattern to each of the alternatives. An $or turns each
-// alternative into several.
+// object adds the conditions of one object of the pattern to each of the alternatives. An $or multiplies the
+// alternatives.
 func (c compiler) object(alternatives []fields, at path, v value, inOr bool) ([]fields, error) {
 	if len(v.members) == 0 {
 		return nil, invalid(at, "Empty objects are not allowed")
@@ -121,7 +121,7 @@ func invalid(at path, format string, args ...any) error {
 	return &InvalidError{Path: at.String(), Reason: fmt.Sprintf(format, args...)}
 }
 
-// step is a node of the tree of all field names of a pattern. It says which parts of an event to look at.
+// A step is a node in the tree of all field names of a pattern, which selects the values to read from an event.
 type step struct {
 	next  map[string]*step
 	field int // number of the field that ends here, or noField
@@ -129,7 +129,7 @@ type step struct {
 
 const noField = -1
 
-// assemble numbers the fields in the order of their paths and lays out each alternative in that order.
+// assemble numbers the fields in the order of their paths and arranges each alternative in that order.
 func assemble(alternatives []fields) *Pattern {
 	var paths []string
 	for _, f := range alternatives {
@@ -137,7 +137,7 @@ func assemble(alternatives []fields) *Pattern {
 			paths = append(paths, p)
 		}
 	}
-	slices.Sort(paths) // as event-ruler does; it keeps the fields of one object together
+	slices.Sort(paths) // as event-ruler does; this keeps the fields of one object together
 	paths = slices.Compact(paths)
 
 	p := &Pattern{root: &step{field: noField}, fields: len(paths)}
@@ -169,7 +169,7 @@ func (s *step) insert(p path, field int) {
 	s.field = field
 }
 
-// follow goes down the steps of a name in an event, or returns nil when the pattern has no such field.
+// follow returns the step for a name in an event, or nil when the pattern has no such field.
 func (s *step) follow(name string) *step {
 	for s != nil {
 		first, rest, more := strings.Cut(name, ".")

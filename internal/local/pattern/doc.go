@@ -1,12 +1,12 @@
-// Package pattern matches JSON events against EventBridge event patterns: the patterns of rules and the
-// filters of pipes. It takes AWS's documentation at its word, and where that is silent it does as
-// aws/event-ruler does, the matcher that AWS published and runs.
+// Package pattern matches JSON events against EventBridge event patterns: the patterns of rules and the filters of
+// pipes. It follows AWS's documentation, and where that is silent aws/event-ruler, the matcher that AWS has published
+// and uses.
 //
 //	p, err := pattern.Compile([]byte(`{"detail": {"version": [{"numeric": [">", 0]}]}}`), pattern.Rules)
 //	matched, err := p.MatchJSON(event)
 //
-// Two things differ from AWS: a wildcard is never refused for being too complex, because AWS publishes no
-// bound; and the character where an error lies is not given, but the path of the field is.
+// It differs from AWS in two ways: it never refuses a wildcard for its complexity, because AWS documents no limit, and
+// an error names the path of the field instead of the position of a character.
 //
 // Sources: EventBridge user guide, eb-create-pattern, eb-create-pattern-operators, eb-event-patterns-arrays,
 // eb-event-patterns-null-values; README of github.com/aws/event-ruler.

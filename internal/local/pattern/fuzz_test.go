@@ -8,7 +8,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
 )
 
-// FuzzCompile looks for patterns that make Compile panic, or fail with an error that says nothing.
+// FuzzCompile looks for patterns that make Compile panic, or fail without a reason.
 func FuzzCompile(f *testing.F) {
 	for _, c := range load[struct{ Pattern string }](f, "testdata/invalid.json") {
 		f.Add([]byte(c.Pattern))
@@ -23,17 +23,17 @@ func FuzzCompile(f *testing.F) {
 		var refused *pattern.InvalidError
 		switch {
 		case err != nil && (!errors.As(err, &refused) || refused.Reason == ""):
-			t.Fatalf("%q: error %v gives no reason", raw, err)
+			t.Fatalf("%q: error %v has no reason", raw, err)
 		case err == nil && !json.Valid(raw):
-			t.Fatalf("%q is no JSON and compiles", raw)
+			t.Fatalf("%q is not JSON and compiles", raw)
 		}
 		if _, err := pattern.Compile(raw, pattern.Pipes); err == nil && refused != nil && len(raw) <= pattern.MaxRuleLength {
-			t.Fatalf("%q is good for a pipe but not for a rule: %v", raw, refused)
+			t.Fatalf("%q compiles for a pipe but not for a rule: %v", raw, refused)
 		}
 	})
 }
 
-// FuzzMatch looks for an event that makes a pattern panic or forget that it does not change.
+// FuzzMatch looks for an event that makes a pattern panic or match differently the second time.
 func FuzzMatch(f *testing.F) {
 	for _, g := range load[group](f, "testdata/match.json") {
 		for _, c := range g.Cases {

@@ -2,10 +2,10 @@ package pattern
 
 import "strings"
 
-// glob is a wildcard pattern, cut at its stars. Between two neighbours anything may stand.
+// A glob is a wildcard pattern, split at its stars. Any text may stand between two of its elements.
 type glob []string
 
-// parseGlob reads a wildcard pattern: * is any run of characters, \* a star, \\ a backslash.
+// parseGlob parses a wildcard pattern: * matches any characters, \* a star, \\ a backslash.
 // Source: EventBridge user guide, eb-create-pattern-operators, "Matching using wildcards".
 func parseGlob(at path, pattern string) (glob, error) {
 	var g glob

@@ -9,33 +9,33 @@ import (
 	"slices"
 )
 
-// Event is a decoded JSON object. Decode once and match against many patterns.
+// An Event is a decoded JSON object. It is decoded once and matched against many patterns.
 type Event struct {
 	root map[string]any
 }
 
-// Decode reads an event. An error says why it is not one JSON object.
+// Decode decodes an event. It returns an error when event is not exactly one JSON object.
 func Decode(event []byte) (Event, error) {
 	dec := json.NewDecoder(bytes.NewReader(event))
 	dec.UseNumber()
 	var root map[string]any
 	if err := dec.Decode(&root); err != nil {
-		return Event{}, fmt.Errorf("event is not a JSON object: %w", err)
+		return Event{}, fmt.Errorf("event must be a JSON object: %w", err)
 	}
 	if root == nil {
-		return Event{}, errors.New("event is not a JSON object: it is null")
+		return Event{}, errors.New("event must be a JSON object, got null")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Event{}, errors.New("event is more than one JSON value")
+		return Event{}, errors.New("event must be one JSON object, got more than one JSON value")
 	}
 	return Event{root: root}, nil
 }
 
-// leaf is a value that is neither object nor array. Only leaves match.
+// A leaf is a value that is neither an object nor an array. Only leaves match.
 type leaf struct {
 	kind    kind
 	text    string
-	micros  int64 // of a number that AWS compares as a number, see micros
+	micros  int64 // of a number that AWS compares as a number, see [micros]
 	numeric bool
 }
 
@@ -53,16 +53,16 @@ func toLeaf(v any) leaf {
 	}
 }
 
-// place is an element of an array of the event.
+// A place is an element of an array of the event.
 type place struct{ array, index int }
 
-// found is a leaf of the event and the array elements it is in, by rising array number.
+// A found is a leaf of the event and the array elements that it is in, sorted by array number.
 type found struct {
 	leaf   leaf
 	places []place
 }
 
-// collect gathers the leaves of every field of the pattern. Arrays do not count as steps of a path.
+// collect returns the leaves of every field of the pattern. Arrays do not count as steps of a path.
 // Source: aws/event-ruler README, "JSON Array Matching".
 func collect(root *step, event Event, fields int) [][]found {
 	c := collector{values: make([][]found, fields)}
@@ -101,19 +101,19 @@ func (c *collector) visit(s *step, v any, places []place) {
 	}
 }
 
-// check is a condition on a field.
+// A check is the condition on one field.
 type check struct {
 	field int
 	condition
 }
 
-// branch is one way to match a pattern: all its checks hold. Its checks are in the order of their fields.
+// A branch is one alternative of a pattern: it matches when all its checks hold. The checks are sorted by field.
 type branch []check
 
-// matches says whether all checks hold for leaves of which no two lie in different elements of one array.
-// It goes check by check and carries along the sets of elements that the leaves so far can lie in.
+// matches reports whether all checks hold for leaves of which no two lie in different elements of one array.
+// It processes one check after another and keeps the sets of elements in which the leaves so far can lie.
 func (b branch) matches(values [][]found) bool {
-	var room [4][]place // most events have no arrays, and then there is but one set
+	var room [4][]place // most events have no arrays, and then there is only one set
 	sets := append(room[:0], nil)
 	for i, c := range b {
 		later := b[i+1:].arrays(values)
@@ -129,7 +129,7 @@ func (b branch) matches(values [][]found) bool {
 	return true
 }
 
-// arrays are the arrays that leaves of the checked fields lie in.
+// arrays returns the numbers of the arrays in which leaves of the checked fields lie.
 func (b branch) arrays(values [][]found) map[int]bool {
 	var all map[int]bool
 	for _, c := range b {
@@ -145,11 +145,11 @@ func (b branch) arrays(values [][]found) map[int]bool {
 	return all
 }
 
-// extend adds to next the sets that this check makes of one set. Arrays that no later check looks into
-// are dropped: that keeps the number of sets below the number of elements in the arrays.
+// extend appends to next the sets that result from one set and this check. It drops the arrays that no later check
+// uses, which keeps the number of sets below the number of elements in the arrays.
 func (c check) extend(next [][]place, set []place, values []found, later map[int]bool) [][]place {
 	add := func(set []place) {
-		set = keep(set, later)
+		set = restrictTo(set, later)
 		if len(next) == 0 || !slices.Equal(next[len(next)-1], set) {
 			next = append(next, set)
 		}
@@ -180,7 +180,7 @@ func (c condition) holds(l leaf) bool {
 	return false
 }
 
-// join merges two sets, unless they hold different elements of one array.
+// join merges two sets. It returns false when they hold different elements of one array.
 func join(a, b []place) ([]place, bool) {
 	if len(a) == 0 {
 		return b, true
@@ -201,7 +201,7 @@ func join(a, b []place) ([]place, bool) {
 	return append(append(joined, a...), b...), true
 }
 
-func keep(set []place, arrays map[int]bool) []place {
+func restrictTo(set []place, arrays map[int]bool) []place {
 	for i, p := range set {
 		if !arrays[p.array] {
 			kept := slices.Clone(set[:i])

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// Numbers that can be compared: from -5e9 to 5e9, with at most six digits after the decimal point.
+// The numbers that can be compared: from -5e9 to 5e9, with at most six digits after the decimal point.
 // Source: EventBridge user guide, eb-create-pattern-operators, "Numeric matching".
 const (
 	decimals  = 6
 	maxMicros = 5_000_000_000_000_000
 )
 
-// micros is a JSON number in millionths. It says false for a number that is out of the range or has more
-// than six decimals: AWS does not compare those as numbers.
+// micros returns a JSON number in millionths. It returns false for a number that is out of the range or has more than
+// six decimals: AWS does not compare those as numbers.
 func micros(literal string) (int64, bool) {
 	mantissa, exponent := literal, 0
 	if i := strings.IndexAny(literal, "eE"); i >= 0 {
@@ -73,15 +73,15 @@ func numeric(at path, v value) (test, error) {
 		if operator != ">" && operator != ">=" {
 			return nil, invalid(at, "Too many elements in numeric expression")
 		}
-		if high, err = top(at, rest, n); err != nil {
+		if high, err = upperBound(at, rest, n); err != nil {
 			return nil, err
 		}
 	}
 	return func(l leaf) bool { return l.numeric && low <= l.micros && l.micros <= high }, nil
 }
 
-// top reads the second comparison of a range whose first one starts at bottom.
-func top(at path, terms []value, bottom int64) (int64, error) {
+// upperBound parses the second comparison of a range whose first one starts at bottom.
+func upperBound(at path, terms []value, bottom int64) (int64, error) {
 	operator, n, rest, err := comparison(at, terms)
 	switch {
 	case terms[0].kind == text && operator != "<" && operator != "<=":
@@ -98,7 +98,7 @@ func top(at path, terms []value, bottom int64) (int64, error) {
 	return n, nil
 }
 
-// comparison reads an operator and its number, and gives back what follows them.
+// comparison parses an operator and its number and returns the terms after them.
 func comparison(at path, terms []value) (operator string, micros int64, rest []value, err error) {
 	if len(terms) == 0 || terms[0].kind != text {
 		return "", 0, nil, invalid(at, "Invalid member in numeric match: an operator is expected")
@@ -115,7 +115,7 @@ func comparison(at path, terms []value) (operator string, micros int64, rest []v
 	return operator, micros, terms[2:], err
 }
 
-// bound is a number that a pattern compares with.
+// bound parses a number that a pattern compares with.
 func bound(at path, literal string) (int64, error) {
 	n, ok := micros(literal)
 	if !ok {

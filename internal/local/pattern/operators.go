@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// test says whether a leaf of an event is what a pattern allows.
+// A test reports whether a leaf of an event is one that a pattern allows.
 type test func(leaf) bool
 
-// equals is the test for a plain value. Numbers that AWS can compare as numbers are, so 300, 300.0 and
-// 3e2 are equal; others, for example account ids, must be written alike.
+// equals returns the test for a plain value. Numbers that AWS compares as numbers are equal in every notation, as 300,
+// 300.0 and 3e2 are; others, for example account ids, must be written alike.
 func equals(want value) test {
 	l := leaf{kind: want.kind, text: want.text}
 	if want.kind == number {
@@ -26,14 +26,14 @@ func (l leaf) equal(other leaf) bool {
 	return l.kind == other.kind && l.text == other.text
 }
 
-// onText makes a test for strings: every operator but exists, numeric and anything-but matches strings and nothing else.
+// onText returns a test that holds only for strings: so do all operators except exists, numeric and anything-but.
 func onText(holds func(string) bool) test {
 	return func(l leaf) bool { return l.kind == text && holds(l.text) }
 }
 
-// operator compiles {"name": argument} into the condition.
+// operator compiles {"name": argument} and adds it to the condition.
 func (c compiler) operator(cond *condition, at path, v value) error {
-	op, ok := v.one()
+	op, ok := v.onlyMember()
 	if !ok {
 		if len(v.members) == 0 {
 			return invalid(at, "Match expression name not found")
@@ -76,14 +76,14 @@ func exists(cond *condition, at path, v value) error {
 	return nil
 }
 
-// affix is prefix and suffix, both with {"equals-ignore-case": …} as another form.
+// affix compiles prefix and suffix, which both also take {"equals-ignore-case": …}.
 func affix(at path, op member) (test, error) {
 	holds := strings.HasPrefix
 	if op.name == "suffix" {
 		holds = strings.HasSuffix
 	}
 	if op.value.kind == object {
-		inner, ok := op.value.one()
+		inner, ok := op.value.onlyMember()
 		switch {
 		case !ok:
 			return nil, invalid(at, "Only one key allowed in match expression")
@@ -121,7 +121,7 @@ func (c compiler) wildcard(at path, v value) (test, error) {
 	return onText(g.matches), nil
 }
 
-// cidr matches IP addresses of a network. Its bounds are those that event-ruler checks.
+// cidr compiles a network, whose test holds for its IP addresses. The limits are those of event-ruler.
 func cidr(at path, v value) (test, error) {
 	if v.kind != text {
 		return nil, invalid(at, "cidr match pattern must be a string")
@@ -152,7 +152,7 @@ func cidr(at path, v value) (test, error) {
 	}), nil
 }
 
-// parseIP takes plain IPv4 and IPv6 addresses: no zones, no IPv4 inside IPv6.
+// parseIP parses plain IPv4 and IPv6 addresses, without zones and without IPv4 inside IPv6.
 func parseIP(s string) (netip.Addr, bool) {
 	ip, err := netip.ParseAddr(s)
 	return ip, err == nil && ip.Zone() == "" && (ip.Is4() || !strings.Contains(s, "."))

@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// kind is the JSON type of a value.
+// A kind is the JSON type of a value.
 type kind byte
 
 const (
@@ -20,11 +20,11 @@ const (
 	null
 )
 
-// value is one JSON value of a pattern. Unlike a map it keeps the order of members and repeated names,
-// both of which matter: see fields.
+// A value is one JSON value of a pattern. Unlike a map it keeps the order of members and repeated names, both of which
+// matter: see [fields].
 type value struct {
 	kind    kind
-	text    string   // of a text its content, of a number, boolean or null its literal
+	text    string   // the content of a string; the literal of a number, boolean or null
 	members []member // of an object
 	items   []value  // of an array
 }
@@ -34,15 +34,15 @@ type member struct {
 	value value
 }
 
-// one is the object's only member.
-func (v value) one() (member, bool) {
+// onlyMember returns the object's member if it has exactly one.
+func (v value) onlyMember() (member, bool) {
 	if v.kind != object || len(v.members) != 1 {
 		return member{}, false
 	}
 	return v.members[0], true
 }
 
-// parse reads exactly one JSON value.
+// parse parses exactly one JSON value.
 func parse(raw []byte) (value, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()

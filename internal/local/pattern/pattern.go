@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Dialect says where a pattern is used: pipes know fewer operators than rules.
+// A Dialect is the set of operators that a pattern may use: pipes have fewer than rules.
 type Dialect int
 
 // The dialects.
@@ -17,29 +17,28 @@ const (
 	Pipes
 )
 
-// The longest patterns, in characters.
+// The maximum lengths of patterns, in characters.
 const (
 	// MaxRuleLength is the default quota of a rule's pattern; AWS raises it to 4,096 on request.
 	// Source: EventBridge user guide, eb-quota.
 	MaxRuleLength = 2048
-	// MaxFilterLength is the limit of one filter of a pipe. How many filters a pipe may have is for
-	// the pipe to check. Source: EventBridge Pipes API reference, Filter.
+	// MaxFilterLength is the limit of one filter of a pipe. The caller checks how many filters a pipe has. Source: EventBridge Pipes API reference, Filter.
 	MaxFilterLength = 4096
 )
 
-// maxBranches is how many combinations the $or of one pattern may make.
+// maxBranches limits the combinations that the $or of one pattern result in.
 // Source: EventBridge user guide, eb-create-pattern-operators, "Or" matching.
 const maxBranches = 1000
 
-// InvalidError says why AWS would refuse a pattern: with InvalidEventPatternException in EventBridge's API.
+// An InvalidError is the reason why AWS would refuse a pattern: with InvalidEventPatternException in EventBridge's API.
 type InvalidError struct {
-	// Path of the field the reason is about, for example "detail.state"; empty for the whole pattern.
+	// Path is the field that the reason is about, for example "detail.state"; empty for the whole pattern.
 	Path string
-	// Reason in AWS's words where they are known.
+	// Reason is in AWS's words where they are known.
 	Reason string
 }
 
-// Error is written as EventBridge writes it.
+// Error returns the error as EventBridge words it.
 func (e *InvalidError) Error() string {
 	if e.Path == "" {
 		return "Event pattern is not valid. Reason: " + e.Reason
@@ -47,14 +46,14 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("Event pattern is not valid. Reason: %s at %s", e.Reason, e.Path)
 }
 
-// Pattern is a compiled event pattern. It is safe for concurrent use.
+// A Pattern is a compiled event pattern. It is safe for concurrent use.
 type Pattern struct {
 	root     *step
 	fields   int
 	branches []branch
 }
 
-// Compile reads a pattern. Its error is an *InvalidError.
+// Compile compiles a pattern. Its error is an *InvalidError.
 //
 // As in AWS, a field named twice counts with its last value, and a dot in a name is the same as nesting:
 // {"a.b": [1]} is {"a": {"b": [1]}}.
@@ -81,8 +80,8 @@ func Compile(pattern []byte, dialect Dialect) (*Pattern, error) {
 	return assemble(alternatives), nil
 }
 
-// Match says whether the event has what the pattern asks for. Where several fields of the pattern look into
-// one array of the event, its time grows with the square of the array's length.
+// Match reports whether the event matches the pattern. Where several fields of the pattern lie in one array of the
+// event, its time grows with the square of the array's length.
 func (p *Pattern) Match(event Event) bool {
 	values := collect(p.root, event, p.fields)
 	for _, b := range p.branches {
@@ -93,7 +92,7 @@ func (p *Pattern) Match(event Event) bool {
 	return false
 }
 
-// MatchJSON is Match for an event that is not decoded yet. Its error says why it is not a JSON object.
+// MatchJSON decodes the event and reports whether it matches. It returns an error when event is not one JSON object.
 func (p *Pattern) MatchJSON(event []byte) (bool, error) {
 	decoded, err := Decode(event)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestInvalidPatternsAreRefused(t *testing.T) {
 }
 
 // Source: EventBridge user guide, eb-create-pattern-operators, column "Pipe support".
-func TestPipesTakeTheOperatorsTheySupport(t *testing.T) {
+func TestPipesCompileTheirOperators(t *testing.T) {
 	for _, operator := range []string{
 		`"x"`, `""`, `null`, `100`, `{"prefix": "x"}`, `{"suffix": "x"}`, `{"prefix": {"equals-ignore-case": "x"}}`,
 		`{"suffix": {"equals-ignore-case": "x"}}`, `{"equals-ignore-case": "x"}`, `{"anything-but": "x"}`, `{"anything-but": ["x", "y"]}`,
@@ -84,7 +84,7 @@ func TestLastOfRepeatedFieldsCounts(t *testing.T) {
 	}
 }
 
-func TestEscapesMeanWhatJSONSays(t *testing.T) {
+func TestEscapesEqualTheirCharacters(t *testing.T) {
 	if !match(t, `{"n\u0061me": ["caf\u00e9 \"\\\n"]}`, `{"name": "café \"\\\u000a"}`) {
 		t.Error("escaped and plain characters differ")
 	}
@@ -111,7 +111,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestOrMakesAtMostAThousandCombinations(t *testing.T) {
+func TestOrIsLimitedToAThousandCombinations(t *testing.T) {
 	or := func(n int) string {
 		return "[" + strings.TrimSuffix(strings.Repeat(`{"a":[1]},`, n), ",") + "]"
 	}
@@ -145,7 +145,8 @@ func TestEventsMustBeObjects(t *testing.T) {
 	}
 }
 
-// Independent arrays must not multiply: ten arrays of ten elements would make ten billion combinations.
+// TestArraysDoNotMultiply checks that the time does not grow with the product of independent arrays: ten arrays of ten
+// elements would have ten billion combinations.
 func TestArraysDoNotMultiply(t *testing.T) {
 	var p, event strings.Builder
 	for i := range 10 {

@@ -10,7 +10,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
 )
 
-// A pattern made of an event's own leaves, one element of each array, matches that event.
+// TestEventMatchesItsOwnLeaves checks that a pattern of an event's own leaves, one element of each array, matches that
+// event.
 func TestEventMatchesItsOwnLeaves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		event := drawObject(t, 3)
@@ -62,7 +63,7 @@ func drawValue(t *rapid.T, depth int) any {
 	}
 }
 
-// patternOf is a pattern for one leaf of each field, or nil when there is no leaf.
+// patternOf returns a pattern for one leaf of each field, or nil when there is no leaf.
 func patternOf(t *rapid.T, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -96,7 +97,7 @@ func indices(n int) []int {
 	return all
 }
 
-// drawTest is a test that the leaf passes.
+// drawTest draws a test that the leaf passes.
 func drawTest(t *rapid.T, leaf any) any {
 	op := func(name string, argument any) any { return map[string]any{name: argument} }
 	tests := []any{leaf, op("exists", true), op("anything-but", "surely not this")}

@@ -7,7 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A boltCheckpoints stores the positions of one pipe and one stream in a bucket of its own, so that a pipe starts
+// A boltCheckpoints stores the checkpoints of one pipe and one stream in a bucket of its own, so that a pipe starts
 // from the beginning when its table was created again.
 type boltCheckpoints struct {
 	db     *bbolt.DB
@@ -19,38 +19,38 @@ func newBoltCheckpoints(db *bbolt.DB, pipe, stream string) *boltCheckpoints {
 }
 
 // Load implements Checkpoints.
-func (c *boltCheckpoints) Load() (map[string]Position, error) {
-	var positions map[string]Position
+func (c *boltCheckpoints) Load() (map[string]Checkpoint, error) {
+	var checkpoints map[string]Checkpoint
 	err := c.db.View(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(c.bucket)
 		if bucket == nil {
 			return nil
 		}
-		positions = map[string]Position{}
+		checkpoints = map[string]Checkpoint{}
 		return bucket.ForEach(func(shard, raw []byte) error {
-			var p Position
+			var p Checkpoint
 			if err := json.Unmarshal(raw, &p); err != nil {
 				return fmt.Errorf("shard %s: %w", shard, err)
 			}
-			positions[string(shard)] = p
+			checkpoints[string(shard)] = p
 			return nil
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load positions: %w", err)
+		return nil, fmt.Errorf("load checkpoints: %w", err)
 	}
-	return positions, nil
+	return checkpoints, nil
 }
 
 // Save implements Checkpoints. bbolt syncs to the disk before Update returns.
-func (c *boltCheckpoints) Save(positions map[string]Position) error {
+func (c *boltCheckpoints) Save(checkpoints map[string]Checkpoint) error {
 	return c.db.Update(func(tx *bbolt.Tx) error {
 		bucket, err := tx.CreateBucketIfNotExists(c.bucket)
 		if err != nil {
 			return err
 		}
-		for shard, position := range positions {
-			raw, err := json.Marshal(position)
+		for shard, checkpoint := range checkpoints {
+			raw, err := json.Marshal(checkpoint)
 			if err != nil {
 				return err
 			}

@@ -127,7 +127,7 @@ func (d *delivery) giveUp(ctx context.Context, items []*item, condition Conditio
 	return d.settle(items, end)
 }
 
-// settle stores the position and then reports the records' end.
+// settle stores the checkpoint and then reports the records' end.
 func (d *delivery) settle(items []*item, end hop.Hop) error {
 	if len(items) == 0 {
 		return nil

@@ -2,7 +2,7 @@
 // semantics that AWS documents for EventBridge Pipes.
 //
 // It guarantees that every record that passes the filter is accepted by the target or named in a message of the
-// pipe's dead-letter queue, at least once, and that records of one item are sent in their order. A shard's position
+// pipe's dead-letter queue, at least once, and that records of one item are sent in their order. A shard's checkpoint
 // is stored durably only after that, so a kill at any moment causes at most a duplicate. Records are dropped, as on
 // AWS, only where a pipe has no dead-letter queue, and a hop reports it.
 //

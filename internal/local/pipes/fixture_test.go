@@ -37,7 +37,7 @@ const (
 	queueUnavailable       // dead-letter queue
 )
 
-// A fixture holds what outlives a kill: the stream, what the target and the dead-letter queue hold, and the positions.
+// A fixture holds what outlives a kill: the stream, what the target and the dead-letter queue hold, and the checkpoints.
 // Its fakes fail as the plan defines and check the pipe's guarantee at every step.
 type fixture struct {
 	mu           sync.Mutex
@@ -50,14 +50,14 @@ type fixture struct {
 	closed       map[string]bool
 	stream       map[string][]Record // by shard
 
-	accepted  []string        // sequence numbers in the order of acceptance, including duplicates
-	done      map[string]bool // sequence numbers that were accepted or are in the dead-letter queue
-	calls     [][]string
-	callTimes []time.Time
-	rejected  []Rejected
-	positions map[string]Position
-	hops      []hop.Hop
-	breach    error // the first breach of the guarantee
+	accepted    []string        // sequence numbers in the order of acceptance, including duplicates
+	done        map[string]bool // sequence numbers that were accepted or are in the dead-letter queue
+	calls       [][]string
+	callTimes   []time.Time
+	rejected    []Rejected
+	checkpoints map[string]Checkpoint
+	hops        []hop.Hop
+	breach      error // the first breach of the guarantee
 
 	endLife context.CancelFunc
 	era     int // number of kills
@@ -231,32 +231,32 @@ func (s *fakes) Send(_ context.Context, r Rejected) error {
 	return s.leave(f)
 }
 
-func (s *fakes) Load() (map[string]Position, error) {
+func (s *fakes) Load() (map[string]Checkpoint, error) {
 	f, err := s.enter()
 	defer s.mu.Unlock()
-	if err != nil || s.positions == nil {
+	if err != nil || s.checkpoints == nil {
 		return nil, err
 	}
-	copied := map[string]Position{}
-	for shard, p := range s.positions {
+	copied := map[string]Checkpoint{}
+	for shard, p := range s.checkpoints {
 		copied[shard] = p
 	}
 	return copied, s.leave(f)
 }
 
-func (s *fakes) Save(positions map[string]Position) error {
+func (s *fakes) Save(checkpoints map[string]Checkpoint) error {
 	f, err := s.enter()
 	defer s.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if s.positions == nil {
-		s.positions = map[string]Position{}
+	if s.checkpoints == nil {
+		s.checkpoints = map[string]Checkpoint{}
 	}
-	for shard, p := range positions {
-		s.positions[shard] = p
+	for shard, p := range checkpoints {
+		s.checkpoints[shard] = p
 	}
-	if breach := s.positionBreach(); breach != nil && s.breach == nil {
+	if breach := s.checkpointBreach(); breach != nil && s.breach == nil {
 		s.breach = breach
 	}
 	return s.leave(f)
@@ -267,12 +267,12 @@ func (f *fixture) settled(r Record) bool {
 	return f.filtered[r.SequenceNumber] || f.beforeLatest[r.SequenceNumber] || f.done[r.SequenceNumber]
 }
 
-// positionBreach returns an error when a position has passed a record that is not settled.
-func (f *fixture) positionBreach() error {
-	for shard, p := range f.positions {
+// checkpointBreach returns an error when a checkpoint has passed a record that is not settled.
+func (f *fixture) checkpointBreach() error {
+	for shard, p := range f.checkpoints {
 		for _, r := range f.stream[shard] {
 			if (p.Ended || r.SequenceNumber <= p.After) && !f.settled(r) {
-				return fmt.Errorf("the position of shard %s is %+v, but record %s is neither accepted nor in the dead-letter queue", shard, p, r.SequenceNumber)
+				return fmt.Errorf("the checkpoint of shard %s is %+v, but record %s is neither accepted nor in the dead-letter queue", shard, p, r.SequenceNumber)
 			}
 		}
 	}

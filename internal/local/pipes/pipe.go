@@ -12,8 +12,8 @@ import (
 
 // The errors of a pipe's stream and target that the pipe handles.
 var (
-	// ErrTrimmed reports that a position is older than the oldest record that the stream still has.
-	ErrTrimmed = errors.New("the position is no longer in the stream")
+	// ErrTrimmed reports that a checkpoint is older than the oldest record that the stream still has.
+	ErrTrimmed = errors.New("the checkpoint is older than the oldest record of the stream")
 	// ErrInternal marks a failure that is not the customer's: throttling, an error of a service, or a failed
 	// connection. It is retried until the record is too old and does not count as an attempt.
 	// Source: EventBridge user guide, eb-pipes-error-troubleshooting, "Pipe internal errors".
@@ -45,7 +45,7 @@ type Settings struct {
 type Pipe struct {
 	Settings
 	// Filter reports whether to send a record; nil sends every record. A record that is not sent advances the
-	// position.
+	// checkpoint.
 	Filter func(Record) bool
 
 	Stream      Stream
@@ -88,7 +88,7 @@ type Page struct {
 type Stream interface {
 	Shards(ctx context.Context) ([]Shard, error)
 	// Open returns a cursor to the records of a shard after the sequence number, or from its oldest record when
-	// that is empty. Its error wraps ErrTrimmed when the stream no longer has that position.
+	// that is empty. Its error wraps ErrTrimmed when the stream no longer has that place.
 	Open(ctx context.Context, shard, after string) (cursor string, err error)
 	// Read returns the next records, or none when there are none now. After an error the cursor is no longer
 	// valid.
@@ -124,21 +124,21 @@ const (
 	RecordAgeExceeded      Condition = "RecordAgeExceeded"
 )
 
-// Checkpoints stores the positions of one pipe's shards.
+// Checkpoints stores the checkpoints of one pipe's shards.
 type Checkpoints interface {
-	// Load returns the positions by shard, or nil when none was ever saved.
-	Load() (map[string]Position, error)
-	// Save stores the positions of some shards, all or none. Once it returns they survive a kill -9.
-	Save(positions map[string]Position) error
+	// Load returns the checkpoints by shard, or nil when none was ever saved.
+	Load() (map[string]Checkpoint, error)
+	// Save stores the checkpoints of some shards, all or none. Once it returns they survive a kill -9.
+	Save(checkpoints map[string]Checkpoint) error
 }
 
-// A Position is the place in a shard up to which all records are settled.
-type Position struct {
+// A Checkpoint is the place in a shard up to which all records are settled.
+type Checkpoint struct {
 	After string `json:"after,omitempty"` // sequence number of the last settled record; empty: none
 	Ended bool   `json:"ended,omitempty"` // the shard is closed and all its records are settled
 }
 
-// Run moves records until ctx is done. It returns an error only when a position cannot be loaded or
+// Run moves records until ctx is done. It returns an error only when a checkpoint cannot be loaded or
 // stored; every other failure is retried and reported in a hop.
 func (p *Pipe) Run(ctx context.Context) error {
 	group, inner := errgroup.WithContext(ctx)
@@ -151,7 +151,7 @@ func (p *Pipe) Run(ctx context.Context) error {
 
 // shards starts a worker for every shard whose parent has ended.
 func (p *Pipe) shards(ctx context.Context, group *errgroup.Group) error {
-	positions, err := p.resume(ctx)
+	checkpoints, err := p.resume(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,12 +168,12 @@ func (p *Pipe) shards(ctx context.Context, group *errgroup.Group) error {
 			continue
 		}
 		failures = 0
-		for _, shard := range readableShards(shards, positions) {
+		for _, shard := range readableShards(shards, checkpoints) {
 			if started[shard.ID] {
 				continue
 			}
 			started[shard.ID] = true
-			w := newWorker(p, shard.ID, positions[shard.ID])
+			w := newWorker(p, shard.ID, checkpoints[shard.ID])
 			group.Go(func() error {
 				if err := w.run(ctx); err != nil {
 					return err
@@ -189,55 +189,55 @@ func (p *Pipe) shards(ctx context.Context, group *errgroup.Group) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case id := <-ended:
-			positions[id] = Position{Ended: true}
+			checkpoints[id] = Checkpoint{Ended: true}
 		case <-time.After(discoverEvery):
 		}
 	}
 }
 
 // readableShards returns the shards that can be read now: a child only after its parent has ended.
-func readableShards(shards []Shard, positions map[string]Position) []Shard {
+func readableShards(shards []Shard, checkpoints map[string]Checkpoint) []Shard {
 	listed := map[string]bool{}
 	for _, shard := range shards {
 		listed[shard.ID] = true
 	}
 	var found []Shard
 	for _, shard := range shards {
-		parentDone := !listed[shard.Parent] || positions[shard.Parent].Ended
-		if parentDone && !positions[shard.ID].Ended {
+		parentDone := !listed[shard.Parent] || checkpoints[shard.Parent].Ended
+		if parentDone && !checkpoints[shard.ID].Ended {
 			found = append(found, shard)
 		}
 	}
 	return found
 }
 
-// resume loads the positions. For a pipe that starts for the first time with LATEST it stores the positions of the
+// resume loads the checkpoints. For a pipe that starts for the first time with LATEST it stores the checkpoints of the
 // newest records at once, so that nothing written from now on is lost, however often the pipe is restarted before it
 // has delivered anything.
-func (p *Pipe) resume(ctx context.Context) (map[string]Position, error) {
-	positions, err := p.Checkpoints.Load()
-	if err != nil || positions != nil {
-		return positions, err
+func (p *Pipe) resume(ctx context.Context) (map[string]Checkpoint, error) {
+	checkpoints, err := p.Checkpoints.Load()
+	if err != nil || checkpoints != nil {
+		return checkpoints, err
 	}
-	positions = map[string]Position{}
+	checkpoints = map[string]Checkpoint{}
 	for failures := 1; p.Latest; failures++ {
-		if positions, err = p.newestPositions(ctx); err == nil {
+		if checkpoints, err = p.newestCheckpoints(ctx); err == nil {
 			break
 		}
 		if err := p.streamFailed(ctx, failures, "find the newest records", err); err != nil {
 			return nil, err
 		}
 	}
-	return positions, p.Checkpoints.Save(positions)
+	return checkpoints, p.Checkpoints.Save(checkpoints)
 }
 
-// newestPositions reads every shard to its present end and returns the positions there.
-func (p *Pipe) newestPositions(ctx context.Context) (map[string]Position, error) {
+// newestCheckpoints reads every shard to its present end and returns the checkpoints there.
+func (p *Pipe) newestCheckpoints(ctx context.Context) (map[string]Checkpoint, error) {
 	shards, err := p.Stream.Shards(ctx)
 	if err != nil {
 		return nil, err
 	}
-	positions := map[string]Position{}
+	checkpoints := map[string]Checkpoint{}
 	for _, shard := range shards {
 		r := reader{stream: p.Stream, shard: shard.ID}
 		for {
@@ -246,10 +246,10 @@ func (p *Pipe) newestPositions(ctx context.Context) (map[string]Position, error)
 				return nil, err
 			}
 			if page.End || len(page.Records) == 0 {
-				positions[shard.ID] = Position{After: r.after, Ended: page.End}
+				checkpoints[shard.ID] = Checkpoint{After: r.after, Ended: page.End}
 				break
 			}
 		}
 	}
-	return positions, nil
+	return checkpoints, nil
 }

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestNothingIsLost checks that, whatever fails and wherever the pipe is killed, every record is accepted or named in
-// the dead-letter queue, and that no stored position ever passes one that is not.
+// the dead-letter queue, and that no stored checkpoint ever passes one that is not.
 func TestNothingIsLost(t *testing.T) {
 	faults := []fault{
 		noFault, refuseAll, internalAll, refuseEven, internalOdd, lateAnswer,
@@ -90,8 +90,8 @@ func TestOrderOfOneItem(t *testing.T) {
 			}
 			last[key] = sequence
 		}
-		if len(f.accepted) != 40 || f.positions["a"].After != "0040" {
-			rt.Fatalf("%d records accepted up to %+v, want 40 and the last", len(f.accepted), f.positions["a"])
+		if len(f.accepted) != 40 || f.checkpoints["a"].After != "0040" {
+			rt.Fatalf("%d records accepted up to %+v, want 40 and the last", len(f.accepted), f.checkpoints["a"])
 		}
 	})
 }
@@ -174,7 +174,7 @@ func TestRetries(t *testing.T) {
 			t.Errorf("calls %v, want %v", f.calls, want)
 		}
 	})
-	check(t, "an unavailable dead-letter queue holds the position", func(t *testing.T) {
+	check(t, "an unavailable dead-letter queue holds the checkpoint", func(t *testing.T) {
 		f := newFixture(2)
 		f.poison["0001"] = true
 		f.plan = []fault{refuseAll, queueUnavailable, queueUnavailable, queueUnavailable}
@@ -244,13 +244,13 @@ func TestBisect(t *testing.T) {
 	})
 }
 
-func TestPositions(t *testing.T) {
-	check(t, "filtered records advance the position", func(t *testing.T) {
+func TestCheckpointsAdvance(t *testing.T) {
+	check(t, "filtered records advance the checkpoint", func(t *testing.T) {
 		f := newFixture(3)
 		f.filtered = map[string]bool{"0001": true, "0002": true, "0003": true}
 		run(t, f, Settings{BatchSize: 10, Window: time.Minute}, time.Second)
-		if f.positions["a"].After != "0003" || len(f.calls) != 0 {
-			t.Errorf("position %+v, calls %v", f.positions["a"], f.calls)
+		if f.checkpoints["a"].After != "0003" || len(f.calls) != 0 {
+			t.Errorf("checkpoint %+v, calls %v", f.checkpoints["a"], f.calls)
 		}
 	})
 	check(t, "parents come before children", func(t *testing.T) {
@@ -263,8 +263,8 @@ func TestPositions(t *testing.T) {
 		if !slices.IsSorted(f.accepted) || len(f.accepted) != 9 {
 			t.Errorf("accepted %v", f.accepted)
 		}
-		if !f.positions["a"].Ended || f.positions["b"].Ended {
-			t.Errorf("positions %+v", f.positions)
+		if !f.checkpoints["a"].Ended || f.checkpoints["b"].Ended {
+			t.Errorf("checkpoints %+v", f.checkpoints)
 		}
 	})
 	check(t, "a lost cursor and a failed read cost no duplicate", func(t *testing.T) {
@@ -290,9 +290,9 @@ func TestPositions(t *testing.T) {
 			t.Errorf("accepted %v, want 0004", f.accepted)
 		}
 	})
-	check(t, "a pipe whose position is trimmed continues with the oldest record and reports it", func(t *testing.T) {
+	check(t, "a pipe whose checkpoint is trimmed continues with the oldest record and reports it", func(t *testing.T) {
 		f := newFixture(3)
-		f.positions = map[string]Position{"a": {After: "0000"}}
+		f.checkpoints = map[string]Checkpoint{"a": {After: "0000"}}
 		run(t, f, Settings{BatchSize: 10}, time.Second)
 		if len(f.accepted) != 3 || len(f.outcomes(hop.Retry)) != 1 {
 			t.Errorf("accepted %v, hops %+v", f.accepted, f.hops)

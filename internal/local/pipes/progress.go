@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// A progress stores the position of a shard while records that were gathered together are settled, in whatever
-// order. The position never passes a record that is not settled.
+// A progress stores the checkpoint of a shard while records that were gathered together are settled, in whatever
+// order. The checkpoint never passes a record that is not settled.
 type progress struct {
 	checkpoints Checkpoints
 	shard       string
@@ -18,7 +18,7 @@ type progress struct {
 }
 
 // settle marks the records as settled: the target or the dead-letter queue has accepted them, or the filter did not
-// pass them. The position is durable when it returns.
+// pass them. The checkpoint is durable when it returns.
 func (p *progress) settle(items []*item) error {
 	if len(items) == 0 {
 		return nil
@@ -35,9 +35,9 @@ func (p *progress) settle(items []*item) error {
 	if p.low == before {
 		return nil
 	}
-	position := Position{After: p.records[p.low-1].SequenceNumber}
-	if err := p.checkpoints.Save(map[string]Position{p.shard: position}); err != nil {
-		return fmt.Errorf("store the position of shard %s: %w", p.shard, err)
+	checkpoint := Checkpoint{After: p.records[p.low-1].SequenceNumber}
+	if err := p.checkpoints.Save(map[string]Checkpoint{p.shard: checkpoint}); err != nil {
+		return fmt.Errorf("store the checkpoint of shard %s: %w", p.shard, err)
 	}
 	return nil
 }

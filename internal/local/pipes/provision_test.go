@@ -24,7 +24,7 @@ func openDB(t testing.TB) *bbolt.DB {
 	return db
 }
 
-// pipeResource is a pipe as the construct writes it, changed by a JSON merge patch.
+// pipeResource returns a pipe as the construct writes it, changed by a JSON merge patch.
 func pipeResource(t testing.TB, patch string) template.Resource {
 	t.Helper()
 	properties := map[string]any{}
@@ -173,10 +173,10 @@ func TestCheckpoints(t *testing.T) {
 	if got, err := c.Load(); got == nil || err != nil {
 		t.Errorf("a pipe that has started has %v, %v", got, err)
 	}
-	if err := c.Save(map[string]Position{"a": {After: "1"}, "b": {Ended: true}}); err != nil {
+	if err := c.Save(map[string]Checkpoint{"a": {After: "1"}, "b": {Ended: true}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Save(map[string]Position{"a": {After: "2"}}); err != nil {
+	if err := c.Save(map[string]Checkpoint{"a": {After: "2"}}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := c.Load()

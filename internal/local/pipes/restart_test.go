@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// restartingCheckpoints returns ErrRestart from the first save of a position.
+// restartingCheckpoints returns ErrRestart from the first save of a checkpoint.
 type restartingCheckpoints struct {
 	Checkpoints
 	saves int
 }
 
-func (r *restartingCheckpoints) Save(positions map[string]Position) error {
+func (r *restartingCheckpoints) Save(checkpoints map[string]Checkpoint) error {
 	if r.saves++; r.saves == 2 { // the first stores the start of the pipe
 		return ErrRestart
 	}
-	return r.Checkpoints.Save(positions)
+	return r.Checkpoints.Save(checkpoints)
 }
 
-// TestRestart checks that records which were accepted, and whose position was not stored, are delivered again.
+// TestRestart checks that records which were accepted, and whose checkpoint was not stored, are delivered again.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(3)

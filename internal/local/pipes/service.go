@@ -17,7 +17,7 @@ import (
 type Config struct {
 	// Cloud has the endpoints of DynamoDB, SQS and EventBridge before the first pipe is provisioned. Required.
 	Cloud *cloud.Cloud
-	// DB stores the positions; it must not be opened with NoSync. Required.
+	// DB stores the checkpoints; it must not be opened with NoSync. Required.
 	DB *bbolt.DB
 	// Sink receives the hops. Default: they are discarded.
 	Sink hop.Sink
@@ -40,11 +40,11 @@ func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{"AWS::Pipes::Pipe": s.provision}
 }
 
-// ErrRestart makes a pipe restart from the stored positions when the Checkpoints that Wrap has set return it from
+// ErrRestart makes a pipe restart from the stored checkpoints when the Checkpoints that Wrap has set return it from
 // Save. This happens on AWS when the machine of a worker is replaced.
 var ErrRestart = errors.New("the pipe restarts")
 
-// Run moves records until ctx is done. It returns an error when the position of a pipe cannot be loaded
+// Run moves records until ctx is done. It returns an error when the checkpoint of a pipe cannot be loaded
 // or stored.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)

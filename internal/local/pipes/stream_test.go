@@ -143,7 +143,7 @@ func TestFromTableToBus(t *testing.T) {
 	want := entry{
 		EventBusName: "arn:aws:events:eu-central-1:000000000000:event-bus/orders",
 		Source:       "orders", DetailType: "OrderCreated",
-		Detail: `{"id":"1","data":"{\"note\":\"\\\"it's\\\"\"}"}`,
+		Detail: `{"id": "1", "data": {"S":"{\"note\":\"\\\"it's\\\"\"}"}}`,
 	}
 	if got := s.aws.events[0]; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -179,7 +179,7 @@ func TestPoisonRecord(t *testing.T) {
 		s.put(fmt.Sprint(i), more)
 	}
 	s.aws.refuse = func(e entry) string {
-		if strings.Contains(e.Detail, `"id":"4"`) {
+		if strings.Contains(e.Detail, `"id": "4"`) {
 			return "MalformedDetail"
 		}
 		return ""
@@ -300,7 +300,7 @@ func TestExpiredItem(t *testing.T) {
 	}
 }
 
-// BenchmarkPipe moves 2,000 records, which wait in one shard of DynamoDB Local, to a bus and stores every position on
+// BenchmarkPipe moves 2,000 records, which wait in one shard of DynamoDB Local, to a bus and stores every checkpoint on
 // disk.
 func BenchmarkPipe(b *testing.B) {
 	const records = 2000

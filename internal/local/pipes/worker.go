@@ -18,7 +18,7 @@ type worker struct {
 	reader reader
 }
 
-func newWorker(p *Pipe, shard string, from Position) *worker {
+func newWorker(p *Pipe, shard string, from Checkpoint) *worker {
 	w := &worker{Pipe: p, reader: reader{stream: p.Stream, shard: shard, after: from.After}}
 	w.reader.trimmed = func() {
 		p.report(hop.Hop{Outcome: hop.Retry, Detail: fmt.Sprintf("%v; continuing shard %s at its oldest record", ErrTrimmed, shard)})
@@ -37,7 +37,7 @@ func (w *worker) run(ctx context.Context) error {
 			return err
 		}
 		if g.end {
-			return w.Checkpoints.Save(map[string]Position{w.reader.shard: {After: w.reader.after, Ended: true}})
+			return w.Checkpoints.Save(map[string]Checkpoint{w.reader.shard: {After: w.reader.after, Ended: true}})
 		}
 	}
 }

@@ -9,20 +9,22 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/childenv"
 )
 
-// Spec says what to run.
+// A Spec is what to run.
 type Spec struct {
 	Path   string    // the program
 	Args   []string  // its arguments, without the program's name
-	Env    []string  // its whole environment, as KEY=value; default: ours
+	Env    []string  // its whole environment, as KEY=value; default: childenv.Base, never all of ours
 	Dir    string    // its working directory; default: ours
 	Stdin  io.Reader // default: nothing
-	Stdout io.Writer // default: thrown away
-	Stderr io.Writer // default: thrown away
+	Stdout io.Writer // default: discarded
+	Stderr io.Writer // default: discarded
 }
 
-// Process is a running child, the leader of a process group of its own. What it starts belongs to its
+// A Process is a running child, the leader of a process group of its own. What it starts belongs to its
 // group and ends with it. (Only the child itself, not what it started, is sure to end when the local run
 // is killed with kill -9.)
 type Process struct {
@@ -38,6 +40,9 @@ type Process struct {
 func Start(spec Spec) (*Process, error) {
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir = spec.Env, spec.Dir
+	if cmd.Env == nil {
+		cmd.Env = childenv.Base()
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdin, spec.Stdout, spec.Stderr
 	// A process that left the group and holds our pipes must not keep Wait from returning.
 	cmd.WaitDelay = time.Second
@@ -54,13 +59,13 @@ func Start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// Done is closed when the process has ended and its output has been read.
+// Done returns a channel that is closed when the process has ended and its output has been read.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err is how the process ended: nil for exit code 0. It is valid once Done is closed.
+// Err returns how the process ended: nil for exit code 0. It is valid once Done is closed.
 func (p *Process) Err() error { return p.err }
 
-// PID is the process id.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Stop asks the process to end, kills its group after grace, and returns when it has ended.

@@ -131,6 +131,27 @@ func TestStartPassesOnEverything(t *testing.T) {
 	}
 }
 
+// A child for which nobody names an environment must not get our secrets.
+func TestTheEnvironmentIsNotOurs(t *testing.T) {
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+	t.Setenv("LC_PROCESS_TEST", "seen")
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	p, err := process.Start(process.Spec{Path: "/usr/bin/env", Stdout: write})
+	write.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(read)
+	<-p.Done()
+	if err != nil || strings.Contains(string(out), "hidden") || !strings.Contains(string(out), "LC_PROCESS_TEST") {
+		t.Errorf("the child sees %s (%v)", out, err)
+	}
+}
+
 func TestStartReadsInput(t *testing.T) {
 	s := spec("echo")
 	s.Stdin = strings.NewReader("one\ntwo\n")

@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
-// BenchmarkRoundTrip sends, receives and deletes: one message a call, and ten.
+// BenchmarkRoundTrip sends, receives and deletes messages: one in each call, and ten.
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, size := range []int{1, 10} {
 		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
@@ -68,5 +68,5 @@ func roundTrip(b *testing.B, client *sqs.Client, url *string, size int) int {
 	return len(out.Messages)
 }
 
-// body is about as long as an order's event on the bus.
+// body is about as long as the event of an order on the bus.
 var body = `{"version":"0","id":"8f0c3e0e-6f6e-4b63-b1d2-3a2b6f3c9a11","detail-type":"OrderCreated","detail":"` + strings.Repeat("x", 600) + `"}`

@@ -1,11 +1,11 @@
-// Package queues runs the stack's SQS queues in fauxqs, a stand-in for SQS on Node.js, and decides
-// what the stack's queue policies allow.
+// Package queues runs the stack's SQS queues in fauxqs, an emulator of SQS on Node.js, and evaluates the stack's
+// queue policies.
 //
-// It guarantees that a message is on disk, fsynced, before its send is acknowledged, that whatever one
-// request changes it changes as a whole, and that all of it survives kill -9: messages that were in
-// flight come back when their visibility timeout is over. It listens on 127.0.0.1 only.
+// It guarantees that a message is on disk, fsynced, before its send is acknowledged, that a request changes all or
+// nothing, and that messages survive kill -9: those that were in flight become visible again when their visibility
+// timeout is over. It listens on 127.0.0.1 only.
 //
-// Not kept over a restart: the five-minute memory of deduplication ids of FIFO queues. Not offered:
-// message move tasks, deduplication per message group, and access control for callers that sign with
-// an account's keys. server.mjs lists what is mended in fauxqs, and why.
+// Not stored over a restart: the deduplication ids of FIFO queues, which SQS remembers for five minutes. Not
+// supported: message move tasks, deduplication per message group, and access control for callers that sign with an
+// account's keys. server.mjs lists what is fixed in fauxqs, and why.
 package queues

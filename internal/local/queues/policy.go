@@ -12,34 +12,34 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// sendMessage is the one action a service needs to put a message into a queue.
+// sendMessage is the action that a service needs to send a message to a queue.
 const sendMessage = "sqs:SendMessage"
 
-// A policy is what the local run understands of a queue policy: which service may send from which source.
+// A policy is the part of a queue policy that the local run evaluates: which service may send for which source.
 type policy []statement
 
-// statement is one statement of a policy.
+// A statement is one statement of a policy.
 // Source: IAM user guide, reference_policies_elements.
 type statement struct {
 	Sid       string
 	Effect    string
 	Principal principal
-	Action    list
-	Resource  list
-	Condition map[string]map[string]list // operator → key → values
+	Action    oneOrMore
+	Resource  oneOrMore
+	Condition map[string]map[string]oneOrMore // operator → key → values
 }
 
-// principal is "*", or {"Service": …, "AWS": …}.
+// A principal is "*", or {"Service": …, "AWS": …}.
 type principal struct {
 	Everyone bool
-	Services list
+	Services oneOrMore
 }
 
-// list is one value or a list of values, each a string, a number or a boolean.
-type list []string
+// oneOrMore holds one value or a list of values, each a string, a number or a boolean.
+type oneOrMore []string
 
-// Allows says whether the queue's policy lets a service, for example "events.amazonaws.com", send messages on
-// behalf of the resource sourceARN, for example a rule. A queue without a policy lets no service in.
+// Allows reports whether the queue's policy allows a service, for example "events.amazonaws.com", to send messages on
+// behalf of the resource sourceARN, for example a rule. A queue without a policy allows no service.
 func (s *Service) Allows(queueARN, servicePrincipal, sourceARN string) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -54,7 +54,7 @@ func (p policy) allows(queueARN, servicePrincipal, sourceARN string) bool {
 	}
 	allowed := false
 	for _, st := range p {
-		if !st.applies(queueARN, servicePrincipal, request) {
+		if !st.appliesTo(queueARN, servicePrincipal, request) {
 			continue
 		}
 		if st.Effect == "Deny" {
@@ -65,19 +65,19 @@ func (p policy) allows(queueARN, servicePrincipal, sourceARN string) bool {
 	return allowed
 }
 
-func (st statement) applies(queueARN, servicePrincipal string, request map[string]string) bool {
+func (st statement) appliesTo(queueARN, servicePrincipal string, request map[string]string) bool {
 	return (st.Principal.Everyone || contains(st.Principal.Services, servicePrincipal, strings.EqualFold)) &&
 		// Action names are not case-sensitive. (IAM user guide, reference_policies_elements_action)
 		contains(st.Action, sendMessage, func(pattern, action string) bool {
 			return glob(strings.ToLower(pattern), strings.ToLower(action))
 		}) &&
 		contains(st.Resource, queueARN, glob) &&
-		st.met(request)
+		st.conditionsHold(request)
 }
 
-// met says whether every condition holds. One value of several is enough, and a key that the request does not
-// have meets none of the supported operators. Condition keys are not case-sensitive.
-func (st statement) met(request map[string]string) bool {
+// conditionsHold reports whether every condition holds. Of several values one is enough, and for a key that the request
+// does not have no supported operator holds. Condition keys are not case-sensitive.
+func (st statement) conditionsHold(request map[string]string) bool {
 	for operator, keys := range st.Condition {
 		for key, values := range keys {
 			value, there := request[strings.ToLower(key)]
@@ -89,7 +89,7 @@ func (st statement) met(request map[string]string) bool {
 	return true
 }
 
-// operators are the supported condition operators: does the value of the request match the policy's?
+// operators holds the supported condition operators. Each reports whether the request's value matches the policy's.
 // Source: IAM user guide, reference_policies_elements_condition_operators.
 var operators = map[string]func(pattern, value string) bool{
 	"StringEquals": func(pattern, value string) bool { return pattern == value },
@@ -99,7 +99,7 @@ var operators = map[string]func(pattern, value string) bool{
 	"Bool":         strings.EqualFold,
 }
 
-// arnLike compares the six parts of two ARNs one by one, so that no wildcard reaches over a colon.
+// arnLike compares the six parts of two ARNs one by one, so that no wildcard matches a colon.
 func arnLike(pattern, value string) bool {
 	patterns, values := strings.SplitN(pattern, ":", 6), strings.SplitN(value, ":", 6)
 	if len(patterns) != len(values) {
@@ -113,9 +113,9 @@ func arnLike(pattern, value string) bool {
 	return true
 }
 
-// glob matches * with any characters, none too, and ? with one.
+// glob reports whether value matches pattern, in which * matches any number of characters and ? matches one.
 func glob(pattern, value string) bool {
-	// Where the last star was, and the value from which it has not been tried: there a mismatch goes back to.
+	// The place of the last star, and the end of the text that it has matched so far: a mismatch continues there.
 	star, from := -1, 0
 	p, v := 0, 0
 	for v < len(value) {
@@ -136,7 +136,7 @@ func glob(pattern, value string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-func contains(patterns list, value string, match func(pattern, value string) bool) bool {
+func contains(patterns oneOrMore, value string, match func(pattern, value string) bool) bool {
 	for _, pattern := range patterns {
 		if match(pattern, value) {
 			return true
@@ -145,7 +145,7 @@ func contains(patterns list, value string, match func(pattern, value string) boo
 	return false
 }
 
-// account is the account id of an ARN.
+// account returns the account id of an ARN.
 func account(arn string) string {
 	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
 		return parts[4]
@@ -159,7 +159,7 @@ type policyProperties struct {
 	Queues         []string // URLs
 }
 
-// provisionPolicy gives queues their policy. Policies live in the template only, not on disk.
+// provisionPolicy sets the policy of queues. Policies come from the template only and are not stored on disk.
 func (s *Service) provisionPolicy(_ context.Context, r template.Resource) (template.Attributes, error) {
 	var p policyProperties
 	if err := r.Decode(&p); err != nil {
@@ -174,7 +174,7 @@ func (s *Service) provisionPolicy(_ context.Context, r template.Resource) (templ
 	for _, url := range p.Queues {
 		arn := s.cloud.ARN("sqs", url[strings.LastIndex(url, "/")+1:])
 		if _, taken := s.policies[arn]; taken {
-			return template.Attributes{}, fmt.Errorf("queue %s has a policy already: on AWS the later of the two would silently replace the earlier", cloud.ResourceOf(arn))
+			return template.Attributes{}, fmt.Errorf("queue %s must have only one AWS::SQS::QueuePolicy: on AWS the later would silently replace the earlier", cloud.ResourceOf(arn))
 		}
 		s.policies[arn] = parsed
 	}
@@ -187,12 +187,12 @@ func parsePolicy(document []byte) (policy, error) {
 		Id        string
 		Statement policy
 	}
-	if err := strict(document, &doc); err != nil {
+	if err := decodeStrictly(document, &doc); err != nil {
 		return nil, err
 	}
 	for i, st := range doc.Statement {
 		if st.Effect != "Allow" && st.Effect != "Deny" {
-			return nil, fmt.Errorf("statement %d: Effect is %q, allowed are \"Allow\" and \"Deny\"", i, st.Effect)
+			return nil, fmt.Errorf("statement %d: Effect must be \"Allow\" or \"Deny\", got %q", i, st.Effect)
 		}
 		for operator := range st.Condition {
 			if operators[operator] == nil {
@@ -208,7 +208,7 @@ func (p *policy) UnmarshalJSON(raw []byte) error {
 	if bytes.HasPrefix(raw, []byte("{")) {
 		raw = append(append([]byte("["), raw...), ']')
 	}
-	return strict(raw, (*[]statement)(p))
+	return decodeStrictly(raw, (*[]statement)(p))
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -216,16 +216,16 @@ func (p *principal) UnmarshalJSON(raw []byte) error {
 	var wildcard string
 	if json.Unmarshal(raw, &wildcard) == nil {
 		if wildcard != "*" {
-			return fmt.Errorf("Principal is %q, the only string allowed is \"*\"", wildcard)
+			return fmt.Errorf("Principal must be \"*\" or an object, got %q", wildcard)
 		}
 		p.Everyone = true
 		return nil
 	}
-	var kinds map[string]list
+	var kinds map[string]oneOrMore
 	if err := json.Unmarshal(raw, &kinds); err != nil {
 		return fmt.Errorf("Principal: %w", err)
 	}
-	// {"AWS": "*"} is the same as "*". Other accounts, roles and users are no services.
+	// {"AWS": "*"} is the same as "*". Other accounts, roles and users are not services.
 	// (IAM user guide, reference_policies_elements_principal)
 	p.Everyone = contains(kinds["AWS"], "*", strings.EqualFold)
 	p.Services = kinds["Service"]
@@ -233,7 +233,7 @@ func (p *principal) UnmarshalJSON(raw []byte) error {
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (l *list) UnmarshalJSON(raw []byte) error {
+func (l *oneOrMore) UnmarshalJSON(raw []byte) error {
 	var many []any
 	if err := json.Unmarshal(raw, &many); err != nil {
 		many = make([]any, 1)
@@ -246,14 +246,14 @@ func (l *list) UnmarshalJSON(raw []byte) error {
 		case string, bool, float64:
 			*l = append(*l, fmt.Sprint(value))
 		default:
-			return errors.New("a string or a list of strings is needed")
+			return errors.New("the value must be a string or a list of strings")
 		}
 	}
 	return nil
 }
 
-// strict decodes JSON and refuses fields that into does not have, for example NotPrincipal.
-func strict(raw []byte, into any) error {
+// decodeStrictly decodes JSON and returns an error for fields that into does not have, for example NotPrincipal.
+func decodeStrictly(raw []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {

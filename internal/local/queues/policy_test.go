@@ -16,11 +16,11 @@ const (
 	bus      = "events.amazonaws.com"
 )
 
-// letIn is what CDK writes for a rule's target.
-const letIn = `{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage",
+// allowRule is the statement that CDK writes for a rule's target.
+const allowRule = `{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage",
 	"Resource":"` + queueARN + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"}}}`
 
-// enforceTLS is what CDK writes for enforceSSL.
+// enforceTLS is the statement that CDK writes for enforceSSL.
 const enforceTLS = `{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sqs:*","Resource":"` + queueARN + `",
 	"Condition":{"Bool":{"aws:SecureTransport":"false"}}}`
 
@@ -30,26 +30,26 @@ func TestAllows(t *testing.T) {
 		want       bool
 	}{
 		"no statement":                     {``, false},
-		"the rule":                         {letIn, true},
-		"the rule, beside a TLS statement": {enforceTLS + "," + letIn, true},
-		"another rule":                     {strings.ReplaceAll(letIn, "rule/Bus/Rule", "rule/Bus/Other"), false},
-		"another service":                  {strings.ReplaceAll(letIn, bus, "sns.amazonaws.com"), false},
-		"another queue":                    {strings.ReplaceAll(letIn, ":Orders", ":Other"), false},
-		"another action":                   {strings.ReplaceAll(letIn, "sqs:SendMessage", "sqs:ReceiveMessage"), false},
-		"an account is no service":         {strings.ReplaceAll(letIn, `"Service":"events.amazonaws.com"`, `"AWS":"000000000000"`), false},
-		"everyone":                         {strings.ReplaceAll(letIn, `{"Service":"events.amazonaws.com"}`, `"*"`), true},
-		"action in other case":             {strings.ReplaceAll(letIn, "sqs:SendMessage", "SQS:sendmessage"), true},
-		"all actions":                      {strings.ReplaceAll(letIn, "sqs:SendMessage", "sqs:*"), true},
-		"ARN wildcard":                     {strings.ReplaceAll(letIn, "rule/Bus/Rule", "rule/Bus/*"), true},
-		"ARN wildcard does not reach over colons": {strings.ReplaceAll(letIn, ruleARN, "arn:aws:events:*"), false},
-		"string with wildcard":                    {strings.ReplaceAll(strings.ReplaceAll(letIn, "ArnEquals", "StringLike"), ruleARN, "arn:aws:events:*"), true},
-		"StringEquals knows no wildcard":          {strings.ReplaceAll(strings.ReplaceAll(letIn, "ArnEquals", "StringEquals"), "rule/Bus/Rule", "rule/Bus/*"), false},
-		"account":                                 {strings.ReplaceAll(letIn, `"ArnEquals":{"aws:SourceArn":"`+ruleARN+`"}`, `"StringEquals":{"AWS:sourceaccount":["1","000000000000"]}`), true},
-		"another account":                         {strings.ReplaceAll(letIn, `"ArnEquals":{"aws:SourceArn":"`+ruleARN+`"}`, `"StringEquals":{"aws:SourceAccount":"1"}`), false},
-		"a key the request does not have":         {strings.ReplaceAll(letIn, "aws:SourceArn", "aws:PrincipalOrgID"), false},
-		"every condition must hold":               {strings.ReplaceAll(letIn, `"Condition":{`, `"Condition":{"Bool":{"aws:SecureTransport":false},`), false},
-		"a denial wins":                           {letIn + "," + strings.ReplaceAll(letIn, "Allow", "Deny"), false},
-		"a denial of another rule does not":       {letIn + "," + strings.ReplaceAll(strings.ReplaceAll(letIn, "Allow", "Deny"), "Bus/Rule", "Bus/Other"), true},
+		"the rule":                         {allowRule, true},
+		"the rule, beside a TLS statement": {enforceTLS + "," + allowRule, true},
+		"another rule":                     {strings.ReplaceAll(allowRule, "rule/Bus/Rule", "rule/Bus/Other"), false},
+		"another service":                  {strings.ReplaceAll(allowRule, bus, "sns.amazonaws.com"), false},
+		"another queue":                    {strings.ReplaceAll(allowRule, ":Orders", ":Other"), false},
+		"another action":                   {strings.ReplaceAll(allowRule, "sqs:SendMessage", "sqs:ReceiveMessage"), false},
+		"an account is no service":         {strings.ReplaceAll(allowRule, `"Service":"events.amazonaws.com"`, `"AWS":"000000000000"`), false},
+		"everyone":                         {strings.ReplaceAll(allowRule, `{"Service":"events.amazonaws.com"}`, `"*"`), true},
+		"action in other case":             {strings.ReplaceAll(allowRule, "sqs:SendMessage", "SQS:sendmessage"), true},
+		"all actions":                      {strings.ReplaceAll(allowRule, "sqs:SendMessage", "sqs:*"), true},
+		"ARN wildcard":                     {strings.ReplaceAll(allowRule, "rule/Bus/Rule", "rule/Bus/*"), true},
+		"ARN wildcard does not reach over colons": {strings.ReplaceAll(allowRule, ruleARN, "arn:aws:events:*"), false},
+		"string with wildcard":                    {strings.ReplaceAll(strings.ReplaceAll(allowRule, "ArnEquals", "StringLike"), ruleARN, "arn:aws:events:*"), true},
+		"StringEquals knows no wildcard":          {strings.ReplaceAll(strings.ReplaceAll(allowRule, "ArnEquals", "StringEquals"), "rule/Bus/Rule", "rule/Bus/*"), false},
+		"account":                                 {strings.ReplaceAll(allowRule, `"ArnEquals":{"aws:SourceArn":"`+ruleARN+`"}`, `"StringEquals":{"AWS:sourceaccount":["1","000000000000"]}`), true},
+		"another account":                         {strings.ReplaceAll(allowRule, `"ArnEquals":{"aws:SourceArn":"`+ruleARN+`"}`, `"StringEquals":{"aws:SourceAccount":"1"}`), false},
+		"a key the request does not have":         {strings.ReplaceAll(allowRule, "aws:SourceArn", "aws:PrincipalOrgID"), false},
+		"every condition must hold":               {strings.ReplaceAll(allowRule, `"Condition":{`, `"Condition":{"Bool":{"aws:SecureTransport":false},`), false},
+		"a denial wins":                           {allowRule + "," + strings.ReplaceAll(allowRule, "Allow", "Deny"), false},
+		"a denial of another rule does not":       {allowRule + "," + strings.ReplaceAll(strings.ReplaceAll(allowRule, "Allow", "Deny"), "Bus/Rule", "Bus/Other"), true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -62,24 +62,24 @@ func TestAllows(t *testing.T) {
 }
 
 func TestAllowsSingleStatement(t *testing.T) {
-	if !withPolicy(t, letIn).Allows(queueARN, bus, ruleARN) {
+	if !withPolicy(t, allowRule).Allows(queueARN, bus, ruleARN) {
 		t.Error("a statement without a list is not read")
 	}
 }
 
-func TestNoPolicyLetsNobodyIn(t *testing.T) {
-	s := withPolicy(t, `[`+letIn+`]`)
+func TestNoPolicyAllowsNobody(t *testing.T) {
+	s := withPolicy(t, `[`+allowRule+`]`)
 	if s.Allows(queueARN+"2", bus, ruleARN) {
-		t.Error("a queue without a policy let a service in")
+		t.Error("a queue without a policy allowed a service")
 	}
 }
 
 func TestPolicyRefused(t *testing.T) {
 	cases := map[string]struct{ statements, names string }{
-		"unknown operator": {`[` + strings.ReplaceAll(letIn, "ArnEquals", "ArnNotEquals") + `]`, "ArnNotEquals"},
-		"NotPrincipal":     {`[` + strings.ReplaceAll(letIn, `"Principal"`, `"NotPrincipal"`) + `]`, "NotPrincipal"},
-		"effect":           {`[` + strings.ReplaceAll(letIn, `"Allow"`, `"Permit"`) + `]`, "Permit"},
-		"principal":        {`[` + strings.ReplaceAll(letIn, `{"Service":"events.amazonaws.com"}`, `"events"`) + `]`, "events"},
+		"unknown operator": {`[` + strings.ReplaceAll(allowRule, "ArnEquals", "ArnNotEquals") + `]`, "ArnNotEquals"},
+		"NotPrincipal":     {`[` + strings.ReplaceAll(allowRule, `"Principal"`, `"NotPrincipal"`) + `]`, "NotPrincipal"},
+		"effect":           {`[` + strings.ReplaceAll(allowRule, `"Allow"`, `"Permit"`) + `]`, "Permit"},
+		"principal":        {`[` + strings.ReplaceAll(allowRule, `{"Service":"events.amazonaws.com"}`, `"events"`) + `]`, "events"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -91,8 +91,8 @@ func TestPolicyRefused(t *testing.T) {
 }
 
 func TestSecondPolicyRefused(t *testing.T) {
-	s := withPolicy(t, letIn)
-	if err := provision(s, letIn); err == nil || !strings.Contains(err.Error(), "Orders") {
+	s := withPolicy(t, allowRule)
+	if err := provision(s, allowRule); err == nil || !strings.Contains(err.Error(), "Orders") {
 		t.Errorf("error %v, want one that names the queue", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// fifoSuffix ends the name of every FIFO queue, and of no other.
+// fifoSuffix is the end of the name of every FIFO queue, and of no other.
 const fifoSuffix = ".fifo"
 
 // queueProperties are the properties of AWS::SQS::Queue.
@@ -31,22 +31,22 @@ type queueProperties struct {
 	DeduplicationScope            string
 
 	FifoThroughputLimit          template.Ignored // a quota
-	RedriveAllowPolicy           template.Ignored // who may use this queue as a dead-letter queue: a matter of deployment
+	RedriveAllowPolicy           template.Ignored // who may use this queue as a dead-letter queue, which only matters at deployment
 	KmsMasterKeyId               template.Ignored
 	KmsDataKeyReusePeriodSeconds template.Ignored
 	SqsManagedSseEnabled         template.Ignored
 	Tags                         template.Ignored
 }
 
-// redrivePolicy sends a message to a dead-letter queue when it is received once more than maxReceiveCount times.
+// A redrivePolicy moves a message to a dead-letter queue when it is received more than maxReceiveCount times.
 type redrivePolicy struct {
 	DeadLetterTargetArn string       `json:"deadLetterTargetArn"`
 	MaxReceiveCount     template.Int `json:"maxReceiveCount"`
 }
 
-// numbers are the numeric attributes with SQS's ranges and defaults.
+// numericAttributes lists the numeric attributes with SQS's ranges and defaults.
 // Source: SQS API reference, SetQueueAttributes.
-var numbers = []struct {
+var numericAttributes = []struct {
 	name             string
 	of               func(queueProperties) *template.Int
 	least, most, def int64
@@ -58,7 +58,7 @@ var numbers = []struct {
 	{"ReceiveMessageWaitTimeSeconds", func(p queueProperties) *template.Int { return p.ReceiveMessageWaitTimeSeconds }, 0, 20, 0},
 }
 
-// provisionQueue creates the queue, or finds it there with its messages and brings its attributes up to date.
+// provisionQueue creates the queue, or finds the queue of an earlier run with its messages and updates its attributes.
 func (s *Service) provisionQueue(ctx context.Context, r template.Resource) (template.Attributes, error) {
 	var p queueProperties
 	if err := r.Decode(&p); err != nil {
@@ -73,7 +73,7 @@ func (s *Service) provisionQueue(ctx context.Context, r template.Resource) (temp
 		return template.Attributes{}, err
 	}
 	arn := s.cloud.ARN("sqs", name)
-	// Attributes wait for the second call: CreateQueue refuses a queue that exists with others.
+	// A second call sets the attributes: CreateQueue refuses a queue that exists with other attributes.
 	create := &sqs.CreateQueueInput{QueueName: &name}
 	if p.FifoQueue {
 		create.Attributes = map[string]string{"FifoQueue": "true"}
@@ -91,7 +91,7 @@ func (s *Service) provisionQueue(ctx context.Context, r template.Resource) (temp
 	}, nil
 }
 
-// queueName is the template's name, or the generated one with the ending that FIFO queues must have.
+// queueName returns the template's name, or the generated one with the end that the names of FIFO queues must have.
 func queueName(p queueProperties, generated string) (string, error) {
 	switch {
 	case p.QueueName == "" && bool(p.FifoQueue):
@@ -99,23 +99,23 @@ func queueName(p queueProperties, generated string) (string, error) {
 	case p.QueueName == "":
 		return generated, nil
 	case strings.HasSuffix(p.QueueName, fifoSuffix) != bool(p.FifoQueue):
-		return "", fmt.Errorf("QueueName is %q and FifoQueue is %t: the names of FIFO queues, and only theirs, end in %q", p.QueueName, p.FifoQueue, fifoSuffix)
+		return "", fmt.Errorf("QueueName must end in %q if and only if FifoQueue is true, got %q with FifoQueue %t", fifoSuffix, p.QueueName, p.FifoQueue)
 	}
 	return p.QueueName, nil
 }
 
-// queueAttributes are all attributes that SQS lets one set, defaults included: on a queue that was kept from an
-// earlier run each must get the value it has now.
+// queueAttributes returns all attributes that can be set, including those with default values, so that a queue of an
+// earlier run gets the present value of each.
 func queueAttributes(p queueProperties) (map[string]string, error) {
 	var problems []error
 	attributes := map[string]string{}
-	for _, n := range numbers {
+	for _, n := range numericAttributes {
 		value := n.def
 		if given := n.of(p); given != nil {
 			value = int64(*given)
 		}
 		if value < n.least || value > n.most {
-			problems = append(problems, fmt.Errorf("%s is %d, allowed are %d to %d", n.name, value, n.least, n.most))
+			problems = append(problems, fmt.Errorf("%s must be a whole number from %d to %d, got %d", n.name, n.least, n.most, value))
 		}
 		attributes[n.name] = strconv.FormatInt(value, 10)
 	}
@@ -126,22 +126,22 @@ func queueAttributes(p queueProperties) (map[string]string, error) {
 		attributes["ContentBasedDeduplication"] = strconv.FormatBool(bool(p.ContentBasedDeduplication))
 	}
 	if p.DeduplicationScope != "" && p.DeduplicationScope != "queue" {
-		problems = append(problems, fmt.Errorf("DeduplicationScope is %q, the local run supports \"queue\" only", p.DeduplicationScope))
+		problems = append(problems, fmt.Errorf("DeduplicationScope must be \"queue\" in the local run, got %q", p.DeduplicationScope))
 	}
 	return attributes, errors.Join(problems...)
 }
 
-// attribute is the policy as SQS stores it. An empty one takes a policy away that an earlier run has set.
+// attribute returns the policy as SQS stores it. "" removes a policy that an earlier run has set.
 func (p *redrivePolicy) attribute(fifo bool) (string, error) {
 	if p == nil {
 		return "", nil
 	}
 	if p.DeadLetterTargetArn == "" {
-		return "", errors.New("RedrivePolicy has no deadLetterTargetArn")
+		return "", errors.New("RedrivePolicy must have a deadLetterTargetArn")
 	}
 	// Source: SQS developer guide, sqs-dead-letter-queues.
 	if p.MaxReceiveCount < 1 || p.MaxReceiveCount > 1000 {
-		return "", fmt.Errorf("RedrivePolicy: maxReceiveCount is %d, allowed are 1 to 1000", p.MaxReceiveCount)
+		return "", fmt.Errorf("RedrivePolicy: maxReceiveCount must be a whole number from 1 to 1000, got %d", p.MaxReceiveCount)
 	}
 	if strings.HasSuffix(p.DeadLetterTargetArn, fifoSuffix) != fifo {
 		return "", fmt.Errorf("RedrivePolicy: the dead-letter queue %s must be of the same type as the queue, FIFO or standard", p.DeadLetterTargetArn)

@@ -1,8 +1,9 @@
-// Runs fauxqs' SQS on 127.0.0.1, durable. Arguments: the folder of the fauxqs package, the data folder, the port
-// (0: the system chooses). It prints one line of JSON: {"port": n} when it is ready, {"error": code} when it cannot listen.
+// Runs the SQS of fauxqs on 127.0.0.1, with durable messages. Arguments: the folder of the fauxqs package, the data
+// folder, the port (0: the system chooses). It prints one line of JSON: {"port": n} when it is ready, {"error": code}
+// when it cannot listen.
 //
-// fauxqs' own startFauxqs listens on all interfaces and answers before the disk has the change, so its parts are put
-// together here. What is changed in them is listed under "Repairs", each with its reason (fauxqs 2.4.1).
+// The startFauxqs of fauxqs listens on all interfaces and answers before a change is on disk, so this file assembles
+// its modules instead. "Fixes" lists what it changes in them, each with its reason (fauxqs 2.4.1).
 import { AsyncLocalStorage } from "node:async_hooks";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -27,10 +28,9 @@ const app = buildApp({ logger: false, stores: { sqsStore: store } });
 app.server.keepAliveTimeout = 0;
 
 // --- Durability: group commit --------------------------------------------------------------------
-// A transaction is always open. Every answer waits for a commit, and one commit, with one fsync, serves all
-// requests that were handled since the last one. So nothing is acknowledged that kill -9 or a power cut could take
-// back, and what one request changes is one transaction: a message cannot get lost on its way into a
-// dead-letter queue.
+// A transaction is always open. Every response waits for a commit, and one commit, with one fsync, serves all
+// requests that were handled since the last one. So nothing is acknowledged that kill -9 or a power cut could undo,
+// and what one request changes is one transaction: a message cannot be lost while it moves to a dead-letter queue.
 disk.db.exec("PRAGMA synchronous = FULL");
 disk.db.exec("BEGIN");
 let commit;
@@ -38,7 +38,7 @@ const committed = () =>
   (commit ??= new Promise((resolve) =>
     setImmediate(() => {
       commit = undefined;
-      // A commit that fails ends the process: memory is ahead of the disk then.
+      // A commit that fails ends the process, because memory is then ahead of the disk.
       disk.db.exec("COMMIT");
       disk.db.exec("BEGIN");
       resolve();
@@ -46,17 +46,17 @@ const committed = () =>
   ));
 app.addHook("onSend", async () => committed());
 
-// --- Repairs -------------------------------------------------------------------------------------
-// fauxqs judges UTF-16 units one by one and so refuses every character beyond U+FFFF, emoji for example.
+// --- Fixes ---------------------------------------------------------------------------------------
+// fauxqs checks UTF-16 units one by one and so refuses every character beyond U+FFFF, for example emoji.
 // Allowed are #x9 | #xA | #xD | #x20-#xD7FF | #xE000-#xFFFD | #x10000-#x10FFFF. (SQS API reference, SendMessage)
 const notAllowed = /[^\x09\x0A\x0D\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 INVALID_MESSAGE_BODY_CHAR.test = (body) => notAllowed.test(body);
 
-// fauxqs writes NULL into a NOT NULL column when a visibility timeout is set to 0, and the message is gone until a restart.
+// fauxqs writes NULL into a NOT NULL column when a visibility timeout is set to 0, and loses the message until a restart.
 const ready = disk.db.prepare("UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL WHERE message_id = ?");
 disk.updateMessageReady = (id) => ready.run(id);
 
-// A long poll whose client has gone away must not take messages: they would be in flight for nobody.
+// A long poll whose client has gone away must not receive messages: they would be in flight for nobody.
 const request = new AsyncLocalStorage();
 app.addHook("onRequest", (req, _reply, next) => request.run(req, next));
 const dequeue = SqsQueue.prototype.dequeue;
@@ -64,7 +64,7 @@ SqsQueue.prototype.dequeue = function (...args) {
   return request.getStore()?.socket.destroyed ? [] : dequeue.apply(this, args);
 };
 
-// fauxqs never forgets a message. SQS deletes it when its retention period, counted from the first send, is over.
+// fauxqs never deletes old messages. SQS deletes one when its retention period, counted from the first send, is over.
 setInterval(() => {
   for (const queue of store.allQueues()) expire(queue);
 }, 1000).unref();
@@ -84,7 +84,7 @@ try {
   process.exit(1);
 }
 const chosen = app.server.address().port;
-// Kept queues still have the URL of the run before, with its port.
+// Queues of an earlier run still have its URL, with its port.
 for (const queue of [...store.allQueues()]) {
   store.queues.delete(queue.url);
   queue.url = store.buildQueueUrl(queue.name, String(chosen), `127.0.0.1:${chosen}`);

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,32 +26,32 @@ import (
 // ErrPortTaken is wrapped by Start's error when something else listens on the port.
 var ErrPortTaken = errors.New("port is taken")
 
-// startTimeout is how long fauxqs may take to come up: it needs half a second, and a busy machine much longer.
+// startTimeout is how long fauxqs may take to start: it needs half a second, and much longer on a busy machine.
 const startTimeout = 30 * time.Second
 
 //go:embed server.mjs
 var server []byte
 
-// Config says how to run the queues.
+// Config holds what [Start] needs.
 type Config struct {
-	Cloud *cloud.Cloud // gets the SQS endpoint
-	Dir   string       // folder for the messages; made when it is not there
+	Cloud *cloud.Cloud // Start sets its SQS endpoint
+	Dir   string       // folder for the messages; created when it does not exist
 	Port  int          // 0: the system chooses
-	Log   io.Writer    // what fauxqs writes to stderr; default: thrown away
+	Log   io.Writer    // receives what fauxqs writes to stderr; default: discarded
 }
 
-// Service is a running fauxqs and the queues of the stack in it.
+// A Service is a running fauxqs and the queues of the stack in it.
 type Service struct {
 	cloud   *cloud.Cloud
 	client  *sqs.Client
 	process *process.Process
-	stderr  *tail
+	stderr  *lastOutput
 
 	mu       sync.RWMutex
 	policies map[string]policy // by queue ARN
 }
 
-// Start starts fauxqs on the data in Dir, and returns when it answers. It sets the cloud's SQS endpoint.
+// Start starts fauxqs on the data in Dir and returns once it answers. It sets the cloud's SQS endpoint.
 func Start(ctx context.Context, cfg Config) (*Service, error) {
 	node, err := toolchain.Node(ctx)
 	if err != nil {
@@ -67,12 +66,11 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start fauxqs: %w", err)
 	}
-	s := &Service{cloud: cfg.Cloud, stderr: &tail{next: cfg.Log}, policies: map[string]policy{}}
+	s := &Service{cloud: cfg.Cloud, stderr: &lastOutput{next: cfg.Log}, policies: map[string]policy{}}
 	stdout, out := io.Pipe()
 	s.process, err = process.Start(process.Spec{
 		Path:   node,
 		Args:   []string{"--disable-warning=ExperimentalWarning", "--input-type=module", "-", fauxqs, dir, strconv.Itoa(cfg.Port)},
-		Env:    []string{"PATH=" + os.Getenv("PATH")},
 		Stdin:  bytes.NewReader(server),
 		Stdout: out,
 		Stderr: s.stderr,
@@ -84,7 +82,7 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 		<-s.process.Done()
 		out.Close()
 	}()
-	port, err := s.ready(ctx, stdout, cfg.Port)
+	port, err := s.waitUntilReady(ctx, stdout, cfg.Port)
 	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("start fauxqs: %w", err)
@@ -94,8 +92,8 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// ready waits for fauxqs' line and returns the port it listens on.
-func (s *Service) ready(ctx context.Context, stdout io.Reader, port int) (int, error) {
+// waitUntilReady waits for the line of server.mjs and returns the port on which fauxqs listens.
+func (s *Service) waitUntilReady(ctx context.Context, stdout io.Reader, port int) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	line := make(chan []byte, 1)
@@ -109,50 +107,50 @@ func (s *Service) ready(ctx context.Context, stdout io.Reader, port int) (int, e
 	case <-ctx.Done():
 		return 0, fmt.Errorf("wait until it answers: %w", ctx.Err())
 	case first := <-line:
-		var said struct {
+		var answer struct {
 			Port  int
 			Error string
 		}
-		if err := json.Unmarshal(first, &said); err != nil {
-			return 0, s.ended()
+		if err := json.Unmarshal(first, &answer); err != nil {
+			return 0, s.endError()
 		}
-		if said.Error == "EADDRINUSE" {
-			return 0, fmt.Errorf("%w: %d is in use, choose others with --port", ErrPortTaken, port)
+		if answer.Error == "EADDRINUSE" {
+			return 0, fmt.Errorf("%w: %d is in use; choose other ports with --port", ErrPortTaken, port)
 		}
-		if said.Error != "" {
-			return 0, fmt.Errorf("listen on 127.0.0.1:%d: %s", port, said.Error)
+		if answer.Error != "" {
+			return 0, fmt.Errorf("listen on 127.0.0.1:%d: %s", port, answer.Error)
 		}
-		return said.Port, nil
+		return answer.Port, nil
 	}
 }
 
-// Run waits until ctx is done. It is an error when fauxqs ends before.
+// Run waits until ctx is done. It returns an error when fauxqs ends before.
 func (s *Service) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-s.process.Done():
-		return s.ended()
+		return s.endError()
 	}
 }
 
-// ended says how fauxqs ended, in its own words where it left any.
-func (s *Service) ended() error {
+// endError returns an error that describes how fauxqs ended, with its last output where there is any.
+func (s *Service) endError() error {
 	<-s.process.Done()
 	err := errors.New("fauxqs ended")
 	if s.process.Err() != nil {
 		err = fmt.Errorf("fauxqs ended: %w", s.process.Err())
 	}
-	if said := strings.TrimSpace(s.stderr.String()); said != "" {
-		return fmt.Errorf("%w\n%s", err, said)
+	if answer := strings.TrimSpace(s.stderr.String()); answer != "" {
+		return fmt.Errorf("%w\n%s", err, answer)
 	}
 	return err
 }
 
-// Close ends fauxqs. All it has acknowledged is on disk, so it need not be asked first.
+// Close kills fauxqs. Everything that it has acknowledged is on disk, so it need not stop by itself.
 func (s *Service) Close() { s.process.Kill() }
 
-// Provisions are the resource types of this package.
+// Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{
 		"AWS::SQS::Queue":       s.provisionQueue,
@@ -160,17 +158,18 @@ func (s *Service) Provisions() map[string]template.Provision {
 	}
 }
 
-// tail passes on what is written to it and remembers the end of it.
-type tail struct {
+// A lastOutput passes on what is written to it and keeps the last tailSize bytes.
+type lastOutput struct {
 	next io.Writer
 
 	mu   sync.Mutex
 	text []byte
 }
 
+// tailSize is the number of bytes that a lastOutput keeps.
 const tailSize = 4096
 
-func (t *tail) Write(p []byte) (int, error) {
+func (t *lastOutput) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text = append(t.text, p...)
@@ -183,7 +182,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string {
+func (t *lastOutput) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.text)

@@ -20,8 +20,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// leaks fails the test when it leaves a goroutine behind, connections of SDK clients aside.
-func leaks(t *testing.T) {
+// verifyNoLeaks fails the test when it leaves a goroutine behind, except for connections of SDK clients.
+func verifyNoLeaks(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, ignore,
@@ -85,7 +85,7 @@ func expectBody(t *testing.T, m types.Message, want string) {
 }
 
 func TestNamesAndAttributes(t *testing.T) {
-	leaks(t)
+	verifyNoLeaks(t)
 	s := start(t, t.TempDir())
 	dlq := "arn:aws:sqs:eu-west-1:000000000000:Dead"
 	queue(t, s, "Dead", nil)
@@ -108,7 +108,7 @@ func TestNamesAndAttributes(t *testing.T) {
 		"VisibilityTimeout": "60", "MessageRetentionPeriod": "1209600", "ReceiveMessageWaitTimeSeconds": "20", "DelaySeconds": "1",
 		"RedrivePolicy": `{"deadLetterTargetArn":"` + dlq + `","maxReceiveCount":5}`,
 	})
-	// A template that no longer sets them gets the defaults back.
+	// A template that no longer sets them restores the defaults.
 	queue(t, s, "Orders", nil)
 	expectAttributes(t, s, url, map[string]string{
 		"VisibilityTimeout": "30", "MessageRetentionPeriod": "345600", "ReceiveMessageWaitTimeSeconds": "0", "DelaySeconds": "0", "RedrivePolicy": "",
@@ -133,7 +133,7 @@ func TestQueueRefused(t *testing.T) {
 		properties map[string]any
 		names      string
 	}{
-		"unknown property":   {map[string]any{"Colour": "red"}, "Colour"},
+		"unknown property":   {map[string]any{"Color": "red"}, "Color"},
 		"visibility":         {map[string]any{"VisibilityTimeout": 43201}, "43201"},
 		"max receive count":  {map[string]any{"RedrivePolicy": map[string]any{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:000000000000:D", "maxReceiveCount": 0}}, "maxReceiveCount"},
 		"no dead-letter ARN": {map[string]any{"RedrivePolicy": map[string]any{"maxReceiveCount": 1}}, "deadLetterTargetArn"},
@@ -146,14 +146,14 @@ func TestQueueRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := service().provisionQueue(t.Context(), template.Resource{PhysicalName: "Q", Properties: c.properties})
 			if err == nil || !strings.Contains(err.Error(), c.names) {
-				t.Errorf("error %v, want one that says %s", err, c.names)
+				t.Errorf("error %v, want one that contains %s", err, c.names)
 			}
 		})
 	}
 }
 
 func TestMessagesSurviveKill(t *testing.T) {
-	leaks(t)
+	verifyNoLeaks(t)
 	dir := t.TempDir()
 	s := start(t, dir)
 	url := queue(t, s, "Orders", map[string]any{"VisibilityTimeout": 2})
@@ -198,7 +198,8 @@ func TestDeletedStaysDeleted(t *testing.T) {
 	expectAttributes(t, s, url, map[string]string{"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"})
 }
 
-// A message that was moved to the dead-letter queue is there, once, and nowhere else, after kill -9 too.
+// TestRedrive checks that a message which was moved to the dead-letter queue is there once, and nowhere else, also
+// after kill -9.
 func TestRedrive(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
@@ -219,7 +220,7 @@ func TestRedrive(t *testing.T) {
 	}
 	s.process.Kill()
 	s = start(t, dir)
-	_, path, _ := strings.Cut(dead, "/"+cloud.Account+"/") // the port is another one now
+	_, path, _ := strings.Cut(dead, "/"+cloud.Account+"/") // the port has changed
 	dead = s.cloud.Endpoint(cloud.SQS) + "/" + cloud.Account + "/" + path
 	url = queue(t, s, "Orders", properties)
 	expectBody(t, receive(t, s, dead), "poison")
@@ -243,7 +244,7 @@ func TestAnyCharacter(t *testing.T) {
 	}
 }
 
-func TestVisibilityZeroGivesTheMessageBack(t *testing.T) {
+func TestVisibilityZeroMakesTheMessageVisible(t *testing.T) {
 	s := start(t, t.TempDir())
 	url := queue(t, s, "Orders", nil)
 	send(t, s, url, "again")
@@ -256,7 +257,8 @@ func TestVisibilityZeroGivesTheMessageBack(t *testing.T) {
 	}
 }
 
-// A poller that is gone must not take a message away for a visibility timeout.
+// TestAbandonedLongPollTakesNothing checks that a poll whose client is gone does not hold a message for a visibility
+// timeout.
 func TestAbandonedLongPollTakesNothing(t *testing.T) {
 	s := start(t, t.TempDir())
 	url := queue(t, s, "Orders", nil)
@@ -273,7 +275,7 @@ func TestAbandonedLongPollTakesNothing(t *testing.T) {
 	if err := request.Write(conn); err != nil {
 		t.Fatal(err)
 	}
-	// The answer to a later request shows that fauxqs has read the poll.
+	// The response to a later request shows that fauxqs has read the poll.
 	expectAttributes(t, s, url, nil)
 	if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
 		t.Fatal(err)
@@ -333,7 +335,7 @@ func TestLoopbackOnly(t *testing.T) {
 }
 
 func TestPortTaken(t *testing.T) {
-	leaks(t)
+	verifyNoLeaks(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -342,7 +344,7 @@ func TestPortTaken(t *testing.T) {
 	port := taken.Addr().(*net.TCPAddr).Port
 	_, err = Start(t.Context(), Config{Cloud: cloud.New("eu-west-1"), Dir: t.TempDir(), Port: port})
 	if !errors.Is(err, ErrPortTaken) || !strings.Contains(err.Error(), fmt.Sprint(port)) || !strings.Contains(err.Error(), "--port") {
-		t.Errorf("error %v, want one that names port and flag", err)
+		t.Errorf("error %v, want one that names the port and the flag", err)
 	}
 }
 

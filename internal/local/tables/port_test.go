@@ -7,10 +7,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// While DynamoDB Local is away, its port may become another program's. Nothing must ever be said to that.
+// TestPortThatAnotherProgramTook checks that no request reaches another program which listens on the old port of
+// DynamoDB Local after its end.
 func TestPortThatAnotherProgramTook(t *testing.T) {
 	s := start(t, t.TempDir())
-	old, err := s.where()
+	old, err := s.serverAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func TestPortThatAnotherProgramTook(t *testing.T) {
 	stranger.Close()
 	select {
 	case <-called:
-		t.Error("another program was called on DynamoDB Local's old port")
+		t.Error("a request reached another program on the old port of DynamoDB Local")
 	default:
 	}
 }

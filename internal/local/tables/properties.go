@@ -4,7 +4,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// properties are what both table types have in common and what matters locally.
+// properties are the properties that both table types have and that have an effect locally.
 // Source: CloudFormation, AWS::DynamoDB::Table and AWS::DynamoDB::GlobalTable.
 type properties struct {
 	TableName               string
@@ -21,7 +21,7 @@ type properties struct {
 	WarmThroughput   template.Ignored
 }
 
-// table is AWS::DynamoDB::Table.
+// A table holds the properties of AWS::DynamoDB::Table.
 type table struct {
 	properties
 
@@ -35,8 +35,8 @@ type table struct {
 	Tags                             template.Ignored
 }
 
-// globalTable is AWS::DynamoDB::GlobalTable. Its replicas hold the settings of each region; locally
-// there is one region, and none of the settings in a replica has an effect there.
+// A globalTable holds the properties of AWS::DynamoDB::GlobalTable. Its replicas hold the settings of each region;
+// locally there is one region, and none of the settings in a replica has an effect.
 type globalTable struct {
 	properties
 

@@ -28,8 +28,8 @@ func (s *Service) provisionGlobalTable(ctx context.Context, r template.Resource)
 	return s.provision(ctx, r, p.properties)
 }
 
-// provision creates the table, or finds it in the data of an earlier run and checks that it still is
-// the table of the template.
+// provision creates the table, or finds it in the data of an earlier run and checks that it still has the schema of
+// the template.
 func (s *Service) provision(ctx context.Context, r template.Resource, p properties) (template.Attributes, error) {
 	if p.TableName == "" {
 		p.TableName = r.PhysicalName
@@ -49,11 +49,11 @@ func (s *Service) provision(ctx context.Context, r template.Resource, p properti
 		return template.Attributes{}, fmt.Errorf("look for table %s: %w", p.TableName, err)
 	default:
 		description = found.Table
-		if err := compare(p.input(), description); err != nil {
+		if err := compareShapes(p.input(), description); err != nil {
 			return template.Attributes{}, err
 		}
 	}
-	if err := expire(ctx, client, p); err != nil {
+	if err := setTimeToLive(ctx, client, p); err != nil {
 		return template.Attributes{}, err
 	}
 	return s.attributes(description), nil
@@ -63,7 +63,7 @@ func (s *Service) attributes(t *types.TableDescription) template.Attributes {
 	name := aws.ToString(t.TableName)
 	att := map[string]string{"Arn": s.cloud.ARN("dynamodb", "table/"+name)}
 	if t.LatestStreamArn != nil {
-		// With DynamoDB Local's own region "ddblocal": it finds a stream by no other.
+		// The ARN has the region "ddblocal": with any other, DynamoDB Local does not find the stream.
 		att["StreamArn"] = *t.LatestStreamArn
 	}
 	if t.TableId != nil {
@@ -72,8 +72,8 @@ func (s *Service) attributes(t *types.TableDescription) template.Attributes {
 	return template.Attributes{Ref: name, GetAtt: att}
 }
 
-// expire makes the table's time to live what the template says.
-func expire(ctx context.Context, client *dynamodb.Client, p properties) error {
+// setTimeToLive sets the table's time to live as in the template.
+func setTimeToLive(ctx context.Context, client *dynamodb.Client, p properties) error {
 	current, err := client.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &p.TableName})
 	if err != nil {
 		return fmt.Errorf("read the time to live of table %s: %w", p.TableName, err)
@@ -100,7 +100,7 @@ func expire(ctx context.Context, client *dynamodb.Client, p properties) error {
 	return nil
 }
 
-// input is the request that creates the table. Capacity has no effect locally, so every table is on demand.
+// input returns the request that creates the table. Capacity has no effect locally, so every table is on demand.
 func (p properties) input() *dynamodb.CreateTableInput {
 	in := &dynamodb.CreateTableInput{
 		TableName:   &p.TableName,

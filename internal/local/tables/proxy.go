@@ -17,16 +17,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// lazy are the operations that DynamoDB Local answers before it has committed them to its file: a kill
-// in the milliseconds between loses what was acknowledged. Measured with 3.3.0 by the rollback journal,
-// which was still open after 100 of 100 answers to TransactWriteItems and after none to the operations
-// on one item.
-var lazy = map[string]bool{
+// answeredBeforeCommit holds the operations that DynamoDB Local answers before it has committed them to its file: a
+// kill in the milliseconds between loses what was acknowledged. Measured with 3.3.0 by the rollback journal, which was
+// still open after 100 of 100 responses to TransactWriteItems and after none to the operations on one item.
+var answeredBeforeCommit = map[string]bool{
 	"TransactWriteItems": true,
 	"ExecuteTransaction": true,
 }
 
-// newProxy is the endpoint that the clients talk to. It holds back the answer to a lazy operation until
+// newProxy returns the endpoint for the clients. It holds the response to an operation of answeredBeforeCommit until
 // the operation is on disk.
 func newProxy(server http.RoundTripper, client *dynamodb.Client) http.Handler {
 	target := &url.URL{Scheme: "http", Host: anyHost}
@@ -37,22 +36,22 @@ func newProxy(server http.RoundTripper, client *dynamodb.Client) http.Handler {
 			if r.StatusCode != http.StatusOK {
 				return addChecksum(r)
 			}
-			if lazy[operation(r.Request)] {
-				return commit(r.Request.Context(), client)
+			if answeredBeforeCommit[operation(r.Request)] {
+				return awaitCommit(r.Request.Context(), client)
 			}
 			return nil
 		},
-		ErrorHandler: unavailable,
+		ErrorHandler: serveUnavailable,
 	}
 }
 
-// anyHost stands for DynamoDB Local in URLs: where it is only the transport knows.
+// anyHost stands for DynamoDB Local in URLs; the transport replaces it with the real address.
 const anyHost = "dynamodb-local"
 
-// newTransport takes every request to the server, which is at another address after each start.
+// newTransport returns a transport that sends every request to the server, whose address changes with each start.
 func newTransport(server func() (address string, err error)) *http.Transport {
 	return &http.Transport{
-		DisableCompression:  true, // bodies pass as they are: clients check their length and checksum
+		DisableCompression:  true, // bodies pass unchanged: clients check their length and checksum
 		MaxIdleConnsPerHost: 256,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			address, err := server()
@@ -67,8 +66,8 @@ func newTransport(server func() (address string, err error)) *http.Transport {
 // checksum is the header with the CRC-32 of the body.
 const checksum = "X-Amz-Crc32"
 
-// addChecksum gives an error the checksum that DynamoDB sends with every answer and DynamoDB Local with
-// successes only. The SDK takes a missing one for 0 and warns in the log of each function.
+// addChecksum adds to an error response the checksum that DynamoDB sends with every response, and DynamoDB Local only
+// with successes. The SDK reads a missing one as 0 and writes a warning to the log of each function.
 func addChecksum(r *http.Response) error {
 	if r.Header.Get(checksum) != "" {
 		return nil
@@ -83,15 +82,15 @@ func addChecksum(r *http.Response) error {
 	return nil
 }
 
-// operation is the X of "X-Amz-Target: DynamoDB_20120810.X".
+// operation returns the X of "X-Amz-Target: DynamoDB_20120810.X".
 func operation(r *http.Request) string {
 	_, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	return name
 }
 
-// commit returns when everything that was answered before is on disk. DynamoDB Local works on its file
-// in one queue, so any request that reads the file is answered after the commits before it.
-func commit(ctx context.Context, client *dynamodb.Client) error {
+// awaitCommit returns once everything that was answered before is on disk. DynamoDB Local handles the operations on
+// its file in one queue, so a request that reads the file is answered after the commits before it.
+func awaitCommit(ctx context.Context, client *dynamodb.Client) error {
 	_, err := client.ListTables(ctx, &dynamodb.ListTablesInput{Limit: aws.Int32(1)})
 	if err != nil {
 		return fmt.Errorf("wait for the commit: %w", err)
@@ -99,10 +98,10 @@ func commit(ctx context.Context, client *dynamodb.Client) error {
 	return nil
 }
 
-// unavailable answers while DynamoDB Local is away, and when it went away before it committed. To the
-// client that is a server error that it may retry: whether the write happened is unknown.
+// serveUnavailable answers while DynamoDB Local does not run, and when it ended before it committed. For the client
+// this is a server error that it may retry: whether the write happened is unknown.
 // Source: DynamoDB developer guide, Programming.Errors, InternalServerError (HTTP 500).
-func unavailable(w http.ResponseWriter, r *http.Request, err error) {
+func serveUnavailable(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return
 	}

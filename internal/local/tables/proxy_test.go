@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestErrorsHaveAChecksum, as DynamoDB's have: without one the SDK warns of every error.
+// TestErrorsHaveAChecksum checks that errors have a checksum, as DynamoDB's have: without one the SDK writes a warning
+// for every error.
 func TestErrorsHaveAChecksum(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status      int

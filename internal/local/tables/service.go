@@ -23,53 +23,53 @@ import (
 )
 
 const (
-	// startTimeout bounds a start of DynamoDB Local. It takes about 1.3 s on two idle cores.
+	// startTimeout limits a start of DynamoDB Local, which takes about 1.3 s on two idle cores.
 	startTimeout = 60 * time.Second
-	// stopGrace is how long DynamoDB Local may take to end by itself. Nothing depends on it: what was
+	// stopGrace is how long DynamoDB Local may take to stop by itself. Nothing depends on it: what was
 	// acknowledged is on disk.
 	stopGrace = 500 * time.Millisecond
 )
 
 var (
-	errClosed = errors.New("the tables are closed")
-	errAway   = errors.New("it is not up")
+	errClosed     = errors.New("the tables are closed")
+	errNotRunning = errors.New("it does not run at the moment")
 )
 
-// Config says where DynamoDB Local keeps its data and where it is reached.
+// Config holds what [Start] needs.
 type Config struct {
-	// Cloud gets the endpoints of DynamoDB and DynamoDB Streams. Required.
+	// Cloud is the cloud whose endpoints of DynamoDB and DynamoDB Streams Start sets. Required.
 	Cloud *cloud.Cloud
-	// Dir keeps the data; it is created when missing. Required.
+	// Dir is the folder for the data; it is created when it does not exist. Required.
 	Dir string
 	// Port on 127.0.0.1. Default: the system chooses.
 	Port int
-	// Log takes what DynamoDB Local prints. Default: thrown away.
+	// Log receives what DynamoDB Local prints. Default: discarded.
 	Log io.Writer
-	// Wrap may put something in front of the endpoint, for example faults. Default: nothing.
+	// Wrap returns a handler that runs in front of the endpoint, for example to inject faults. Default: none.
 	Wrap func(http.Handler) http.Handler
 }
 
-// Service is a running DynamoDB Local and the endpoint in front of it.
+// A Service is a running DynamoDB Local and the endpoint in front of it.
 type Service struct {
 	cloud    *cloud.Cloud
 	endpoint *http.Server
 	program  process.Spec
-	portFile string // the running DynamoDB Local has written its port into it
+	portFile string // holds the port of the running DynamoDB Local
 
 	mu      sync.Mutex
 	server  *process.Process
-	address string // of the running DynamoDB Local itself; empty before it is up
+	address string // of the running DynamoDB Local itself; empty before it answers
 	closed  bool
 }
 
-// Start runs DynamoDB Local and returns when it answers. Its error says what to do when Java or the npm
-// package is missing, or the port is taken.
+// Start runs DynamoDB Local and returns once it answers. Its error tells the user what to do when Java or the npm
+// package is missing, or the port is in use.
 func Start(ctx context.Context, config Config) (*Service, error) {
 	dir, err := filepath.Abs(config.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("data folder of the tables: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder of the tables: %w", err)
 	}
 	program, err := command(ctx, dir)
@@ -79,11 +79,11 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 	program.Stdout, program.Stderr = config.Log, config.Log
 	listener, err := net.Listen("tcp", loopbackAddress(strconv.Itoa(config.Port)))
 	if err != nil {
-		return nil, fmt.Errorf("port %d for DynamoDB is taken: choose other ports with --port", config.Port)
+		return nil, fmt.Errorf("DynamoDB Local: port is taken: %d is in use; choose other ports with --port", config.Port)
 	}
 	s := &Service{cloud: config.Cloud, program: program, portFile: portFile(dir)}
-	transport := newTransport(s.where)
-	handler := newProxy(transport, s.direct(transport))
+	transport := newTransport(s.serverAddress)
+	handler := newProxy(transport, s.directClient(transport))
 	if config.Wrap != nil {
 		handler = config.Wrap(handler)
 	}
@@ -92,14 +92,14 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 		listener.Close()
 		return nil, err
 	}
-	go s.endpoint.Serve(listener) //nolint:errcheck // it ends with Close
+	go s.endpoint.Serve(listener) //nolint:errcheck // Close ends it
 	url := "http://" + listener.Addr().String()
 	s.cloud.SetEndpoint(cloud.DynamoDB, url)
 	s.cloud.SetEndpoint(cloud.DynamoDBStreams, url)
 	return s, nil
 }
 
-// Provisions are the resource types that this package creates.
+// Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{
 		"AWS::DynamoDB::Table":       s.provisionTable,
@@ -107,8 +107,8 @@ func (s *Service) Provisions() map[string]template.Provision {
 	}
 }
 
-// Run starts DynamoDB Local again, on its data, whenever it ends before ctx does. Its clients get
-// InternalServerError meanwhile. Run returns an error when DynamoDB Local cannot be started again.
+// Run restarts DynamoDB Local on its data whenever it ends before ctx is done. Its clients receive InternalServerError
+// meanwhile. Run returns an error when DynamoDB Local cannot be restarted.
 func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
@@ -120,12 +120,12 @@ func (s *Service) Run(ctx context.Context) error {
 			if ctx.Err() != nil || errors.Is(err, errClosed) {
 				return nil
 			}
-			return fmt.Errorf("start DynamoDB Local again: %w", err)
+			return fmt.Errorf("restart DynamoDB Local: %w", err)
 		}
 	}
 }
 
-// PID is the process id of the running DynamoDB Local.
+// PID returns the process id of the running DynamoDB Local.
 func (s *Service) PID() int { return s.current().PID() }
 
 // Close ends the endpoint and DynamoDB Local.
@@ -157,7 +157,7 @@ func (s *Service) start(ctx context.Context) error {
 	return nil
 }
 
-// launch starts the process unless the service is closed: nothing may be left behind after Close.
+// launch starts the process unless the service is closed: no process may be left after Close.
 func (s *Service) launch() (*process.Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +176,7 @@ func (s *Service) launch() (*process.Process, error) {
 	return server, nil
 }
 
-// await returns when the server accepts connections: DynamoDB Local listens last of all.
+// await returns once the server accepts connections: to listen is the last step of a start of DynamoDB Local.
 func (s *Service) await(ctx context.Context, server *process.Process) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -191,24 +191,24 @@ func (s *Service) await(ctx context.Context, server *process.Process) error {
 		case <-ctx.Done():
 			return fmt.Errorf("DynamoDB Local does not answer: %w", ctx.Err())
 		case <-server.Done():
-			return fmt.Errorf("DynamoDB Local ended while it started (%w); its log says why", server.Err())
+			return fmt.Errorf("DynamoDB Local ended while it started (%w); see its log", server.Err())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
 
-// where is the address of the running DynamoDB Local.
-func (s *Service) where() (string, error) {
+// serverAddress returns the address of the running DynamoDB Local.
+func (s *Service) serverAddress() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.address == "" {
-		return "", errAway
+		return "", errNotRunning
 	}
 	return s.address, nil
 }
 
-// direct is a client of DynamoDB Local itself that does not retry.
-func (s *Service) direct(transport http.RoundTripper) *dynamodb.Client {
+// directClient returns a client of DynamoDB Local itself that does not retry.
+func (s *Service) directClient(transport http.RoundTripper) *dynamodb.Client {
 	return dynamodb.New(s.cloud.DynamoDB().Options(), func(o *dynamodb.Options) {
 		o.BaseEndpoint = aws.String("http://" + anyHost)
 		o.HTTPClient = &http.Client{Transport: transport}

@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The thread that starts children lives as long as the process.
+	// The thread that starts child processes lives as long as the test process.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/outboxkit/transactional-outbox/internal/local/process.spawnForever"))
 }
 
@@ -37,7 +37,7 @@ func start(t *testing.T, dir string) *Service {
 	return s
 }
 
-// orders is a table as CDK writes it.
+// orders returns a table as CDK writes it.
 func orders(changes map[string]any) template.Resource {
 	properties := map[string]any{
 		"AttributeDefinitions":    []any{attr("pk"), attr("sk"), attr("customer")},
@@ -118,8 +118,8 @@ func TestTables(t *testing.T) {
 			"StreamSpecification": map[string]any{"StreamViewType": "KEYS_ONLY"},
 			"KeySchema":           []any{keyOf("pk", "HASH")},
 		}))
-		if !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "stream is (NEW_IMAGE) there and (KEYS_ONLY) in the template") ||
-			!strings.Contains(err.Error(), "key schema is (pk HASH, sk RANGE) there and (pk HASH) in the template") {
+		if !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "stream must be (KEYS_ONLY) as in the template, got (NEW_IMAGE)") ||
+			!strings.Contains(err.Error(), "key schema must be (pk HASH) as in the template, got (pk HASH, sk RANGE)") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -156,8 +156,8 @@ func TestTables(t *testing.T) {
 	})
 }
 
-// A kill -9 at once after the answer loses neither the items nor the stream, and the service comes back
-// by itself.
+// TestKill checks that a kill -9 right after the response loses neither the items nor the stream, and that the service
+// restarts DynamoDB Local.
 func TestKill(t *testing.T) {
 	s := start(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -189,7 +189,7 @@ func TestKill(t *testing.T) {
 				ExpressionAttributeValues: map[string]types.AttributeValue{":id": id},
 			})
 			if err != nil {
-				continue // it is on its way back
+				continue // it is restarting
 			}
 			if found.Count != 2 {
 				t.Errorf("round %d: %d items after the kill, want 2", round, found.Count)
@@ -206,7 +206,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// The answer to every write comes after its commit: SQLite's rollback journal is gone by then.
+// TestAnswersAfterCommit checks that the response to every write comes after its commit: SQLite's rollback journal no
+// longer exists by then.
 func TestAnswersAfterCommit(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
@@ -260,13 +261,13 @@ func TestAnswersAfterCommit(t *testing.T) {
 				}
 			}
 			if open > 0 {
-				t.Errorf("%d of 20 answers came before the commit", open)
+				t.Errorf("%d of 20 responses came before the commit", open)
 			}
 		})
 	}
 }
 
-// listening are the addresses of the process's listening TCP sockets, from /proc.
+// listening returns the addresses of the process's listening TCP sockets, from /proc.
 func listening(t *testing.T, pid int) []net.IP {
 	t.Helper()
 	if _, err := os.Stat("/proc/net/tcp"); err != nil {
@@ -299,7 +300,7 @@ func listening(t *testing.T, pid int) []net.IP {
 	return found
 }
 
-// hostIP reads the kernel's form: 32-bit words in host byte order.
+// hostIP parses the kernel's form of an address: 32-bit words in host byte order.
 func hostIP(hex string) net.IP {
 	var ip net.IP
 	for word := 0; word+8 <= len(hex); word += 8 {

@@ -11,30 +11,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// ErrChanged is wrapped by the error of a Provision that finds another table under the same name in
-// the data folder.
+// ErrChanged is wrapped by the error of a Provision when the data folder has a table of the same name and another
+// schema.
 var ErrChanged = errors.New("the table in the data folder differs from the template")
 
-// A shape describes what cannot be changed in a table that exists, each part in one line.
+// A shape describes what cannot be changed in a table that exists, one aspect in each entry.
 type shape map[string]string
 
-// compare reports every difference between the table that the template wants and the one that is there.
-func compare(want *dynamodb.CreateTableInput, have *types.TableDescription) error {
+// compareShapes returns an error that names every difference between the template's table and the existing one.
+func compareShapes(want *dynamodb.CreateTableInput, have *types.TableDescription) error {
 	wanted, found := shapeOfInput(want), shapeOfTable(have)
-	var parts []string
-	for part := range wanted {
-		parts = append(parts, part)
+	var aspects []string
+	for aspect := range wanted {
+		aspects = append(aspects, aspect)
 	}
-	for part := range found {
-		if _, listed := wanted[part]; !listed {
-			parts = append(parts, part)
+	for aspect := range found {
+		if _, listed := wanted[aspect]; !listed {
+			aspects = append(aspects, aspect)
 		}
 	}
-	slices.Sort(parts)
+	slices.Sort(aspects)
 	problems := []error{}
-	for _, part := range parts {
-		if wanted[part] != found[part] {
-			problems = append(problems, fmt.Errorf("%s is %s there and %s in the template", part, orNone(found[part]), orNone(wanted[part])))
+	for _, aspect := range aspects {
+		if wanted[aspect] != found[aspect] {
+			problems = append(problems, fmt.Errorf("%s must be %s as in the template, got %s", aspect, orNone(wanted[aspect]), orNone(found[aspect])))
 		}
 	}
 	if len(problems) == 0 {

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// Assembly is a cloud assembly: the folder that cdk synth writes. Templates are read only when asked for.
+// An Assembly is a cloud assembly: the folder that cdk synth writes. [Assembly.Stack] reads the templates.
 // Source: aws-cdk, package cloud-assembly-schema.
 type Assembly struct {
 	dir    string
 	stacks []*Stack
 }
 
-// ReadAssembly reads the manifest in dir, and those of the stages below it.
+// ReadAssembly reads the manifest in dir, and the manifests of the stages below it.
 func ReadAssembly(dir string) (*Assembly, error) {
 	a := &Assembly{dir: dir}
 	err := a.read(dir)
@@ -26,12 +26,12 @@ func ReadAssembly(dir string) (*Assembly, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: run `npx cdk synth` or `make synth` again", err)
 	case len(a.stacks) == 0:
-		return nil, fmt.Errorf("%s has no stacks", dir)
+		return nil, fmt.Errorf("%s must have at least one stack, got none", dir)
 	}
 	return a, nil
 }
 
-// artifact is an entry of the manifest, with what is of use here.
+// An artifact is an entry of the manifest, with the fields that this package uses.
 type artifact struct {
 	Type        string `json:"type"`
 	Environment string `json:"environment"` // aws://account/region
@@ -69,11 +69,29 @@ func (a *Assembly) read(dir string) error {
 		}
 		switch art.Type {
 		case "aws:cloudformation:stack":
-			a.stacks = append(a.stacks, newStack(dir, entry.name, art))
+			if err := within(art.Properties.TemplateFile, art.AdditionalMetadataFile); err != nil {
+				return fmt.Errorf("%s: artifact %s: %w", file, entry.name, err)
+			}
+			s := newStack(dir, entry.name, art)
+			s.Root = a.dir
+			a.stacks = append(a.stacks, s)
 		case "cdk:cloud-assembly":
+			if err := within(art.Properties.DirectoryName); err != nil {
+				return fmt.Errorf("%s: artifact %s: %w", file, entry.name, err)
+			}
 			if err := a.read(filepath.Join(dir, art.Properties.DirectoryName)); err != nil {
 				return fmt.Errorf("stage %s: %w", entry.name, err)
 			}
+		}
+	}
+	return nil
+}
+
+// within checks that no name in the manifest leads out of the assembly, which may be a stranger's.
+func within(names ...string) error {
+	for _, name := range names {
+		if name != "" && !filepath.IsLocal(filepath.FromSlash(name)) {
+			return fmt.Errorf("a name of a file must not lead out of the cloud assembly, got %q", name)
 		}
 	}
 	return nil
@@ -103,7 +121,7 @@ func newStack(dir, id string, art artifact) *Stack {
 	return s
 }
 
-// Names are the stacks' names as `cdk list` shows them, in the order of the app.
+// Names returns the stacks' names as `cdk list` shows them, in the order of the app.
 func (a *Assembly) Names() []string {
 	names := make([]string, len(a.stacks))
 	for i, s := range a.stacks {
@@ -112,13 +130,13 @@ func (a *Assembly) Names() []string {
 	return names
 }
 
-// Stack reads the template of the stack with that display name, stack name or artifact id. The empty
-// name stands for the only stack there is.
+// Stack reads the template of the stack with that display name, stack name or artifact id. The name may be empty when
+// there is only one stack.
 func (a *Assembly) Stack(name string) (*Stack, error) {
 	known := strings.Join(a.Names(), ", ")
 	if name == "" {
 		if len(a.stacks) > 1 {
-			return nil, fmt.Errorf("%s has several stacks, choose one with --stack: %s", a.dir, known)
+			return nil, fmt.Errorf("%s has several stacks; choose one with --stack: %s", a.dir, known)
 		}
 		return a.stacks[0].load()
 	}
@@ -127,5 +145,5 @@ func (a *Assembly) Stack(name string) (*Stack, error) {
 			return s.load()
 		}
 	}
-	return nil, fmt.Errorf("%s has no stack %q, it has: %s", a.dir, name, known)
+	return nil, fmt.Errorf("the stack must be one of %s in %s, got %q", known, a.dir, name)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// testdata/assembly was written by aws-cdk-lib 2.250.0; only artifacts that do not matter here are left out.
+// testdata/assembly was written by aws-cdk-lib 2.250.0, without the artifacts that this package ignores.
 func TestReadAssembly(t *testing.T) {
 	a, err := template.ReadAssembly("testdata/assembly")
 	if err != nil {
@@ -83,15 +83,17 @@ func TestAssembliesThatCannotBeRead(t *testing.T) {
 		files       map[string]string
 		stack, want string
 	}{
-		"nothing there":       {nil, "", "is not a cloud assembly (it has no manifest.json): run `npx cdk synth` or `make synth` first"},
-		"no JSON":             {map[string]string{"manifest.json": `{`}, "", "manifest.json: unexpected end of JSON input: run `npx cdk synth` or `make synth` again"},
-		"no artifacts":        {map[string]string{"manifest.json": `{}`}, "", "manifest.json: artifacts: a JSON object is expected: run"},
-		"no stacks":           {map[string]string{"manifest.json": `{"artifacts": {}}`}, "", "has no stacks"},
-		"a stage without one": {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "x"}}}}`}, "", "it has no manifest.json"},
-		"no template":         {map[string]string{"manifest.json": oneStack}, "", "template of S: open "},
-		"a broken template":   {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": []}`}, "", "t.json: a JSON object is expected"},
-		"a repeated resource": {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": {"A": {}, "A": {}}}`}, "", "t.json: A is there twice"},
-		"an unknown stack":    {map[string]string{"manifest.json": oneStack}, "Orders", `has no stack "Orders", it has: S`},
+		"nothing there":        {nil, "", "is not a cloud assembly (it has no manifest.json): run `npx cdk synth` or `make synth` first"},
+		"no JSON":              {map[string]string{"manifest.json": `{`}, "", "manifest.json: unexpected end of JSON input: run `npx cdk synth` or `make synth` again"},
+		"no artifacts":         {map[string]string{"manifest.json": `{}`}, "", "manifest.json: artifacts: the value must be a JSON object: run"},
+		"no stacks":            {map[string]string{"manifest.json": `{"artifacts": {}}`}, "", "must have at least one stack"},
+		"a stage without one":  {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "x"}}}}`}, "", "it has no manifest.json"},
+		"no template":          {map[string]string{"manifest.json": oneStack}, "", "template of S: open "},
+		"a broken template":    {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": []}`}, "", "t.json: the value must be a JSON object"},
+		"a repeated resource":  {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": {"A": {}, "A": {}}}`}, "", "t.json: A must be declared once, got two"},
+		"an unknown stack":     {map[string]string{"manifest.json": oneStack}, "Orders", `, got "Orders"`},
+		"a template elsewhere": {map[string]string{"manifest.json": strings.Replace(oneStack, "t.json", "../t.json", 1)}, "", `artifact S: a name of a file must not lead out of the cloud assembly, got "../t.json"`},
+		"a stage elsewhere":    {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "/etc"}}}}`}, "", `artifact P: a name of a file must not lead out of the cloud assembly, got "/etc"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -111,12 +113,12 @@ func TestAssembliesThatCannotBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Stack(""); err == nil || !strings.HasSuffix(err.Error(), "has several stacks, choose one with --stack: Prod/Nested, Other, Orders-dev") {
+	if _, err := a.Stack(""); err == nil || !strings.HasSuffix(err.Error(), "has several stacks; choose one with --stack: Prod/Nested, Other, Orders-dev") {
 		t.Errorf("error is %v", err)
 	}
 }
 
-// ordersTypes are the types of testdata/assembly that are not skipped.
+// ordersTypes lists the types of testdata/assembly that are not skipped.
 var ordersTypes = []string{
 	"AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Events::EventBus", "AWS::Events::Rule",
 	"AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Resource",
@@ -136,7 +138,7 @@ func ordersStack(t testing.TB) *template.Stack {
 	return s
 }
 
-// BenchmarkProvision takes a stack of some twenty resources from disk to done; a second would be too long.
+// BenchmarkProvision reads and provisions a stack of about twenty resources; a second would be too long.
 func BenchmarkProvision(b *testing.B) {
 	for b.Loop() {
 		if _, err := ordersStack(b).Provision(b.Context(), environment, fakes(ordersTypes...)); err != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Deployment is a stack whose resources are there.
+// A Deployment is a stack whose resources are provisioned.
 type Deployment struct {
 	// Stack is the stack's name.
 	Stack string
@@ -19,7 +19,7 @@ type Deployment struct {
 	index map[string]int
 }
 
-// Deployed is a resource that is there.
+// A Deployed is a resource that is provisioned.
 type Deployed struct {
 	Resource
 	Attributes
@@ -28,20 +28,20 @@ type Deployed struct {
 	Name string
 }
 
-// Skipped is a resource that has nothing to do on a laptop.
+// A Skipped is a resource that the local run does not need.
 type Skipped struct {
 	LogicalID, Type string
 	Name            string // as in Deployed
-	Reason          string // why it can be left out
+	Reason          string // why the local run does not need it
 }
 
-// Output is an output of the stack.
+// An Output is an output of the stack.
 type Output struct {
 	Name, Value, Description string
 }
 
-// Find is the resource with that logical id, ARN or Ref. An ARN that belongs to a part of a resource, such
-// as a table's stream, finds the resource.
+// Find returns the resource with that logical id, ARN or Ref, and whether there is one. The ARN of something that
+// belongs to a resource, such as a table's stream, finds the resource.
 func (d *Deployment) Find(reference string) (Deployed, bool) {
 	i, ok := d.index[reference]
 	if !ok {
@@ -50,7 +50,8 @@ func (d *Deployment) Find(reference string) (Deployed, bool) {
 	return d.Resources[i], true
 }
 
-// index gives logical ids precedence over ARNs, and both over Refs, which are not always unique.
+// index returns the indices of the resources by reference. Logical ids take precedence over ARNs, and both over Refs,
+// which are not always unique.
 func index(resources []Deployed) map[string]int {
 	all := map[string]int{}
 	add := func(reference string, i int) {
@@ -74,7 +75,8 @@ func index(resources []Deployed) map[string]int {
 	return all
 }
 
-// readableName is Deployed.Name. CDK names the CloudFormation resource inside a construct "Resource" or "Default".
+// readableName returns the name for [Deployed]. CDK names the CloudFormation resource of a construct "Resource" or
+// "Default".
 func (s *Stack) readableName(r Resource) string {
 	name := strings.TrimPrefix(r.Path, s.DisplayName+"/")
 	name = strings.TrimSuffix(strings.TrimSuffix(name, "/Resource"), "/Default")
@@ -84,12 +86,12 @@ func (s *Stack) readableName(r Resource) string {
 	return name
 }
 
-// maxName is the longest name of an event bus, rule, pipe or function: the strictest of the types here.
+// maxName is the longest name of an event bus, rule, pipe or function, which have the strictest limit.
 const maxName = 64
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9-]`)
 
-// physicalName is Resource.PhysicalName.
+// physicalName returns the name for Resource.PhysicalName.
 func physicalName(stack, id string) string {
 	name := notInNames.ReplaceAllString(stack+"-"+id, "-")
 	if len(name) <= maxName {

@@ -11,20 +11,20 @@ import (
 	"strings"
 )
 
-// evaluator answers what names in one template stand for.
+// An evaluator resolves the names in one template.
 type evaluator struct {
 	stack      *Stack
 	template   *document
 	env        Environment
-	conditions map[string]bool // those that are known already
+	conditions map[string]bool // those already evaluated
 	evaluating []string        // conditions that are being evaluated
 	skipped    map[string]Resource
 	created    map[string]Attributes
 }
 
-// pseudo is the value of a pseudo-parameter. AWS::NoValue is not among them: see prune.
+// pseudoParameter returns the value of a pseudo-parameter. AWS::NoValue is not among them: see [evaluator.prune].
 // Source: CloudFormation template reference, pseudo-parameter-reference.
-func (e *evaluator) pseudo(name string) (any, bool) {
+func (e *evaluator) pseudoParameter(name string) (any, bool) {
 	switch name {
 	case "AWS::AccountId":
 		return e.env.Account, true
@@ -48,19 +48,19 @@ func (e *evaluator) arn(service, resource string) string {
 	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, e.env.Region, e.env.Account, resource)
 }
 
-// digest is eight hexadecimal digits that depend on all of the text.
+// digest returns eight hexadecimal digits of a hash of the text.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:4])
 }
 
-// value is what a Ref to the parameter gives. Nobody is there to give it another value than its default.
+// value returns what a Ref to the parameter resolves to: its default, since the local run takes no parameters.
 func (p parameter) value(name string) (any, error) {
 	switch {
 	case strings.HasPrefix(p.Type, "AWS::SSM::Parameter::"):
-		return nil, fmt.Errorf("parameter %s is looked up in the SSM Parameter Store, which is not there locally", name)
+		return nil, fmt.Errorf("parameter %s must not come from the SSM Parameter Store, which the local run does not have", name)
 	case p.Default == nil:
-		return nil, fmt.Errorf("parameter %s has no default, and the local run cannot ask for a value", name)
+		return nil, fmt.Errorf("parameter %s must have a default, because the local run takes no values for parameters", name)
 	}
 	text, err := scalar(p.Default)
 	if err != nil {
@@ -76,10 +76,10 @@ func (p parameter) value(name string) (any, error) {
 	return list, nil
 }
 
-// lookup is the value of an attribute of a resource; the empty attribute is what Ref gives.
+// lookup returns the value of an attribute of a resource; the attribute "" stands for its Ref.
 func (e *evaluator) lookup(id, attribute string) (any, error) {
 	if r, ok := e.skipped[id]; ok {
-		return e.plausible(r, attribute), nil
+		return e.placeholder(r, attribute), nil
 	}
 	attributes, ok := e.created[id]
 	if !ok {
@@ -96,7 +96,7 @@ func (e *evaluator) lookup(id, attribute string) (any, error) {
 	return value, nil
 }
 
-// condition is the value of a condition of the template.
+// condition returns the value of a condition of the template.
 func (e *evaluator) condition(name string) (bool, error) {
 	if value, ok := e.conditions[name]; ok {
 		return value, nil
@@ -106,10 +106,10 @@ func (e *evaluator) condition(name string) (bool, error) {
 		return false, fmt.Errorf("there is no condition %s", name)
 	}
 	if start := slices.Index(e.evaluating, name); start >= 0 {
-		return false, fmt.Errorf("the conditions need each other in a circle: %s", circle(e.evaluating[start:]))
+		return false, fmt.Errorf("the conditions refer to each other in a circle: %s", cycleText(e.evaluating[start:]))
 	}
 	e.evaluating = append(e.evaluating, name)
-	value, err := e.truth(expression)
+	value, err := e.conditionFunction(expression)
 	e.evaluating = e.evaluating[:len(e.evaluating)-1]
 	if err != nil {
 		return false, fmt.Errorf("condition %s: %w", name, err)
@@ -118,36 +118,36 @@ func (e *evaluator) condition(name string) (bool, error) {
 	return value, nil
 }
 
-func circle(names []string) string {
+func cycleText(names []string) string {
 	return strings.Join(append(slices.Clone(names), names[0]), " → ")
 }
 
-// truth is the value of a condition function.
-func (e *evaluator) truth(expression any) (bool, error) {
+// conditionFunction returns the value of a condition function.
+func (e *evaluator) conditionFunction(expression any) (bool, error) {
 	object, _ := expression.(map[string]any)
 	if name, ok := object["Condition"].(string); ok && len(object) == 1 {
 		return e.condition(name)
 	}
 	name, argument, ok := intrinsic(object)
 	if !ok {
-		return false, errors.New("a condition function is expected")
+		return false, errors.New("the value must be a condition function")
 	}
 	operands, ok := argument.([]any)
 	if !ok {
-		return false, fmt.Errorf("%s: it takes a list", name)
+		return false, fmt.Errorf("%s: the argument must be a list", name)
 	}
 	switch {
 	case name == "Fn::Equals" && len(operands) == 2:
 		return e.equal(operands[0], operands[1])
 	case name == "Fn::Not" && len(operands) == 1:
-		value, err := e.truth(operands[0])
+		value, err := e.conditionFunction(operands[0])
 		return !value, err
 	case name == "Fn::And" && len(operands) > 0:
-		return e.all(operands, true)
+		return e.allAre(operands, true)
 	case name == "Fn::Or" && len(operands) > 0:
-		return e.all(operands, false)
+		return e.allAre(operands, false)
 	case name == "Fn::Equals", name == "Fn::Not", name == "Fn::And", name == "Fn::Or":
-		return false, fmt.Errorf("%s: it has %d operands", name, len(operands))
+		return false, fmt.Errorf("%s: unexpected number of operands: %d", name, len(operands))
 	}
 	return false, fmt.Errorf("%s: %s", name, whyUnsupported(name))
 }
@@ -164,7 +164,7 @@ func (e *evaluator) equal(a, b any) (bool, error) {
 	return left == right, nil
 }
 
-// operand is a value as text, so that 1 and "1" are equal.
+// operand returns a value as text, so that 1 and "1" are equal.
 func (e *evaluator) operand(v any) (string, error) {
 	v, err := e.resolve(v)
 	if err != nil {
@@ -177,10 +177,10 @@ func (e *evaluator) operand(v any) (string, error) {
 	return string(raw), err
 }
 
-// all says whether all operands have the value: with true it is Fn::And, with false the opposite of Fn::Or.
-func (e *evaluator) all(operands []any, and bool) (bool, error) {
+// allAre evaluates Fn::And, with and set, or Fn::Or: it returns the first operand that differs from and, or else and.
+func (e *evaluator) allAre(operands []any, and bool) (bool, error) {
 	for _, operand := range operands {
-		value, err := e.truth(operand)
+		value, err := e.conditionFunction(operand)
 		if err != nil || value != and {
 			return value, err
 		}
@@ -188,8 +188,8 @@ func (e *evaluator) all(operands []any, and bool) (bool, error) {
 	return and, nil
 }
 
-// prune takes the right branch of every Fn::If and removes what is AWS::NoValue. It says false when
-// nothing is left of the value.
+// prune replaces every Fn::If by its chosen branch and removes every AWS::NoValue. kept is false when nothing is left
+// of the value.
 func (e *evaluator) prune(v any) (pruned any, kept bool, err error) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -198,7 +198,7 @@ func (e *evaluator) prune(v any) (pruned any, kept bool, err error) {
 		case ok && name == "Ref" && argument == "AWS::NoValue":
 			return nil, false, nil
 		case ok && name == "Fn::If":
-			return e.branch(argument)
+			return e.chooseBranch(argument)
 		}
 		object := make(map[string]any, len(v))
 		for _, name := range slices.Sorted(maps.Keys(v)) { // the first error is always the same
@@ -228,10 +228,10 @@ func (e *evaluator) prune(v any) (pruned any, kept bool, err error) {
 	}
 }
 
-func (e *evaluator) branch(argument any) (any, bool, error) {
+func (e *evaluator) chooseBranch(argument any) (any, bool, error) {
 	parts, ok := argument.([]any)
 	if !ok || len(parts) != 3 {
-		return nil, false, errors.New("Fn::If: it takes [condition, value if true, value if false]")
+		return nil, false, errors.New("Fn::If: the argument must be [condition, value if true, value if false]")
 	}
 	name, _ := parts[0].(string)
 	holds, err := e.condition(name)

@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// The functions here need nothing but their argument, which is resolved already.
+// The functions in this file depend only on their argument, which is already resolved.
 
 func join(argument any) (any, error) {
 	pair, ok := argument.([]any)
 	if !ok || len(pair) != 2 {
-		return nil, errors.New("it takes [delimiter, list]")
+		return nil, errors.New("the argument must be [delimiter, list]")
 	}
 	delimiter, ok := pair[0].(string)
 	if !ok {
-		return nil, errors.New("its delimiter must be a string")
+		return nil, errors.New("the delimiter must be a string")
 	}
-	parts, err := texts(pair[1])
+	parts, err := scalars(pair[1])
 	if err != nil {
 		return nil, err
 	}
@@ -28,9 +28,9 @@ func join(argument any) (any, error) {
 }
 
 func split(argument any) (any, error) {
-	parts, err := texts(argument)
+	parts, err := scalars(argument)
 	if err != nil || len(parts) != 2 || parts[0] == "" {
-		return nil, errors.New("it takes [delimiter, string]")
+		return nil, errors.New("the argument must be [delimiter, string]")
 	}
 	var list []any
 	for _, part := range strings.Split(parts[1], parts[0]) {
@@ -39,10 +39,10 @@ func split(argument any) (any, error) {
 	return list, nil
 }
 
-func choose(argument any) (any, error) {
+func selectElement(argument any) (any, error) {
 	pair, ok := argument.([]any)
 	if !ok || len(pair) != 2 {
-		return nil, errors.New("it takes [index, list]")
+		return nil, errors.New("the argument must be [index, list]")
 	}
 	text, err := scalar(pair[0])
 	if err != nil {
@@ -50,14 +50,14 @@ func choose(argument any) (any, error) {
 	}
 	index, err := strconv.Atoi(text)
 	if err != nil {
-		return nil, fmt.Errorf("its index %q is not a number", text)
+		return nil, fmt.Errorf("the index must be a whole number, got %q", text)
 	}
 	list, ok := pair[1].([]any)
 	if !ok {
-		return nil, errors.New("its second argument must be a list")
+		return nil, errors.New("the second argument must be a list")
 	}
 	if index < 0 || index >= len(list) {
-		return nil, fmt.Errorf("its index is %d, the list has %d elements", index, len(list))
+		return nil, fmt.Errorf("the index must be at least 0 and below %d, got %d", len(list), index)
 	}
 	return list[index], nil
 }
@@ -72,11 +72,11 @@ func toJSON(argument any) (any, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// texts is a list of scalars as strings.
-func texts(v any) ([]string, error) {
+// scalars returns a list of scalars as strings.
+func scalars(v any) ([]string, error) {
 	list, ok := v.([]any)
 	if !ok {
-		return nil, errors.New("a list is expected")
+		return nil, errors.New("the value must be a list")
 	}
 	all := make([]string, len(list))
 	for i, element := range list {
@@ -89,7 +89,7 @@ func texts(v any) ([]string, error) {
 	return all, nil
 }
 
-// scalar is a string, number or truth value as CloudFormation writes it into a string.
+// scalar returns a string, number or boolean as CloudFormation writes it into a string.
 func scalar(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
@@ -99,6 +99,6 @@ func scalar(v any) (string, error) {
 	case bool:
 		return strconv.FormatBool(v), nil
 	default:
-		return "", errors.New("a string is expected, not a list or an object")
+		return "", errors.New("the value must be a string, not a list or an object")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzTemplate looks for templates that make reading or provisioning panic, or that give two results. It goes
-// around the disk, which would make it ten times slower.
+// FuzzTemplate looks for templates that make reading or provisioning panic, or that have two different results. It does
+// not use the disk, which would make it ten times slower.
 func FuzzTemplate(f *testing.F) {
 	for _, document := range []string{
 		`{"Resources": {"A": {"Type": "T", "Properties": {"X": {"Fn::If": ["C", {"Fn::Sub": ["${B.Arn}${!x}${y}", {"y": 1}]}, {"Ref": "AWS::NoValue"}]}}}, "B": {"Type": "AWS::IAM::Role"}},

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// unsupported are the intrinsics that need something which is not on this machine.
+// unsupported holds the intrinsics that need something which the local run does not have.
 var unsupported = map[string]string{
 	"Fn::ImportValue": "exports of other stacks are not known locally",
 	"Fn::GetAZs":      "there are no availability zones locally",
@@ -21,7 +21,7 @@ var unsupported = map[string]string{
 	"Fn::ForEach":     "loops are not expanded locally",
 }
 
-// intrinsic takes {"Fn::Name": argument} or {"Ref": argument} apart.
+// intrinsic returns the name and the argument of {"Fn::Name": argument} or {"Ref": argument}.
 // Source: CloudFormation template reference, intrinsic-function-reference.
 func intrinsic(object map[string]any) (name string, argument any, ok bool) {
 	if len(object) == 1 {
@@ -34,7 +34,7 @@ func intrinsic(object map[string]any) (name string, argument any, ok bool) {
 	return "", nil, false
 }
 
-// resolve replaces the intrinsics in a value. Fn::If and AWS::NoValue are gone by then, see prune.
+// resolve replaces the intrinsics in a value from which [evaluator.prune] has removed Fn::If and AWS::NoValue.
 func (e *evaluator) resolve(v any) (any, error) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -87,7 +87,7 @@ func (e *evaluator) call(name string, argument any) (any, error) {
 	case "Fn::Split":
 		return split(argument)
 	case "Fn::Select":
-		return choose(argument)
+		return selectElement(argument)
 	case "Fn::FindInMap":
 		return e.findInMap(argument)
 	case "Fn::Base64":
@@ -96,7 +96,7 @@ func (e *evaluator) call(name string, argument any) (any, error) {
 	case "Fn::Length":
 		list, ok := argument.([]any)
 		if !ok {
-			return nil, errors.New("it takes a list")
+			return nil, errors.New("the argument must be a list")
 		}
 		return json.Number(strconv.Itoa(len(list))), nil
 	case "Fn::ToJsonString":
@@ -120,9 +120,9 @@ func whyUnsupported(name string) string {
 func (e *evaluator) ref(argument any) (any, error) {
 	name, ok := argument.(string)
 	if !ok {
-		return nil, errors.New("it takes the name of a resource or parameter")
+		return nil, errors.New("the argument must be the name of a resource or parameter")
 	}
-	if value, ok := e.pseudo(name); ok {
+	if value, ok := e.pseudoParameter(name); ok {
 		return value, nil
 	}
 	if p, ok := e.template.Parameters[name]; ok {
@@ -139,7 +139,7 @@ func (e *evaluator) getAtt(argument any) (any, error) {
 	return e.lookup(id, attribute)
 }
 
-// target reads both forms of Fn::GetAtt: ["Id", "Outputs.Name"] and "Id.Outputs.Name".
+// target parses both forms of Fn::GetAtt: ["Id", "Outputs.Name"] and "Id.Outputs.Name".
 func target(argument any) (id, attribute string, err error) {
 	switch v := argument.(type) {
 	case string:
@@ -155,12 +155,12 @@ func target(argument any) (id, attribute string, err error) {
 			}
 		}
 	}
-	return "", "", errors.New(`it takes [logical id, attribute] or "id.attribute"`)
+	return "", "", errors.New(`the argument must be [logical id, attribute] or "id.attribute"`)
 }
 
 var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// substitute replaces the ${names} of an Fn::Sub; ${!name} stays, as ${name}.
+// substitute replaces the ${names} of an Fn::Sub; ${!name} becomes ${name}.
 func substitute(text string, value func(name string) (string, error)) (string, error) {
 	var problems []error
 	replaced := variable.ReplaceAllStringFunc(text, func(found string) string {
@@ -177,7 +177,7 @@ func substitute(text string, value func(name string) (string, error)) (string, e
 	return replaced, errors.Join(problems...)
 }
 
-// subForms reads both forms of Fn::Sub: "text" and ["text", {"name": value}].
+// subForms parses both forms of Fn::Sub: "text" and ["text", {"name": value}].
 func subForms(argument any) (text string, variables map[string]any, err error) {
 	if text, ok := argument.(string); ok {
 		return text, nil, nil
@@ -189,7 +189,7 @@ func subForms(argument any) (text string, variables map[string]any, err error) {
 			return text, variables, nil
 		}
 	}
-	return "", nil, errors.New("it takes a string, or a string and an object of variables")
+	return "", nil, errors.New("the argument must be a string, or a list of a string and an object of variables")
 }
 
 func (e *evaluator) sub(argument any) (any, error) {
@@ -215,13 +215,13 @@ func (e *evaluator) sub(argument any) (any, error) {
 }
 
 func (e *evaluator) findInMap(argument any) (any, error) {
-	keys, err := texts(argument)
+	keys, err := scalars(argument)
 	if err != nil || len(keys) != 3 {
-		return nil, errors.New("it takes [map, first key, second key]")
+		return nil, errors.New("the argument must be [map, first key, second key]")
 	}
 	value, ok := e.template.Mappings[keys[0]][keys[1]][keys[2]]
 	if !ok {
-		return nil, fmt.Errorf("the mapping %s has no value for %s, %s", keys[0], keys[1], keys[2])
+		return nil, fmt.Errorf("the map %s of Mappings has no value for %s, %s", keys[0], keys[1], keys[2])
 	}
 	return value, nil
 }

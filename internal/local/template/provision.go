@@ -4,20 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
-// Environment is where the stack is made believe to be.
+// An Environment is the account and region in which the stack pretends to be.
 type Environment struct {
 	Account string // twelve digits
 	Region  string // for example "eu-central-1"
 }
 
-// Provision creates every resource of the stack, each after those it refers to and otherwise in the order of
-// the template, and resolves the outputs. The map has the Provision for each type that the local run knows.
+// Provision creates every resource of the stack, each after those it refers to and otherwise in the order of the
+// template, and resolves the outputs. provisions holds the Provision for each resource type that the local run supports.
 //
-// Nothing is created when the template has a resource type, an intrinsic or a reference that cannot be
-// satisfied: the error then lists them all. A Provision's error stops at once, prefixed with logical id and type.
+// It creates nothing when the template has resource types or intrinsics that the local run does not support, or
+// references to nothing: the error then lists all of them. The error of a Provision ends it at once and is prefixed
+// with the logical id and type.
 func (s *Stack) Provision(ctx context.Context, env Environment, provisions map[string]Provision) (*Deployment, error) {
 	p, err := s.plan(env, provisions)
 	if err != nil {
@@ -41,7 +43,7 @@ func (s *Stack) Provision(ctx context.Context, env Environment, provisions map[s
 	return d, nil
 }
 
-// plan is what there is to create, in order. The properties of its resources are pruned, not resolved.
+// A plan holds what to create, in order. The properties of its resources are pruned, not resolved.
 type plan struct {
 	*evaluator
 	resources []planned
@@ -61,6 +63,10 @@ type plannedOutput struct {
 	value any
 }
 
+// logicalID is what CloudFormation takes as the name of a resource.
+// Source: CloudFormation user guide, resources-section-structure.
+var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
+
 // plan checks the whole template.
 func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, error) {
 	p := &plan{evaluator: s.evaluator(env)}
@@ -70,7 +76,7 @@ func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, e
 	byID := map[string]planned{}
 	var problems []error
 	for _, id := range s.template.Resources.names {
-		active, err := p.active(id)
+		active, err := p.isActive(id)
 		switch {
 		case err != nil:
 			problems = append(problems, fmt.Errorf("%s: %w", id, err))
@@ -95,7 +101,7 @@ func (s *Stack) evaluator(env Environment) *evaluator {
 	}
 }
 
-// checkTransform allows the one transform that only adds intrinsics, which are known here.
+// checkTransform accepts only the transform that adds intrinsics, which this package supports.
 func (p *plan) checkTransform() error {
 	list, ok := p.template.Transform.([]any)
 	if !ok && p.template.Transform != nil {
@@ -111,6 +117,9 @@ func (p *plan) checkTransform() error {
 
 func (p *plan) add(id string, provisions map[string]Provision, byID map[string]planned) error {
 	d := p.template.Resources.byName[id]
+	if !logicalID.MatchString(id) {
+		return fmt.Errorf("a logical id must be letters and digits, got %q", id)
+	}
 	r := Resource{
 		LogicalID: id, Type: d.Type, Path: p.stack.path(id, d),
 		PhysicalName: physicalName(p.stack.Name, id), Metadata: d.Metadata,
@@ -131,10 +140,10 @@ func (p *plan) add(id string, provisions map[string]Provision, byID map[string]p
 	}
 	needs, err := p.references(properties)
 	if err != nil {
-		return prefixed(fmt.Sprintf("%s (%s)", id, d.Type), err)
+		return prefixErrors(fmt.Sprintf("%s (%s)", id, d.Type), err)
 	}
 	for _, other := range d.DependsOn {
-		active, err := p.active(other)
+		active, err := p.isActive(other)
 		if err != nil {
 			return fmt.Errorf("%s (%s): DependsOn: %w", id, d.Type, err)
 		}
@@ -162,14 +171,14 @@ func (p *plan) addOutput(name string) error {
 		return fmt.Errorf("output %s: %w", name, err)
 	}
 	if _, err := p.references(value); err != nil {
-		return prefixed("output "+name, err)
+		return prefixErrors("output "+name, err)
 	}
 	p.outputs = append(p.outputs, plannedOutput{Output{Name: name, Description: o.Description}, value})
 	return nil
 }
 
-// prefixed puts the prefix before each of several joined errors.
-func prefixed(prefix string, err error) error {
+// prefixErrors adds the prefix to each of several joined errors.
+func prefixErrors(prefix string, err error) error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return fmt.Errorf("%s: %w", prefix, err)
@@ -181,26 +190,26 @@ func prefixed(prefix string, err error) error {
 	return errors.Join(all...)
 }
 
-// sort puts every resource after those it needs: depth first, in the order of the template.
+// sort orders the resources so that each comes after those it needs: depth first, in the order of the template.
 func (p *plan) sort(byID map[string]planned) error {
 	done := map[string]bool{}
-	var way []string
+	var path []string
 	var visit func(id string) error
 	visit = func(id string) error {
-		if start := slices.Index(way, id); start >= 0 {
-			return fmt.Errorf("the resources need each other in a circle: %s", circle(way[start:]))
+		if start := slices.Index(path, id); start >= 0 {
+			return fmt.Errorf("the resources refer to each other in a circle: %s", cycleText(path[start:]))
 		}
 		r, ok := byID[id]
 		if !ok || done[id] {
 			return nil
 		}
-		way = append(way, id)
+		path = append(path, id)
 		for _, other := range r.needs {
 			if err := visit(other); err != nil {
 				return err
 			}
 		}
-		way = way[:len(way)-1]
+		path = path[:len(path)-1]
 		done[id] = true
 		p.resources = append(p.resources, r)
 		return nil
@@ -223,7 +232,7 @@ func (p *plan) create(ctx context.Context, r planned, provision Provision) (Depl
 	}
 	var ok bool
 	if r.Properties, ok = properties.(map[string]any); !ok {
-		return Deployed{}, errors.New("its Properties are not an object")
+		return Deployed{}, errors.New("Properties must be an object")
 	}
 	attributes, err := provision(ctx, r.Resource)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// Each resource comes after those it refers to, otherwise the template's order holds.
+// TestProvisionsInDependencyOrder checks that each resource comes after those it refers to, and else in the template's
+// order.
 func TestProvisionsInDependencyOrder(t *testing.T) {
 	s := stack(t, `{"Resources": {
 		"Queue": {"Type": "T", "Properties": {"Dlq": {"Fn::GetAtt": ["Dlq", "Arn"]}}},
@@ -40,7 +41,7 @@ func TestTemplatesThatCannotRun(t *testing.T) {
 	for name, c := range map[string]struct{ template, want string }{
 		"a circle": {
 			`{"Resources": {"A": {"Type": "T", "DependsOn": "B"}, "B": {"Type": "T", "Properties": {"X": {"Ref": "C"}}}, "C": {"Type": "T", "Properties": {"X": {"Fn::Sub": "${A.Arn}"}}}}}`,
-			"stack Orders-dev: the resources need each other in a circle: A → B → C → A",
+			"stack Orders-dev: the resources refer to each other in a circle: A → B → C → A",
 		},
 		"a circle of one": {`{"Resources": {"A": {"Type": "T", "Properties": {"X": {"Ref": "A"}}}}}`, "in a circle: A → A"},
 		"an unknown dependency": {
@@ -58,12 +59,13 @@ func TestTemplatesThatCannotRun(t *testing.T) {
 				"A (T): Y.Fn::Cidr: the local run does not support it: there are no networks locally\n" +
 				"output O: Fn::ImportValue: the local run does not support it: exports of other stacks are not known locally",
 		},
+		"an id that is a path":       {`{"Resources": {"../../A": {"Type": "T"}}}`, `a logical id must be letters and digits, got "../../A"`},
 		"a transform":                {`{"Transform": "AWS::Serverless-2016-10-31", "Resources": {}}`, "transform AWS::Serverless-2016-10-31: the local run does not support it: macros run in AWS only"},
 		"an unknown condition":       {`{"Resources": {"A": {"Type": "T", "Condition": "C"}}}`, "A: there is no condition C"},
 		"a condition on resources":   {`{"Conditions": {"C": {"Fn::Equals": [{"Ref": "A"}, "x"]}}, "Resources": {"A": {"Type": "T", "Condition": "C"}}}`, "A: condition C: Fn::Equals: Ref: there is no resource or parameter A here"},
 		"an output's condition":      {`{"Resources": {}, "Outputs": {"O": {"Condition": "C", "Value": 1}}}`, "output O: there is no condition C"},
-		"an output that is a list":   {`{"Resources": {}, "Outputs": {"O": {"Value": [1]}}}`, "output O: a string is expected"},
-		"properties of a wrong type": {`{"Resources": {"A": {"Type": "T", "Properties": [1]}}}`, "A (T): its Properties are not an object"},
+		"an output that is a list":   {`{"Resources": {}, "Outputs": {"O": {"Value": [1]}}}`, "output O: the value must be a string"},
+		"properties of a wrong type": {`{"Resources": {"A": {"Type": "T", "Properties": [1]}}}`, "A (T): Properties must be an object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := stack(t, c.template).Provision(t.Context(), environment, fakes("T"))
@@ -98,7 +100,7 @@ func TestProvisionErrorsNameTheResource(t *testing.T) {
 	}
 }
 
-func TestProvisionStopsWhenTold(t *testing.T) {
+func TestProvisionStopsWhenItsContextIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	created := 0
 	_, err := stack(t, `{"Resources": {"A": {"Type": "T"}, "B": {"Type": "T"}}}`).Provision(ctx, environment, map[string]template.Provision{

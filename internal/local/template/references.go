@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// references lists the resources that a pruned value refers to, and finds what is wrong with its
-// intrinsics before any resource is created.
+// references returns the resources that a pruned value refers to, and an error for everything that is wrong with its
+// intrinsics, before any resource is created.
 func (e *evaluator) references(v any) ([]string, error) {
 	w := walker{evaluator: e}
 	w.visit(v, nil)
@@ -22,7 +22,7 @@ type walker struct {
 	problems []error
 }
 
-// visit walks a value. own are the variables that an Fn::Sub around it defines.
+// visit visits a value and everything in it. at is its place in the template.
 func (w *walker) visit(v any, at []string) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -39,7 +39,7 @@ func (w *walker) visit(v any, at []string) {
 		}
 	case string:
 		if strings.Contains(v, "{{resolve:") {
-			w.problem(at, fmt.Errorf("dynamic reference %s: the local run does not support it: secrets and parameters are in AWS only", v))
+			w.problem(at, fmt.Errorf("dynamic reference %s: the local run does not support it: secrets and parameters exist only in AWS", v))
 		}
 	}
 }
@@ -87,10 +87,10 @@ func (w *walker) sub(argument any, at []string) {
 	w.visit(text, at)
 }
 
-// name is a resource, a parameter or a pseudo-parameter.
+// name checks the argument of a Ref: the name of a resource, a parameter or a pseudo-parameter.
 func (w *walker) name(argument any, at []string) {
 	name, _ := argument.(string)
-	if _, ok := w.pseudo(name); ok {
+	if _, ok := w.pseudoParameter(name); ok {
 		return
 	}
 	if p, ok := w.template.Parameters[name]; ok {
@@ -103,12 +103,12 @@ func (w *walker) name(argument any, at []string) {
 }
 
 func (w *walker) resource(id string, at []string) {
-	active, err := w.active(id)
+	isActive, err := w.isActive(id)
 	switch {
 	case err != nil:
 		w.problem(at, err)
-	case !active:
-		w.problem(at, fmt.Errorf("the condition of %s leaves it out of the stack", id))
+	case !isActive:
+		w.problem(at, fmt.Errorf("the condition of %s excludes it from the stack", id))
 	default:
 		w.ids = append(w.ids, id)
 	}
@@ -118,8 +118,8 @@ func (w *walker) problem(at []string, err error) {
 	w.problems = append(w.problems, fmt.Errorf("%s: %w", strings.Join(at, "."), err))
 }
 
-// active says whether the resource is part of the stack.
-func (e *evaluator) active(id string) (bool, error) {
+// isActive reports whether the resource is part of the stack: its condition, if it has one, holds.
+func (e *evaluator) isActive(id string) (bool, error) {
 	d, ok := e.template.Resources.byName[id]
 	if !ok {
 		return false, fmt.Errorf("there is no resource or parameter %q in the template", id)

@@ -9,41 +9,40 @@ import (
 
 // A Resource is one entry of a template with every intrinsic resolved.
 type Resource struct {
-	// LogicalID names the resource in the template and in everything the local run prints.
+	// LogicalID is the resource's name in the template and in everything that the local run prints.
 	LogicalID string
 	// Type is the CloudFormation type, for example "AWS::SQS::Queue".
 	Type string
-	// Path is the construct path that CDK leaves in the metadata ("Orders-dev/Outbox/Table/Resource"), or empty.
+	// Path is the construct path that CDK writes to the metadata ("Orders-dev/Outbox/Table/Resource"), or empty.
 	Path string
-	// PhysicalName is a name for resources that the template does not name: unique in the stack, the same
-	// on every run, at most 64 characters of [A-Za-z0-9-].
+	// PhysicalName is a name for a resource that has none in the template: unique in the stack, the same in every
+	// run, at most 64 characters of [A-Za-z0-9-].
 	PhysicalName string
-	// Properties as the template gives them. Decode reads them into a struct.
+	// Properties are the resolved properties. Decode reads them into a struct.
 	Properties map[string]any
-	// Metadata of the resource, for example where a function's source is.
+	// Metadata is the metadata of the resource, for example the place of a function's source.
 	Metadata map[string]any
 }
 
-// Attributes are what references to a resource resolve to.
+// Attributes holds the values to which references to a resource resolve.
 type Attributes struct {
 	// Ref is the value of {"Ref": id}.
 	Ref string
-	// GetAtt holds the values of {"Fn::GetAtt": [id, name]}; an attribute not listed is an error that names it.
+	// GetAtt holds the values of {"Fn::GetAtt": [id, name]}; a reference to any other attribute is an error.
 	GetAtt map[string]string
 }
 
-// A Provision creates one resource in the local run, or finds it there again after a restart, and
-// says what references to it resolve to. It must be safe to repeat on data kept from an earlier run.
-// Its error is prefixed by the caller with the logical id and type.
+// A Provision creates one resource in the local run, or finds it again after a restart, and returns the values to
+// which references to it resolve. It must be safe to repeat on the data of an earlier run. The caller prefixes its
+// error with the logical id and type.
 type Provision func(ctx context.Context, r Resource) (Attributes, error)
 
-// Ignored is the type of a property that is known and has no effect locally.
+// Ignored is the type of a property that has no effect locally.
 type Ignored = any
 
-// Decode reads the properties into a struct with json tags. A property the struct does not list is an
-// error that names it: what the local run does not know it must not silently leave out. Properties that
-// do not matter locally are listed with the type Ignored. CloudFormation's numbers and booleans may
-// arrive as strings; use the types Int and Bool for them.
+// Decode reads the properties into a struct with json tags. A property that the struct does not have is an error that
+// names it: the local run must not silently ignore what it does not support. Properties without an effect locally have
+// the type [Ignored]. CloudFormation's numbers and booleans may be strings; the types [Int] and [Bool] accept both.
 func (r Resource) Decode(into any) error {
 	raw, err := json.Marshal(r.Properties)
 	if err != nil {
@@ -57,27 +56,27 @@ func (r Resource) Decode(into any) error {
 	return nil
 }
 
-// Int is a whole number that a template may write as a number or as a string.
+// An Int is a whole number that a template may write as a number or as a string.
 type Int int64
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *Int) UnmarshalJSON(raw []byte) error {
 	var number int64
 	if err := json.Unmarshal(bytes.Trim(raw, `"`), &number); err != nil {
-		return fmt.Errorf("%s is not a whole number", raw)
+		return fmt.Errorf("the value must be a whole number, got %s", raw)
 	}
 	*n = Int(number)
 	return nil
 }
 
-// Bool is a truth value that a template may write as a boolean or as a string.
+// A Bool is a boolean that a template may write as a boolean or as a string.
 type Bool bool
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (b *Bool) UnmarshalJSON(raw []byte) error {
 	var value bool
 	if err := json.Unmarshal(bytes.Trim(raw, `"`), &value); err != nil {
-		return fmt.Errorf("%s is not true or false", raw)
+		return fmt.Errorf("the value must be true or false, got %s", raw)
 	}
 	*b = Bool(value)
 	return nil

@@ -2,14 +2,14 @@ package template
 
 import "strings"
 
-// skip is a kind of resource that has nothing to do on a laptop.
+// A skip is a kind of resource that the local run does not need.
 type skip struct {
 	types  string // a type, or all types of a service: "AWS::IAM::*"
 	reason string
 }
 
-// skips are all of them. What is not here and has no Provision is an error: leaving something out silently
-// would let a stack look as if it worked.
+// skips lists all of them. Any other resource type without a Provision is an error: to ignore it silently would make a
+// stack look as if it worked.
 var skips = []skip{
 	{"AWS::CDK::Metadata", "tells AWS which constructs are used"},
 	{"AWS::IAM::*", "permissions are not enforced locally"},
@@ -18,9 +18,9 @@ var skips = []skip{
 	{"AWS::Logs::*", "logs are printed"},
 	{"AWS::XRay::*", "traces are not collected locally"},
 	{"AWS::CloudWatch::*", "there are no alarms and dashboards locally"},
-	{"AWS::SNS::Topic", "takes alarms, and there are none locally"},
-	{"AWS::SNS::Subscription", "takes alarms, and there are none locally"},
-	{"AWS::SNS::TopicPolicy", "takes alarms, and there are none locally"},
+	{"AWS::SNS::Topic", "receives alarms, and there are none locally"},
+	{"AWS::SNS::Subscription", "receives alarms, and there are none locally"},
+	{"AWS::SNS::TopicPolicy", "receives alarms, and there are none locally"},
 	{"AWS::Events::Archive", "events are not archived locally"},
 	{"AWS::ApiGateway::Account", "lets API Gateway write logs, which are printed"},
 	{"AWS::ApiGateway::ApiKey", "API authorization is not enforced locally"},
@@ -28,10 +28,10 @@ var skips = []skip{
 	{"AWS::ApiGateway::UsagePlan", "throttling is not enforced locally"},
 	{"AWS::ApiGateway::UsagePlanKey", "throttling is not enforced locally"},
 	{"AWS::ApplicationAutoScaling::*", "capacity is not limited locally"},
-	{"AWS::Backup::*", "backups are made in AWS only"},
+	{"AWS::Backup::*", "backups are made only in AWS"},
 }
 
-// skipReason says why resources of the type are skipped, or nothing.
+// skipReason returns why resources of the type are skipped, or "" for a type that is not.
 func skipReason(resourceType string) string {
 	for _, s := range skips {
 		if s.types == resourceType || strings.HasSuffix(s.types, "::*") && strings.HasPrefix(resourceType, strings.TrimSuffix(s.types, "*")) {
@@ -41,15 +41,16 @@ func skipReason(resourceType string) string {
 	return ""
 }
 
-// refIsARN are the skipped types whose Ref is an ARN. The Ref of the others is a name.
+// refIsARN holds the skipped types whose Ref is an ARN. The Ref of the others is a name.
 var refIsARN = map[string]bool{
 	"AWS::SNS::Topic":         true,
 	"AWS::SNS::Subscription":  true,
 	"AWS::IAM::ManagedPolicy": true,
 }
 
-// plausible is an attribute of a skipped resource: of the right shape, the same on every run, and of no use.
-func (e *evaluator) plausible(r Resource, attribute string) string {
+// placeholder returns the value of an attribute of a skipped resource: it has the right form, is the same in every run
+// and refers to nothing.
+func (e *evaluator) placeholder(r Resource, attribute string) string {
 	if attribute == "" && !refIsARN[r.Type] {
 		return r.PhysicalName
 	}

@@ -9,16 +9,18 @@ import (
 	"strings"
 )
 
-// Stack is one stack of an assembly with its template.
+// A Stack is one stack of an assembly with its template.
 type Stack struct {
-	// ID of the stack in the manifest, for example "Orders-dev".
+	// ID is the stack's id in the manifest, for example "Orders-dev".
 	ID string
-	// Name under which CloudFormation would know the stack.
+	// Name is the stack's name in CloudFormation.
 	Name string
 	// DisplayName is the stack's construct path, which `cdk list` shows: "Prod/Orders" inside a stage.
 	DisplayName string
 	// Dir is the assembly's folder, or that of the stack's stage. Asset paths in the template are relative to it.
 	Dir string
+	// Root is the folder of the whole assembly. Nothing that the assembly names lies outside of it.
+	Root string
 	// Account and Region are empty where the app leaves them to the deployment.
 	Account, Region string
 
@@ -28,7 +30,7 @@ type Stack struct {
 	template     document
 }
 
-// document is a template as far as it matters here. Rules, the checks before a deployment, do not.
+// A document is a template, with the sections that this package uses. It ignores Rules, the checks before a deployment.
 type document struct {
 	Transform  any                                  `json:"Transform"`
 	Parameters map[string]parameter                 `json:"Parameters"`
@@ -43,7 +45,7 @@ type parameter struct {
 	Default any    `json:"Default"`
 }
 
-// declaration is a resource as the template declares it.
+// A declaration is a resource as the template declares it.
 type declaration struct {
 	Type       string         `json:"Type"`
 	Condition  string         `json:"Condition"`
@@ -80,6 +82,18 @@ func (s *Stack) load() (*Stack, error) {
 	return s, nil
 }
 
+// Declared returns the resources of a type as the template declares them: without properties, and whether or not
+// their condition holds.
+func (s *Stack) Declared(kind string) []Resource {
+	var found []Resource
+	for _, id := range s.template.Resources.names {
+		if d := s.template.Resources.byName[id]; d.Type == kind {
+			found = append(found, Resource{LogicalID: id, Type: d.Type, Path: s.path(id, d), Metadata: d.Metadata})
+		}
+	}
+	return found
+}
+
 // decode keeps numbers as they are written, so that 1000000 does not become 1e+06 in a string.
 func decode(raw []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -87,7 +101,7 @@ func decode(raw []byte, into any) error {
 	return dec.Decode(into)
 }
 
-// paths are the construct paths of logical ids, from the metadata of the manifest.
+// paths holds the construct paths of logical ids, from the metadata of the manifest.
 type paths map[string]string
 
 // UnmarshalJSON implements json.Unmarshaler for {"/path": [{"type": "aws:cdk:logicalId", "data": "Id"}]}.
@@ -110,7 +124,7 @@ func (p *paths) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// path is the construct path of a resource, or empty.
+// path returns the construct path of a resource, or "".
 func (s *Stack) path(id string, d declaration) string {
 	if path, ok := d.Metadata["aws:cdk:path"].(string); ok {
 		return path
@@ -118,7 +132,7 @@ func (s *Stack) path(id string, d declaration) string {
 	return s.paths[id]
 }
 
-// oneOrMore is a string or a list of strings.
+// oneOrMore holds a string or a list of strings.
 type oneOrMore []string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -131,7 +145,7 @@ func (o *oneOrMore) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*[]string)(o))
 }
 
-// ordered is a JSON object in the order in which it is written: the order of the constructs.
+// An ordered is a JSON object that keeps the order of its members: the order of the constructs.
 type ordered[T any] struct {
 	names  []string
 	byName map[string]T
@@ -150,7 +164,7 @@ func (o *ordered[T]) UnmarshalJSON(raw []byte) error {
 			return fmt.Errorf("%s: %w", entry.name, err)
 		}
 		if _, repeated := o.byName[entry.name]; repeated {
-			return fmt.Errorf("%s is there twice", entry.name)
+			return fmt.Errorf("%s must be declared once, got two", entry.name)
 		}
 		o.names = append(o.names, entry.name)
 		o.byName[entry.name] = value
@@ -163,11 +177,11 @@ type member struct {
 	value json.RawMessage
 }
 
-// members are the members of a JSON object in their order.
+// members returns the members of a JSON object in their order.
 func members(raw []byte) ([]member, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return nil, errors.New("a JSON object is expected")
+		return nil, errors.New("the value must be a JSON object")
 	}
 	var all []member
 	for dec.More() {

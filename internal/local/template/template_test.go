@@ -15,8 +15,8 @@ import (
 
 var environment = template.Environment{Account: "000000000000", Region: "eu-central-1"}
 
-// surroundings is the template around the values of testdata/intrinsics.json.
-const surroundings = `{
+// surroundingTemplate is the template around each of the values of testdata/intrinsics.json.
+const surroundingTemplate = `{
 	"Parameters": {
 		"Stage": {"Type": "String", "Default": "dev"},
 		"Count": {"Type": "Number", "Default": 3},
@@ -59,7 +59,7 @@ func TestIntrinsics(t *testing.T) {
 			for _, c := range g.Cases {
 				t.Run(c.Name, func(t *testing.T) {
 					var got any
-					_, err := stack(t, fmt.Sprintf(surroundings, c.Value)).Provision(t.Context(), environment, map[string]template.Provision{
+					_, err := stack(t, fmt.Sprintf(surroundingTemplate, c.Value)).Provision(t.Context(), environment, map[string]template.Provision{
 						"Test::Probe": func(_ context.Context, r template.Resource) (template.Attributes, error) {
 							got = r.Properties["Value"]
 							return template.Attributes{}, nil
@@ -90,7 +90,7 @@ func TestIntrinsics(t *testing.T) {
 	}
 }
 
-// stack writes an assembly with one stack, Orders-dev, and reads it again.
+// stack writes an assembly with one stack, Orders-dev, and reads it.
 func stack(t testing.TB, document string) *template.Stack {
 	t.Helper()
 	dir := t.TempDir()
@@ -109,7 +109,7 @@ func stack(t testing.TB, document string) *template.Stack {
 	return s
 }
 
-// fakes provision the types, with attributes that show the logical id.
+// fakes returns Provisions for the types, whose attributes show the logical id.
 func fakes(types ...string) map[string]template.Provision {
 	all := map[string]template.Provision{}
 	for _, resourceType := range types {

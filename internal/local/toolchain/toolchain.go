@@ -1,5 +1,5 @@
-// Package toolchain finds the programs that the local run needs and says in one line what to do when
-// one is missing or too old.
+// Package toolchain finds the programs that the local run needs. Its errors tell in one line what to do when one
+// is missing or too old.
 package toolchain
 
 import (
@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"github.com/outboxkit/transactional-outbox/internal/childenv"
 )
 
-// Java is the path of a Java of version 17 or later: $JAVA_HOME's, or the one on the PATH.
+// Java returns the path of a Java of version 17 or later: $JAVA_HOME's, or the one on the PATH.
 func Java(ctx context.Context) (string, error) {
 	path := "java"
 	if home := os.Getenv("JAVA_HOME"); home != "" {
@@ -28,7 +30,7 @@ func Java(ctx context.Context) (string, error) {
 	}.find(ctx)
 }
 
-// Node is the path of a Node.js of version 22 or later: the project's own, in node_modules of the
+// Node returns the path of a Node.js of version 22 or later: the project's own, in node_modules of the
 // working directory or a folder above it, or the one on the PATH.
 func Node(ctx context.Context) (string, error) {
 	path := "node"
@@ -44,7 +46,7 @@ func Node(ctx context.Context) (string, error) {
 	}.find(ctx)
 }
 
-// Python is the path of the Python 3 on the PATH. Only functions written in Python need it.
+// Python returns the path of the Python 3 on the PATH. Only functions written in Python need it.
 func Python(ctx context.Context) (string, error) {
 	return program{
 		path:    "python3",
@@ -55,7 +57,7 @@ func Python(ctx context.Context) (string, error) {
 	}.find(ctx)
 }
 
-// Go is the path of the go command on the PATH.
+// Go returns the path of the go command on the PATH.
 func Go(ctx context.Context) (string, error) {
 	return program{
 		path:    "go",
@@ -66,7 +68,7 @@ func Go(ctx context.Context) (string, error) {
 	}.find(ctx)
 }
 
-// Package is the folder of an npm package in node_modules of the working directory or a folder above it.
+// Package returns the folder of an npm package in node_modules of the working directory or a folder above it.
 func Package(name string) (string, error) {
 	manifest, ok := above(filepath.Join("node_modules", name, "package.json"))
 	if !ok {
@@ -75,11 +77,11 @@ func Package(name string) (string, error) {
 	return filepath.Dir(manifest), nil
 }
 
-// program is one to be found on this machine.
+// A program is one to be found on this machine.
 type program struct {
 	path string   // where it is, or its name for a look on the PATH
-	args []string // make it say its version
-	// version finds the major version in what it says and, where there is a second group, the path of the
+	args []string // make it print its version
+	// version finds the major version in what it prints and, where there is a second group, the path of the
 	// program itself: the one on the PATH may be a version manager's, which needs the user's environment.
 	version *regexp.Regexp
 	least   int    // oldest major version that will do
@@ -92,7 +94,9 @@ func (p program) find(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s not found: %s", p.path, p.remedy)
 	}
-	out, err := exec.CommandContext(ctx, found, p.args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, found, p.args...)
+	cmd.Env = childenv.Base()
+	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
@@ -101,7 +105,7 @@ func (p program) find(ctx context.Context) (string, error) {
 	}
 	match := p.version.FindSubmatch(out)
 	if match == nil {
-		return "", fmt.Errorf("%s does not say its version: %s", found, p.remedy)
+		return "", fmt.Errorf("%s prints no version: %s", found, p.remedy)
 	}
 	if major, _ := strconv.Atoi(string(match[1])); major < p.least {
 		return "", fmt.Errorf("%s is version %d: %s", found, major, p.remedy)
@@ -112,7 +116,7 @@ func (p program) find(ctx context.Context) (string, error) {
 	return found, nil
 }
 
-// above is the path of the nearest file of that name, seen from the working directory upwards.
+// above returns the path of the nearest file of that name, seen from the working directory upwards.
 func above(name string) (string, bool) {
 	dir, err := os.Getwd()
 	if err != nil {

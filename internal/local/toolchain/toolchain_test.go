@@ -83,7 +83,7 @@ func TestFind(t *testing.T) {
 		},
 		"java without a version": {
 			install: map[string]string{"bin/java": `echo hello`},
-			find:    toolchain.Java, err: "does not say its version: ",
+			find:    toolchain.Java, err: "prints no version: ",
 		},
 		"JAVA_HOME without a java": {
 			env:  map[string]string{"JAVA_HOME": "jdk"},

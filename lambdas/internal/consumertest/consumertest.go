@@ -29,7 +29,7 @@ const (
 	OutboxTable = "outbox"
 )
 
-// Result is what became of a batch.
+// A Result is what became of a batch.
 type Result struct {
 	// Commits are the transactions, in the order of the messages.
 	Commits []Commit
@@ -39,17 +39,17 @@ type Result struct {
 	Refused []string
 }
 
-// Commit is one transaction: its puts, in order.
+// A Commit is one transaction: its puts, in order.
 type Commit []Put
 
-// Put is an item as it is written, with numbers as float64.
+// A Put is an item as it is written, with numbers as float64.
 type Put struct {
 	Table     string
 	Item      map[string]any
 	Condition string
 }
 
-// To are the puts to one table.
+// To returns the puts to one table.
 func (c Commit) To(table string) []Put {
 	var found []Put
 	for _, p := range c {

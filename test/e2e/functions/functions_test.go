@@ -1,4 +1,5 @@
-// Package functions_test shows that the functions of the end-to-end tests misbehave as told, and only then.
+// Package functions_test checks that the functions of the end-to-end tests fail when an order's note asks for it, and
+// only then.
 package functions_test
 
 import (
@@ -16,12 +17,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-func TestMisbehaviour(t *testing.T) {
+func TestMisbehavior(t *testing.T) {
 	var mu sync.Mutex
 	var lines []string
-	host := functions.New(functions.Config{Cloud: cloud.New("eu-west-1"), Dir: t.TempDir(), App: t.TempDir(), Sink: func(h hop.Hop) {
+	app := t.TempDir()
+	host := functions.New(functions.Config{Cloud: cloud.New("eu-west-1"), Dir: t.TempDir(), App: app, Sink: func(h hop.Hop) {
 		mu.Lock()
 		defer mu.Unlock()
 		lines = append(lines, h.Detail)
@@ -29,7 +32,7 @@ func TestMisbehaviour(t *testing.T) {
 	t.Cleanup(host.Close)
 	arns := map[string]string{}
 	for _, name := range []string{"crasher", "partial", "slow", "crasher always"} {
-		arns[name] = provision(t, host, name)
+		arns[name] = provision(t, host, app, name)
 	}
 	if err := host.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
@@ -78,15 +81,19 @@ func TestMisbehaviour(t *testing.T) {
 			}
 		})
 	}
-	host.Close() // so that every line is there
+	host.Close() // after this every line is written
 	if all := strings.Join(lines, "\n"); !strings.Contains(all, `"msg":"event handled","eventId":"e-hello","receiveCount":"2"`) {
-		t.Errorf("no line tells of a handled event:\n%s", all)
+		t.Errorf("no line reports a handled event:\n%s", all)
 	}
 }
 
-func provision(t *testing.T, host *functions.Service, name string) string {
+func provision(t *testing.T, host *functions.Service, app, name string) string {
 	t.Helper()
 	program, always, _ := strings.Cut(name, " ")
+	source, err := localrun.Source(app, program)
+	if err != nil {
+		t.Fatal(err)
+	}
 	attributes, err := host.Provisions()["AWS::Lambda::Function"](t.Context(), template.Resource{
 		LogicalID: name, PhysicalName: strings.ReplaceAll(name, " ", "-"),
 		Properties: map[string]any{
@@ -94,7 +101,7 @@ func provision(t *testing.T, host *functions.Service, name string) string {
 			"Environment": map[string]any{"Variables": map[string]any{"CRASH": always}},
 		},
 		Metadata: map[string]any{"outboxkit:golambda": map[string]any{
-			"package": "./" + program, "tags": "lambda.norpc", "ldflags": "-s -w -buildid=",
+			"source": source, "tags": []string{"lambda.norpc"}, "ldflags": []string{"-s", "-w"},
 		}},
 	})
 	if err != nil {
@@ -103,7 +110,7 @@ func provision(t *testing.T, host *functions.Service, name string) string {
 	return attributes.GetAtt["Arn"]
 }
 
-// batchOf is a batch with a message for each note, as a consumer's queue delivers it.
+// batchOf returns a batch with a message for each note, as a consumer's queue delivers it.
 func batchOf(t *testing.T, receives string, notes []string) []byte {
 	t.Helper()
 	frame, err := os.ReadFile("testdata/envelope.json")

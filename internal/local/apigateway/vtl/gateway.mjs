@@ -1,4 +1,4 @@
-// What API Gateway puts into a mapping template's context: $input, $util, $context, $stageVariables.
+// The context that API Gateway provides to a mapping template: $input, $util, $context, $stageVariables.
 // Source: API Gateway developer guide, api-gateway-mapping-template-reference.
 
 import { Host, Once, text } from './java.mjs';
@@ -24,11 +24,11 @@ export function variables({ body, params, context, stageVariables }) {
 }
 
 function input(raw, params) {
-  const body = raw === '' ? '{}' : raw; // API Gateway shows a missing body as {}
+  const body = raw === '' ? '{}' : raw; // API Gateway treats a missing body as {}
   let document;
   const root = () => (document ??= { value: read(body) }).value;
   return new Host('input', {
-    // A path that leads nowhere is the empty string.
+    // A path without a value results in the empty string.
     json: (_, path = '$') => {
       const value = select(root(), text(path));
       return stringify(value === undefined ? '' : value);
@@ -38,7 +38,7 @@ function input(raw, params) {
   }, { body });
 }
 
-/** A body that is no JSON is one string, as Jayway's lenient parser has it. */
+/** A body that is not JSON is one string, as for Jayway's lenient parser. */
 function read(body) {
   try {
     return parse(body);
@@ -47,7 +47,7 @@ function read(body) {
   }
 }
 
-/** The path is searched first, then the query string, then the headers, whose names have no case. */
+/** Searches the path, then the query string, then the headers, whose names are not case-sensitive. */
 function parameter(params, name) {
   for (const values of [params.path, params.querystring]) {
     if (Object.hasOwn(values, name)) return values[name];
@@ -67,16 +67,16 @@ const util = new Host('util', {
 
 const named = { "'": "\\'", '"': '\\"', '\\': '\\\\', '/': '\\/', '\b': '\\b', '\n': '\\n', '\t': '\\t', '\f': '\\f', '\r': '\\r' };
 
-/** As StringEscapeUtils.escapeJavaScript of Apache Commons Lang 2 does it. */
+/** Escapes as StringEscapeUtils.escapeJavaScript of Apache Commons Lang 2. */
 const escapeJavaScript = (s) => s.replace(/['"\\/]|[^ -\x7f]/g, (c) =>
   named[c] ?? '\\u' + c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0'));
 
-/** As java.net.URLEncoder does it. */
+/** Encodes as java.net.URLEncoder. */
 const urlEncode = (s) => encodeURIComponent(s.toWellFormed())
   .replace(/[!'()~]/g, (c) => '%' + c.charCodeAt(0).toString(16).toUpperCase())
   .replaceAll('%20', '+');
 
-/** What a template did to $context.requestOverride and $context.responseOverride. */
+/** The changes that a template made to $context.requestOverride and $context.responseOverride. */
 export function overrides({ requestOverride, responseOverride }) {
   const { status, header } = responseOverride;
   return {

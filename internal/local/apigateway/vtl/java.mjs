@@ -3,10 +3,10 @@
 
 import { Decimal, stringify } from './json.mjs';
 
-/** A list made by a template. It prints as [a, b]; a list read from JSON prints as JSON. */
+/** A list that a template created. It prints as [a, b]; a list from JSON prints as JSON. */
 export class ArrayList extends Array {}
 
-/** One entry of a map, as entrySet() gives it. */
+/** One entry of a map, as entrySet() returns it. */
 class Entry {
   constructor(map, key) { this.map = map; this.key = key; }
   get value() { return this.map[this.key]; }
@@ -42,7 +42,7 @@ function kind(value) {
   return 'map';
 }
 
-/** The value as toString() gives it. */
+/** The value as toString() returns it. */
 export function text(value) {
   switch (kind(value ?? 'null')) {
     case 'list':
@@ -67,7 +67,7 @@ export function equal(a, b) {
   return text(a) === text(b);
 }
 
-/** Velocity's condition: everything but false and null holds, the empty string too. */
+/** Velocity's condition: everything except false and null holds, including the empty string. */
 export const holds = (value) => value !== false && value !== null;
 
 /** Velocity's <, <=, > and >= hold between numbers only. */
@@ -82,10 +82,10 @@ export function compare(operator, a, b) {
   }
 }
 
-/** A Double: it shows a fraction even where there is none. */
+/** A Double: it prints a fraction even where there is none. */
 export const double = (x) => (Number.isInteger(x) ? new Decimal(x + '.0') : x);
 
-/** Velocity's arithmetic: + joins strings, / and % of whole numbers are whole; null where Velocity gives up. */
+/** Velocity's arithmetic: + joins strings, / and % of whole numbers are whole; null where Velocity fails. */
 export function calculate(operator, a, b) {
   if (operator === '+' && (typeof a === 'string' || typeof b === 'string')) return text(a) + text(b);
   if (!isNumber(a) || !isNumber(b)) return null;
@@ -232,7 +232,7 @@ const methodsOf = {
   entry: { ...common, getKey: (e) => e.key, getValue: (e) => e.value },
 };
 
-// What Java's regular expressions have and JavaScript's read as something else.
+// Syntax of Java's regular expressions that has another meaning in JavaScript's.
 const foreign = /\\[pPQEAzZGhHRX]|\(\?>|[*+?}]\+|&&/;
 const regexes = new Map();
 

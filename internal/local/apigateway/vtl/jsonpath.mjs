@@ -1,12 +1,12 @@
 // The part of JSONPath that mapping templates use: $.a.b, $['a'], $.a[0], $.a[-1], $.a[*].b, $.*, $..a.
-// API Gateway's engine is Jayway JsonPath; filters, slices and functions of it are refused by name.
+// API Gateway's engine is Jayway JsonPath; its filters, slices and functions are refused by name.
 
 const member = /[^.[\]()\s]+/y;
 const bracket = /\[\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\*)|(-?\d+))\s*\]/y;
 
 const compiled = new Map();
 
-/** What the path points to: undefined where nothing is there; a list, perhaps empty, for a path with * or .. */
+/** The value at the path: undefined where there is none; a list, which may be empty, for a path with * or .. */
 export function select(root, path) {
   let plan = compiled.get(path);
   if (!plan) compiled.set(path, plan = compile(path));

@@ -29,7 +29,7 @@ function answer(line) {
   }
 }
 
-let unfinished = []; // pieces of a line whose end has not come yet
+let unfinished = []; // pieces of a line whose end has not arrived yet
 process.stdin.setEncoding('utf8');
 process.stdin.on('data', (chunk) => {
   const lines = chunk.split('\n');

@@ -1,7 +1,7 @@
-// Runs mapping templates as API Gateway does: Velocity 1.7 on Java objects, with one rule of API
-// Gateway's own, that a reference to nothing is the empty string. velocityjs parses; its evaluation is
-// JavaScript's (== and truth of "", fractions from 1/2, no #stop, scopes that leak out of #foreach) and
-// parses strings anew on each run, so the tree is walked here.
+// Runs mapping templates as API Gateway does: Velocity 1.7 on Java objects, with one rule of API Gateway's own, that a
+// reference to nothing is the empty string. velocityjs parses the templates. This module evaluates the tree itself,
+// because velocityjs evaluates with JavaScript's rules (== and truth of "", fractions from 1/2, no #stop, scopes that
+// leak out of #foreach) and parses strings again on each run.
 
 import { ArrayList, assign, calculate, compare, double, element, equal, holds, invoke, property, text } from './java.mjs';
 
@@ -23,7 +23,7 @@ export class Engine {
     return this.#parse(source);
   }
 
-  /** The tree of a string within a template. The strings of a template are few and kept. */
+  /** The tree of a string within a template. The strings of a template are few, so their trees are stored. */
   string(source) {
     let tree = this.#strings.get(source);
     if (!tree) this.#strings.set(source, tree = this.compile(source));
@@ -124,7 +124,7 @@ class Run {
     return out;
   }
 
-  /** Remembers variables and gives back what restores them. */
+  /** Stores variables and returns a function that restores them. */
   #shadow(names) {
     const before = names.map((name) => [name, this.#variables.has(name), this.#variables.get(name)]);
     return () => before.forEach(([name, had, value]) => (had ? this.#variables.set(name, value) : this.#variables.delete(name)));
@@ -213,7 +213,7 @@ class Run {
   }
 }
 
-/** What #foreach visits: a list's elements, a map's values, nothing otherwise. */
+/** The values that #foreach visits: a list's elements, a map's values, nothing otherwise. */
 function iterable(value) {
   if (Array.isArray(value)) return value;
   return value !== null && typeof value === 'object' ? Object.values(value) : [];

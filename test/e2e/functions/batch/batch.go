@@ -1,5 +1,5 @@
-// Package batch is what the functions of the end-to-end tests share: they consume a queue as the
-// production functions do, and misbehave when an order's note tells them to.
+// Package batch is shared by the functions of the end-to-end tests: they consume a queue as the production functions
+// do, and fail when an order's note asks for it.
 package batch
 
 import (
@@ -15,21 +15,21 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// Order is an OrderCreated event as it arrived.
+// An Order is an OrderCreated event and how often its message was received.
 type Order struct {
 	EventID  string
 	Note     string
-	Receives string // how often the message has been received, this time included
+	Receives string // how often the message has been received, including this time
 }
 
-// Says tells whether the order's note is the word, or "<word> once" and the message came for the first time.
+// Says reports whether the order's note is the word, or is "<word> once" and the message is received for the first time.
 func (o Order) Says(word string) bool {
 	return o.Note == word || o.Note == word+" once" && o.Receives == "1"
 }
 
-// Start runs the function in Lambda: handle is called for each message of a batch, one after the other.
-// A message for which it returns an error fails alone. Each message leaves a line "event received" and,
-// unless the function ends before, "event handled" or "event failed", with eventId and receiveCount.
+// Start runs the function in Lambda. It calls handle for each message of a batch, one after another; a message for which
+// handle returns an error fails alone. For each message it logs "event received" and, unless the function ends before,
+// "event handled" or "event failed", with eventId and receiveCount.
 func Start(handle func(context.Context, Order) error) {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	lambda.Start(func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {

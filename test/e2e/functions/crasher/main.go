@@ -1,5 +1,5 @@
-// Command crasher ends in the middle of an invocation when an order's note is "crash" or, for the first
-// receive only, "crash once". With the environment variable CRASH=always it does so for every order.
+// Command crasher is a function that exits in the middle of an invocation when an order's note is "crash" or, for the
+// first receive only, "crash once". With the environment variable CRASH=always it does so for every order.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command partial fails exactly the messages whose order has the note "fail" or, for the first receive
-// only, "fail once".
+// Command partial is a function that fails exactly the messages whose order has the note "fail" or, for the first
+// receive only, "fail once".
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 func main() {
 	batch.Start(func(_ context.Context, order batch.Order) error {
 		if order.Says("fail") {
-			return errors.New("the order's note says so")
+			return errors.New("the order's note asks for a failure")
 		}
 		return nil
 	})

@@ -1,5 +1,5 @@
-// Command slow sleeps past its timeout when an order's note is "sleep" or, for the first receive only,
-// "sleep once".
+// Command slow is a function that sleeps past its timeout when an order's note is "sleep" or, for the first receive
+// only, "sleep once".
 package main
 
 import (

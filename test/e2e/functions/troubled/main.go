@@ -1,6 +1,6 @@
-// Command troubled is a consumer with an inbox that counts, beside each order, how often it was shipped: an
-// effect that shows when it takes place twice. It panics when an order's note is "panic once", and works past
-// its deadline when the note is "hang once": each order's trouble once in the life of the process.
+// Command troubled is a consumer with an inbox that counts in an item of each order how often the order was shipped: an
+// effect that would show if it took place twice. It panics when an order's note is "panic once", and works past its
+// deadline when the note is "hang once": once for each order in the life of the process.
 package main
 
 import (
@@ -25,7 +25,7 @@ func main() {
 
 type shipping struct {
 	table string
-	seen  sync.Map // ids of the events that have met their trouble
+	seen  sync.Map // ids of the events that were received before
 }
 
 func (s *shipping) handle(ctx context.Context, tx *outbox.Tx, event record.Event) error {
@@ -47,7 +47,7 @@ func (s *shipping) handle(ctx context.Context, tx *outbox.Tx, event record.Event
 	}
 	switch order.Note {
 	case "panic once":
-		panic("the order's note says so")
+		panic("the order's note asks for a panic")
 	case "hang once":
 		deadline, _ := ctx.Deadline()
 		time.Sleep(time.Until(deadline) + time.Minute)

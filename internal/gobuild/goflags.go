@@ -1,0 +1,91 @@
+package gobuild
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/childenv"
+)
+
+// goFlags is what the environment, or "go env -w", says about every build.
+type goFlags struct {
+	tags, ldflags []string
+	all           string // with the other variables that hold
+}
+
+// holding are the variables of the environment that a program depends on.
+var holding = []string{"GOFLAGS", "GOEXPERIMENT", "GOFIPS140"}
+
+// Runner runs the go command in dir with the environment env and returns what it wrote, stdout and stderr.
+type Runner func(ctx context.Context, dir string, env, args []string) (output []byte, err error)
+
+// readGoFlags asks the go command, which knows its configuration file too.
+func readGoFlags(ctx context.Context, run Runner) (goFlags, error) {
+	output, err := run(ctx, ".", childenv.Go(), append([]string{"env"}, holding...))
+	if err != nil {
+		return goFlags{}, fmt.Errorf("go env: %w\n%s", err, output)
+	}
+	flags := goFlags{all: string(output)}
+	value, _, _ := strings.Cut(flags.all, "\n")
+	words, err := split(value)
+	if err != nil {
+		return goFlags{}, fmt.Errorf("GOFLAGS: %w", err)
+	}
+	for _, word := range words {
+		name, value, _ := strings.Cut(strings.TrimPrefix(word, "-"), "=")
+		switch strings.TrimPrefix(name, "-") {
+		case "tags":
+			flags.tags = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+		case "ldflags":
+			if flags.ldflags, err = splitLinkerFlags(value); err != nil {
+				return goFlags{}, fmt.Errorf("GOFLAGS: -ldflags: %w", err)
+			}
+		}
+	}
+	if err := (Settings{Tags: flags.tags, LDFlags: flags.ldflags}).Validate(); err != nil {
+		return goFlags{}, fmt.Errorf("GOFLAGS: %w", err)
+	}
+	return flags, nil
+}
+
+// splitLinkerFlags returns the flags one by one, each with its value.
+func splitLinkerFlags(value string) ([]string, error) {
+	words, err := split(value)
+	if err != nil {
+		return nil, err
+	}
+	var flags []string
+	for i := 0; i < len(words); i++ {
+		flag := words[i]
+		if flag == "-X" && i+1 < len(words) {
+			i++
+			flag += " " + words[i]
+		}
+		flags = append(flags, flag)
+	}
+	return flags, nil
+}
+
+// split splits a list of flags at white space, outside of quotes, as the go command does: a word that begins
+// with a quote ends with the next one.
+func split(text string) ([]string, error) {
+	const space = " \t\r\n"
+	var words []string
+	for text = strings.TrimLeft(text, space); text != ""; text = strings.TrimLeft(text, space) {
+		if text[0] != '"' && text[0] != '\'' {
+			end := strings.IndexAny(text, space)
+			if end < 0 {
+				end = len(text)
+			}
+			words, text = append(words, text[:end]), text[end:]
+			continue
+		}
+		word, rest, closed := strings.Cut(text[1:], text[:1])
+		if !closed {
+			return nil, fmt.Errorf("the quote before %q has no end", text[1:])
+		}
+		words, text = append(words, word), rest
+	}
+	return words, nil
+}

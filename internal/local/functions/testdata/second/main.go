@@ -1,0 +1,4 @@
+// Command second is a function that tests build beside the probe.
+package main
+
+func main() {}

@@ -1,0 +1,77 @@
+package localrun
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// metadataKey is where a template says where a function's Go source is, relative to the template's folder.
+const metadataKey = "outboxkit:golambda"
+
+// CopyAssembly copies a cloud assembly to a new folder, whose functions then have the same source folders.
+func CopyAssembly(from, to string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return fmt.Errorf("copy the assembly: %w", err)
+	}
+	return filepath.WalkDir(to, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".template.json") {
+			return err
+		}
+		below, err := filepath.Rel(to, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		return rebase(path, filepath.Join(from, below), filepath.Join(to, below))
+	})
+}
+
+// rebase makes the source folders in a template, relative to the folder from, relative to the folder to.
+func rebase(file, from, to string) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var template map[string]any
+	if err := json.Unmarshal(raw, &template); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	resources, _ := template["Resources"].(map[string]any)
+	for _, r := range resources {
+		resource, _ := r.(map[string]any)
+		metadata, _ := resource["Metadata"].(map[string]any)
+		built, _ := metadata[metadataKey].(map[string]any)
+		source, ok := built["source"].(string)
+		if !ok {
+			continue
+		}
+		if built["source"], err = Source(to, filepath.Join(resolved(from), source)); err != nil {
+			return err
+		}
+	}
+	if raw, err = json.Marshal(template); err != nil {
+		return err
+	}
+	return os.WriteFile(file, raw, 0o644)
+}
+
+// Source returns how a template in the folder assembly names the source folder of a function.
+func Source(assembly, folder string) (string, error) {
+	path, err := filepath.Rel(resolved(assembly), resolved(folder))
+	return filepath.ToSlash(path), err
+}
+
+// resolved is the absolute path without symbolic links, as far as it can be found out: ".." behind a link leads
+// elsewhere.
+func resolved(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path
+}
