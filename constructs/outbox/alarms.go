@@ -11,6 +11,15 @@ import (
 	"github.com/outboxkit/transactional-outbox/constructs/internal/keypolicy"
 )
 
+// Ids of the outbox's alarms. They are part of the contract, as those of its other parts are.
+const (
+	pipeFailedAlarmID      = "PipeFailedAlarm"
+	pipeThrottledAlarmID   = "PipeThrottledAlarm"
+	pipeSilentAlarmID      = "PipeSilentAlarm"
+	pipeDeadLettersAlarmID = "PipeDeadLettersAlarm"
+	ruleDeadLettersAlarmID = "RuleDeadLettersAlarm"
+)
+
 // transientFailures is how many failures within five minutes retries do not settle.
 const transientFailures = 3
 
@@ -32,19 +41,19 @@ func (o *TransactionalOutbox) addAlarms() {
 	o.letAlarmsNotify()
 	addAlarms(o, o.alarmProps, []alarm{
 		{
-			id: "PipeFailedAlarm", metric: o.MetricPipeFailed(minutes(5)), threshold: transientFailures,
+			id: pipeFailedAlarmID, metric: o.MetricPipeFailed(minutes(5)), threshold: transientFailures,
 			description: "The pipe fails to put events on the bus. Fix what its log group names as the reason; the pipe tries again by itself.",
 		},
 		{
-			id: "PipeThrottledAlarm", metric: o.MetricPipeThrottled(minutes(5)), threshold: transientFailures,
+			id: pipeThrottledAlarmID, metric: o.MetricPipeThrottled(minutes(5)), threshold: transientFailures,
 			description: "The pipe is throttled, and events are late. Raise the quotas of EventBridge Pipes and PutEvents in this account and Region.",
 		},
 		{
-			id: "PipeDeadLettersAlarm", metric: o.MetricPipeDeadLetters(minutes(1)), threshold: 1,
+			id: pipeDeadLettersAlarmID, metric: o.MetricPipeDeadLetters(minutes(1)), threshold: 1,
 			description: "The pipe gave up on events. Fix what its log group names as the reason, then run `outbox redrive pipe`, at best within 24 hours, while the events are in the stream.",
 		},
 		{
-			id: "RuleDeadLettersAlarm", metric: o.MetricRuleDeadLetters(minutes(1)), threshold: 1,
+			id: ruleDeadLettersAlarmID, metric: o.MetricRuleDeadLetters(minutes(1)), threshold: 1,
 			description: "A rule could not deliver events to a consumer's queue. Fix what ERROR_MESSAGE of the messages names as the reason, then run `outbox redrive rule`.",
 		},
 	})
@@ -77,7 +86,7 @@ const (
 // guide, eb-pipes-monitoring and eb-pipes-error-troubleshooting.
 func (o *TransactionalOutbox) pipeSilentAlarm() alarm {
 	return alarm{
-		id: "PipeSilentAlarm",
+		id: pipeSilentAlarmID,
 		metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
 			Expression: jsii.String("IF(RUNNING_SUM(FILL(writes, 0)) > 0 AND RUNNING_SUM(FILL(events, 0)) < 1, 1, 0)"),
 			Label:      jsii.String("writes without pipe events"),

@@ -52,7 +52,7 @@ func (f *flow) AddConsumer(id *string, props *ConsumerProps) *Consumer {
 	config := props.withDefaults(f, f.place.child(id))
 	var found problems
 	if found.id(id) && (slices.Contains(ownIDs, *id) || f.scope.Node().TryFindChild(id) != nil) {
-		found.add("the id must be free in %s, got one that is taken", *f.scope.Node().Path())
+		found.add("the id must be free in %s, got one that is taken", f.place.path())
 	}
 	config.check(&found)
 	found.refuse("consumer", id)

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -61,13 +60,13 @@ func (c *consumerConfig) checkInboxFunction(found *problems) {
 		return
 	}
 	if c.function == nil {
-		found.add("Function must be one of this app, or an alias of its current version, with Inbox TABLE, got an imported one, whose environment cannot be set here: set Inbox to NONE")
+		found.add("Function must be one of this app, or an alias of its current version, with Inbox TABLE, got one whose environment cannot be set here, like an imported one: set Inbox to NONE")
 		return
 	}
 	if version := fixedVersion(c.Function); version != "" {
 		found.add("Function must not point to the version %s, whose environment stays as it was published: make the alias of the function's CurrentVersion()", version)
 	}
-	if other := inboxOf(c.function); other != "" {
+	if other := markOf(c.function, consumerOfFunction); other != "" {
 		found.add("Function must be that of one consumer with an inbox, got that of %s, whose name is in its environment: give each consumer a function, or set Inbox to NONE", other)
 	}
 }
@@ -117,14 +116,4 @@ func reservedOf(function awslambda.Function) *float64 {
 		return cfn.ReservedConcurrentExecutions()
 	}
 	return nil
-}
-
-// inboxOf returns the consumer whose inbox the function uses, or nothing.
-func inboxOf(function awslambda.Function) string {
-	for _, entry := range *function.Node().Metadata() {
-		if *entry.Type == consumerOfFunction {
-			return fmt.Sprint(entry.Data)
-		}
-	}
-	return ""
 }

@@ -22,7 +22,7 @@ func (c *consumerConfig) checkName(found *problems) {
 		}
 		return
 	}
-	for _, other := range registered(c.flow.scope) {
+	for _, other := range registered(c.at.app) {
 		if other["name"] != *c.Name || other["path"] == c.at.path() {
 			continue // the same id is refused by itself
 		}
@@ -38,24 +38,22 @@ func (c *consumerConfig) checkName(found *problems) {
 const registeredConsumer = "outboxkit:consumer-name"
 
 // register keeps the consumer's name, so that no other consumer can take it.
-func (c *consumerConfig) register(consumer *Consumer) {
-	root(c.flow.scope).AddMetadata(jsii.String(registeredConsumer), map[string]any{
+func (c *consumerConfig) register() {
+	c.at.app.AddMetadata(jsii.String(registeredConsumer), map[string]any{
 		"name":  *c.Name,
 		"stack": c.at.stackPath,
 		"table": *c.flow.inboxTable.TableArn(),
-		"path":  *consumer.Node().Path(),
+		"path":  c.at.path(),
 	}, nil)
 }
 
 // registered returns what the app knows of its consumers' names.
-func registered(scope constructs.Construct) []map[string]any {
+func registered(app constructs.Node) []map[string]any {
 	var consumers []map[string]any
-	for _, entry := range *root(scope).Metadata() {
+	for _, entry := range *app.Metadata() {
 		if known, ok := entry.Data.(map[string]any); ok && *entry.Type == registeredConsumer {
 			consumers = append(consumers, known)
 		}
 	}
 	return consumers
 }
-
-func root(scope constructs.Construct) constructs.Node { return scope.Node().Root().Node() }

@@ -13,22 +13,27 @@ import (
 //
 // # A consumer that joins later
 //
-// A consumer that is added to a running system gets the events that reach the bus once its rule exists. Those
-// from before are not lost: they are in the bus's archive, where there is one, and in the outbox table for
-// EventRetention. A replay of the archive to the consumer's rule gives them to it, in no order; its inbox
-// takes care that each has its effect once. An event that a replay sends to the bus without naming the rule
-// goes to the other consumers too, whose inboxes know it.
+// A consumer that is added to a running system gets the events that reach the bus once its rule exists, about
+// from when its deployment ends. Those from before wait nowhere for it, but they are kept: in the archive of the
+// bus, where there is one, and in the outbox table for EventRetention. A replay of the archive that names the
+// consumer's rule brings them to it alone, in no order, and each has its effect once, because the inbox knows
+// what came both ways. A replay that names no rule goes to all consumers; those that have handled an event
+// know it for as long as their InboxTTL.
+//
+// An ordered consumer begins, for each aggregate that it meets, with the first event that was written after its
+// queue was created, and skips what was written before: docs/adr/0012. To begin with version 1 instead, it uses
+// inbox.FromFirstVersion of runtime/inbox, and waits for a replay to bring what is missing.
 type ConsumerProps struct {
 	// Name is what the inbox knows the consumer by, 1 to 128 of the characters A-Z a-z 0-9 . _ - and /. It must
 	// differ from the names of all other consumers in the stack, and of all in other stacks that share the
 	// inbox table.
 	//
-	// A consumer that is renamed has forgotten everything that it has handled: events that come again take
-	// effect again, and an ordered consumer begins anew. Moving the stack below a Stage keeps the default, as
-	// long as the stack keeps its StackName; another stack name or construct id changes it. To rename without
-	// loss, or to keep the old name, see docs/adr/0011. In short: set Name to the old name. Where the name
-	// itself must change, stop the event source mapping, wait until the queue is empty or its messages are
-	// invisible no more, run `outbox inbox copy --table TABLE --from OLD --to NEW`, and deploy.
+	// A consumer that is renamed has forgotten what it has handled: events that come again take effect again,
+	// and an ordered consumer begins anew. Moving the stack below a Stage renames nothing, as long as the stack
+	// keeps its StackName; another stack name or construct id does. Where the construct moves, set Name to the
+	// old name, and see that the old queue is empty before you deploy. Where the name itself must change,
+	// disable the event source mapping, wait until the last invocation has ended, run
+	// `outbox inbox copy --table TABLE --from OLD --to NEW`, deploy, and enable the mapping: docs/adr/0011.
 	// Default: the stack's name and the path of the construct below it, for example "Orders/Outbox/History".
 	Name *string
 
@@ -56,7 +61,9 @@ type ConsumerProps struct {
 
 	// Ordered is for a function that handles the events of an aggregate in the order of their versions, with
 	// inbox.InOrder. It needs AggregateTypes, of which the function then gets every event, and no other
-	// filter. Do not handle events of a type that does not matter by filtering, but by returning nil.
+	// filter. Do not handle events of a type that does not matter by filtering, but by returning nil. Keep the
+	// outbox's EventRetention above the 14 days for which an event can wait in a dead-letter queue: where an
+	// aggregate begins for a consumer that joins, is read in the outbox table.
 	// Default: false.
 	Ordered *bool
 	// Inbox says whether the function gets what runtime/inbox needs for effects that happen once.

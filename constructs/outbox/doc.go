@@ -11,9 +11,12 @@
 //	})
 //	box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
 //		EventTypes: jsii.Strings("OrderCreated"),
-//		Entry:      jsii.String("lambdas/shipping"),
+//		GoFunction: &golambda.FunctionProps{Entry: jsii.String("lambdas/shipping")},
 //	})
 //	box.GrantWrite(writer)
 //
-// The outbox item and the event on the bus are described in runtime/record.
+// [ITransactionalOutbox] is what an outbox of this app and an imported one have in common:
+// [NewTransactionalOutbox] adds one, [TransactionalOutbox_FromAttributes] imports one. [ConsumerProps] says
+// what a consumer can be told. Handlers are written with runtime/inbox, writers with runtime/outbox; the outbox
+// item and the event on the bus are described in runtime/record.
 package outbox

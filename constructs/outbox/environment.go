@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/jsii-runtime-go"
 )
 
 // The environment variables are the contract with runtime/inbox and runtime/outbox.
@@ -34,6 +35,32 @@ type variable struct {
 	value *string
 }
 
+// writerOfFunction is the metadata that marks a function as a writer of an outbox.
+const writerOfFunction = "outboxkit:writer"
+
+// claimWriter refuses a function that already writes to another outbox, for its environment names one.
+func (f *flow) claimWriter(function awslambda.Function) {
+	box := *f.scope.Node().Path()
+	switch other := markOf(function, writerOfFunction); other {
+	case box:
+	case "":
+		function.Node().AddMetadata(jsii.String(writerOfFunction), box, nil)
+	default:
+		panic(fmt.Sprintf("outbox %s: the function of GrantWrite must write to one outbox, got %s, which writes to %s: give it the second one's table and source in variables of your own, and the permission with GrantTransactionWrites",
+			box, *function.Node().Path(), other))
+	}
+}
+
+// markOf returns what the metadata of a type says of a function, or nothing.
+func markOf(function awslambda.Function, kind string) string {
+	for _, entry := range *function.Node().Metadata() {
+		if *entry.Type == kind {
+			return fmt.Sprint(entry.Data)
+		}
+	}
+	return ""
+}
+
 // setWriterVariables gives a function what outbox.FromEnv of runtime/outbox reads. A grantee that is no
 // function needs nothing.
 func (f *flow) setWriterVariables(grantee awsiam.IGrantable) {
@@ -45,6 +72,7 @@ func (f *flow) setWriterVariables(grantee awsiam.IGrantable) {
 		}
 		return
 	}
+	f.claimWriter(function)
 	if version := fixedVersion(grantee); version != "" {
 		warn(f.scope, "function-version:"+version, fmt.Sprintf("the environment of the function is set, but the version %s keeps what it was published with: grant to an alias of the function's CurrentVersion()", version))
 	}

@@ -63,6 +63,7 @@ func (f *problems) publishedSources(sources *[]*string, own *string) {
 // A TransactAction is an action within TransactWriteItems.
 type TransactAction string
 
+// The actions of TransactWriteItems.
 const (
 	TransactAction_PUT             TransactAction = "Put"
 	TransactAction_UPDATE          TransactAction = "Update"
@@ -182,15 +183,15 @@ func (k leadingKeys) conditions() map[string]*map[string]any {
 	}
 }
 
-// grantKeyVia lets the grantee use the key, but only where the service does so in its name.
-// Source: KMS developer guide, conditions-kms, kms:ViaService.
+// grantKeyVia lets the grantee use the key, but only where the service does so in its name. In China the name of the
+// service may end in ".cn". Source: KMS developer guide, conditions-kms, kms:ViaService.
 func grantKeyVia(scope constructs.IConstruct, service string, key awskms.IKey, grantee awsiam.IGrantable, actions ...string) awsiam.Grant {
-	via := fmt.Sprintf("%s.%s.amazonaws.com", service, *awscdk.Stack_Of(scope).Region())
+	via := fmt.Sprintf("%s.%s.amazonaws.com*", service, *awscdk.Stack_Of(scope).Region())
 	return awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
 		Grantee:      grantee,
 		Actions:      jsii.Strings(actions...),
 		ResourceArns: &[]*string{key.KeyArn()},
-		Conditions:   &map[string]*map[string]any{"StringEquals": {"kms:ViaService": via}},
+		Conditions:   &map[string]*map[string]any{"StringLike": {"kms:ViaService": via}},
 	})
 }
 

@@ -107,7 +107,7 @@ func (c *Consumer) useInbox(config *consumerConfig) {
 		f.inboxTable = newInboxTable(f.scope, f.tableSettings)
 	}
 	function := functionOf(c.function)
-	function.Node().AddMetadata(jsii.String(consumerOfFunction), c.Node().Path(), nil)
+	function.Node().AddMetadata(jsii.String(consumerOfFunction), config.at.path(), nil)
 	for _, v := range []variable{
 		{envInboxTable, f.inboxTable.TableName()},
 		{envInboxConsumer, config.Name},
@@ -117,7 +117,7 @@ func (c *Consumer) useInbox(config *consumerConfig) {
 	} {
 		function.AddEnvironment(&v.name, v.value, nil)
 	}
-	config.register(c)
+	config.register()
 	c.grantInbox(config)
 }
 

@@ -25,6 +25,7 @@ const (
 var ownIDs = []string{
 	tableID, inboxTableID, eventBusID, archiveID,
 	pipeID, pipeRoleID, pipeLogGroupID, pipeDeadLetterQueueID, ruleDeadLetterQueueID,
+	pipeFailedAlarmID, pipeThrottledAlarmID, pipeSilentAlarmID, pipeDeadLettersAlarmID, ruleDeadLettersAlarmID,
 }
 
 // A TransactionalOutbox is a table for events and the way from it to a bus. See the package documentation.

@@ -47,10 +47,8 @@ func (c *consumerConfig) pattern() map[string]any {
 // checkPattern finds what EventBridge would refuse, and what could never match an event.
 func (c *consumerConfig) checkPattern(found *problems) {
 	found.texts("EventTypes", c.EventTypes, record.MaxDetailType)
-	found.texts("Sources", c.Sources, record.MaxSource)
-	found.noHash("Sources", c.Sources)
-	found.texts("AggregateTypes", c.AggregateTypes, maxPattern)
-	found.noHash("AggregateTypes", c.AggregateTypes)
+	found.keyParts("Sources", c.Sources, record.MaxSource)
+	found.keyParts("AggregateTypes", c.AggregateTypes, record.MaxAggregateType)
 	text, err := json.Marshal(c.pattern())
 	if err != nil {
 		found.add("Detail must be an event pattern: %w", err)

@@ -60,9 +60,11 @@ func newPipe(f *flow, deadLetterQueue awssqs.IQueue, p TransactionalOutboxProps)
 			},
 		},
 	})
+	var before []constructs.IDependable
 	for _, part := range *parts {
-		pipe.Node().AddDependency(part)
+		before = append(before, part)
 	}
+	pipe.Node().AddDependency(before...)
 	return pipe
 }
 

@@ -21,7 +21,8 @@ type place struct {
 	stack     awscdk.Stack // the one that a template is made of
 	stackName string       // of the outermost stack, which nested ones are deployed with
 	stackPath string       // where the outermost stack is in the app
-	below     string       // the path below the outermost stack
+	app       constructs.Node
+	below     string // the path below the outermost stack
 }
 
 // placeOf returns the place of a construct with the id in the scope.
@@ -31,9 +32,10 @@ func placeOf(scope constructs.Construct, id *string) place {
 	for parent := outermost.NestedStackParent(); parent != nil; parent = outermost.NestedStackParent() {
 		outermost = parent
 	}
+	node := scope.Node()
 	stackPath := *outermost.Node().Path()
-	below := strings.TrimPrefix(strings.TrimPrefix(*scope.Node().Path(), stackPath), "/")
-	return place{stack: stack, stackName: *outermost.StackName(), stackPath: stackPath, below: below}.child(id)
+	below := strings.TrimPrefix(strings.TrimPrefix(*node.Path(), stackPath), "/")
+	return place{stack: stack, stackName: *outermost.StackName(), stackPath: stackPath, app: node.Root().Node(), below: below}.child(id)
 }
 
 // child returns the place of a construct with the id below this one. In paths the CDK writes "--" for a slash.
@@ -74,9 +76,20 @@ func (f *problems) busID(id string) {
 	}
 }
 
+// nameOfBus is what EventBridge takes as the name of a bus. Source: EventBridge API reference, CreateEventBus.
+var nameOfBus = regexp.MustCompile(`^[/A-Za-z0-9._-]{1,256}$`)
+
+// busName checks the name of a supplied bus, for which an ARN is easily given.
+func (f *problems) busName(bus awsevents.IEventBus) {
+	if name := bus.EventBusName(); !nameOfBus.MatchString(*name) && !unresolved(name) {
+		f.add("EventBus must have a name of 1 to 256 of the characters A-Z a-z 0-9 / . _ -, got %q", *name)
+	}
+}
+
 // suppliedHere checks that what an outbox is supplied with is in the account and the region of the stack.
 func (f *problems) suppliedHere(stack awscdk.Stack, bus awsevents.IEventBus, table, inboxTable awsdynamodb.ITable) {
 	if bus != nil {
+		f.busName(bus)
 		f.sameAccount("EventBus", bus, stack, "rules, pipes and archives work only with a bus of their own account and region")
 	}
 	if table != nil {

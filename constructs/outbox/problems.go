@@ -94,13 +94,38 @@ func (f *problems) text(name string, value *string, longest int) {
 		return
 	}
 	n := utf8.RuneCountInString(*value)
-	if (n < 1 || n > longest || !utf8.ValidString(*value)) && !unresolved(value) {
+	if (n < 1 || n > longest || !isText(*value)) && !unresolved(value) {
 		f.add("%s must have 1 to %d characters of UTF-8, got %d in %q", name, longest, n, *value)
 	}
 }
 
+// keyPart checks a text that becomes part of a key of the outbox or the inbox, as record.Event.Validate does.
+func (f *problems) keyPart(name string, value *string, longest int) {
+	if value == nil {
+		f.add("%s must have 1 to %d bytes, got nil", name, longest)
+		return
+	}
+	n := len(*value)
+	if (n < 1 || n > longest || !isText(*value) || strings.Contains(*value, "#")) && !unresolved(value) {
+		f.add("%s must have 1 to %d bytes of UTF-8 without '#', got %d in %q", name, longest, n, *value)
+	}
+}
+
+func isText(value string) bool {
+	return utf8.ValidString(value) && !strings.ContainsRune(value, utf8.RuneError)
+}
+
 // texts checks for a list that is not empty, of texts, or for none.
 func (f *problems) texts(name string, values *[]*string, longest int) {
+	f.each(name, values, longest, f.text)
+}
+
+// keyParts is texts for parts of keys.
+func (f *problems) keyParts(name string, values *[]*string, longest int) {
+	f.each(name, values, longest, f.keyPart)
+}
+
+func (f *problems) each(name string, values *[]*string, longest int, check func(string, *string, int)) {
 	if values == nil {
 		return
 	}
@@ -108,7 +133,7 @@ func (f *problems) texts(name string, values *[]*string, longest int) {
 		f.add("%s must name at least one, got none", name)
 	}
 	for i, value := range *values {
-		f.text(fmt.Sprintf("%s[%d]", name, i), value, longest)
+		check(fmt.Sprintf("%s[%d]", name, i), value, longest)
 	}
 }
 
@@ -116,18 +141,6 @@ func (f *problems) texts(name string, values *[]*string, longest int) {
 func (f *problems) notFromAWS(name string, source *string) {
 	if source != nil && strings.HasPrefix(*source, "aws.") {
 		f.add("%s must not begin with \"aws.\", which is reserved for AWS services, got %q", name, *source)
-	}
-}
-
-// noHash checks texts of which the keys of the outbox and the inbox are made.
-func (f *problems) noHash(name string, values *[]*string) {
-	if values == nil {
-		return
-	}
-	for i, value := range *values {
-		if value != nil && strings.Contains(*value, "#") && !unresolved(value) {
-			f.add("%s[%d] must not contain '#', which no event has there, got %q", name, i, *value)
-		}
 	}
 }
 

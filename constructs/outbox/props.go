@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"strings"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -236,11 +235,8 @@ func (f *problems) source(source *string) {
 		f.add("Source is missing: the name under which this application's events are on the bus")
 		return
 	}
-	f.text("Source", source, record.MaxSource)
+	f.keyPart("Source", source, record.MaxSource)
 	f.notFromAWS("Source", source)
-	if strings.Contains(*source, "#") && !unresolved(source) {
-		f.add("Source must not contain '#', which separates the parts of a key, got %q", *source)
-	}
 }
 
 func (f *problems) alarms(p *AlarmProps) {

@@ -48,7 +48,7 @@ func (b *bench) functions(ctx context.Context) error {
 	return nil
 }
 
-// function is where a function's parts are, as its template says.
+// A function holds what the template declares about a function: its asset, source folder and build settings.
 type function struct {
 	asset  string // folder in the cloud assembly
 	source string // folder of the main package, relative to the cloud assembly

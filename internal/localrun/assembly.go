@@ -9,10 +9,12 @@ import (
 	"strings"
 )
 
-// metadataKey is where a template says where a function's Go source is, relative to the template's folder.
+// metadataKey is the metadata under which a template names the source folder of a Go function, relative to its own
+// folder.
 const metadataKey = "outboxkit:golambda"
 
-// CopyAssembly copies a cloud assembly to a new folder, whose functions then have the same source folders.
+// CopyAssembly copies a cloud assembly to a new folder and adapts the templates, so that the functions keep their source
+// folders.
 func CopyAssembly(from, to string) error {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		return fmt.Errorf("copy the assembly: %w", err)
@@ -29,7 +31,8 @@ func CopyAssembly(from, to string) error {
 	})
 }
 
-// rebase makes the source folders in a template, relative to the folder from, relative to the folder to.
+// rebase changes the source folders in a template, which are relative to the folder from, to be relative to the folder
+// to.
 func rebase(file, from, to string) error {
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -58,13 +61,13 @@ func rebase(file, from, to string) error {
 	return os.WriteFile(file, raw, 0o644)
 }
 
-// Source returns how a template in the folder assembly names the source folder of a function.
+// Source returns the source folder of a function as a template in the folder assembly names it.
 func Source(assembly, folder string) (string, error) {
 	path, err := filepath.Rel(resolved(assembly), resolved(folder))
 	return filepath.ToSlash(path), err
 }
 
-// resolved is the absolute path without symbolic links, as far as it can be found out: ".." behind a link leads
+// resolved returns the absolute path without symbolic links, as far as it can be resolved: ".." after a link leads
 // elsewhere.
 func resolved(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {

@@ -16,7 +16,7 @@ import (
 // latecomer is the consumer in order of the reference application.
 const latecomer = "OrderUpdatedPublisher"
 
-// without takes a consumer out of the template: what was synthesized before it was added.
+// without removes a consumer from the template, as it was before the consumer was added.
 func (p tmpl) without(consumer string) {
 	gone := map[string]bool{}
 	for id, r := range p.resources {

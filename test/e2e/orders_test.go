@@ -253,7 +253,7 @@ func written(t *testing.T, run *localrun.Run) int {
 	return count(t, run, "OrdersTableName", "entity", "order") + count(t, run, "OutboxTableName", record.AttrAggregateType, "Order")
 }
 
-// count is how many items of the table of an output have an attribute with that value.
+// count returns how many items in the table of an output have an attribute with that value.
 func count(t *testing.T, run *localrun.Run, output, attribute, value string) int {
 	t.Helper()
 	n := 0

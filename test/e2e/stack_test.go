@@ -46,7 +46,7 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 	return run
 }
 
-// launch is start without the clean stop, for tests that kill the run.
+// launch does the same as start but without the clean stop, for tests that kill the run.
 func launch(t *testing.T, app string, args ...string) *localrun.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
@@ -63,7 +63,7 @@ func launch(t *testing.T, app string, args ...string) *localrun.Run {
 	return run
 }
 
-// tmpl is a template being patched.
+// A tmpl is a template that is being patched.
 type tmpl struct {
 	t         *testing.T
 	assembly  string
@@ -71,7 +71,7 @@ type tmpl struct {
 	outputs   map[string]any
 }
 
-// patched is a copy of the assembly in which the stack's template was changed.
+// patched returns the folder of a copy of the assembly in which change has changed the stack's template.
 func patched(t *testing.T, change func(tmpl)) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -97,7 +97,7 @@ func patched(t *testing.T, change func(tmpl)) string {
 	return dir
 }
 
-// find is the one resource of the type whose construct path holds the text.
+// find returns the one resource of the type whose construct path contains the text.
 func (p tmpl) find(kind, path string) map[string]any {
 	p.t.Helper()
 	var found map[string]any
@@ -119,7 +119,7 @@ func (p tmpl) find(kind, path string) map[string]any {
 	return found
 }
 
-// properties are the properties of the one resource that find finds.
+// properties returns the properties of the resource that find returns.
 func (p tmpl) properties(kind, path string) map[string]any {
 	p.t.Helper()
 	props, _ := p.find(kind, path)["Properties"].(map[string]any)
@@ -137,7 +137,7 @@ func (p tmpl) replaceFunction(path, name string) {
 	meta["outboxkit:golambda"].(map[string]any)["source"] = source
 }
 
-// answer is the REST API's answer to a request.
+// An answer is the REST API's response to a request.
 type answer struct {
 	status int
 	header http.Header

@@ -10,7 +10,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// ordered is what GET and PATCH answer.
+// An ordered is the response to GET and PATCH.
 type ordered struct {
 	ID       string
 	Status   string
@@ -25,10 +25,10 @@ type ordered struct {
 	}
 }
 
-// to is the body of a PATCH.
+// to returns the body of a PATCH to a status.
 func to(status string) string { return `{"status":"` + status + `"}` }
 
-// bought is a good order of one customer.
+// bought returns a valid order of one customer.
 func bought(customer string) string { return strings.Replace(tea, "c-42", customer, 1) }
 
 // patch changes an order's status and returns the response.

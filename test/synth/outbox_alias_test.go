@@ -45,7 +45,7 @@ func TestConsumerRefusesAnAliasWhoseEnvironmentStays(t *testing.T) {
 	message = refused(t, func() {
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: imported, VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(5))})
 	})
-	wants(t, message, "Function must be one of this app, or an alias of its current version, with Inbox TABLE, got an imported one, whose environment cannot be set here: set Inbox to NONE")
+	wants(t, message, "Function must be one of this app, or an alias of its current version, with Inbox TABLE, got one whose environment cannot be set here, like an imported one: set Inbox to NONE")
 	guard(t, func() {
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: fixed, Inbox: outbox.Inbox_NONE})
 	})
@@ -77,6 +77,20 @@ func TestGrantWriteSaysWhatItCannotSet(t *testing.T) {
 		"/Stack/Outbox: the environment of the imported function Stack/Imported cannot be set from here: its owner must set OUTBOX_TABLE, OUTBOX_SOURCE, OUTBOX_RETENTION_SECONDS",
 		"/Stack/Outbox: the environment of the function is set, but the version Stack/WriteV1 keeps what it was published with: grant to an alias of the function's CurrentVersion()",
 	)
+}
+
+// A function's environment names one outbox: the second would take it from the first without a word.
+func TestGrantWriteRefusesAWriterOfTwoOutboxes(t *testing.T) {
+	stack := newStack(t)
+	writer := newFunction(stack, "Writer", 10)
+	box := newOutbox(stack)
+	guard(t, func() {
+		box.GrantWrite(writer)
+		box.GrantWrite(aliasOf(writer, "live"))
+	})
+	other := outbox.NewTransactionalOutbox(stack, jsii.String("Other"), &outbox.TransactionalOutboxProps{Source: jsii.String("invoices")})
+	message := refused(t, func() { other.GrantWrite(writer) })
+	wants(t, message, "outbox Stack/Other: the function of GrantWrite must write to one outbox, got Stack/Writer, which writes to Stack/Outbox: give it the second one's table and source in variables of your own, and the permission with GrantTransactionWrites")
 }
 
 // fixedAlias is an alias of a version that is published once.

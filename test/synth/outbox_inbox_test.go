@@ -384,7 +384,7 @@ func TestInboxRefuses(t *testing.T) {
 				Function:          awslambda.Function_FromFunctionName(stack, jsii.String("Imported"), jsii.String("ship")),
 				VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(5)),
 			},
-			"Function must be one of this app, or an alias of its current version, with Inbox TABLE, got an imported one, whose environment cannot be set here: set Inbox to NONE",
+			"Function must be one of this app, or an alias of its current version, with Inbox TABLE, got one whose environment cannot be set here, like an imported one: set Inbox to NONE",
 		},
 		"a function of two consumers": {
 			outbox.ConsumerProps{Function: shared},

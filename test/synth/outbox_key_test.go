@@ -89,7 +89,7 @@ func TestEachRoleMayUseTheKey(t *testing.T) {
 	same(t, "pipe", pipe[len(pipe)-1], `{"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": "${Key.Arn}"}`)
 	function := tpl.statements(tpl.part(t, "Outbox/Shipping/Function/Role/DefaultPolicy").Properties["PolicyDocument"])
 	// Only where SQS and DynamoDB do so in the role's name.
-	const via = `"Condition": {"StringEquals": {"kms:ViaService": "%s.${AWS::Region}.amazonaws.com"}}`
+	const via = `"Condition": {"StringLike": {"kms:ViaService": "%s.${AWS::Region}.amazonaws.com*"}}`
 	same(t, "function", function[len(function)-1], `{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "${Key.Arn}", `+fmt.Sprintf(via, "sqs")+`}`)
 	writer := tpl.statements(tpl.part(t, "Writer/DefaultPolicy").Properties["PolicyDocument"])
 	same(t, "writer", writer[len(writer)-1], `{

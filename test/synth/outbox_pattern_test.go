@@ -102,12 +102,13 @@ func TestConsumerRefusesWhatNoEventIsCalled(t *testing.T) {
 	box := newOutbox(newStack(t))
 	message := refused(t, func() {
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
-			GoFunction: greeter(), Sources: jsii.Strings("orders", "or#ders"), AggregateTypes: jsii.Strings("Or#der"), EventTypes: jsii.Strings("Order\xffCreated"),
+			GoFunction: greeter(), Sources: jsii.Strings("orders", "or#ders"), AggregateTypes: jsii.Strings("Or#der", strings.Repeat("x", 129)), EventTypes: jsii.Strings("Order\xffCreated"),
 		})
 	})
 	for _, want := range []string{
-		`Sources[1] must not contain '#', which no event has there, got "or#ders"`,
-		`AggregateTypes[0] must not contain '#', which no event has there, got "Or#der"`,
+		`Sources[1] must have 1 to 256 bytes of UTF-8 without '#', got 7 in "or#ders"`,
+		`AggregateTypes[0] must have 1 to 128 bytes of UTF-8 without '#', got 6 in "Or#der"`,
+		`AggregateTypes[1] must have 1 to 128 bytes of UTF-8 without '#', got 129 in`,
 		`EventTypes[0] must have 1 to 128 characters of UTF-8`,
 	} {
 		if !strings.Contains(message, want) {

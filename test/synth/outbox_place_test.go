@@ -51,6 +51,12 @@ func TestSuppliedPartsOfAnotherAccountOrRegionAreRefused(t *testing.T) {
 		})
 	})
 	wants(t, message, "EventBus must be in the stack's account 111111111111, got one in 222222222222")
+	message = refused(t, func() {
+		outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Import"), &outbox.TransactionalOutboxAttributes{
+			Source: jsii.String("orders"), EventBus: awsevents.EventBus_FromEventBusName(stack, jsii.String("ByARN"), jsii.String(busARN)),
+		})
+	})
+	wants(t, message, `EventBus must have a name of 1 to 256 of the characters A-Z a-z 0-9 / . _ -, got "`+busARN+`"`)
 	box := newOutbox(stack)
 	message = refused(t, func() {
 		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{

@@ -34,11 +34,11 @@ func TestOutboxRefuses(t *testing.T) {
 		},
 		"an empty source": {
 			outbox.TransactionalOutboxProps{Source: jsii.String("")},
-			`Source must have 1 to 256 characters of UTF-8, got 0 in ""`,
+			`Source must have 1 to 256 bytes of UTF-8 without '#', got 0 in ""`,
 		},
 		"a long source": {
-			outbox.TransactionalOutboxProps{Source: jsii.String(strings.Repeat("é", 257))},
-			`Source must have 1 to 256 characters of UTF-8, got 257 in "éé`,
+			outbox.TransactionalOutboxProps{Source: jsii.String(strings.Repeat("é", 129))},
+			`Source must have 1 to 256 bytes of UTF-8 without '#', got 258 in "éé`,
 		},
 		"a source of AWS": {
 			outbox.TransactionalOutboxProps{Source: jsii.String("aws.orders")},
@@ -46,11 +46,11 @@ func TestOutboxRefuses(t *testing.T) {
 		},
 		"a source with #": {
 			outbox.TransactionalOutboxProps{Source: jsii.String("or#ders")},
-			`Source must not contain '#', which separates the parts of a key, got "or#ders"`,
+			`Source must have 1 to 256 bytes of UTF-8 without '#', got 7 in "or#ders"`,
 		},
 		"a source that is no UTF-8": {
 			outbox.TransactionalOutboxProps{Source: jsii.String("or\xffders")},
-			"Source must have 1 to 256 characters of UTF-8",
+			"Source must have 1 to 256 bytes of UTF-8 without '#', got 7 in",
 		},
 		"LATEST": {
 			outbox.TransactionalOutboxProps{Source: orders, StartingPosition: awslambda.StartingPosition_LATEST},
@@ -162,8 +162,8 @@ func TestConsumerRefusesAnIDThatIsTaken(t *testing.T) {
 	stack := newStack(t)
 	box := newOutbox(stack)
 	box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
-	// The archive could be added later, and would then not find its place.
-	for _, id := range []string{"Shipping", "Table", "Archive"} {
+	// The archive and the alarms could be added later, and would then not find their place.
+	for _, id := range []string{"Shipping", "Table", "Archive", "PipeSilentAlarm"} {
 		message := refused(t, func() { box.AddConsumer(&id, &outbox.ConsumerProps{GoFunction: greeter()}) })
 		if want := `consumer "` + id + `": the id must be free in Stack/Outbox, got one that is taken`; message != want {
 			t.Errorf("it says %q, want %q", message, want)

@@ -69,7 +69,7 @@ func TestOutboxOnATableOfThisApp(t *testing.T) {
 	same(t, "the writer's use of the table's own key", writer[len(writer)-1], `{
 		"Effect": "Allow", "Resource": "${OrdersKey.Arn}",
 		"Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
-		"Condition": {"StringEquals": {"kms:ViaService": "dynamodb.${AWS::Region}.amazonaws.com"}}
+		"Condition": {"StringLike": {"kms:ViaService": "dynamodb.${AWS::Region}.amazonaws.com*"}}
 	}`)
 }
 

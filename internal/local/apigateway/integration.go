@@ -11,7 +11,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// integrationProperties are those of a method's Integration.
+// integrationProperties are the properties of a method's Integration.
 type integrationProperties struct {
 	Type                 string
 	URI                  string           `json:"Uri"`

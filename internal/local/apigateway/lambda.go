@@ -45,7 +45,7 @@ func (l *lambdaProxy) serve(ctx context.Context, x *exchange) (response, error) 
 	return readAnswer(answer)
 }
 
-// functionError is the answer when a function fails or answers in another form than a proxy's.
+// functionError returns the gateway response for a function that fails, or whose response is not that of a proxy.
 func functionError(cause error) *gatewayError {
 	e := internal(default5xx, cause)
 	e.status = http.StatusBadGateway

@@ -151,7 +151,7 @@ func provision(t testing.TB, s *Service, resources []template.Resource) error {
 	return nil
 }
 
-// answer is a response as the caller sees it.
+// An answer is a response as the caller receives it.
 type answer struct {
 	status int
 	header http.Header
@@ -183,7 +183,7 @@ func (g *gateway) do(method, path, body string, header ...string) answer {
 	return answer{resp.StatusCode, resp.Header, string(got)}
 }
 
-// sent is the last request that DynamoDB got, decoded.
+// sent returns the last request that DynamoDB received, decoded.
 func (g *gateway) sent() (target string, request map[string]any) {
 	g.t.Helper()
 	g.dynamoDB.mu.Lock()

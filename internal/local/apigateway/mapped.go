@@ -40,7 +40,7 @@ type mappedResponse struct {
 	templates map[string]mappingTemplate
 }
 
-// Behaviours for a request whose content type has no template.
+// The behaviors for a request whose content type has no template.
 // Source: API Gateway developer guide, integration-passthrough-behaviors.
 const (
 	whenNoMatch     = "WHEN_NO_MATCH"

@@ -60,7 +60,7 @@ func TestParameterMappings(t *testing.T) {
 	}
 }
 
-// A status without an integration response must not become a success.
+// TestNoIntegrationResponse checks that a status without an integration response does not become a success.
 func TestNoIntegrationResponse(t *testing.T) {
 	resources := change(t, "GetOrder", func(_, integration map[string]any) {
 		integration["IntegrationResponses"] = integration["IntegrationResponses"].([]any)[:1]
@@ -77,7 +77,7 @@ func TestNoIntegrationResponse(t *testing.T) {
 	}
 }
 
-// A pattern matches the whole status, as Java's matches does.
+// TestSelectionPattern checks that a pattern must match the whole status, as with Java's matches.
 func TestSelectionPattern(t *testing.T) {
 	for pattern, want := range map[string]int{"40": 500, "400": 200, `4\d{2}`: 200, "200|400": 200, ".": 500} {
 		resources := change(t, "GetOrder", func(_, integration map[string]any) {
@@ -125,7 +125,7 @@ func TestPassthrough(t *testing.T) {
 	}
 }
 
-// The caller learns nothing of a template that fails; the developer does.
+// TestFailingTemplate checks that only the hop, and not the response, contains the reason why a template failed.
 func TestFailingTemplate(t *testing.T) {
 	resources := change(t, "GetOrder", func(_, integration map[string]any) {
 		integration["RequestTemplates"] = map[string]any{jsonType: "$input.params('id').nope()"}

@@ -26,7 +26,7 @@ type integration interface {
 // A parameter of a request.
 type parameter struct{ in, name string }
 
-// methodProperties are those of AWS::ApiGateway::Method.
+// methodProperties are the properties of AWS::ApiGateway::Method.
 type methodProperties struct {
 	RestAPI             string           `json:"RestApiId"`
 	Resource            string           `json:"ResourceId"`

@@ -156,7 +156,7 @@ func TestRouting(t *testing.T) {
 	}
 }
 
-// unstarted is a service that is not run.
+// unstarted returns a service that does not run.
 func unstarted(t testing.TB) *Service {
 	t.Helper()
 	s, err := New(t.Context(), Config{Cloud: cloud.New("eu-central-1")})

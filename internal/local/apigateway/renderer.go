@@ -10,7 +10,7 @@ import (
 // A mappingTemplate identifies a mapping template in its renderer.
 type mappingTemplate int
 
-// variables are what a mapping template sees. The keys are those that vtl/gateway.mjs reads.
+// variables holds the input of a mapping template. The keys are those that vtl/gateway.mjs reads.
 type variables struct {
 	Body           string            `json:"body"`
 	Params         *params           `json:"params"`
@@ -18,7 +18,7 @@ type variables struct {
 	StageVariables map[string]string `json:"stageVariables"`
 }
 
-// rendered is what a mapping template produced.
+// rendered is the output of a mapping template.
 type rendered struct {
 	Output        string              `json:"output"`
 	Error         string              `json:"error"`
@@ -77,7 +77,7 @@ func twice(do func() (rendered, error)) (rendered, error) {
 	return out, err
 }
 
-// running is the process, started if there is none. The caller holds the lock.
+// running returns the process and starts it if there is none. The caller holds the lock.
 func (r *renderer) running(ctx context.Context) (*rendererProcess, error) {
 	if r.child != nil && !r.child.ended() {
 		return r.child, nil

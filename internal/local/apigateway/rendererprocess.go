@@ -207,7 +207,7 @@ func (c *rendererProcess) ended() bool {
 	}
 }
 
-// lost says why no answer came.
+// lost returns an error that describes why there was no response.
 func (c *rendererProcess) lost() error {
 	<-c.closed
 	c.stop()

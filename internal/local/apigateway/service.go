@@ -19,7 +19,7 @@ import (
 // drain is how long requests in flight may take after the end of Run's context.
 const drain = 700 * time.Millisecond
 
-// Config is what the service needs. Cloud is required.
+// Config holds what [New] needs. Cloud is required.
 type Config struct {
 	// Cloud has the endpoint of DynamoDB and the account.
 	Cloud *cloud.Cloud
@@ -32,7 +32,7 @@ type Config struct {
 	Sink hop.Sink
 }
 
-// Service is the REST API of one stack.
+// A Service serves the REST API of one stack.
 type Service struct {
 	config   Config
 	api      api
@@ -64,7 +64,7 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	return s, nil
 }
 
-// Provisions are the resource types that the service creates.
+// Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{
 		"AWS::ApiGateway::RestApi":          s.provisionRestAPI,
@@ -78,8 +78,8 @@ func (s *Service) Provisions() map[string]template.Provision {
 	}
 }
 
-// URL is the base of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It
-// is empty before a stage has been provisioned.
+// URL returns the base URL of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It returns
+// "" before a stage has been provisioned.
 func (s *Service) URL() string {
 	if len(s.api.stages) == 0 {
 		return ""
@@ -87,8 +87,8 @@ func (s *Service) URL() string {
 	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), s.api.stages[0].name)
 }
 
-// Local is the text with the address that the API would have on AWS replaced by the one it has here. A
-// template builds that address from the API's id, for example in an output.
+// Local returns the text with the address of the API on AWS replaced by the local one. A template builds that address
+// from the API's id, for example in an output.
 func (s *Service) Local(text string) string {
 	if s.api.id == "" {
 		return text

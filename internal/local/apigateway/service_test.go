@@ -219,7 +219,7 @@ func TestTimeout(t *testing.T) {
 	wantJSON(t, got.body, `{"message":"Endpoint request timed out"}`)
 }
 
-// A caller who goes away does not undo the write that is under way.
+// TestCallerGoesAway checks that a caller who goes away does not undo the write that is under way.
 func TestCallerGoesAway(t *testing.T) {
 	noticed := make(chan (<-chan struct{}), 1)
 	g := start(t, options{watch: func(r *http.Request) { noticed <- r.Context().Done() }})

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// input is what the templates of these tests see.
+// input is the input of the templates in these tests.
 func input(body string) *variables {
 	return &variables{
 		Body: body,

@@ -94,7 +94,7 @@ func textOf(e *jsonschema.ValidationError, value any) string {
 	}
 }
 
-// allowedTypes are sorted, and a number may be an integer.
+// allowedTypes returns the allowed types, sorted. A number may be an integer.
 func allowedTypes(want []string) []string {
 	types := slices.Clone(want)
 	if slices.Contains(types, "number") {
@@ -124,7 +124,7 @@ func typeOf(value any) string {
 	}
 }
 
-// valueAt is the part of the instance that a violation is about.
+// valueAt returns the value in the instance that a violation is about.
 func valueAt(instance any, location []string) any {
 	for _, step := range location {
 		switch container := instance.(type) {

@@ -17,7 +17,7 @@ const (
 	principal = "events.amazonaws.com"
 	// maxAttempts limits the attempts that are under way at the same time.
 	maxAttempts = 128
-	// The wait before a retry doubles between these two. AWS only says: exponential, with jitter. With the longest at
+	// The wait before a retry doubles between these two. AWS documents only: exponential, with jitter. With the longest at
 	// ten minutes, 185 retries take about a day, as AWS's defaults do.
 	firstWait = 200 * time.Millisecond
 	lastWait  = 10 * time.Minute

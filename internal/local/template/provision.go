@@ -63,7 +63,7 @@ type plannedOutput struct {
 	value any
 }
 
-// logicalID is what CloudFormation takes as the name of a resource.
+// logicalID matches the logical ids that CloudFormation accepts.
 // Source: CloudFormation user guide, resources-section-structure.
 var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
 
