@@ -51,7 +51,7 @@ func newRoot(std streams) *cobra.Command {
 		Use:   "outbox",
 		Short: "Run an outbox stack on this machine, and operate a deployed one",
 		Example: `  outbox local --stack Orders-dev
-  outbox redrive consumer --dlq URL --queue URL --memory 37d`,
+  outbox redrive consumer --dlq URL --queue URL --memory 58d`,
 		Version:       version(debug.ReadBuildInfo()),
 		SilenceErrors: true, // run prints them, in one place
 		SilenceUsage:  true, // the page is for those who ask

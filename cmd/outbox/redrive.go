@@ -26,7 +26,7 @@ It works until the dead-letter queue gives nothing any more, and exits with 1 wh
 each message was kept, and how many are still in flight. Redriving twice is safe for consumers with an inbox.
 
 The URLs and names are outputs of the stack; region and credentials come from the environment, as for the AWS CLI.`,
-		Example: `  outbox redrive consumer --dlq URL --queue URL --memory 37d
+		Example: `  outbox redrive consumer --dlq URL --queue URL --memory 58d
   outbox redrive rule --dlq URL
   outbox redrive pipe --dlq URL --bus NAME --table NAME --source orders`,
 	}
@@ -40,7 +40,7 @@ func newRedriveConsumer() *cobra.Command {
 	var target redrive.ConsumerTarget
 	var memory duration
 	cmd := redriveCommand("consumer", "Move messages that a consumer could not handle to its queue",
-		"  outbox redrive consumer --dlq URL --queue URL --memory 37d",
+		"  outbox redrive consumer --dlq URL --queue URL --memory 58d",
 		func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) {
 			target.Memory = memory.Duration
 			return r.Consumer(ctx, dlq, target)
@@ -53,7 +53,7 @@ because what it did before it would do again. --memory 0 says that no message is
 which never forgets, for one without an inbox, and for a message that is known to have had no effect.`
 	required(cmd, &dlq, "dlq", "`URL` of the dead-letter queue")
 	required(cmd, &target.Queue, "queue", "`URL` of the consumer's queue")
-	cmd.Flags().Var(&memory, "memory", "how long the consumer remembers an event, for example 37d, 888h or 3196800s; 0: for good (required)")
+	cmd.Flags().Var(&memory, "memory", "how long the consumer remembers an event, for example 58d, 1392h or 5011200s; 0: for good (required)")
 	check(cmd, func() error {
 		if !memory.given {
 			return errors.New("--memory is required; outbox redrive consumer --help says what it takes")
