@@ -49,7 +49,7 @@ func (c *cluster) touch() {
 	c.moved = time.Now()
 }
 
-// quiet is how long nothing has happened.
+// quiet returns how long nothing has happened.
 func (c *cluster) quiet() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +69,7 @@ func (c *cluster) start(ctx context.Context) error {
 	return nil
 }
 
-// current is the run that is up; while there is none, it waits for the next.
+// current returns the run that is up; while there is none, it waits for the next.
 func (c *cluster) current(ctx context.Context) (*localrun.Run, error) {
 	for {
 		c.mu.Lock()
@@ -155,7 +155,7 @@ func (c *cluster) killTables(ctx context.Context) error {
 	return nil
 }
 
-// child is the process id of the child whose command line holds the text.
+// child returns the process id of the child whose command line holds the text.
 func child(ctx context.Context, parent int, text string) (int, error) {
 	out, err := exec.CommandContext(ctx, "ps", "-A", "-ww", "-o", "pid=,ppid=,args=").Output()
 	if err != nil {

@@ -45,7 +45,7 @@ func readDeadLetters(ctx context.Context, run *localrun.Run) ([]history.DeadLett
 	return found, err
 }
 
-// present are the consumers that the run has: one joins later, in some runs.
+// present returns the consumers that the run has: one joins later, in some runs.
 func present(run *localrun.Run) []string {
 	var names []string
 	for _, c := range consumers {
@@ -149,7 +149,7 @@ func redriveOrders(ctx context.Context, run *localrun.Run) error {
 	return all.Wait()
 }
 
-// waiting is how many messages there are in the queues, in flight included.
+// waiting returns how many messages there are in the queues, in flight included.
 func waiting(ctx context.Context, run *localrun.Run, outputs []string) (int, error) {
 	const visible, inFlight, delayed = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"
 	total := 0

@@ -100,7 +100,7 @@ func NewPlan(seed uint64, killRuns, killTables int) Plan {
 	return p
 }
 
-// Enabled are the points of which each must fire.
+// Enabled returns the points of which each must fire.
 func (p Plan) Enabled() []string {
 	set := map[string]bool{}
 	for point, rate := range p.Rates {
@@ -135,7 +135,7 @@ func (p Plan) write(path string) error {
 // alone, not on what else happened before.
 type dice struct{ seed uint64 }
 
-// of is a number from 0 up to, but not including, n.
+// of returns a number from 0 up to, but not including, n.
 func (d dice) of(n int, about ...any) int {
 	h := fnv.New64a()
 	fmt.Fprint(h, d.seed, about)
@@ -145,7 +145,7 @@ func (d dice) of(n int, about ...any) int {
 // percent reports whether the less likely thing happens.
 func (d dice) percent(p int, about ...any) bool { return d.of(100, about...) < p }
 
-// between is a duration in the range.
+// between returns a duration in the range.
 func (d dice) between(least, most time.Duration, about ...any) time.Duration {
 	return least + time.Duration(d.of(int(most-least), about...))
 }

@@ -45,7 +45,7 @@ func (r Result) Report(out io.Writer, replay string) {
 	}
 }
 
-// Fired is how often each fault point of the plan has fired, 0 for one that never did.
+// Fired returns how often each fault point of the plan has fired, 0 for one that never did.
 func (r Result) Fired() map[string]int {
 	fired := map[string]int{}
 	for _, point := range r.Rules.Enabled {
@@ -59,7 +59,7 @@ func (r Result) Fired() map[string]int {
 	return fired
 }
 
-// Deliveries is how many messages were handed to functions.
+// Deliveries returns how many messages were handed to functions.
 func Deliveries(entries []history.Entry) int {
 	n := 0
 	for _, e := range entries {

@@ -116,7 +116,7 @@ func (r *runner) prepare(changes []Change) error {
 // joining reports whether a consumer joins in this run.
 func (r *runner) joining() bool { return r.Plan.Join > 0 && r.change != nil }
 
-// laterApp is the assembly with the consumer that joins.
+// laterApp returns the assembly with the consumer that joins.
 func (r *runner) laterApp() string { return filepath.Join(r.Dir, "app-later") }
 
 // join deploys the consumer that joins. It owes what is written from now on.
@@ -133,7 +133,7 @@ func (r *runner) join(ctx context.Context) error {
 	return nil
 }
 
-// all is the whole run, from the start to the last look at the state.
+// all does the whole run, from the start to the last look at the state.
 func (r *runner) all(ctx context.Context) (err error) {
 	r.log.Phase(history.Phase{Name: history.Started, Detail: r.Replay})
 	if err := r.cluster.start(ctx); err != nil {
@@ -179,7 +179,7 @@ type turn struct {
 	take  func(context.Context) error
 }
 
-// turns are the kills of the plan and the consumer that joins, in their order.
+// turns returns the kills of the plan and the consumer that joins, in their order.
 func (r *runner) turns() []turn {
 	var all []turn
 	for _, k := range r.Plan.Kills {

@@ -74,7 +74,7 @@ func readEvent(s *history.State, item map[string]types.AttributeValue) {
 	s.Events = append(s.Events, e)
 }
 
-// writtenAt is when an event was written.
+// writtenAt returns when an event was written.
 func writtenAt(item map[string]types.AttributeValue) time.Time {
 	for _, name := range []string{record.AttrWrittenAt, record.AttrOccurredAt} {
 		if ms := number(item[name]); ms > 0 {

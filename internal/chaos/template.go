@@ -72,7 +72,7 @@ func (t *Template) Problem(format string, args ...any) {
 	t.problems = append(t.problems, fmt.Errorf(format, args...))
 }
 
-// Resource is the one resource of the type whose construct path holds the text, and its logical id.
+// Resource returns the one resource of the type whose construct path holds the text, and its logical id.
 func (t *Template) Resource(kind, path string) (string, map[string]any) {
 	var ids []string
 	for id, r := range t.resources {
@@ -87,7 +87,7 @@ func (t *Template) Resource(kind, path string) (string, map[string]any) {
 	return ids[0], object(t.resources[ids[0]])
 }
 
-// Properties are those of the one resource that Resource finds.
+// Properties returns those of the one resource that Resource finds.
 func (t *Template) Properties(kind, path string) map[string]any {
 	_, r := t.Resource(kind, path)
 	if p := object(r["Properties"]); p != nil {
@@ -105,7 +105,7 @@ func (t *Template) Each(kind string, change func(properties map[string]any)) {
 	}
 }
 
-// pathOf is the construct path that CDK leaves in the metadata.
+// pathOf returns the construct path that CDK leaves in the metadata.
 func pathOf(resource any) string {
 	path, _ := object(object(resource)["Metadata"])["aws:cdk:path"].(string)
 	return path

@@ -57,7 +57,7 @@ var orders = topology{
 	change:  clone(Journal, latecomer, "journal"),
 }
 
-// urls are the outputs with an URL of some consumers.
+// urls returns the outputs with the URLs of some consumers.
 func urls(suffix string, consumers ...string) []string {
 	var all []string
 	for _, c := range consumers {

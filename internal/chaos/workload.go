@@ -136,7 +136,7 @@ func orderOf(customer string) map[string]any {
 	}
 }
 
-// valueOf is what an event says about the order: see readEvents.
+// valueOf returns what an event says about the order: see readEvents.
 func valueOf(status, customer string) string { return status + " for " + customer }
 
 func aggregateOf(key string) string { return "Order#" + key }
@@ -213,7 +213,7 @@ func (w *workload) until(ctx context.Context, try func(n int) answer) history.St
 	}
 }
 
-// disconnects is when the client goes away in that try, or 0. The last tries it stays for.
+// disconnects returns when the client goes away in that try, or 0. The last tries it stays for.
 func (w *workload) disconnects(operation string, try int) time.Duration {
 	if try > 3 || !w.dice.percent(4, operation, try, "disconnect") {
 		return 0

@@ -34,7 +34,7 @@ type message struct {
 	undecoded error
 }
 
-// handle is a LambdaHandler.
+// handle is the consumer's LambdaHandler.
 func (c *consumer) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	ctx, abandon, cancel := inTime(ctx)
 	defer cancel()

@@ -38,7 +38,7 @@ func ExampleHandler() {
 	handler := inbox.Handler(exampleStore(), func(ctx context.Context, tx *outbox.Tx, event record.Event) error {
 		var order struct{ OrderID string }
 		if err := json.Unmarshal(event.Data, &order); err != nil {
-			return inbox.Permanent(err) // no retry will mend it
+			return inbox.Permanent(err) // no retry will fix it
 		}
 		fmt.Println("shipping", order.OrderID)
 		tx.Put(types.Put{

@@ -46,7 +46,7 @@ func FromFirstVersion() Option { return func(o *options) { o.fromFirstVersion = 
 // DefaultGapTimeout is how long an event waits for its predecessor.
 const DefaultGapTimeout = 15 * time.Minute
 
-// GapTimeout is how long, with InOrder, an event may wait for its predecessor from its first receive on.
+// GapTimeout sets how long, with InOrder, an event may wait for its predecessor from its first receive on.
 // Then it goes to the dead-letter queue, to be redriven after the predecessor; or it is handled, where the
 // predecessor was written while the consumer joined and may never come. Default: DefaultGapTimeout.
 func GapTimeout(timeout time.Duration) Option { return func(o *options) { o.gapTimeout = timeout } }

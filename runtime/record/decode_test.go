@@ -268,14 +268,14 @@ func change(t *testing.T, edit func(envelope, detail map[string]any)) []byte {
 	return body
 }
 
-func refused(t *testing.T, body []byte, says string) {
+func refused(t *testing.T, body []byte, want string) {
 	t.Helper()
 	event, err := record.Decode(body)
 	if !errors.Is(err, record.ErrNotAnEnvelope) {
 		t.Fatalf("decoded %s to %+v with error %v, want ErrNotAnEnvelope", body, event, err)
 	}
-	if !strings.Contains(err.Error(), says) {
-		t.Errorf("error is %q, want it to say %q", err, says)
+	if !strings.Contains(err.Error(), want) {
+		t.Errorf("error is %q, want it to contain %q", err, want)
 	}
 }
 

@@ -51,7 +51,7 @@ func (j *judgement) explain(entries []history.Entry) {
 	}
 }
 
-// suspects are the event and, where its consumer keeps the order, the earlier ones of its aggregate.
+// suspects returns the event and, where its consumer keeps the order, the earlier ones of its aggregate.
 func (j *judgement) suspects(id, consumer string) []string {
 	all := []string{id}
 	ordered := slices.ContainsFunc(j.rules.Consumers, func(c Consumer) bool { return c.Name == consumer && c.Ordered })
@@ -79,7 +79,7 @@ func accounts(queue history.QueueKind, hit map[string][]string, suspects map[str
 	return false
 }
 
-// hits are the faults by the ids of the events that they hit.
+// hits returns the faults by the ids of the events that they hit.
 func hits(entries []history.Entry) map[string][]string {
 	hit := map[string][]string{}
 	for _, e := range entries {

@@ -24,7 +24,7 @@ func (j *judgement) events() {
 	}
 }
 
-// appender is the consumer that appends events of one type when it handles one of another, or empty.
+// appender returns the consumer that appends events of one type when it handles one of another, or empty.
 func (j *judgement) appender(cause, appended string) string {
 	for _, c := range j.rules.Consumers {
 		if slices.Contains(c.Effects[cause], appended) {
@@ -106,7 +106,7 @@ func (j *judgement) waits(d due) bool {
 	})
 }
 
-// recovered are the ids of events whose write was never acknowledged.
+// recovered returns the ids of events whose write was never acknowledged.
 func (j *judgement) recovered() map[string]bool {
 	acknowledged := map[slot]bool{}
 	for _, op := range j.operations {
@@ -122,7 +122,7 @@ func (j *judgement) recovered() map[string]bool {
 	return ids
 }
 
-// root is the event that began the chain.
+// root returns the event that began the chain.
 func (j *judgement) root(e history.Event) history.Event {
 	for range j.Events { // a chain is not longer than all events; a circle ends here
 		cause, known := j.byID[e.Cause]

@@ -25,7 +25,7 @@ func Shortest(entries []history.Entry, rules Rules) ([]history.Entry, []Violatio
 	return entries[:n], shows(n)
 }
 
-// within is the history as it would be if the clients had stopped behind line n: its first n lines, with
+// within returns the history as it would be if the clients had stopped behind line n: its first n lines, with
 // what belongs to them of the states and of what led there.
 func within(entries []history.Entry, n int) []history.Entry {
 	finished := lastCalls(entries)
@@ -86,7 +86,7 @@ func within(entries []history.Entry, n int) []history.Entry {
 	return kept
 }
 
-// lastCalls are the indices of the last line of each operation.
+// lastCalls returns the indices of the last line of each operation.
 func lastCalls(entries []history.Entry) map[string]int {
 	last := map[string]int{}
 	for i, e := range entries {
@@ -97,7 +97,7 @@ func lastCalls(entries []history.Entry) map[string]int {
 	return last
 }
 
-// rootsOf are the events that began the chain of each event.
+// rootsOf returns the events that began the chain of each event.
 func rootsOf(entries []history.Entry) map[string]history.Event {
 	byID := map[string]history.Event{}
 	for _, e := range entries {

@@ -45,7 +45,7 @@ func (l *Log) State(s State) {
 	}
 }
 
-// Entries are all entries so far.
+// Entries returns all entries so far.
 func (l *Log) Entries() []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +70,7 @@ type State struct {
 	DeadLetters []DeadLetter
 }
 
-// Final is the last state that a history holds.
+// Final returns the last state that a history holds.
 func Final(entries []Entry) State {
 	var s State
 	for _, e := range entries {

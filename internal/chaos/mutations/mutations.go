@@ -74,6 +74,9 @@ var All = map[string]Mutation{
 	"the marker's key ignores the source":            {Patch: "marker-without-source", Test: Test{"./runtime/inbox", "TestEventsOfTwoSourcesAreNotOne"}},
 	"a marker is for any event of its id":            {Patch: "marker-for-anything", Test: Test{"./runtime/inbox", "TestEventThatOnlySharesAnIDIsRefused"}},
 	"a consumer begins with whatever comes first":    {Patch: "begins-with-what-comes-first", Test: Test{"./runtime/inbox", "TestJoiningInEveryOrderOfArrival"}},
+	"a consumer's name is its construct path":        {Patch: "name-from-the-construct-path", Test: Test{"./test/synth", "TestNamesStayWhenTheStackMovesBelowAStage"}},
+	"the TTL leaves out the dead-letter queues":      {Patch: "inbox-ttl-without-dead-letter-queues", Test: Test{"./test/synth", "TestInboxTTL"}},
+	"the redrive trusts the queue's count":           {Patch: "redrive-trusts-the-count", Test: Test{"./runtime/redrive", "TestTheCountIsNotTrusted"}},
 	"the rules' dead-letter queue has no policy":     {Change: closedDeadLetterQueue, Situation: "storm", Caught: []check.Rule{check.Lost}},
 }
 

@@ -42,7 +42,7 @@ func actionOf(item types.TransactWriteItem) (action, error) {
 	return action{}, validation("an action is empty")
 }
 
-// apply is the item after the action, nil when it is deleted.
+// apply returns the item after the action, nil when it is deleted.
 func (a action) apply(old Item) (Item, error) {
 	switch a.kind {
 	case "Put":
@@ -98,7 +98,7 @@ func rational(v types.AttributeValue) *big.Rat {
 	return r
 }
 
-// text is a form in which equal values are equal.
+// text returns a form in which equal values are equal.
 func text(v types.AttributeValue) string {
 	switch v := v.(type) {
 	case nil:

@@ -28,7 +28,7 @@ type DB struct {
 	log    []*dynamodb.TransactWriteItemsInput
 }
 
-// New is a database without items. It maps each table's name to its key attributes.
+// New returns a database without items. It maps each table's name to its key attributes.
 func New(keys map[string][]string) *DB {
 	db := &DB{keys: keys, tables: map[string]map[string]Item{}, tokens: map[string]string{}}
 	for table := range keys {
@@ -37,7 +37,7 @@ func New(keys map[string][]string) *DB {
 	return db
 }
 
-// Items are the items of a table, ordered by key.
+// Items returns the items of a table, ordered by key.
 func (db *DB) Items(table string) []Item {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -48,7 +48,7 @@ func (db *DB) Items(table string) []Item {
 	return items
 }
 
-// Committed are the transactions that took effect, in order.
+// Committed returns the transactions that took effect, in order.
 func (db *DB) Committed() []*dynamodb.TransactWriteItemsInput {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -203,7 +203,7 @@ func (db *DB) key(table string, item Item) string {
 	return b.String()
 }
 
-// parametersOf is a text that is equal for equal requests. JSON-like formatting of maps is ordered by key.
+// parametersOf returns a text that is equal for equal requests. JSON-like formatting of maps is ordered by key.
 func parametersOf(in *dynamodb.TransactWriteItemsInput) string {
 	var b strings.Builder
 	for _, item := range in.TransactItems {
@@ -222,7 +222,7 @@ func render(item Item) string {
 	return b.String()
 }
 
-// Canceled is the error of a transaction that was cancelled for these reasons.
+// Canceled returns the error of a transaction that was cancelled for these reasons.
 func Canceled(reasons ...types.CancellationReason) error {
 	return &types.TransactionCanceledException{Message: aws.String("Transaction cancelled"), CancellationReasons: reasons}
 }

@@ -74,15 +74,15 @@ func parse(args []string) (options, error) {
 	for text := range strings.SplitSeq(seeds, ",") {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
-			return o, fmt.Errorf("--seeds has %q, whole numbers are allowed", text)
+			return o, fmt.Errorf("--seeds must be whole numbers with commas between them, got %q", text)
 		}
 		o.seeds = append(o.seeds, seed)
 	}
 	if o.orders < len(o.seeds) {
-		return o, fmt.Errorf("--orders is %d, at least one a seed is needed", o.orders)
+		return o, fmt.Errorf("--orders must be at least %d, one a seed, got %d", len(o.seeds), o.orders)
 	}
 	if o.atOnce < 1 {
-		return o, fmt.Errorf("--at-once is %d, at least 1 is needed", o.atOnce)
+		return o, fmt.Errorf("--at-once must be at least 1, got %d", o.atOnce)
 	}
 	return o, nil
 }
