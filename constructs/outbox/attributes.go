@@ -72,8 +72,8 @@ func TransactionalOutbox_FromAttributes(scope constructs.Construct, id *string, 
 	if attrs.InboxTable != nil {
 		found.inboxTable(attrs.InboxTable)
 	}
-	found.days("EventRetention", told, shortestEventDays, longestDays)
-	found.days("ArchiveRetention", archives, 0, longestDays)
+	found.days("EventRetention", told, shortestEventDays)
+	found.days("ArchiveRetention", archives, 0)
 	found.alarms(alarms)
 	at := placeOf(scope, id)
 	found.suppliedHere(at.stack, attrs.EventBus, attrs.Table, attrs.InboxTable)

@@ -24,7 +24,7 @@ func (f *problems) add(format string, args ...any) {
 
 // addAll adds what an error joins, each with the name of the property that it is about.
 func (f *problems) addAll(property string, err error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of this error itself, not of what it wraps
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			f.addAll(property, one)
 		}
@@ -79,11 +79,11 @@ func (f *problems) duration(name string, value span, lowest, highest time.Durati
 	}
 }
 
-// days checks for whole days from lowest to highest, or nothing known.
-func (f *problems) days(name string, value span, lowest, highest int) {
+// days checks for whole days from lowest to the longest that a retention may have, or nothing known.
+func (f *problems) days(name string, value span, lowest int) {
 	d := value.length
-	if value.known && (d < time.Duration(lowest)*day || d > time.Duration(highest)*day || d%day != 0) {
-		f.add("%s must be whole days from %d to %d, got %s", name, lowest, highest, words(d))
+	if value.known && (d < time.Duration(lowest)*day || d > longestDays*day || d%day != 0) {
+		f.add("%s must be whole days from %d to %d, got %s", name, lowest, longestDays, words(d))
 	}
 }
 

@@ -201,13 +201,13 @@ func (p *AlarmProps) withDefaults() *AlarmProps {
 
 // archives reports whether the outbox has an archive. Zero days are for none.
 func (c outboxConfig) archives() bool {
-	return c.archiveRetention.given() && !(c.archiveRetention.known && c.archiveRetention.length == 0)
+	return c.archiveRetention.given() && (!c.archiveRetention.known || c.archiveRetention.length != 0)
 }
 
 // check finds everything that is wrong with the settings.
 func (c outboxConfig) check(found *problems) {
 	found.source(c.Source)
-	found.days("EventRetention", c.eventRetention, shortestEventDays, longestDays)
+	found.days("EventRetention", c.eventRetention, shortestEventDays)
 	found.exclusive("Table", c.Table != nil, map[string]bool{
 		"DeletionProtection":  c.DeletionProtection != nil,
 		"PointInTimeRecovery": c.PointInTimeRecovery != nil,
@@ -225,7 +225,7 @@ func (c outboxConfig) check(found *problems) {
 	found.number("MaximumRetryAttempts", c.MaximumRetryAttempts, 0, 10000)
 	found.duration("MaximumBatchingWindow", c.batchingWindow, 0, 300*second)
 	found.number("ParallelizationFactor", c.ParallelizationFactor, 1, 10)
-	found.days("ArchiveRetention", c.archiveRetention, 0, longestDays)
+	found.days("ArchiveRetention", c.archiveRetention, 0)
 	found.alarms(c.Alarms)
 }
 

@@ -54,7 +54,7 @@ func matches(pattern, name string) bool {
 	if runtime.GOOS == "windows" { // names are the same in any case there
 		name = strings.ToUpper(name)
 	}
-	if prefix, any := strings.CutSuffix(pattern, "*"); any {
+	if prefix, wildcard := strings.CutSuffix(pattern, "*"); wildcard {
 		return strings.HasPrefix(name, prefix)
 	}
 	return name == pattern

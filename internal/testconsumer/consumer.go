@@ -1,4 +1,4 @@
-// Package consumer starts the consumers that tests put in the place of production ones, or beside them.
+// Package testconsumer starts the consumers that tests put in the place of production ones, or beside them.
 package testconsumer
 
 import (

@@ -79,7 +79,7 @@ func ExampleInOrder() {
 	// version 2
 }
 
-// An effect outside DynamoDB. The event's id lets the other side recognise a repetition.
+// An effect outside DynamoDB. The event's id lets the other side recognize a repetition.
 func ExampleEffectHandler() {
 	handler := inbox.EffectHandler(exampleStore(), func(_ context.Context, event record.Event) error {
 		fmt.Println("POST /emails, Idempotency-Key:", event.ID)

@@ -91,6 +91,7 @@ func (c *consumer) metricsOf(results []result) metrics {
 			m.Permanent++
 		case tooEarly:
 			m.Gaps++
+		case skipped: // neither an effect nor a failure
 		}
 	}
 	units := metricUnits

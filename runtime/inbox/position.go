@@ -33,7 +33,7 @@ const versionIs = "#version = :last"
 var versionNames = map[string]string{"#version": record.AttrVersion}
 
 func (p position) put(event record.Event) types.Put {
-	put := p.after(event, event.Version-1)
+	put := p.after(event.Version - 1)
 	put.Item = map[string]types.AttributeValue{
 		record.AttrPK:      text(p.key(event)),
 		record.AttrVersion: number(event.Version),
@@ -45,7 +45,7 @@ func (p position) put(event record.Event) types.Put {
 
 // begin writes the position before the event, where the consumer begins with it, in place of the last one.
 func (p position) begin(event record.Event, last int64) types.Put {
-	put := p.after(event, last)
+	put := p.after(last)
 	put.Item = map[string]types.AttributeValue{
 		record.AttrPK:      text(p.key(event)),
 		record.AttrVersion: number(event.Version - 1),
@@ -54,7 +54,7 @@ func (p position) begin(event record.Event, last int64) types.Put {
 }
 
 // after returns a put without an item, on the condition that the position is at the last version, 0 for none.
-func (p position) after(event record.Event, last int64) types.Put {
+func (p position) after(last int64) types.Put {
 	put := types.Put{TableName: &p.config.Table, ReturnValuesOnConditionCheckFailure: allOld}
 	condition := notThereYet
 	if last > 0 {

@@ -27,7 +27,7 @@ type Event struct {
 	// Version numbers the events of one aggregate: 1, 2, 3 … Only Append reads it; the methods that claim
 	// a version set it.
 	Version int64
-	// Data is the event's own content, marshalled with encoding/json. The whole event, as a consumer
+	// Data is the event's own content, marshaled with encoding/json. The whole event, as a consumer
 	// receives it, stays under MaxEnvelopeSize.
 	Data any
 	// ID identifies the event for every consumer. At most record.MaxID bytes. Default: a new UUIDv7.

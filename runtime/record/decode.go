@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -64,8 +65,8 @@ func decode(body []byte) (Event, error) {
 	if detailType := envelope.text("detail-type"); detailType != event.Type {
 		envelope.refuse("detail-type must be the detail's type %q, got %q", event.Type, detailType)
 	}
-	problems := append(envelope.problems, detail.problems...)
-	return event, errors.Join(append(problems, event.Validate())...)
+	problems := slices.Concat(envelope.problems, detail.problems, []error{event.Validate()})
+	return event, errors.Join(problems...)
 }
 
 // An object is a JSON object whose members are read one by one, with all that is wrong with them.

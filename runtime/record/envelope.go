@@ -24,7 +24,7 @@ var DetailFields = []string{
 var DetailObjects = []string{AttrData, AttrTraceparent, AttrCausationID}
 
 // An Envelope is an event on its way: what a pipe puts on the bus, reduced to what this module reads.
-// Marshalled to JSON it is the body of the message in which a rule delivers the event to a queue.
+// Marshaled to JSON it is the body of the message in which a rule delivers the event to a queue.
 type Envelope struct {
 	DetailType string          `json:"detail-type"`
 	Source     string          `json:"source"`

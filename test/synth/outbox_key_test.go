@@ -137,7 +137,8 @@ func TestImportedKey(t *testing.T) {
 				"OutboxEvents":  `"Condition":{"StringEquals":{"aws:SourceAccount":"222222222222"}},"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Resource":"*"`,
 				"OutboxArchive": `"Action":["kms:DescribeKey","kms:GenerateDataKey","kms:Decrypt","kms:ReEncrypt*"]`,
 				"OutboxLogs":    `"Condition":{"ArnLike":{"kms:EncryptionContext:aws:logs:arn":"arn:aws:logs:eu-west-1:222222222222:log-group:*"}},"Effect":"Allow","Principal":{"Service":"logs.eu-west-1.amazonaws.com"},"Resource":"*"`,
-			}, "",
+			},
+			"",
 		},
 		"any environment": {
 			nil,
@@ -145,7 +146,8 @@ func TestImportedKey(t *testing.T) {
 				"OutboxEvents":  `"Condition":{"StringEquals":{"aws:SourceAccount":"ACCOUNT"}}`,
 				"OutboxArchive": `"kms:ReEncrypt*"`,
 				"OutboxLogs":    `"Condition":{"ArnLike":{"kms:EncryptionContext:aws:logs:arn":"arn:PARTITION:logs:REGION:ACCOUNT:log-group:*"}},"Effect":"Allow","Principal":{"Service":"logs.REGION.amazonaws.com"}`,
-			}, ": what they are where stack Stack is deployed)",
+			},
+			": what they are where stack Stack is deployed)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
