@@ -30,6 +30,10 @@ install: node_modules/.package-lock.json ## Install what npm pins: the CDK CLI, 
 synth: install ## Synthesize all environments into cdk.out
 	@$(CDK) synth --quiet
 
+# What runs on this machine needs no second look at the templates, which takes longer than all the rest of a
+# synthesis: `make synth`, `make diff` and the tests have the CDK validate them.
+demo local chaos soak mutations: export CDK_VALIDATION := false
+
 .PHONY: demo
 demo: synth ## From clone to result: run Orders-dev here, POST an order, follow its event to both consumers
 	@go run ./internal/demo

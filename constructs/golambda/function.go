@@ -103,8 +103,8 @@ func relativeTo(assembly, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if target, err := filepath.EvalSymlinks(assembly); err == nil { // ".." behind a link leads elsewhere
-		assembly = target
+	if linked, err := filepath.EvalSymlinks(assembly); err == nil { // ".." behind a link leads elsewhere
+		assembly = linked
 	}
 	path, err := filepath.Rel(assembly, dir)
 	if err != nil {

@@ -79,7 +79,7 @@ func (f *problems) duration(name string, value span, lowest, highest time.Durati
 	}
 }
 
-// days checks for whole days from lowest to the longest that a retention may have, or nothing known.
+// days checks for whole days from the lowest number to longestDays, or nothing known.
 func (f *problems) days(name string, value span, lowest int) {
 	d := value.length
 	if value.known && (d < time.Duration(lowest)*day || d > longestDays*day || d%day != 0) {

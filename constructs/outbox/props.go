@@ -201,7 +201,7 @@ func (p *AlarmProps) withDefaults() *AlarmProps {
 
 // archives reports whether the outbox has an archive. Zero days are for none.
 func (c outboxConfig) archives() bool {
-	return c.archiveRetention.given() && (!c.archiveRetention.known || c.archiveRetention.length != 0)
+	return c.archiveRetention.given() && (!c.archiveRetention.known || c.archiveRetention.length > 0)
 }
 
 // check finds everything that is wrong with the settings.

@@ -11,7 +11,7 @@ import (
 const synthRuns = 5
 
 // synth measures `cdk synth` of all environments: warm, cold (an empty Go build cache, as after a fresh clone with the
-// modules downloaded), and how much of the warm time the functions' builds take.
+// modules downloaded), and how much of the warm time the CDK's validation and the functions' builds take.
 func (b *bench) synth(ctx context.Context) error {
 	// The programs of functions are kept in the user's cache folder.
 	caches := func(i int) []string {
@@ -25,16 +25,26 @@ func (b *bench) synth(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unvalidated, err := b.synths(ctx, func(int) []string { return append(caches(0), "CDK_VALIDATION=false") })
+	if err != nil {
+		return err
+	}
 	builds, err := b.buildShare(ctx)
 	if err != nil {
 		return err
 	}
 	b.table("cdk synth, three environments", []string{"", fmt.Sprintf("median of %d", synthRuns)},
 		[]string{"warm", seconds(warm)},
-		[]string{"of that, what building the functions adds", fmt.Sprintf("%s (%.0f %%)", seconds(builds), 100*builds.Seconds()/warm.Seconds())},
+		[]string{"of that, the CDK's own validation of the templates (`CDK_VALIDATION=false` skips it)", shareOf(warm-unvalidated, warm)},
+		[]string{"of that, what building the functions adds", shareOf(builds, warm)},
 		[]string{"cold: empty Go build cache", seconds(cold)},
 	)
 	return nil
+}
+
+// shareOf returns a part of the whole, in seconds and per cent.
+func shareOf(part, whole time.Duration) string {
+	return fmt.Sprintf("%s (%.0f %%)", seconds(part), 100*part.Seconds()/whole.Seconds())
 }
 
 func (b *bench) synths(ctx context.Context, env func(i int) []string) (time.Duration, error) {
@@ -59,6 +69,7 @@ func (b *bench) buildShare(ctx context.Context) (time.Duration, error) {
 		for range synthRuns {
 			cmd := exec.CommandContext(ctx, "go", "run", ".")
 			cmd.Env = append(os.Environ(),
+				"CDK_VALIDATION=false",
 				"CDK_OUTDIR="+b.scratch("app.out"),
 				`CDK_CONTEXT_JSON={"aws:cdk:bundling-stacks":`+bundling+`}`)
 			d, err := timed(cmd)

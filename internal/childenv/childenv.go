@@ -54,7 +54,7 @@ func matches(pattern, name string) bool {
 	if runtime.GOOS == "windows" { // names are the same in any case there
 		name = strings.ToUpper(name)
 	}
-	if prefix, wildcard := strings.CutSuffix(pattern, "*"); wildcard {
+	if prefix, open := strings.CutSuffix(pattern, "*"); open {
 		return strings.HasPrefix(name, prefix)
 	}
 	return name == pattern

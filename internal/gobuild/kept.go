@@ -93,6 +93,9 @@ func (j *job) keep(work string) (made bool, err error) {
 		err = os.Chmod(path, mode)
 	}
 	if err == nil {
+		err = os.MkdirAll(filepath.Dir(j.kept), 0o700) // another process may have pruned it
+	}
+	if err == nil {
 		err = os.Rename(path, j.kept)
 	}
 	return err == nil, err

@@ -36,7 +36,7 @@ var (
 	// buildFlags likewise. Left out are -toolexec and -overlay among others.
 	buildFlags = regexp.MustCompile(`^(-mod=(mod|readonly|vendor)|-modfile=\S+|-pgo=\S+|-cover|-buildmode=(exe|pie)|-gcflags=.*)$`)
 	// compilerFlags may stand in -gcflags.
-	compilerFlags = regexp.MustCompile(`^-(N|B|l|l=\d|d=[a-z0-9,=]+|spectre=[a-z,]+)$`)
+	compilerFlags = regexp.MustCompile(`^-(N|B|l|l=\d|d=[a-z0-9,=]+)$`)
 )
 
 // Validate returns an error that joins all that is wrong with the settings, or nil.
@@ -54,7 +54,7 @@ func (s Settings) Validate() error {
 	}
 	for _, flag := range s.Flags {
 		if !buildFlags.MatchString(flag) || strings.HasPrefix(flag, "-gcflags=") && !validCompilerFlags(flag) {
-			problems = append(problems, fmt.Errorf("Flags must be -mod=…, -modfile=…, -pgo=…, -cover, -buildmode=exe or pie, or -gcflags=… with -N, -B, -l, -d or -spectre, got %q: others can be set by GOFLAGS", flag))
+			problems = append(problems, fmt.Errorf("Flags must be -mod=…, -modfile=…, -pgo=…, -cover, -buildmode=exe or pie, or -gcflags=… with -N, -B, -l or -d, got %q: others can be set by GOFLAGS", flag))
 		}
 	}
 	return errors.Join(problems...)

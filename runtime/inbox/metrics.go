@@ -91,7 +91,7 @@ func (c *consumer) metricsOf(results []result) metrics {
 			m.Permanent++
 		case tooEarly:
 			m.Gaps++
-		case skipped: // neither an effect nor a failure
+		case skipped: // as if it had not come
 		}
 	}
 	units := metricUnits

@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,9 +50,11 @@ func (s starter) tooEarly(ctx context.Context, event record.Event, early *tooEar
 	case !written.anyMissingAfter(join.certain, early):
 		return s.waitAsLowest(ctx, event, early)
 	case overdue:
-		early.held, err = s.holdsEarlier(ctx, event, early.last)
+		if early.held, err = s.holdsEarlier(ctx, event, early.last); err != nil {
+			return err
+		}
 	}
-	return cmp.Or(err, error(early))
+	return early
 }
 
 // anyMissingAfter reports whether one of the predecessors that an event waits for was written at the time or
@@ -81,9 +82,10 @@ func (s starter) begin(ctx context.Context, event record.Event, early *tooEarlyE
 	tx := s.store.outbox.Begin(ctx)
 	tx.Put(s.position.begin(event, early.last))
 	tx.Put(types.Put{TableName: &s.store.config.Table, Item: map[string]types.AttributeValue{
-		record.AttrPK:      text(s.key("start", event)),
-		record.AttrVersion: number(event.Version),
-		attrFrom:           number(early.last + 1),
+		record.AttrPK:        text(s.key("start", event)),
+		record.AttrVersion:   number(event.Version),
+		attrFrom:             number(early.last + 1),
+		record.AttrExpiresAt: number(time.Now().Add(s.store.config.TTL).Unix()), // no event comes later
 	}})
 	err := tx.Commit(ctx)
 	if errors.Is(err, outbox.ErrConditionFailed) {

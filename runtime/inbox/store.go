@@ -120,13 +120,13 @@ func New(db DynamoDB, queues SQS, config Config) (*Store, error) {
 		}
 	}
 	if !consumerName.MatchString(config.Consumer) {
-		problems = append(problems, fmt.Errorf("Consumer must be 1 to 128 of A-Z a-z 0-9 . _ - and /, got %q", config.Consumer))
+		problems = append(problems, fmt.Errorf("%s must be 1 to 128 of A-Z a-z 0-9 . _ - and /, got %q", "Consumer", config.Consumer))
 	}
 	if config.TTL < time.Second {
 		problems = append(problems, fmt.Errorf("TTL must be at least 1s, got %s", config.TTL))
 	}
 	if config.Concurrency < 0 {
-		problems = append(problems, fmt.Errorf("Concurrency must be at least 1, or 0 for %d, got %d", DefaultConcurrency, config.Concurrency))
+		problems = append(problems, fmt.Errorf("%s must be at least 1, or 0 for %d, got %d", "Concurrency", DefaultConcurrency, config.Concurrency))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)

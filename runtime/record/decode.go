@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 	"strconv"
 	"time"
 )
@@ -42,9 +42,6 @@ func decode(body []byte) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	if err := checkNames(json.NewDecoder(bytes.NewReader(body))); err != nil {
-		return Event{}, err
-	}
 	detail, err := readObject("detail", envelope.members["detail"])
 	if err != nil {
 		return Event{}, err
@@ -65,8 +62,7 @@ func decode(body []byte) (Event, error) {
 	if detailType := envelope.text("detail-type"); detailType != event.Type {
 		envelope.refuse("detail-type must be the detail's type %q, got %q", event.Type, detailType)
 	}
-	problems := slices.Concat(envelope.problems, detail.problems, []error{event.Validate()})
-	return event, errors.Join(problems...)
+	return event, errors.Join(errors.Join(envelope.problems...), errors.Join(detail.problems...), event.Validate())
 }
 
 // An object is a JSON object whose members are read one by one, with all that is wrong with them.
@@ -75,20 +71,52 @@ type object struct {
 	problems []error
 }
 
+// readObject reads the one object in raw.
 func readObject(name string, raw []byte) (*object, error) {
 	if len(raw) == 0 {
 		return nil, fmt.Errorf("%s is missing, it must be a JSON object", name)
 	}
-	o := &object{}
-	err := json.Unmarshal(raw, &o.members)
-	var otherType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &otherType), err == nil && o.members == nil:
+	values := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := values.Token(); err != nil || start != json.Delim('{') {
 		return nil, fmt.Errorf("%s must be a JSON object, got %s", name, brief(raw))
-	case err != nil:
+	}
+	o := &object{members: map[string]json.RawMessage{}}
+	err := readNames(values, func(member string) error {
+		var value json.RawMessage
+		err := values.Decode(&value)
+		o.members[member] = value
+		return err
+	})
+	if err == nil {
+		if _, end := values.Token(); end != io.EOF {
+			err = errors.New("something follows it")
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s must be a JSON object: %w", name, err)
 	}
 	return o, nil
+}
+
+// readNames reads the rest of an object behind its brace. value reads the value of each member.
+func readNames(values *json.Decoder, value func(member string) error) error {
+	seen := map[string]bool{}
+	for values.More() {
+		token, err := values.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := token.(string)
+		if seen[name] {
+			return fmt.Errorf("each name must stand once in an object, got %q twice", name)
+		}
+		seen[name] = true
+		if err := value(name); err != nil {
+			return err
+		}
+	}
+	_, err := values.Token() // its end
+	return err
 }
 
 func (o *object) refuse(format string, args ...any) {
@@ -132,8 +160,16 @@ func (o *object) number(name string) int64 {
 func (o *object) document(name string) json.RawMessage {
 	raw := unwrap(o.members[name], "S")
 	var text string
-	if json.Unmarshal(raw, &text) == nil && json.Valid([]byte(text)) {
-		return json.RawMessage(text)
+	if json.Unmarshal(raw, &text) == nil {
+		if json.Valid([]byte(text)) {
+			return json.RawMessage(text)
+		}
+		return raw
+	}
+	if len(raw) > 0 {
+		if err := checkNames(json.NewDecoder(bytes.NewReader(raw))); err != nil {
+			o.refuse("%s: %w", name, err)
+		}
 	}
 	return raw
 }
@@ -159,26 +195,17 @@ func checkNames(values *json.Decoder) error {
 	if err != nil {
 		return err
 	}
-	if _, opens := token.(json.Delim); !opens {
-		return nil
-	}
-	seen := map[json.Token]bool{}
-	for values.More() {
-		if token == json.Delim('{') {
-			name, err := values.Token()
-			if err != nil {
+	switch token {
+	case json.Delim('{'):
+		return readNames(values, func(string) error { return checkNames(values) })
+	case json.Delim('['):
+		for values.More() {
+			if err := checkNames(values); err != nil {
 				return err
 			}
-			if seen[name] {
-				return fmt.Errorf("an object must have each name once, got %q twice", name)
-			}
-			seen[name] = true
 		}
-		if err := checkNames(values); err != nil {
-			return err
-		}
+		_, err = values.Token() // its end
 	}
-	_, err = values.Token() // its end
 	return err
 }
 

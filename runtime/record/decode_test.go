@@ -182,8 +182,8 @@ func TestDecodeRefuses(t *testing.T) {
 			refused(t, change(t, tc.change), tc.want)
 		})
 	}
-	for name, body := range map[string]string{"no JSON": `{"detail":`, "nothing": ``, "null": `null`, "a list": `[]`, "two documents": `{} {}`} {
-		t.Run(name, func(t *testing.T) { refused(t, []byte(body), "") })
+	for name, body := range map[string]string{"no JSON": `{"detail":`, "nothing": ``, "null": `null`, "a list": `[]`, "two documents": `{} {}`, "a brace too many": `{}}`} {
+		t.Run(name, func(t *testing.T) { refused(t, []byte(body), "must be a JSON object") })
 	}
 }
 

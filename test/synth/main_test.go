@@ -21,6 +21,11 @@ func TestMain(m *testing.M) {
 	}
 	// Templates say how functions were built: a developer's own flags are not their business.
 	os.Setenv("GOFLAGS", "-buildvcs=false")
+	// It takes longer than all the rest of a synthesis; TestCDKValidatesTheTemplates has it look at what we deploy.
+	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if !underRace {
 		jsii.Close()

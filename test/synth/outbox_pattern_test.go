@@ -20,7 +20,7 @@ func TestConsumerRefusesAPatternThatMatchesNoEvent(t *testing.T) {
 		detail object
 		want   string
 	}{
-		"a field that the envelope lacks": {object{"versoin": []string{"1"}}, "Detail.versoin must be a field of the envelope, which has no versoin"},
+		"a field that the envelope lacks": {object{"currency": []string{"1"}}, "Detail.currency must be a field of the envelope, which has no currency"},
 		"a field in other letters":        {object{"aggregateid": []string{"o-1"}}, "Detail.aggregateid must be a field of the envelope"},
 		"the inside of data":              {object{"data": object{"currency": []string{"EUR"}}}, `Detail.data must be a pattern on the text in its S, like {"S": [{"prefix": "…"}]}, got {"currency":["EUR"]}`},
 		"the inside of data's text":       {object{"data": object{"S": object{"currency": []string{"EUR"}}}}, `Detail.data.S must be a list of texts or comparisons, got {"currency":["EUR"]}`},
@@ -48,7 +48,7 @@ func TestConsumerRefusesAPatternThatMatchesNoEvent(t *testing.T) {
 		"anything but numbers":            {object{"version": []any{object{"anything-but": []any{"1", 2}}}}, "Detail.version[0].anything-but[1] must be a text, because every value of the envelope is one, got 2"},
 		"anything but nothing":            {object{"version": []any{object{"anything-but": []any{}}}}, "Detail.version[0].anything-but must list at least one text, got none"},
 		"anything but what is there":      {object{"version": []any{object{"anything-but": object{"exists": true}}}}, "Detail.version[0].anything-but must be a text, a list of texts, or one of prefix, suffix, equals-ignore-case and wildcard"},
-		"an alternative to a mistake":     {object{"$or": []any{object{"id": []string{"e-1"}}, object{"versoin": []string{"1"}}}}, "Detail.$or[1].versoin must be a field of the envelope"},
+		"an alternative to a mistake":     {object{"$or": []any{object{"id": []string{"e-1"}}, object{"currency": []string{"1"}}}}, "Detail.$or[1].currency must be a field of the envelope"},
 		"one alternative":                 {object{"$or": []any{object{"id": []string{"e-1"}}}}, "Detail.$or must be a list of two or more patterns"},
 		"an empty alternative":            {object{"$or": []any{object{"id": []string{"e-1"}}, object{}}}, "Detail.$or[1] must be a pattern of one or more fields, got {}"},
 	} {

@@ -9,12 +9,39 @@ import (
 	"testing"
 )
 
-// TestCLI runs the app as a person does: through the CDK CLI.
-func TestCLI(t *testing.T) {
+// buildApp compiles the app.
+func buildApp(t *testing.T) string {
+	t.Helper()
 	app := filepath.Join(t.TempDir(), "app")
 	if out, err := exec.Command("go", "build", "-o", app, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return app
+}
+
+// cdkCLI returns the CDK CLI with the arguments, without validation unless the environment asks for it.
+func cdkCLI(env []string, args ...string) *exec.Cmd {
+	cdk := exec.Command(filepath.Join("node_modules", ".bin", "cdk"), args...)
+	cdk.Env = append(append(os.Environ(), "CDK_DISABLE_CLI_TELEMETRY=true", "AWS_EC2_METADATA_DISABLED=true"), env...)
+	return cdk
+}
+
+// TestCDKValidatesTheTemplates lets the CDK check the reference application by the rules of CloudFormation's resources. It
+// finds nothing; the one warning is the app's own.
+func TestCDKValidatesTheTemplates(t *testing.T) {
+	out, err := cdkCLI([]string{"CDK_VALIDATION=true"}, "synth", "--quiet", "--app", buildApp(t), "--output", t.TempDir()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text := string(out)
+	if strings.Count(text, "WARNING") != 1 || !strings.Contains(text, "the alarms of prod notify nobody") || strings.Contains(text, "ERROR") {
+		t.Errorf("it prints\n%s\nwant nothing but the warning that prod's alarms notify nobody", text)
+	}
+}
+
+// TestCLI runs the app as a person does: through the CDK CLI.
+func TestCLI(t *testing.T) {
+	app := buildApp(t)
 	for name, tc := range map[string]struct {
 		context []string
 		stacks  string   // what it prints; empty: it fails
@@ -28,8 +55,7 @@ func TestCLI(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			args := append([]string{"list", "--app", app, "--output", t.TempDir()}, tc.context...)
-			cdk := exec.Command(filepath.Join("node_modules", ".bin", "cdk"), args...)
-			cdk.Env = append(os.Environ(), "CDK_DISABLE_CLI_TELEMETRY=true", "AWS_EC2_METADATA_DISABLED=true")
+			cdk := cdkCLI(nil, args...)
 			cdk.Stdout, cdk.Stderr = &stdout, &stderr
 			err := cdk.Run()
 			if stdout.String() != tc.stacks {

@@ -158,8 +158,8 @@ func resolved(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
+	if linked, err := filepath.EvalSymlinks(path); err == nil {
+		path = linked
 	}
 	return path
 }
