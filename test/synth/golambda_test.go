@@ -157,7 +157,8 @@ func TestGoFunctionRefusesAllAtOnce(t *testing.T) {
 			Environment:                  &map[string]*string{"AWS_REGION": jsii.String("x"), "a-b": jsii.String("x"), "NIL": nil, "BIG": jsii.String(strings.Repeat("x", 4096))},
 			Options: &awslambda.FunctionOptions{
 				Architecture: awslambda.Architecture_ARM_64(), MemorySize: jsii.Number(1), Tracing: awslambda.Tracing_DISABLED,
-				LogRetention: awslogs.RetentionDays_ONE_DAY, Layers: &[]awslambda.ILayerVersion{},
+				LogRetention: awslogs.RetentionDays_ONE_DAY, //nolint:staticcheck // it is deprecated, and refused
+				Layers:       &[]awslambda.ILayerVersion{},
 			},
 		})
 	})

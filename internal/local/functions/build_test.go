@@ -132,11 +132,11 @@ func TestTheSourceIsTheAssemblys(t *testing.T) {
 // Functions that the stack declares are built together, and each once.
 func TestDeclaredFunctionsAreBuiltTogether(t *testing.T) {
 	bin := t.TempDir()
-	real, err := exec.LookPath("go")
+	goCommand, err := exec.LookPath("go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	installScript(t, filepath.Join(bin, "go"), `echo "$1" >> `+filepath.Join(bin, "commands")+`; exec `+real+` "$@"`)
+	installScript(t, filepath.Join(bin, "go"), `echo "$1" >> `+filepath.Join(bin, "commands")+`; exec `+goCommand+` "$@"`)
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	h := newHost(t)
 	declared := []template.Resource{h.goFunction("One", probe), h.goFunction("Two", "testdata/second"), h.goFunction("Three", probe)}
