@@ -27,12 +27,13 @@ type InboxTable interface {
 // kind is a kind of item in the inbox, by the beginning of its key.
 type kind string
 
-// The kinds that make a consumer's memory: marker of an event, position in an aggregate, and when it joined. What else it may
-// have in the table holds for a day or less.
+// The kinds that make a consumer's memory: marker of an event, position in an aggregate, when it joined, and what it went on
+// without in an aggregate. What else it may have in the table holds for a day or less.
 const (
 	marker   kind = "event"
 	position kind = "position"
 	join     kind = "join"
+	start    kind = "start"
 )
 
 // The attributes of the inbox's items, which runtime/inbox writes.
@@ -82,7 +83,7 @@ func (c InboxCopy) Run(ctx context.Context, db InboxTable, in io.Reader, out io.
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d markers, %d positions and %d joins of %s to copy to %s; %d are there already, %d unfinished claims stay\n",
+	fmt.Fprintf(out, "%d markers, %d positions and %d notes about joining of %s to copy to %s; %d are there already, %d unfinished claims stay\n",
 		plan.markers, plan.positions, plan.joins, c.From, c.To, plan.there, plan.claims)
 	if c.DryRun || len(plan.puts) == 0 {
 		return nil
@@ -153,11 +154,12 @@ func memoryOf(ctx context.Context, db InboxTable, table, consumer string) (map[m
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{
 		TableName:                &table,
 		ConsistentRead:           aws.Bool(true),
-		FilterExpression:         aws.String("begins_with(#pk, :event) OR begins_with(#pk, :position) OR #pk = :join"),
+		FilterExpression:         aws.String("begins_with(#pk, :event) OR begins_with(#pk, :position) OR begins_with(#pk, :start) OR #pk = :join"),
 		ExpressionAttributeNames: map[string]string{"#pk": attrKey},
 		ExpressionAttributeValues: item{
 			":event":    text(memoryKey{marker, "#"}.of(consumer)),
 			":position": text(memoryKey{position, "#"}.of(consumer)),
+			":start":    text(memoryKey{start, "#"}.of(consumer)),
 			":join":     text(memoryKey{join, ""}.of(consumer)),
 		},
 	})
@@ -209,7 +211,7 @@ func (p *inboxPlan) add(kind kind, it, there item, put *dynamodb.PutItemInput) e
 		put.ConditionExpression = aws.String(absent + " OR #version < :version")
 		put.ExpressionAttributeNames = map[string]string{"#version": attrVersion}
 		put.ExpressionAttributeValues = item{":version": it[attrVersion]}
-	case join:
+	case join, start:
 		if there != nil {
 			p.there++
 			return nil

@@ -79,6 +79,11 @@ func joinOf(consumer string, at int) item {
 	return item{"pk": text("join#" + consumer), "joined": number(at)}
 }
 
+// startOf is what a consumer went on without in an aggregate when it joined.
+func startOf(consumer, aggregate string, expires int) item {
+	return item{"pk": text("start#" + consumer + "#orders#Order#" + aggregate), "expiresAt": number(expires)}
+}
+
 const (
 	oldName = "Orders/Outbox/History"
 	newName = "Orders/Outbox/OrderHistory"
@@ -97,9 +102,9 @@ func TestInboxCopy(t *testing.T) {
 	table := newInbox(
 		t,
 		markerOf(oldName, "e-1", 100), markerOf(oldName, "e#2", 200), claimOf(oldName, "e-3", 300),
-		positionOf(oldName, "o-1", 7, "e-7"), joinOf(oldName, 5),
+		positionOf(oldName, "o-1", 7, "e-7"), joinOf(oldName, 5), startOf(oldName, "o-1", 400),
 		// What belongs to others: a name that begins alike, too.
-		markerOf(oldName+"2", "e-1", 100), positionOf("Orders/Outbox/Hist", "o-1", 3, "e-3"), joinOf(oldName+"2", 5),
+		markerOf(oldName+"2", "e-1", 100), positionOf("Orders/Outbox/Hist", "o-1", 3, "e-3"), joinOf(oldName+"2", 5), startOf(oldName+"2", "o-1", 400),
 		item{"pk": text("waiting#" + oldName + "#orders#Order#o-1#8")},
 	)
 	before := contents(t, table)
@@ -107,17 +112,17 @@ func TestInboxCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(said, "2 markers, 1 positions and 1 joins") || !strings.Contains(said, "1 unfinished claims stay") || !strings.Contains(said, "4 copied") {
+	if !strings.Contains(said, "2 markers, 1 positions and 2 notes about joining") || !strings.Contains(said, "1 unfinished claims stay") || !strings.Contains(said, "5 copied") {
 		t.Errorf("it said %q", said)
 	}
 	want := maps.Clone(before)
-	for _, it := range []item{markerOf(newName, "e-1", 100), markerOf(newName, "e#2", 200), positionOf(newName, "o-1", 7, "e-7"), joinOf(newName, 5)} {
+	for _, it := range []item{markerOf(newName, "e-1", 100), markerOf(newName, "e#2", 200), positionOf(newName, "o-1", 7, "e-7"), joinOf(newName, 5), startOf(newName, "o-1", 400)} {
 		want[textOf(it, "pk")] = it
 	}
 	same(t, contents(t, table), want)
 
 	said, err = copyInbox(t, InboxCopy{Table: table, Yes: true}, "")
-	if err != nil || !strings.Contains(said, "4 are there already") || strings.Contains(said, "copied\n") {
+	if err != nil || !strings.Contains(said, "5 are there already") || strings.Contains(said, "copied\n") {
 		t.Errorf("the second time it said %q (%v), want that all is there", said, err)
 	}
 	same(t, contents(t, table), want)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"pgregory.net/rapid"
 
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
@@ -163,6 +164,29 @@ func TestInOrderGoesOnWithoutWhatMayNeverCome(t *testing.T) {
 		reason := aws.ToString(f.queues.sent[0].MessageAttributes[inbox.ReasonAttribute].StringValue)
 		if !strings.Contains(reason, `version 8 of Order "o1" came after the consumer had begun with version 9`) {
 			t.Errorf("reason is %q", reason)
+		}
+	})
+}
+
+// What a rule missed that was just made may be more than one piece. A late event of any of them is refused with the reason,
+// and those in between are duplicates.
+func TestInOrderRemembersEveryGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, handler := joined(t, 5, 5)
+		for _, next := range []int{7, 9} { // 6 and 8 passed before the rule was active
+			expect(t, "failures at first", deliver(t.Context(), t, handler, event(next)), []string{"m-e" + strconv.Itoa(next)})
+			time.Sleep(inbox.DefaultGapTimeout)
+			expect(t, "failures after the gap timeout", deliver(t.Context(), t, handler, event(next)), []string{})
+		}
+		expect(t, "failures of the rest", deliver(t.Context(), t, handler, event(6), event(7), event(8), event(9), event(10)), []string{})
+		expect(t, "effects", f.effects(), []int{7, 9, 10})
+		expect(t, "dead letters", len(f.queues.sent), 2)
+		for _, late := range []string{"version 6", "version 8"} {
+			if !slices.ContainsFunc(f.queues.sent, func(m *sqs.SendMessageInput) bool {
+				return strings.Contains(aws.ToString(m.MessageAttributes[inbox.ReasonAttribute].StringValue), late)
+			}) {
+				t.Errorf("no dead-letter message about %s", late)
+			}
 		}
 	})
 }

@@ -22,7 +22,7 @@ type starter struct {
 }
 
 const (
-	attrFrom  = "from"  // N, of a start: the first version that was gone on without; its version is the one begun with
+	attrGaps  = "gaps"  // L of N, of a start: what the consumer went on without, see gaps
 	attrSince = "since" // N, of the lowest waiting event: epoch milliseconds
 
 	// waitingTTL is how long a waiting event is remembered: longer than it can wait.
@@ -77,17 +77,55 @@ func (h history) anyMissingAfter(at time.Time, early *tooEarlyError) bool {
 	return false
 }
 
+// gaps are the versions of an aggregate that a consumer went on without: of each gap the first, and the one
+// that it began with after it. There is more than one gap only where a rule that was just made missed some events
+// and not others.
+type gaps []int64
+
+func gapsOf(item map[string]types.AttributeValue) gaps {
+	list, _ := item[attrGaps].(*types.AttributeValueMemberL)
+	if list == nil {
+		return nil
+	}
+	var g gaps
+	for _, value := range list.Value {
+		g = append(g, intOf(value))
+	}
+	return g
+}
+
+func (g gaps) attribute() types.AttributeValue {
+	list := &types.AttributeValueMemberL{}
+	for _, version := range g {
+		list.Value = append(list.Value, number(version))
+	}
+	return list
+}
+
+// around returns the gap that a version is in.
+func (g gaps) around(version int64) (from, begun int64, ok bool) {
+	for i := 0; i+1 < len(g); i += 2 {
+		if g[i] <= version && version < g[i+1] {
+			return g[i], g[i+1], true
+		}
+	}
+	return 0, 0, false
+}
+
 // begin puts the position before the event, and notes what the consumer goes on without.
 func (s starter) begin(ctx context.Context, event record.Event, early *tooEarlyError) error {
+	before, err := s.store.read(ctx, s.key("start", event)) // it changes only together with the position
+	if err != nil {
+		return err
+	}
 	tx := s.store.outbox.Begin(ctx)
 	tx.Put(s.position.begin(event, early.last))
 	tx.Put(types.Put{TableName: &s.store.config.Table, Item: map[string]types.AttributeValue{
 		record.AttrPK:        text(s.key("start", event)),
-		record.AttrVersion:   number(event.Version),
-		attrFrom:             number(early.last + 1),
+		attrGaps:             append(gapsOf(before), early.last+1, event.Version).attribute(),
 		record.AttrExpiresAt: number(time.Now().Add(s.store.config.TTL).Unix()), // no event comes later
 	}})
-	err := tx.Commit(ctx)
+	err = tx.Commit(ctx)
 	if errors.Is(err, outbox.ErrConditionFailed) {
 		return early // another invocation was first: what it has decided, the next try sees
 	}
@@ -143,14 +181,14 @@ func (s starter) waitAsLowest(ctx context.Context, event record.Event, early *to
 
 var lowerThanWaiting = notThereYet + " OR #version > :version OR #version <= :last"
 
-// passed decides about an event below the position: a duplicate, unless the consumer began later.
+// passed decides about an event below the position: a duplicate, unless the consumer went on without it.
 func (s starter) passed(ctx context.Context, event record.Event) error {
 	item, err := s.store.read(ctx, s.key("start", event))
 	if err != nil {
 		return err
 	}
-	from, version := intOf(item[attrFrom]), intOf(item[record.AttrVersion])
-	if event.Version < from || event.Version >= version {
+	from, begun, inGap := gapsOf(item).around(event.Version)
+	if !inGap {
 		return errDuplicate
 	}
 	join, err := s.store.join(ctx)
@@ -169,7 +207,7 @@ func (s starter) passed(ctx context.Context, event record.Event) error {
 		return errSkipped
 	}
 	return Permanent(fmt.Errorf("version %d of %s %q came after the consumer had begun with version %d: it waited for version %d as long as it may",
-		event.Version, event.AggregateType, event.AggregateID, version, from))
+		event.Version, event.AggregateType, event.AggregateID, begun, from))
 }
 
 // intOf returns the number in an attribute, 0 where there is none.
