@@ -74,7 +74,7 @@ func newRoot(std streams) *cobra.Command {
 var allowed = map[string]string{
 	"int":      "a whole number",
 	"bool":     "true or false",
-	"duration": "0 or a duration such as 37d, 888h or 3196800s",
+	"duration": "0 or a duration such as 58d, 1392h or 5011200s",
 }
 
 // flagError returns what a flag allows, where the library's error shows how it failed to parse the value.

@@ -72,12 +72,12 @@ func TestMisuse(t *testing.T) {
 		"some flags missing":             {[]string{"redrive", "pipe", "--bus", "b"}, []string{"--dlq is required", "--table is required"}},
 		"a value of another type":        {[]string{"local", "--port", "abc"}, []string{"--port must be a whole number", `"abc"`}},
 		"a switch of another type":       {[]string{"local", "--keep=maybe"}, []string{"--keep must be true or false", `"maybe"`}},
-		"a duration without a unit":      {[]string{"redrive", "consumer", "--memory", "37"}, []string{"--memory must be 0 or a duration such as 37d", `"37"`}},
+		"a duration without a unit":      {[]string{"redrive", "consumer", "--memory", "37"}, []string{"--memory must be 0 or a duration such as 58d", `"37"`}},
 		"a negative duration":            {[]string{"redrive", "consumer", "--memory", "-1h"}, []string{"--memory must be", `"-1h"`}},
 		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65531", "70000"}},
 		"a word too many":                {[]string{"local", "Orders-dev"}, []string{`"Orders-dev"`, "flags only"}},
 		"a word too many for a shell":    {[]string{"completion", "bash", "now"}, []string{`"now"`}},
-		"a name with a separator":        {[]string{"inbox", "copy", "--table", "t", "--from", "a#b", "--to", "c"}, []string{"--from must have", `"a#b"`}},
+		"a name with a separator":        {[]string{"inbox", "copy", "--table", "t", "--from", "a#b", "--to", "c"}, []string{"--from must be", `"a#b"`}},
 		"a name for itself":              {[]string{"inbox", "copy", "--table", "t", "--from", "a", "--to", "a"}, []string{"must differ", `"a"`}},
 	} {
 		t.Run(name, func(t *testing.T) {

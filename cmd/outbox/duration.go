@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// duration is a flag's value: a duration in Go's form, or whole days, "37d".
+// duration is a flag's value: a duration in Go's form, or whole days, "58d".
 type duration struct {
 	time.Duration
 	given bool

@@ -1,20 +1,16 @@
 package outbox
 
 import (
-	"regexp"
-
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-)
 
-// consumerName is what a consumer may be called: without '#', which separates the parts of the inbox's keys,
-// and short enough for them.
-var consumerName = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
+	"github.com/outboxkit/transactional-outbox/runtime/record"
+)
 
 // checkName checks the name by which the inbox knows the consumer.
 func (c *consumerConfig) checkName(found *problems) {
-	if !consumerName.MatchString(*c.Name) && !unresolved(c.Name) {
-		const allowed = "Name must be 1 to 128 of the characters A-Z a-z 0-9 . _ - and /"
+	if !record.IsConsumerName(*c.Name) && !unresolved(c.Name) {
+		const allowed = "Name must be " + record.ConsumerNames
 		if c.named {
 			found.add("%s, got %q", allowed, *c.Name)
 		} else {

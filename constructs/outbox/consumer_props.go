@@ -28,7 +28,7 @@ type ConsumerProps struct {
 	// differ from the names of all other consumers in the stack, and of all in other stacks that share the
 	// inbox table.
 	//
-	// A consumer that is renamed has forgotten what it has handled: events that come again take effect again,
+	// A consumer that is renamed no longer knows what it has handled: events that come again take effect again,
 	// and an ordered consumer begins anew. Moving the stack below a Stage renames nothing, as long as the stack
 	// keeps its StackName; another stack name or construct id does. Where the construct moves, set Name to the
 	// old name, and see that the old queue is empty before you deploy. Where the name itself must change,
@@ -37,13 +37,15 @@ type ConsumerProps struct {
 	// Default: the stack's name and the path of the construct below it, for example "Orders/Outbox/History".
 	Name *string
 
-	// EventTypes are the event types that the consumer gets, for example "OrderCreated".
+	// EventTypes are the event types that the consumer gets, for example "OrderCreated": at least one, of 1 to 128
+	// characters. They, Sources, AggregateTypes and Detail make a pattern of at most 2048 characters.
 	// Default: every type.
 	EventTypes *[]*string
-	// Sources are the sources whose events it gets.
+	// Sources are the sources whose events it gets: at least one, of 1 to 256 bytes without '#'.
 	// Default: the outbox's own Source.
 	Sources *[]*string
-	// AggregateTypes are the aggregate types whose events it gets, for example "Order".
+	// AggregateTypes are the aggregate types whose events it gets, for example "Order": at least one, of 1 to 128
+	// bytes without '#'.
 	// Default: every aggregate type.
 	AggregateTypes *[]*string
 	// Detail is a further EventBridge pattern on the event's detail, whose fields all hold texts:
@@ -61,20 +63,21 @@ type ConsumerProps struct {
 
 	// Ordered is for a function that handles the events of an aggregate in the order of their versions, with
 	// inbox.InOrder. It needs AggregateTypes, of which the function then gets every event, and no other
-	// filter. Do not handle events of a type that does not matter by filtering, but by returning nil. Keep the
-	// outbox's EventRetention above the 14 days for which an event can wait in a dead-letter queue: where an
-	// aggregate begins for a consumer that joins, is read in the outbox table.
+	// filter. Return nil for the events of a type that does not matter. A consumer that joins finds out in the
+	// outbox table with which event an aggregate begins for it. An aggregate's first event that waits in a
+	// dead-letter queue until its item has expired is refused, with the reason: an EventRetention above 14 days
+	// keeps it that long.
 	// Default: false.
 	Ordered *bool
 	// Inbox says whether the function gets what runtime/inbox needs for effects that happen once.
 	// Default: Inbox_TABLE.
 	Inbox Inbox
-	// InboxTTL is how long the inbox remembers an event, from as long as it can come again to 10000 days. It can
+	// InboxTTL is how long the inbox remembers an event, in whole seconds from as long as it can come again to 10000 days. It can
 	// come again for the sum of: 2 days on its way, 14 days in the pipe's dead-letter queue, 14 days in the
 	// rules' dead-letter queue, the retention of the queue and of its dead-letter queue, EventRetention and
 	// ArchiveRetention of the outbox. A retention that is not known at synth counts as the longest that there
 	// can be.
-	// Default: just as long.
+	// Default: that sum.
 	InboxTTL awscdk.Duration
 	// BusinessTables are the tables that the function writes in its transactions, and what it does there. It may do so in
 	// TransactWriteItems only; further permissions are the application's to grant.
@@ -106,12 +109,13 @@ type ConsumerProps struct {
 	// here, so VisibilityTimeout and DeadLetterQueue must say it, and RetentionPeriod and MaxReceiveCount may.
 	// Default: a queue is created.
 	Queue awssqs.IQueue
-	// VisibilityTimeout of the queue: at least 6 times the function's timeout plus MaxBatchingWindow, at
+	// VisibilityTimeout of the queue, in whole seconds: at least 6 times the function's timeout plus MaxBatchingWindow, at
 	// most 12 hours. Required with an imported function, whose timeout is not known here, and with an
-	// imported Queue.
+	// imported Queue. Must not be set with a Queue of this app, whose own settings count; nor must
+	// RetentionPeriod, MaxReceiveCount and DeadLetterQueue.
 	// Default: 6 times the function's timeout plus MaxBatchingWindow.
 	VisibilityTimeout awscdk.Duration
-	// RetentionPeriod is how long the queue keeps a message, at most 13 days, and longer than
+	// RetentionPeriod is how long the queue keeps a message, 1 minute to 13 days, and longer than
 	// MaxReceiveCount tries take. A message that moves to the dead-letter queue keeps its age, so the rest
 	// of the dead-letter queue's 14 days is the time to look at it.
 	// Default: 7 days; of an imported Queue it is not known.

@@ -38,8 +38,8 @@ type variable struct {
 // writerOfFunction is the metadata that marks a function as a writer of an outbox.
 const writerOfFunction = "outboxkit:writer"
 
-// claimWriter refuses a function that already writes to another outbox, for its environment names one.
-func (f *flow) claimWriter(function awslambda.Function) {
+// markAsWriter refuses a function that already writes to another outbox, for its environment names one.
+func (f *flow) markAsWriter(function awslambda.Function) {
 	box := *f.scope.Node().Path()
 	switch other := markOf(function, writerOfFunction); other {
 	case box:
@@ -72,7 +72,7 @@ func (f *flow) setWriterVariables(grantee awsiam.IGrantable) {
 		}
 		return
 	}
-	f.claimWriter(function)
+	f.markAsWriter(function)
 	if version := fixedVersion(grantee); version != "" {
 		warn(f.scope, "function-version:"+version, fmt.Sprintf("the environment of the function is set, but the version %s keeps what it was published with: grant to an alias of the function's CurrentVersion()", version))
 	}

@@ -15,8 +15,11 @@ import (
 
 // GrantWrite lets a writer put events into the outbox table in TransactWriteItems, and in no other operation: an event is
 // written together with what it is about, or not at all. Whoever has this grant may publish under the outbox's source.
-// A function of this app also gets the environment variables that outbox.FromEnv reads. The business tables of the
-// transaction are granted with [GrantTransactionWrites].
+// A function of this app also gets the environment variables that FromEnv of runtime/outbox reads. The business tables of
+// the transaction are granted with [GrantTransactionWrites].
+//
+// It panics for an outbox that was imported without its table, and for a function that writes to another outbox already,
+// because its environment names one.
 func (f *flow) GrantWrite(grantee awsiam.IGrantable) awsiam.Grant {
 	f.needTable()
 	f.setWriterVariables(grantee)
@@ -24,14 +27,14 @@ func (f *flow) GrantWrite(grantee awsiam.IGrantable) awsiam.Grant {
 }
 
 // GrantReadVersions lets a writer read the outbox table's items, the counters of versions among them: what
-// outbox.Tx.AppendNext needs besides GrantWrite.
+// Tx.AppendNext of runtime/outbox needs besides GrantWrite. It panics for an outbox that was imported without its table.
 func (f *flow) GrantReadVersions(grantee awsiam.IGrantable) awsiam.Grant {
 	f.needTable()
 	return grantGetItem(f.table, grantee, nil)
 }
 
 // GrantPublish lets another producer put events of the sources on the bus: one source or more, none of them the outbox's
-// own, under which only what is committed may be published, or of AWS.
+// own, under which only what is committed may be published, or of AWS. It panics for any other.
 func (f *flow) GrantPublish(grantee awsiam.IGrantable, sources *[]*string) awsiam.Grant {
 	var found problems
 	found.publishedSources(sources, f.source)

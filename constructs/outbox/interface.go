@@ -38,10 +38,12 @@ type ITransactionalOutbox interface {
 	// GrantWrite lets a writer put events into the outbox table, in transactions only. Whoever has this grant may
 	// publish under the outbox's source. A function of this app, or an alias of its current version, also gets
 	// the environment variables that runtime/outbox reads; of another app's the synthesis warns that it needs
-	// them. It panics for an outbox that was imported without its table.
+	// them. It panics for an outbox that was imported without its table, and for a function that writes to
+	// another outbox already, because its environment names one.
 	GrantWrite(grantee awsiam.IGrantable) awsiam.Grant
 	// GrantReadVersions lets a writer read the outbox table's items, the counters of versions among them:
-	// what outbox.Tx.AppendNext of runtime/outbox needs besides GrantWrite.
+	// what Tx.AppendNext of runtime/outbox needs besides GrantWrite. It panics for an outbox that was imported without
+	// its table.
 	GrantReadVersions(grantee awsiam.IGrantable) awsiam.Grant
 	// GrantPublish lets another producer put events of the sources on the bus. It panics for no source, for the
 	// outbox's own, and for one of AWS.

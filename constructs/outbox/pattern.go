@@ -18,9 +18,6 @@ const maxPattern = 2048
 // wholeNumber is how the pipe passes a number of an item on: as text.
 var wholeNumber = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
 
-// attributes are the fields of the envelope that arrive as DynamoDB attributes, {"S": "…"}.
-var attributes = []string{record.AttrData, record.AttrTraceparent, record.AttrCausationID}
-
 // envelopeShown is the detail of an event, for whoever has written a pattern that cannot match one.
 const envelopeShown = `the detail of an event looks like {"id": "…", "type": "OrderCreated", "aggregateType": "Order", "aggregateId": "o-1", ` +
 	`"version": "1", "occurredAt": "1793611801123", "data": {"S": "{…}"}, "traceparent": {"S": "…"}, "correlationId": "…", "causationId": {"S": "…"}}`
@@ -106,7 +103,7 @@ func (d *detailCheck) fields(path string, fields map[string]any) {
 			d.either(at, fields[name])
 		case !slices.Contains(record.DetailFields, name):
 			d.add("%s must be a field of the envelope, which has no %s", at, name)
-		case slices.Contains(attributes, name):
+		case slices.Contains(record.DetailObjects, name):
 			d.attribute(at, fields[name])
 		default:
 			d.values(at, name, fields[name])

@@ -108,16 +108,13 @@ func detailTemplate() string {
 	var fields []string
 	for _, name := range record.DetailFields {
 		path := attributePath(name)
-		if slices.Contains(objects, name) {
+		if slices.Contains(record.DetailObjects, name) {
 			path = imagePath(name)
 		}
 		fields = append(fields, fmt.Sprintf("%q: <%s>", name, path))
 	}
 	return "{" + strings.Join(fields, ", ") + "}"
 }
-
-// objects are the fields whose text is hard to quote, or may be empty: they reach the consumer as {"S": "…"}.
-var objects = []string{record.AttrData, record.AttrTraceparent, record.AttrCausationID}
 
 // numbers are the attributes of an outbox item that DynamoDB stores as numbers.
 var numbers = []string{record.AttrVersion, record.AttrOccurredAt, record.AttrExpiresAt}

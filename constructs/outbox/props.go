@@ -31,22 +31,25 @@ type TransactionalOutboxProps struct {
 	// Default: a table is created with the first consumer that has an inbox, on demand, with TTL.
 	InboxTable awsdynamodb.ITable
 	// EventRetention is how long an event stays in the outbox table after it was written, in whole days from
-	// 2 to 3650. It must outlast the stream's 24 hours, because what the pipe could not deliver is nowhere
-	// else then: its dead-letter queue keeps a record's position for 14 days, but not the record. Consumers
+	// 2 to 3650. It must outlast the stream's 24 hours: what the pipe could not deliver is in the table only
+	// after that, because the pipe's dead-letter queue keeps a record's position, and not the record. Consumers
 	// remember what they have handled for as long as it can be sent again from the table. Functions of this
-	// app get it with GrantWrite, other writers ask the construct. A change counts for what is written from
-	// then on.
+	// app get it with GrantWrite; other writers take it from EventRetention of the construct. A change counts
+	// for what is written from then on.
 	// Default: 7 days.
 	EventRetention awscdk.Duration
-	// DeletionProtection keeps the outbox table, and an inbox table that is created, from being deleted.
+	// DeletionProtection keeps the tables that are created here, outbox and inbox, from being deleted.
+	// Must not be set where both are supplied.
 	// Default: no protection.
 	DeletionProtection *bool
-	// PointInTimeRecovery keeps continuous backups of these tables for 35 days.
+	// PointInTimeRecovery keeps continuous backups of these tables for 35 days. Must not be set where both are
+	// supplied.
 	// Default: no backups.
 	PointInTimeRecovery *bool
 	// RemovalPolicy decides what happens to everything that holds events or remembers them when it leaves the stack: these
 	// tables, the bus, its archive, the dead-letter queues and the log groups. A bus that was kept still has its name: delete
-	// it, or bring it as EventBus, before you deploy a stack of the same name again.
+	// it, or bring it as EventBus, before you deploy a stack of the same name again. A consumer's own queue always goes with the
+	// stack: see that it is empty first.
 	// Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 
@@ -122,7 +125,7 @@ type AlarmProps struct {
 	// left alone: where its owner has replaced the default one, it must allow cloudwatch.amazonaws.com sns:Publish.
 	// Default: the alarms show in CloudWatch and notify nobody. Set a topic wherever people rely on the outbox.
 	Topic awssns.ITopic
-	// OldestMessageAge is how old the oldest message of a consumer's queue may become, 1 minute or more.
+	// OldestMessageAge is how old the oldest message of a consumer's queue may become, 1 minute to 14 days.
 	// Default: 15 minutes.
 	OldestMessageAge awscdk.Duration
 }
@@ -208,7 +211,7 @@ func (c outboxConfig) archives() bool {
 func (c outboxConfig) check(found *problems) {
 	found.source(c.Source)
 	found.days("EventRetention", c.eventRetention, shortestEventDays)
-	found.exclusive("Table", c.Table != nil, map[string]bool{
+	found.exclusive("Table and InboxTable", c.Table != nil && c.InboxTable != nil, map[string]bool{
 		"DeletionProtection":  c.DeletionProtection != nil,
 		"PointInTimeRecovery": c.PointInTimeRecovery != nil,
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -66,22 +65,12 @@ func readEvent(s *history.State, item map[string]types.AttributeValue) {
 		ID: text(item[record.AttrID]), Type: text(item[record.AttrType]),
 		Aggregate: text(item[record.AttrAggregateType]) + "#" + text(item[record.AttrAggregateID]),
 		Version:   number(item[record.AttrVersion]), Cause: text(item[record.AttrCausationID]),
-		Written: writtenAt(item),
+		Written: record.WrittenAt(item),
 	}
 	if e.Cause == "" {
 		e.Value = valueOf(data.Status, data.CustomerID)
 	}
 	s.Events = append(s.Events, e)
-}
-
-// writtenAt returns when an event was written.
-func writtenAt(item map[string]types.AttributeValue) time.Time {
-	for _, name := range []string{record.AttrWrittenAt, record.AttrOccurredAt} {
-		if ms := number(item[name]); ms > 0 {
-			return time.UnixMilli(ms)
-		}
-	}
-	return time.Time{}
 }
 
 // readOrder reads an item of the orders' table: an order, its shipment, a version of its history, or what

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
 // InboxTable is what copying a consumer's memory needs of DynamoDB. A *dynamodb.Client fits.
@@ -55,15 +56,12 @@ type InboxCopy struct {
 	Yes      bool   // do not ask before writing
 }
 
-// consumerName is what the construct allows. It is part of a key, whose parts '#' separates.
-var consumerName = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
-
 // Validate reports what is wrong with the names, all of it.
 func (c InboxCopy) Validate() error {
 	var problems []error
 	for _, flag := range []struct{ name, value string }{{"--from", c.From}, {"--to", c.To}} {
-		if flag.value != "" && !consumerName.MatchString(flag.value) {
-			problems = append(problems, fmt.Errorf("%s must have 1 to 128 of A-Z a-z 0-9 . _ - /, got %q", flag.name, flag.value))
+		if flag.value != "" && !record.IsConsumerName(flag.value) {
+			problems = append(problems, fmt.Errorf("%s must be "+record.ConsumerNames+", got %q", flag.name, flag.value))
 		}
 	}
 	if c.From != "" && c.From == c.To {

@@ -20,7 +20,7 @@ import (
 // exampleStore is what inbox.FromEnv returns in a Lambda function, with the SDK's clients.
 func exampleStore() *inbox.Store {
 	store, err := inbox.New(newDB(), &queues{}, inbox.Config{
-		Table: "inbox", Consumer: "shipping", TTL: 18 * 24 * time.Hour,
+		Table: "inbox", Consumer: "shipping", TTL: 58 * 24 * time.Hour,
 		QueueURL:           "https://sqs.eu-central-1.amazonaws.com/000000000000/shipping",
 		DeadLetterQueueURL: "https://sqs.eu-central-1.amazonaws.com/000000000000/shipping-dlq",
 		Outbox:             outbox.Config{Table: "outbox", Source: "shipping"},

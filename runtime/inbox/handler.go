@@ -39,16 +39,19 @@ type options struct {
 // room for the waiting: 40 receives for the default GapTimeout.
 func InOrder() Option { return func(o *options) { o.inOrder = true } }
 
-// FromFirstVersion lets every aggregate begin with version 1, with InOrder: what comes before that has to
-// wait. It is for a consumer that joins a running system and gets the past from a replay of the archive.
-func FromFirstVersion() Option { return func(o *options) { o.fromFirstVersion = true } }
+// FromFirstVersion is InOrder with every aggregate beginning with version 1: what comes before that has to wait.
+// It is for a consumer that joins a running system and gets the past from a replay of the archive.
+func FromFirstVersion() Option {
+	return func(o *options) { o.inOrder, o.fromFirstVersion = true, true }
+}
 
 // DefaultGapTimeout is how long an event waits for its predecessor.
 const DefaultGapTimeout = 15 * time.Minute
 
 // GapTimeout sets how long, with InOrder, an event may wait for its predecessor from its first receive on.
 // Then it goes to the dead-letter queue, to be redriven after the predecessor; or it is handled, where the
-// predecessor was written while the consumer joined and may never come. Default: DefaultGapTimeout.
+// predecessor was written while the consumer joined and may never come. Without InOrder it has no effect.
+// Default, and for 0 or less: DefaultGapTimeout.
 func GapTimeout(timeout time.Duration) Option { return func(o *options) { o.gapTimeout = timeout } }
 
 // ReadFirst looks an event up before its function is called, so that a duplicate, or an event that comes
@@ -65,9 +68,12 @@ func ReadFirst() Option { return func(o *options) { o.readFirst = true } }
 // What a returned error means: the message alone fails and comes again, until the queue moves it to the
 // dead-letter queue. An error marked with Permanent moves it there at once. A panic is an error.
 func Handler(store *Store, handle func(ctx context.Context, tx *outbox.Tx, event record.Event) error, opts ...Option) LambdaHandler {
-	o := options{gapTimeout: DefaultGapTimeout}
+	var o options
 	for _, opt := range opts {
 		opt(&o)
+	}
+	if o.gapTimeout <= 0 {
+		o.gapTimeout = DefaultGapTimeout
 	}
 	t := transactional{store: store, handle: handle, claim: marker{&store.config}, readFirst: o.readFirst}
 	if o.inOrder {

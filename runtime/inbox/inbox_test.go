@@ -100,7 +100,7 @@ func TestNewReportsEverythingAtOnce(t *testing.T) {
 	_, err := inbox.New(newDB(), &queues{}, inbox.Config{Consumer: "a#b", Concurrency: -1})
 	for _, part := range []string{
 		"Table must not be empty", "QueueURL must not be empty", "DeadLetterQueueURL must not be empty",
-		`Consumer must be 1 to 128 of A-Z a-z 0-9 . _ - and /, got "a#b"`, "TTL must be at least 1s, got 0s", "Concurrency must be at least 1, or 0 for 10, got -1",
+		`Consumer must be 1 to 128 of the characters A-Z a-z 0-9 . _ - and /, got "a#b"`, "TTL must be at least 1s, got 0s", "Concurrency must be at least 1, or 0 for 10, got -1",
 	} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("error lacks %q:\n%v", part, err)

@@ -113,11 +113,7 @@ func (s *Store) historyOf(ctx context.Context, event record.Event) (history, err
 			if err != nil {
 				continue // not an event
 			}
-			written, ok := item[record.AttrWrittenAt]
-			if !ok {
-				written = item[record.AttrOccurredAt]
-			}
-			found[version] = timeOf(written)
+			found[version] = record.WrittenAt(item)
 			known = known || scalar(item[record.AttrID]) == event.ID
 		}
 		if query.ExclusiveStartKey = out.LastEvaluatedKey; len(query.ExclusiveStartKey) == 0 {

@@ -242,6 +242,12 @@ type arrivals struct {
 	faults  []func() dynamotest.Fault
 }
 
+// A short wait takes few receives, and the same decisions.
+const (
+	longestDelay = 120 // seconds
+	gapTimeout   = 3 * time.Minute
+)
+
 func drawArrivals(t *rapid.T) arrivals {
 	const most = 6
 	n := rapid.IntRange(1, most).Draw(t, "versions")
@@ -251,7 +257,7 @@ func drawArrivals(t *rapid.T) arrivals {
 		if version <= a.active {
 			a.missed[version] = rapid.Bool().Draw(t, fmt.Sprintf("version %d is missed", version))
 		}
-		a.delays = append(a.delays, time.Duration(rapid.IntRange(0, 600).Draw(t, fmt.Sprintf("delay of version %d", version)))*time.Second)
+		a.delays = append(a.delays, time.Duration(rapid.IntRange(0, longestDelay).Draw(t, fmt.Sprintf("delay of version %d", version)))*time.Second)
 	}
 	a.another = rapid.Bool().Draw(t, "another aggregate comes first")
 	for range rapid.IntRange(0, 6).Draw(t, "invocations with faults") {
@@ -282,7 +288,7 @@ func TestJoiningInEveryOrderOfArrival(t *testing.T) {
 				a := arrivals{before: before, active: before, missed: map[int]bool{}}
 				for version := 1; version <= n; version++ {
 					a.missed[version] = missed&(1<<(version-1)) != 0
-					a.delays = append(a.delays, time.Duration(order[version-1])*2*time.Minute)
+					a.delays = append(a.delays, time.Duration(order[version-1])*longestDelay/n*time.Second)
 				}
 				synctest.Test(t, func(t *testing.T) {
 					if problem := a.run(t); problem != "" {
@@ -371,7 +377,7 @@ func (a *arrivals) receive(t *testing.T, f *fixture, w *waiting) bool {
 	defer cancel()
 	conn := f.Connect(fault, cancel)
 	f.queues.changed = nil
-	failures := deliver(ctx, t, inbox.Handler(f.store(t, conn), ship, inbox.InOrder()), *w.received)
+	failures := deliver(ctx, t, inbox.Handler(f.store(t, conn), ship, inbox.InOrder(), inbox.GapTimeout(gapTimeout)), *w.received)
 	if len(failures) == 0 && !conn.Crashed() {
 		return true
 	}

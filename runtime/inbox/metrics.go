@@ -9,15 +9,15 @@ import (
 // MetricNamespace is the CloudWatch namespace of the metrics below. Their one dimension is Consumer.
 const MetricNamespace = "TransactionalOutbox"
 
-// The metrics of a consumer. All are counts of messages, but EventAge: milliseconds from an event to the
-// commit of its effects.
+// The metrics of a consumer. All but the last count messages, each as often as it is received. An event that was skipped,
+// because it was written before an ordered consumer joined, counts in none.
 const (
-	MetricHandled    = "Handled"
-	MetricDuplicates = "Duplicates"
-	MetricFailed     = "Failed"
-	MetricPermanent  = "Permanent"
-	MetricGaps       = "Gaps"
-	MetricEventAge   = "EventAge"
+	MetricHandled    = "Handled"    // their effects are committed
+	MetricDuplicates = "Duplicates" // handled before, and acknowledged without effect
+	MetricFailed     = "Failed"     // they come back
+	MetricPermanent  = "Permanent"  // moved to the dead-letter queue, with the reason
+	MetricGaps       = "Gaps"       // they came before their predecessor, and come back soon
+	MetricEventAge   = "EventAge"   // milliseconds from the event to the commit of its effects
 )
 
 // metrics is a document in CloudWatch's embedded metric format: the metrics by name, and in _aws what

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"regexp"
 	"strconv"
 	"sync"
 	"time"
@@ -66,10 +65,12 @@ type Config struct {
 	// attribute "expiresAt". Required.
 	Table string
 	// Consumer names the consumer in the inbox table: 1 to 128 of A-Z a-z 0-9 . _ - and /. A consumer that
-	// is renamed has forgotten what it handled. Required.
+	// is renamed no longer knows what it handled. Required.
 	Consumer string
-	// TTL is how long an event is remembered: longer than it can come again, which is the retention of the
-	// queue, plus that of its dead-letter queue, plus the time an archive may be replayed. Required.
+	// TTL is how long an event is remembered, 1 second or more: at least as long as it can come again, which is
+	// the sum of 2 days on its way, 14 days in the pipe's dead-letter queue, 14 days in the rules' dead-letter
+	// queue, the retention of the queue and of its dead-letter queue, that of the outbox table, and that of an
+	// archive. The construct works it out. Required.
 	TTL time.Duration
 	// QueueURL is the queue that the messages come from. Required.
 	QueueURL string
@@ -104,9 +105,6 @@ type Store struct {
 	joined  *join // nil until it was read or written
 }
 
-// consumerName has no '#', which ends it in a key.
-var consumerName = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
-
 // New returns a Store. The error names everything that is missing or wrong in the configuration.
 func New(db DynamoDB, queues SQS, config Config) (*Store, error) {
 	var problems []error
@@ -119,14 +117,14 @@ func New(db DynamoDB, queues SQS, config Config) (*Store, error) {
 			problems = append(problems, fmt.Errorf("%s must not be empty", field.name))
 		}
 	}
-	if !consumerName.MatchString(config.Consumer) {
-		problems = append(problems, fmt.Errorf("%s must be 1 to 128 of A-Z a-z 0-9 . _ - and /, got %q", "Consumer", config.Consumer))
+	if !record.IsConsumerName(config.Consumer) {
+		problems = append(problems, fmt.Errorf("Consumer must be "+record.ConsumerNames+", got %q", config.Consumer))
 	}
 	if config.TTL < time.Second {
 		problems = append(problems, fmt.Errorf("TTL must be at least 1s, got %s", config.TTL))
 	}
 	if config.Concurrency < 0 {
-		problems = append(problems, fmt.Errorf("%s must be at least 1, or 0 for %d, got %d", "Concurrency", DefaultConcurrency, config.Concurrency))
+		problems = append(problems, fmt.Errorf("Concurrency must be at least 1, or 0 for %d, got %d", DefaultConcurrency, config.Concurrency))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)

@@ -30,9 +30,24 @@ const (
 	AttrWrittenAt     = "writtenAt"     // N: epoch milliseconds of the write; where it is missing, AttrOccurredAt
 )
 
-// HistoryFields are the attributes of outbox items that a consumer in order reads, to find out where an
+// HistoryFields are the attributes of outbox items that an ordered consumer reads, to find out where an
 // aggregate begins for it: whose event it is and when it was written, and nothing of what happened.
 var HistoryFields = []string{AttrPK, AttrID, AttrSource, AttrVersion, AttrOccurredAt, AttrWrittenAt}
+
+// WrittenAt returns when an outbox item was written: AttrWrittenAt, or AttrOccurredAt of an item without it. It is the zero
+// time where neither is a number.
+func WrittenAt(item map[string]types.AttributeValue) time.Time {
+	for _, name := range []string{AttrWrittenAt, AttrOccurredAt} {
+		n, ok := item[name].(*types.AttributeValueMemberN)
+		if !ok {
+			continue
+		}
+		if ms, err := strconv.ParseInt(n.Value, 10, 64); err == nil {
+			return time.UnixMilli(ms)
+		}
+	}
+	return time.Time{}
+}
 
 // RecordTypeEvent is the value of AttrRecordType that marks an item as an event. The pipe's filter
 // lets nothing else through, which keeps business items and counters of a shared table off the bus.
@@ -49,6 +64,9 @@ func SortKey(id string) string { return "event#" + id }
 // Item returns the outbox item of the event: what a transaction puts into the outbox table.
 // expiresAt is when DynamoDB may delete the item; TTL deletes never become events, because the pipe
 // lets only INSERT through.
+//
+// The item has no AttrWrittenAt, which package outbox adds. Who writes the item otherwise sets it too where OccurredAt is
+// not the time of the write: an ordered consumer that joins, and a redrive, go by it.
 //
 // It returns Validate's error for an event that the pipe could not deliver.
 func (e Event) Item(expiresAt time.Time) (map[string]types.AttributeValue, error) {

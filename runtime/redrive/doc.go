@@ -13,7 +13,7 @@
 // cannot be redriven stays where it is, and the [Report] says why.
 //
 //	r := redrive.New(redrive.Clients{SQS: queues, EventBridge: buses, Streams: streams, DynamoDB: db})
-//	report, err := r.Consumer(ctx, deadLetterQueueURL, redrive.ConsumerTarget{Queue: queueURL, Memory: 37 * 24 * time.Hour})
+//	report, err := r.Consumer(ctx, deadLetterQueueURL, redrive.ConsumerTarget{Queue: queueURL, Memory: 58 * 24 * time.Hour})
 //
 // A redrive is complete when report.Done() is true. It needs sqs:ReceiveMessage, DeleteMessage,
 // ChangeMessageVisibility and GetQueueAttributes on the dead-letter queue, sqs:SendMessage and GetQueueAttributes on the

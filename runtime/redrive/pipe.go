@@ -151,10 +151,11 @@ func textOf(item Item, name string) string {
 	return ""
 }
 
-// around is how far the time in an event, which its writer set, may be from its arrival in the stream.
+// around is how far the time of a write, by the clock of the writer, may be from its arrival in the stream.
 const around = 5 * time.Minute
 
-// fromTable finds the items by the time in which they were written. It reads the whole table.
+// fromTable finds the items by the time in which they were written, which is not the one that their events name. It reads
+// the whole table.
 func (r *Redriver) fromTable(ctx context.Context, b batch, from PipeTarget) ([]Item, error) {
 	if r.clients.DynamoDB == nil || from.OutboxTable == "" {
 		return nil, errors.New("they are no longer in the stream, and no outbox table is given")
@@ -162,28 +163,26 @@ func (r *Redriver) fromTable(ctx context.Context, b batch, from PipeTarget) ([]I
 	pages := dynamodb.NewScanPaginator(r.clients.DynamoDB, &dynamodb.ScanInput{
 		TableName:                &from.OutboxTable,
 		ConsistentRead:           aws.Bool(true),
-		FilterExpression:         aws.String("#record = :event AND #at BETWEEN :first AND :last"),
-		ExpressionAttributeNames: map[string]string{"#record": record.AttrRecordType, "#at": record.AttrOccurredAt},
+		FilterExpression:         aws.String("#record = :event"),
+		ExpressionAttributeNames: map[string]string{"#record": record.AttrRecordType},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":event": &types.AttributeValueMemberS{Value: record.RecordTypeEvent},
-			":first": millis(b.FirstArrival.Add(-around)),
-			":last":  millis(b.LastArrival.Add(around)),
 		},
 	})
+	elsewhere := func(i Item) bool {
+		at := record.WrittenAt(i)
+		return !from.publishes(i) || at.Before(b.FirstArrival.Add(-around)) || at.After(b.LastArrival.Add(around))
+	}
 	var items []Item
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read the outbox table: %w", err)
 		}
-		items = append(items, slices.DeleteFunc(page.Items, func(i Item) bool { return !from.publishes(i) })...)
+		items = append(items, slices.DeleteFunc(page.Items, elsewhere)...)
 	}
 	if len(items) < b.Size {
 		return nil, fmt.Errorf("they are no longer in the stream, and the outbox table has %d events of that time, at least %d are needed", len(items), b.Size)
 	}
 	return items, nil
-}
-
-func millis(t time.Time) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: fmt.Sprint(t.UnixMilli())}
 }

@@ -105,21 +105,12 @@ func (s *stream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInp
 // table answers a scan with all its items: the filter is DynamoDB's.
 type table []redrive.Item
 
-func (t table) Scan(_ context.Context, in *dynamodb.ScanInput, _ ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
-	first, last := in.ExpressionAttributeValues[":first"], in.ExpressionAttributeValues[":last"]
-	out := &dynamodb.ScanOutput{}
-	for _, item := range t {
-		at := numberOf(item[record.AttrOccurredAt])
-		if at >= numberOf(first) && at <= numberOf(last) {
-			out.Items = append(out.Items, item)
-		}
-	}
-	return out, nil
+func (t table) Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
+	return &dynamodb.ScanOutput{Items: slices.Clone(t)}, nil
 }
 
-func numberOf(v types.AttributeValue) (n int64) {
-	_, _ = fmt.Sscan(v.(*types.AttributeValueMemberN).Value, &n)
-	return n
+func millis(t time.Time) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: fmt.Sprint(t.UnixMilli())}
 }
 
 var written = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -160,7 +151,11 @@ func messageOf(n, m int) string {
 func TestPipe(t *testing.T) {
 	counter := redrive.Item{"pk": &types.AttributeValueMemberS{Value: "Order#o"}, "sk": &types.AttributeValueMemberS{Value: "version"}}
 	late := itemOf(t, "much-later")
-	late[record.AttrOccurredAt] = &types.AttributeValueMemberN{Value: fmt.Sprint(written.Add(time.Hour).UnixMilli())}
+	late[record.AttrOccurredAt] = millis(written.Add(time.Hour))
+	// An event may tell of what happened long before it was written.
+	old, oldToo := itemOf(t, "old"), itemOf(t, "another")
+	old[record.AttrOccurredAt], old[record.AttrWrittenAt] = millis(written.AddDate(-1, 0, 0)), millis(written.Add(time.Minute))
+	oldToo[record.AttrWrittenAt] = millis(written.Add(time.Hour))
 	broken := itemOf(t, "broken")
 	delete(broken, record.AttrType)
 	foreign := itemOf(t, "foreign")
@@ -191,6 +186,9 @@ func TestPipe(t *testing.T) {
 		"from the table when the stream no longer has them": {
 			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{itemOf(t, "a"), itemOf(t, "b"), late},
 			message: messageOf(1, 2), want: []string{"a", "b"},
+		},
+		"from the table by the time of the write": {
+			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{old, oldToo}, message: messageOf(1, 1), want: []string{"old"},
 		},
 		"from the table when the shard or the stream is gone": {
 			stream: stream{lost: &streamtypes.ResourceNotFoundException{}}, table: table{itemOf(t, "a"), late},
