@@ -26,9 +26,14 @@ func readGoFlags(ctx context.Context, run Runner) (goFlags, error) {
 	if err != nil {
 		return goFlags{}, fmt.Errorf("go env: %w\n%s", err, output)
 	}
-	flags := goFlags{all: string(output)}
-	value, _, _ := strings.Cut(flags.all, "\n")
-	words, err := split(value)
+	// The values are the last lines: a go command, or a version manager in its place, may print a notice before them.
+	lines := strings.Split(strings.TrimSuffix(string(output), "\n"), "\n")
+	if len(lines) < len(holding) {
+		return goFlags{}, fmt.Errorf("go env must print %d lines, got %q", len(holding), output)
+	}
+	values := lines[len(lines)-len(holding):]
+	flags := goFlags{all: strings.Join(values, "\n")}
+	words, err := split(values[0])
 	if err != nil {
 		return goFlags{}, fmt.Errorf("GOFLAGS: %w", err)
 	}
