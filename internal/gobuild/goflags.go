@@ -28,12 +28,13 @@ func readGoFlags(ctx context.Context, run Runner) (goFlags, error) {
 	if err != nil {
 		return goFlags{}, fmt.Errorf("go env: %w\n%s", err, output)
 	}
-	flags := goFlags{all: string(output)}
-	values := strings.Split(strings.TrimSuffix(flags.all, "\n"), "\n")
-	if len(values) < len(holding) {
-		return goFlags{}, fmt.Errorf("go env: it must print %d lines, got %q", len(holding), output)
+	// The values are the last lines: a go command, or a version manager in its place, may print a notice before them.
+	lines := strings.Split(strings.TrimSuffix(string(output), "\n"), "\n")
+	if len(lines) < len(holding) {
+		return goFlags{}, fmt.Errorf("go env must print %d lines, got %q", len(holding), output)
 	}
-	values = values[len(values)-len(holding):] // before them it may say that it fetches a toolchain
+	values := lines[len(lines)-len(holding):]
+	flags := goFlags{all: strings.Join(values, "\n")}
 	flags.Experiment = values[1]
 	if values[2] != "off" { // what is there without the variable
 		flags.FIPS140 = values[2]

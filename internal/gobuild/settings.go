@@ -81,7 +81,7 @@ func validFlag(flag string) bool {
 
 // validCompilerFlags checks the value of -gcflags, which is [pattern=]flags.
 func validCompilerFlags(flag string) bool {
-	value := strings.TrimPrefix(flag, "-gcflags=")
+	value := strings.TrimSpace(strings.TrimPrefix(flag, "-gcflags=")) // as the go command does, before it looks for a pattern
 	if !strings.HasPrefix(value, "-") {
 		_, value, _ = strings.Cut(value, "=")
 	}

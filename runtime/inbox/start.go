@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// starter decides with which event of an aggregate a consumer in order begins, where that is not version 1.
+// starter decides with which event of an aggregate an ordered consumer begins, where that is not version 1.
 // docs/adr/0012 argues why its decisions do not depend on the order of arrival.
 type starter struct {
 	store      *Store
@@ -40,14 +40,16 @@ func (s starter) tooEarly(ctx context.Context, event record.Event, early *tooEar
 	if err != nil {
 		return err
 	}
+	// Of an aggregate that the consumer knew before its queue was replaced, what the table does not have is old.
+	mayHaveExpired := early.last > 0 && !early.lastAt.Before(join.queue)
 	at, known := written[event.Version]
 	switch {
-	case known && !written.anyMissingAfter(join.joined, early):
+	case known && !written.anyMissingAfter(join.joined, early, mayHaveExpired):
 		if at.Before(join.joined) {
 			return errSkipped
 		}
 		return s.begin(ctx, event, early)
-	case !written.anyMissingAfter(join.certain, early):
+	case !written.anyMissingAfter(join.certain, early, mayHaveExpired):
 		return s.waitAsLowest(ctx, event, early)
 	case overdue:
 		if early.held, err = s.holdsEarlier(ctx, event, early.last); err != nil {
@@ -58,19 +60,18 @@ func (s starter) tooEarly(ctx context.Context, event record.Event, early *tooEar
 }
 
 // anyMissingAfter reports whether one of the predecessors that an event waits for was written at the time or
-// later, or may have been: of an aggregate that the consumer has begun with, what the table does not have
-// may just have expired.
-func (h history) anyMissingAfter(at time.Time, early *tooEarlyError) bool {
-	if early.last > 0 {
-		for version := early.last + 1; version < early.version; version++ {
-			if written, known := h[version]; !known || !written.Before(at) {
-				return true
-			}
+// later. mayHaveExpired says that it may have been, where the table does not have it.
+func (h history) anyMissingAfter(at time.Time, early *tooEarlyError, mayHaveExpired bool) bool {
+	for version, written := range h {
+		if early.last < version && version < early.version && !written.Before(at) {
+			return true
 		}
+	}
+	if !mayHaveExpired {
 		return false
 	}
-	for version, written := range h {
-		if version < early.version && !written.Before(at) {
+	for version := early.last + 1; version < early.version; version++ {
+		if _, known := h[version]; !known {
 			return true
 		}
 	}
