@@ -34,6 +34,9 @@ func TestSettings(t *testing.T) {
 		"a compiler's output":  {gobuild.Settings{Flags: []string{"-gcflags=-cpuprofile=/etc/passwd"}}, `got "-gcflags=-cpuprofile=/etc/passwd"`},
 		"one behind a blank":   {gobuild.Settings{Flags: []string{"-gcflags= -cpuprofile=-N"}}, `got "-gcflags= -cpuprofile=-N"`},
 		"one behind a pattern": {gobuild.Settings{Flags: []string{"-gcflags=all=-N -o=x"}}, "got"},
+		"experiments":          {gobuild.Settings{Experiment: "jsonv2,greenteagc", FIPS140: "v1.0.0"}, ""},
+		"another variable":     {gobuild.Settings{Experiment: "x\nCC=/bin/evil"}, "Experiment must be"},
+		"a folder for FIPS":    {gobuild.Settings{FIPS140: "../evil"}, `FIPS140 must be off, latest, inprocess, certified or a version like v1.0.0, got "../evil"`},
 		"all at once":          {gobuild.Settings{Tags: []string{"a b"}, LDFlags: []string{"-T"}, Flags: []string{"-a"}}, "Flags must be -mod="},
 	} {
 		t.Run(name, func(t *testing.T) {
