@@ -39,7 +39,7 @@ demo local chaos soak mutations: export CDK_VALIDATION := false
 LOCAL_APP := .local/cdk.out
 
 .PHONY: local-app
-local-app: install
+local-app: install ## What a run on this machine needs: the template and the command
 	@CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/outbox ./internal/demo & build=$$!; \
 	$(CDK) list --output $(LOCAL_APP) > /dev/null; \
 	wait $$build
