@@ -10,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/golambda"
+	"github.com/outboxkit/transactional-outbox/constructs/internal/keypolicy"
 )
 
 // Ids of the constructs inside a consumer. They are part of the contract, as those of the outbox are.
@@ -61,7 +62,7 @@ func (f *flow) AddConsumer(id *string, props *ConsumerProps) *Consumer {
 	constructs.NewConstruct_Override(c, f.scope, id)
 	c.queue, c.deadLetterQueue = c.queues(config)
 	c.rule = c.newRule(config)
-	c.function = c.functionOf(config)
+	c.function = c.newOrGivenFunction(config)
 	if config.Inbox == Inbox_TABLE {
 		c.useInbox(config)
 	}
@@ -87,18 +88,22 @@ func (c *Consumer) EventSourceMapping() awslambda.EventSourceMapping { return c.
 
 // queues returns the consumer's queue and its dead-letter queue, supplied or new.
 func (c *Consumer) queues(config *consumerConfig) (queue, deadLetterQueue awssqs.IQueue) {
-	if config.Queue != nil {
-		return config.Queue, config.deadLetters
-	}
-	deadLetterQueue = config.deadLetters
-	if deadLetterQueue == nil {
+	if deadLetterQueue = config.deadLetters; deadLetterQueue == nil {
 		deadLetterQueue = c.flow.newDeadLetterQueue(c, deadLetterQueueID)
+	} else {
+		config.at.registerQueue(deadLetterQueue, deadLetterQueueID+" of "+config.at.path())
 	}
-	return newQueue(c, queueID, c.flow.encryptionKey, awssqs.QueueProps{
-		VisibilityTimeout: config.visibility.duration,
-		RetentionPeriod:   config.retention.duration,
-		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetterQueue, MaxReceiveCount: config.receives},
-	}), deadLetterQueue
+	if queue = config.Queue; queue == nil {
+		queue = newQueue(c, queueID, c.flow.encryptionKey, awssqs.QueueProps{
+			VisibilityTimeout: config.visibility.duration,
+			RetentionPeriod:   config.retention.duration,
+			DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetterQueue, MaxReceiveCount: config.receives},
+		})
+	} else if key := queue.EncryptionMasterKey(); key != nil {
+		keypolicy.AllowEvents(c, key)
+	}
+	config.at.registerQueue(queue, queueID+" of "+config.at.path())
+	return queue, deadLetterQueue
 }
 
 // newRule sends the events that match to the queue.
@@ -131,7 +136,8 @@ func (c *Consumer) newRule(config *consumerConfig) awsevents.CfnRule {
 	return rule
 }
 
-func (c *Consumer) functionOf(config *consumerConfig) awslambda.IFunction {
+// newOrGivenFunction returns the function that handles the messages, supplied or new.
+func (c *Consumer) newOrGivenFunction(config *consumerConfig) awslambda.IFunction {
 	if config.Function != nil {
 		return config.Function
 	}

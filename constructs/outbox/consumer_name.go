@@ -1,9 +1,6 @@
 package outbox
 
 import (
-	"github.com/aws/constructs-go/constructs/v10"
-	"github.com/aws/jsii-runtime-go"
-
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
@@ -18,7 +15,7 @@ func (c *consumerConfig) checkName(found *problems) {
 		}
 		return
 	}
-	for _, other := range registered(c.at.app) {
+	for _, other := range c.at.registered(registeredConsumer) {
 		if other["name"] != *c.Name || other["path"] == c.at.path() {
 			continue // the same id is refused by itself
 		}
@@ -30,26 +27,15 @@ func (c *consumerConfig) checkName(found *problems) {
 	}
 }
 
-// registeredConsumer is the metadata of the app that keeps the names of its consumers. It reaches no template.
+// registeredConsumer is the kind of metadata that keeps the consumers' names.
 const registeredConsumer = "outboxkit:consumer-name"
 
 // register keeps the consumer's name, so that no other consumer can take it.
 func (c *consumerConfig) register() {
-	c.at.app.AddMetadata(jsii.String(registeredConsumer), map[string]any{
+	c.at.register(registeredConsumer, map[string]any{
 		"name":  *c.Name,
 		"stack": c.at.stackPath,
 		"table": *c.flow.inboxTable.TableArn(),
 		"path":  c.at.path(),
-	}, nil)
-}
-
-// registered returns what the app knows of its consumers' names.
-func registered(app constructs.Node) []map[string]any {
-	var consumers []map[string]any
-	for _, entry := range *app.Metadata() {
-		if known, ok := entry.Data.(map[string]any); ok && *entry.Type == registeredConsumer {
-			consumers = append(consumers, known)
-		}
-	}
-	return consumers
+	})
 }

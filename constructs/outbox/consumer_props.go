@@ -69,7 +69,7 @@ type ConsumerProps struct {
 	// keeps it that long.
 	// Default: false.
 	Ordered *bool
-	// Inbox says whether the function gets what runtime/inbox needs for effects that happen once.
+	// Inbox is whether the function gets what runtime/inbox needs for effects that happen once.
 	// Default: Inbox_TABLE.
 	Inbox Inbox
 	// InboxTTL is how long the inbox remembers an event, in whole seconds from as long as it can come again to 10000 days. It can
@@ -105,8 +105,10 @@ type ConsumerProps struct {
 	// Default: 10.
 	MaxConcurrency *float64
 
-	// Queue is an existing standard queue with a dead-letter queue. What an imported one has cannot be seen
-	// here, so VisibilityTimeout and DeadLetterQueue must say it, and RetentionPeriod and MaxReceiveCount may.
+	// Queue is an existing standard queue with a dead-letter queue, both for this consumer alone. What an
+	// imported one has cannot be seen here, so VisibilityTimeout and DeadLetterQueue must say it, and
+	// RetentionPeriod and MaxReceiveCount may. A customer-managed key of the queue gets the statement that
+	// EventBridge needs; for an imported key the synthesis warns and shows it.
 	// Default: a queue is created.
 	Queue awssqs.IQueue
 	// VisibilityTimeout of the queue, in whole seconds: at least 6 times the function's timeout plus MaxBatchingWindow, at
@@ -124,8 +126,8 @@ type ConsumerProps struct {
 	// Default: 5, or 40 when Ordered, because an event that waits for its predecessor is tried again; of an
 	// imported Queue it is not known.
 	MaxReceiveCount *float64
-	// DeadLetterQueue is an existing standard queue for messages that cannot be handled. It must keep them
-	// longer than the queue does. With an imported Queue it is required and names the queue that the imported
+	// DeadLetterQueue is an existing standard queue for messages that this consumer cannot handle, and for
+	// nothing else: a redrive could not tell whose messages it holds. It must keep them longer than the queue does. With an imported Queue it is required and names the queue that the imported
 	// one's redrive policy names.
 	// Default: a queue that keeps messages for 14 days is created.
 	DeadLetterQueue awssqs.IQueue

@@ -14,6 +14,7 @@ func (c *consumerConfig) checkQueue(found *problems) {
 	if c.deadLetters != nil {
 		found.standardQueue("DeadLetterQueue", c.deadLetters)
 		found.sameAccount("DeadLetterQueue", c.deadLetters, c.at.stack, "SQS moves messages only within an account and a region")
+		c.checkUse(found, c.ofQueue("DeadLetterQueue", "the dead-letter queue of Queue"), c.deadLetters, "a redrive could not tell whose messages it holds")
 	}
 	if c.VisibilityTimeout != nil {
 		found.duration("VisibilityTimeout", spanOf(c.VisibilityTimeout), 0, 12*time.Hour)
@@ -30,6 +31,10 @@ func (c *consumerConfig) checkQueue(found *problems) {
 func (c *consumerConfig) checkSuppliedQueue(found *problems) {
 	found.standardQueue("Queue", c.Queue)
 	found.sameRegion("Queue", c.Queue, c.at.stack, "rules and Lambda reach only queues of their own region")
+	c.checkUse(found, "Queue", c.Queue, "each would get a part of the other's messages, and lose the rest")
+	if c.deadLetters != nil && c.at.keyOf(c.deadLetters) == c.at.keyOf(c.Queue) {
+		found.add("DeadLetterQueue must be another queue than Queue")
+	}
 	queue, ownedHere := c.Queue.(awssqs.Queue)
 	if !ownedHere {
 		if c.DeadLetterQueue == nil {
@@ -37,6 +42,7 @@ func (c *consumerConfig) checkSuppliedQueue(found *problems) {
 		}
 		return
 	}
+	found.usableKey("Queue", queue)
 	found.exclusive("Queue", true, map[string]bool{
 		"VisibilityTimeout": c.VisibilityTimeout != nil,
 		"RetentionPeriod":   c.RetentionPeriod != nil,
@@ -45,6 +51,13 @@ func (c *consumerConfig) checkSuppliedQueue(found *problems) {
 	})
 	if queue.DeadLetterQueue() == nil {
 		found.add("Queue must have a dead-letter queue, got one without: an event that cannot be handled would be tried until it is lost")
+	}
+}
+
+// checkUse checks that a supplied queue serves nothing else in the app.
+func (c *consumerConfig) checkUse(found *problems, name string, queue awssqs.IQueue, reason string) {
+	if use := c.at.useOf(queue); use != "" {
+		found.add("%s must serve this consumer alone, got the %s: %s", name, use, reason)
 	}
 }
 
@@ -106,6 +119,21 @@ func retentionOf(queue awssqs.IQueue) span {
 		return span{}
 	}
 	return secondsOr(cfn.MessageRetentionPeriod(), sqsRetention)
+}
+
+// keyOfAWS is the key that AWS manages for SQS in each account. Nobody can change its policy.
+const keyOfAWS = "alias/aws/sqs"
+
+// usableKey checks that EventBridge can be allowed to send to a queue of this app that is encrypted.
+// Source: SQS developer guide, sqs-key-management.
+func (f *problems) usableKey(name string, queue awssqs.Queue) {
+	cfn, ok := queue.Node().DefaultChild().(awssqs.CfnQueue)
+	if !ok {
+		return
+	}
+	if key := cfn.KmsMasterKeyId(); key != nil && *key == keyOfAWS {
+		f.add("%s must be encrypted by SQS or with a key of your own, got one with %s, which EventBridge cannot be allowed to use", name, keyOfAWS)
+	}
 }
 
 // visibilityOf returns the visibility timeout of a queue of this app.

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Inbox says whether a consumer remembers which events it has handled.
+// An Inbox is whether a consumer remembers which events it has handled.
 type Inbox string
 
 const (

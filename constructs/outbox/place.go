@@ -55,6 +55,20 @@ func (p place) path() string { return p.stackPath + "/" + p.below }
 // id returns the id of the construct itself.
 func (p place) id() string { return p.below[strings.LastIndex(p.below, "/")+1:] }
 
+// register keeps an entry of a kind in the metadata of the app, for what must be unique in all of it. It reaches no template.
+func (p place) register(kind string, entry map[string]any) { p.app.AddMetadata(&kind, entry, nil) }
+
+// registered returns the entries of a kind.
+func (p place) registered(kind string) []map[string]any {
+	var entries []map[string]any
+	for _, entry := range *p.app.Metadata() {
+		if data, ok := entry.Data.(map[string]any); ok && *entry.Type == kind {
+			entries = append(entries, data)
+		}
+	}
+	return entries
+}
+
 // busName returns the name for the bus of the outbox at this place. CloudFormation asks for one. The stack's
 // name in it keeps two copies of an app in one account apart, the hash two outboxes of one id in a stack.
 func (p place) busName() string {
@@ -79,8 +93,8 @@ func (f *problems) busID(id string) {
 // nameOfBus is what EventBridge takes as the name of a bus. Source: EventBridge API reference, CreateEventBus.
 var nameOfBus = regexp.MustCompile(`^[/A-Za-z0-9._-]{1,256}$`)
 
-// busName checks the name of a supplied bus, for which an ARN is easily given.
-func (f *problems) busName(bus awsevents.IEventBus) {
+// suppliedBusName checks the name of a supplied bus, for which an ARN is easily given.
+func (f *problems) suppliedBusName(bus awsevents.IEventBus) {
 	if name := bus.EventBusName(); !nameOfBus.MatchString(*name) && !unresolved(name) {
 		f.add("EventBus must have a name of 1 to 256 of the characters A-Z a-z 0-9 / . _ -, got %q", *name)
 	}
@@ -89,7 +103,7 @@ func (f *problems) busName(bus awsevents.IEventBus) {
 // suppliedHere checks that what an outbox is supplied with is in the account and the region of the stack.
 func (f *problems) suppliedHere(stack awscdk.Stack, bus awsevents.IEventBus, table, inboxTable awsdynamodb.ITable) {
 	if bus != nil {
-		f.busName(bus)
+		f.suppliedBusName(bus)
 		f.sameAccount("EventBus", bus, stack, "rules, pipes and archives work only with a bus of their own account and region")
 	}
 	if table != nil {

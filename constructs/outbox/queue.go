@@ -25,7 +25,36 @@ func (f *flow) newDeadLetterQueue(scope constructs.Construct, id string) awssqs.
 		RemovalPolicy:   f.keep(),
 	})
 	f.createBeforePipe(queue)
+	f.place.registerQueue(queue, id+" of "+*scope.Node().Path())
 	return queue
+}
+
+// registeredQueue is the kind of metadata that keeps what each queue is for.
+const registeredQueue = "outboxkit:queue"
+
+// registerQueue keeps what a queue is for, for example "Queue of Orders/Outbox/History", so that it serves nothing else.
+func (p place) registerQueue(queue awssqs.IQueue, use string) {
+	p.register(registeredQueue, map[string]any{"queue": p.keyOf(queue), "use": use})
+}
+
+// useOf returns what a queue is for already, or nothing.
+func (p place) useOf(queue awssqs.IQueue) string {
+	for _, other := range p.registered(registeredQueue) {
+		if other["queue"] == p.keyOf(queue) {
+			return other["use"].(string)
+		}
+	}
+	return ""
+}
+
+// keyOf returns a text that tells queues apart: the ARN, and of an imported one whose ARN is known only at deployment also
+// the stack, because such an ARN may read the same in stacks of different regions.
+func (p place) keyOf(queue awssqs.IQueue) string {
+	arn := *queue.QueueArn()
+	if _, ownedHere := queue.(awssqs.Queue); !ownedHere && unresolved(&arn) {
+		return p.stackPath + " " + arn
+	}
+	return arn
 }
 
 // newQueue adds a queue that is encrypted at rest and lets nobody in without TLS.

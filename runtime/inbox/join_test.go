@@ -108,26 +108,33 @@ func TestInOrderGoesByTheTimeOfTheWrite(t *testing.T) {
 	})
 }
 
-// The first event keeps its place when it fails: the next one does not take it.
+// The first event keeps its place when it fails, however long it takes to fix: the next one does not take it.
 func TestInOrderFirstEventThatFailsKeepsItsPlace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, _ := joined(t, 7, 2)
-		broken := true
-		handler := inbox.Handler(f.store(t, f.DB), func(ctx context.Context, tx *outbox.Tx, event record.Event) error {
-			if broken {
-				return inbox.Permanent(errTest)
-			}
-			return ship(ctx, tx, event)
-		}, inbox.InOrder())
-		deliver(t.Context(), t, handler, event(8))
-		expect(t, "dead letters", len(f.queues.sent), 1)
-		broken = false
-		f.forget("Order#o1", "event#e8") // it has expired
-		expect(t, "failures of 9", deliver(t.Context(), t, handler, event(9)), []string{"m-e9"})
-		expect(t, "failures of 8", deliver(t.Context(), t, handler, event(8)), []string{})
-		expect(t, "failures of 9", deliver(t.Context(), t, handler, event(9)), []string{})
-		expect(t, "effects", f.effects(), []int{8, 9})
-	})
+	for name, before := range map[string]int{"after joining": 7, "from version 1": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, _ := joined(t, before, 2)
+				broken := true
+				handler := inbox.Handler(f.store(t, f.DB), func(ctx context.Context, tx *outbox.Tx, event record.Event) error {
+					if broken {
+						return inbox.Permanent(errTest)
+					}
+					return ship(ctx, tx, event)
+				}, inbox.InOrder())
+				first, second := event(before+1), event(before+2)
+				deliver(t.Context(), t, handler, first)
+				expect(t, "dead letters", len(f.queues.sent), 1)
+				broken = false
+				for range 3 {
+					expect(t, "failures of the second", len(deliver(t.Context(), t, handler, second)), 1)
+					time.Sleep(inbox.DefaultGapTimeout)
+				}
+				expect(t, "failures of the redriven first", deliver(t.Context(), t, handler, first), []string{})
+				expect(t, "failures of the second", deliver(t.Context(), t, handler, second), []string{})
+				expect(t, "effects", f.effects(), []int{before + 1, before + 2})
+			})
+		})
+	}
 }
 
 // What was written for certain after the rule became active is on its way, however long it takes.

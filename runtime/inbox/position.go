@@ -76,7 +76,7 @@ func (p position) judge(event record.Event, item map[string]types.AttributeValue
 		return &tooEarlyError{version: event.Version, last: last, lastAt: timeOf(item[attrHandledAt])}
 	case event.Version == last+1:
 		return nil
-	case event.Version < last || id == "":
+	case event.Version < last || id == "": // the id of an older version is not kept
 		return errPassed
 	case event.ID != id:
 		return mismatch("event %q is version %d of %s %q of source %q, but as that version the consumer has handled event %q",

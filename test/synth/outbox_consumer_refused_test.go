@@ -107,6 +107,10 @@ func TestConsumerRefuses(t *testing.T) {
 			outbox.ConsumerProps{GoFunction: entry, Queue: queueWith("Hasty", awssqs.QueueProps{DeadLetterQueue: deadLetters})},
 			"the visibility timeout of Queue must be at least 1m0s, which is 6 times the function's timeout of 10s plus the MaxBatchingWindow of 0s, got 30s",
 		},
+		"a queue with the key that AWS manages": {
+			outbox.ConsumerProps{GoFunction: entry, Queue: queueWith("Managed", awssqs.QueueProps{Encryption: awssqs.QueueEncryption_KMS_MANAGED, DeadLetterQueue: deadLetters})},
+			"Queue must be encrypted by SQS or with a key of your own, got one with alias/aws/sqs, which EventBridge cannot be allowed to use",
+		},
 		"a FIFO queue": {
 			outbox.ConsumerProps{GoFunction: entry, Queue: queueWith("FIFO", awssqs.QueueProps{Fifo: jsii.Bool(true)})},
 			"Queue must be a standard queue, got a FIFO queue",

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/golambda"
@@ -174,4 +175,53 @@ func TestImportedKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// EventBridge gives up at once on a queue whose key it may not use.
+func TestSuppliedQueueWithAKeyOfItsOwn(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		own := func(id string) awskms.IKey { return awskms.NewKey(stack, &id, nil) }
+		deadLetters := awssqs.NewQueue(stack, jsii.String("ShipDLQ"), &awssqs.QueueProps{RetentionPeriod: days(14), EncryptionMasterKey: own("DeadLetterKey")})
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			GoFunction: greeter(), Queue: awssqs.NewQueue(stack, jsii.String("ShipQueue"), &awssqs.QueueProps{
+				VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1)), EncryptionMasterKey: own("QueueKey"),
+				DeadLetterQueue: &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(3)},
+			}),
+		})
+	})
+	tpl := synthesize(t, stack)
+	statements := tpl.statements(tpl.part(t, "QueueKey").Properties["KeyPolicy"])
+	same(t, "the key's statement for EventBridge", statements[len(statements)-1], `{
+		"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], "Resource": "*",
+		"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
+	}`)
+	// The function receives from the queue and may put what it cannot handle into the dead-letter queue.
+	var granted []any
+	for _, s := range tpl.statements(tpl.part(t, "Outbox/Shipping/Function/Role/DefaultPolicy").Properties["PolicyDocument"]) {
+		if strings.Contains(canonical(t, s), "kms:") {
+			granted = append(granted, s)
+		}
+	}
+	const via = `"Condition": {"StringLike": {"kms:ViaService": "sqs.${AWS::Region}.amazonaws.com*"}}`
+	same(t, "the function's use of the keys", granted, `[
+		{"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": "${DeadLetterKey.Arn}", `+via+`},
+		{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "${QueueKey.Arn}", `+via+`}
+	]`)
+}
+
+func TestImportedQueueWithAKeyOfItsOwn(t *testing.T) {
+	stack := newStack(t)
+	guard(t, func() {
+		newOutbox(stack).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{
+			GoFunction: greeter(), VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1)),
+			Queue: awssqs.Queue_FromQueueAttributes(stack, jsii.String("Ship"), &awssqs.QueueAttributes{
+				QueueArn: jsii.String("arn:aws:sqs:eu-west-1:111111111111:ship"), KeyArn: jsii.String(keyARN),
+			}),
+			DeadLetterQueue: awssqs.NewQueue(stack, jsii.String("ShipDLQ"), &awssqs.QueueProps{RetentionPeriod: days(14)}),
+		})
+	})
+	told := strings.Join(warnings(t, stack), "\n")
+	wants(t, told, "/Stack/Outbox/Shipping: the policy of the imported key Stack/Ship/Key cannot be changed from here: its owner must add "+
+		`{"Action":["kms:DescribeKey","kms:GenerateDataKey","kms:Decrypt"],"Condition":{"StringEquals":{"aws:SourceAccount":"ACCOUNT"}},"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Resource":"*"`)
 }

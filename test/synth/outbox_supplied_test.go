@@ -210,3 +210,70 @@ func TestConsumerWithAnImportedQueue(t *testing.T) {
 			`"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Resource":"arn:aws:sqs:eu-west-1:111111111111:ship","Sid":"OutboxEventsc0b00073"}`+
 			" (in place of ACCOUNT, PARTITION, REGION: what they are where stack Stack is deployed) [ack: outboxkit:queue-policy:events:Stack/ship]")
 }
+
+// Two consumers on one queue would each get some of its messages at random. An event for both is in it twice; whoever gets
+// both drops one as a duplicate, and the other consumer silently loses its effect.
+func TestAQueueServesOneConsumer(t *testing.T) {
+	app := newApp(t, noBundling)
+	stack, other := awscdk.NewStack(app, jsii.String("Stack"), nil), awscdk.NewStack(app, jsii.String("Other"), nil)
+	queueIn := func(stack awscdk.Stack, id string) (queue, deadLetters awssqs.Queue) {
+		deadLetters = awssqs.NewQueue(stack, jsii.String(id+"DLQ"), &awssqs.QueueProps{RetentionPeriod: days(14)})
+		return awssqs.NewQueue(stack, &id, &awssqs.QueueProps{
+			VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1)),
+			DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(3)},
+		}), deadLetters
+	}
+	imported := func(stack awscdk.Stack, id, name string) awssqs.IQueue {
+		return awssqs.Queue_FromQueueArn(stack, &id, jsii.String("arn:aws:sqs:eu-west-1:111111111111:"+name))
+	}
+	ofRegion := func(stack awscdk.Stack, id string) awssqs.IQueue {
+		return awssqs.Queue_FromQueueArn(stack, &id, jsii.String("arn:aws:sqs:"+*awscdk.Aws_REGION()+":111111111111:"+id))
+	}
+	on := func(queue, deadLetters awssqs.IQueue) *outbox.ConsumerProps {
+		props := &outbox.ConsumerProps{GoFunction: greeter(), Queue: queue, DeadLetterQueue: deadLetters}
+		if _, ownedHere := queue.(awssqs.Queue); queue != nil && !ownedHere {
+			props.VisibilityTimeout = awscdk.Duration_Minutes(jsii.Number(1))
+		}
+		return props
+	}
+	queue, deadLetters := queueIn(stack, "Queue")
+	_, ownDeadLetters := queueIn(stack, "Free")
+	box, otherBox := newOutbox(stack), newOutbox(other)
+	var billing *outbox.Consumer
+	guard(t, func() {
+		box.AddConsumer(jsii.String("Shipping"), on(queue, nil))
+		box.AddConsumer(jsii.String("Audit"), on(imported(stack, "A", "audit"), imported(stack, "ADLQ", "audit-dlq")))
+		billing = box.AddConsumer(jsii.String("Billing"), on(nil, nil))
+		// The same text stands for two queues where the stacks are deployed in two regions.
+		box.AddConsumer(jsii.String("Regional"), on(ofRegion(stack, "regional"), ofRegion(stack, "regional-dlq")))
+		otherBox.AddConsumer(jsii.String("Regional"), on(ofRegion(other, "regional"), ofRegion(other, "regional-dlq")))
+	})
+	const (
+		twoConsumers = ": each would get a part of the other's messages, and lose the rest"
+		twoLetters   = ": a redrive could not tell whose messages it holds"
+	)
+	for name, test := range map[string]struct {
+		box   *outbox.TransactionalOutbox
+		props *outbox.ConsumerProps
+		want  string
+	}{
+		"the same queue":               {box, on(queue, nil), "Queue must serve this consumer alone, got the Queue of Stack/Outbox/Shipping" + twoConsumers},
+		"its dead-letter queue":        {box, on(queue, nil), "the dead-letter queue of Queue must serve this consumer alone, got the DeadLetterQueue of Stack/Outbox/Shipping" + twoLetters},
+		"the same queue, in a stack":   {otherBox, on(queue, nil), "Queue must serve this consumer alone, got the Queue of Stack/Outbox/Shipping"},
+		"the same ARN":                 {otherBox, on(imported(other, "A", "audit"), ownDeadLetters), "Queue must serve this consumer alone, got the Queue of Stack/Outbox/Audit" + twoConsumers},
+		"the same dead-letter queue":   {box, on(nil, deadLetters), "DeadLetterQueue must serve this consumer alone, got the DeadLetterQueue of Stack/Outbox/Shipping" + twoLetters},
+		"the same dead-letter ARN":     {otherBox, on(nil, imported(other, "ADLQ", "audit-dlq")), "DeadLetterQueue must serve this consumer alone, got the DeadLetterQueue of Stack/Outbox/Audit"},
+		"a queue that was created":     {box, on(billing.Queue(), nil), "Queue must serve this consumer alone, got the Queue of Stack/Outbox/Billing"},
+		"a dead-letter queue, created": {box, on(nil, billing.DeadLetterQueue()), "DeadLetterQueue must serve this consumer alone, got the DeadLetterQueue of Stack/Outbox/Billing"},
+		"the rules' dead-letter queue": {box, on(nil, box.RuleDeadLetterQueue()), "DeadLetterQueue must serve this consumer alone, got the RuleDeadLetterQueue of Stack/Outbox"},
+		"the pipe's dead-letter queue": {box, on(nil, box.PipeDeadLetterQueue()), "DeadLetterQueue must serve this consumer alone, got the PipeDeadLetterQueue of Stack/Outbox"},
+		"one queue for both":           {box, on(imported(stack, "B", "both"), imported(stack, "B2", "both")), "DeadLetterQueue must be another queue than Queue"},
+		"a queue as dead-letter queue": {box, on(nil, imported(stack, "A2", "audit")), "DeadLetterQueue must serve this consumer alone, got the Queue of Stack/Outbox/Audit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			message := refused(t, func() { test.box.AddConsumer(jsii.String("Second"), test.props) })
+			wants(t, message, `consumer "Second": `, test.want)
+		})
+	}
+	guard(t, func() { box.AddConsumer(jsii.String("Second"), on(nil, ownDeadLetters)) })
+}
