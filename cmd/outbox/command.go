@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/outboxkit/transactional-outbox/internal/terminal"
 )
 
 // The exit codes.
@@ -26,7 +28,7 @@ func run(ctx context.Context, args []string, std streams) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(std.err, "outbox:", err)
+	fmt.Fprintln(terminal.Writer(std.err), "outbox:", err)
 	if misuse := (misuseError{}); errors.As(err, &misuse) {
 		return exitMisuse
 	}

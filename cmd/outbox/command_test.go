@@ -97,6 +97,14 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
+// TestErrorsDoNotCommandTheTerminal: an event's id, or a word of the command line, may be anything.
+func TestErrorsDoNotCommandTheTerminal(t *testing.T) {
+	got := inProcess(t, "", "local", "--\x1b]0;x\x07")
+	if strings.ContainsAny(got.err, "\x1b\x07") || !strings.Contains(got.err, `--\x1b]0;x\x07`) {
+		t.Errorf("it said %q, want the escape shown", got.err)
+	}
+}
+
 // TestExitCodes: as a process, the same codes.
 func TestExitCodes(t *testing.T) {
 	nowhere := t.TempDir()

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outboxkit/transactional-outbox/internal/terminal"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
@@ -41,7 +42,7 @@ const (
 const (
 	attrKey        = "pk"
 	attrExpiresAt  = "expiresAt"
-	attrLeaseUntil = "leaseUntil" // of a claim: its event was not handled yet
+	attrLeaseUntil = "leaseUntil" // of a lease: its event was not handled yet
 	attrVersion    = "version"
 	attrEventID    = "eventId" // of a position; none where the consumer began after it
 )
@@ -77,12 +78,13 @@ var errNotConfirmed = errors.New("nothing was copied: answer y, or give --yes")
 // makes the memory under the new name worse: no marker expires earlier than before, no position moves backwards. So it may
 // be interrupted and repeated. The error says so when the table has nothing of the consumer, whose name may be mistyped.
 func (c InboxCopy) Run(ctx context.Context, db InboxTable, in io.Reader, out io.Writer) error {
+	out = terminal.Writer(out)
 	plan, err := planInboxCopy(ctx, db, c)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d markers, %d positions and %d notes about joining of %s to copy to %s; %d are there already, %d unfinished claims stay\n",
-		plan.markers, plan.positions, plan.joins, c.From, c.To, plan.there, plan.claims)
+	fmt.Fprintf(out, "%d markers, %d positions and %d notes about joining of %s to copy to %s; %d are there already, %d leases of unfinished events stay\n",
+		plan.markers, plan.positions, plan.joins, c.From, c.To, plan.there, plan.leases)
 	if c.DryRun || len(plan.puts) == 0 {
 		return nil
 	}
@@ -109,7 +111,7 @@ func confirmed(in io.Reader, out io.Writer) bool {
 type inboxPlan struct {
 	markers, positions, joins int
 	there                     int // under the new name already
-	claims                    int // not copied: their events were not handled
+	leases                    int // not copied: their events were not handled
 	puts                      []*dynamodb.PutItemInput
 }
 
@@ -181,13 +183,13 @@ func (p *inboxPlan) add(kind kind, it, there item, put *dynamodb.PutItemInput) e
 	absent := "attribute_not_exists(" + attrKey + ")"
 	switch kind {
 	case marker:
-		_, claimed := it[attrLeaseUntil]
-		_, claimedThere := there[attrLeaseUntil]
+		_, leased := it[attrLeaseUntil]
+		_, leasedThere := there[attrLeaseUntil]
 		switch {
-		case claimed:
-			p.claims++
+		case leased:
+			p.leases++
 			return nil
-		case there != nil && !claimedThere && numberOf(there, attrExpiresAt) >= numberOf(it, attrExpiresAt):
+		case there != nil && !leasedThere && numberOf(there, attrExpiresAt) >= numberOf(it, attrExpiresAt):
 			p.there++
 			return nil
 		}
@@ -199,7 +201,7 @@ func (p *inboxPlan) add(kind kind, it, there item, put *dynamodb.PutItemInput) e
 		event, eventThere := textOf(it, attrEventID), textOf(there, attrEventID)
 		switch {
 		case there != nil && version == versionThere && event != "" && eventThere != "" && event != eventThere:
-			return fmt.Errorf("version %d of %s is event %s, and of %s it is event %s: the two are not the same consumer",
+			return fmt.Errorf("version %d of %q is event %q, and of %q it is event %q: the two are not the same consumer",
 				version, textOf(it, attrKey), event, textOf(there, attrKey), eventThere)
 		case there != nil && versionThere >= version:
 			p.there++
@@ -237,7 +239,7 @@ func (p *inboxPlan) apply(ctx context.Context, db InboxTable) (written int, err 
 			case errors.As(err, &better): // the consumer has gone further under its new name
 				return nil
 			case err != nil:
-				return fmt.Errorf("put %s into inbox table %s: %w", textOf(put.Item, attrKey), *put.TableName, err)
+				return fmt.Errorf("put %q into inbox table %s: %w", textOf(put.Item, attrKey), *put.TableName, err)
 			}
 			n.Add(1)
 			return nil

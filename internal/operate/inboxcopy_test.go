@@ -58,7 +58,7 @@ func markerOf(consumer, event string, expires int) item {
 	return item{"pk": text("event#" + consumer + "#orders#" + event), "expiresAt": number(expires), "source": text("orders"), "aggregateId": text("o-1")}
 }
 
-func claimOf(consumer, event string, expires int) item {
+func leaseOf(consumer, event string, expires int) item {
 	it := markerOf(consumer, event, expires)
 	it["leaseUntil"] = number(1)
 	return it
@@ -101,7 +101,7 @@ func copyInbox(t *testing.T, c InboxCopy, answer string) (string, error) {
 func TestInboxCopy(t *testing.T) {
 	table := newInbox(
 		t,
-		markerOf(oldName, "e-1", 100), markerOf(oldName, "e#2", 200), claimOf(oldName, "e-3", 300),
+		markerOf(oldName, "e-1", 100), markerOf(oldName, "e#2", 200), leaseOf(oldName, "e-3", 300),
 		positionOf(oldName, "o-1", 7, "e-7"), joinOf(oldName, 5), startOf(oldName, "o-1", 400),
 		// What belongs to others: a name that begins alike, too.
 		markerOf(oldName+"2", "e-1", 100), positionOf("Orders/Outbox/Hist", "o-1", 3, "e-3"), joinOf(oldName+"2", 5), startOf(oldName+"2", "o-1", 400),
@@ -112,7 +112,7 @@ func TestInboxCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(said, "2 markers, 1 positions and 2 notes about joining") || !strings.Contains(said, "1 unfinished claims stay") || !strings.Contains(said, "5 copied") {
+	if !strings.Contains(said, "2 markers, 1 positions and 2 notes about joining") || !strings.Contains(said, "1 leases of unfinished events stay") || !strings.Contains(said, "5 copied") {
 		t.Errorf("it said %q", said)
 	}
 	want := maps.Clone(before)
@@ -156,8 +156,8 @@ func TestInboxCopyNeverMakesMemoryWorse(t *testing.T) {
 	for name, tc := range map[string]struct{ old, there, want item }{
 		"a marker that expires later stays":     {markerOf(oldName, "e", 100), markerOf(newName, "e", 200), markerOf(newName, "e", 200)},
 		"a marker that expires earlier is kept": {markerOf(oldName, "e", 200), markerOf(newName, "e", 100), markerOf(newName, "e", 200)},
-		"a claim becomes a marker":              {markerOf(oldName, "e", 100), claimOf(newName, "e", 200), markerOf(newName, "e", 100)},
-		"a claim does not undo a marker":        {claimOf(oldName, "e", 300), markerOf(newName, "e", 200), markerOf(newName, "e", 200)},
+		"a lease becomes a marker":              {markerOf(oldName, "e", 100), leaseOf(newName, "e", 200), markerOf(newName, "e", 100)},
+		"a lease does not undo a marker":        {leaseOf(oldName, "e", 300), markerOf(newName, "e", 200), markerOf(newName, "e", 200)},
 		"a position does not move backwards":    {positionOf(oldName, "o", 7, "e-7"), positionOf(newName, "o", 9, "e-9"), positionOf(newName, "o", 9, "e-9")},
 		"a position moves forwards":             {positionOf(oldName, "o", 7, "e-7"), positionOf(newName, "o", 5, "e-5"), positionOf(newName, "o", 7, "e-7")},
 		"a position that is the same stays":     {positionOf(oldName, "o", 7, "e-7"), positionOf(newName, "o", 7, "e-7"), positionOf(newName, "o", 7, "e-7")},
@@ -240,6 +240,15 @@ func TestInboxCopyRefuses(t *testing.T) {
 			t.Errorf("got %v, want an error that names the table", err)
 		}
 	})
+}
+
+func TestInboxCopyDoesNotCommandTheTerminal(t *testing.T) {
+	const from = "a\x1b]0;x\x07"
+	var out strings.Builder
+	c := InboxCopy{Table: newInbox(t, markerOf(from, "e-1", 100)), From: from, To: newName, DryRun: true}
+	if err := c.Run(t.Context(), db, strings.NewReader(""), &out); err != nil || !strings.Contains(out.String(), `a\x1b]0;x\x07`) {
+		t.Errorf("it said %q (%v), want the escape shown", out.String(), err)
+	}
 }
 
 // paged gives a scan's items one at a time.

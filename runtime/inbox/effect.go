@@ -14,14 +14,14 @@ import (
 )
 
 // EffectHandler returns the Lambda handler of a consumer whose effect is outside DynamoDB: an HTTP call, an
-// e-mail. It claims the event in the inbox, calls the function, and marks the event as handled. While one
-// invocation holds the claim, a duplicate fails and comes again; afterwards it is acknowledged.
+// e-mail. It takes a lease of the event in the inbox, calls the function, and marks the event as handled. While one
+// invocation holds the lease, a duplicate fails and comes again; afterwards it is acknowledged.
 //
 // The effect is at least once, not exactly once: when the function has had its effect and the process
 // dies before the event is marked, the event is handled again. Give the event's ID to the other side as
 // idempotency key, where it takes one.
 //
-// The claim ends a second or two after the invocation's time is up: no work on the event outlives it, and
+// The lease ends a second or two after the invocation's time is up: no work on the event outlives it, and
 // it does not outlive the queue's visibility timeout, which is six times the function's. The function must
 // return when its context ends.
 //
@@ -38,24 +38,24 @@ type effectful struct {
 	marker marker
 }
 
-// The attributes of an event that is claimed and not yet handled.
+// The attributes of an event that is leased and not yet handled.
 const (
 	attrLeaseUntil = "leaseUntil" // N: epoch milliseconds
-	attrOwner      = "owner"      // S: the claim's id
+	attrOwner      = "owner"      // S: the lease's id
 )
 
 const (
 	// leaseMargin is for clocks that differ, and for what inTime takes off the deadline.
 	leaseMargin = 2 * time.Second
-	// leaseWithoutDeadline is how long a claim lasts where the context does not say when the function ends.
+	// leaseWithoutDeadline is how long a lease lasts where the context does not say when the function ends.
 	leaseWithoutDeadline = time.Minute
 )
 
-var errClaimed = errors.New("another invocation is handling the event")
+var errLeased = errors.New("another invocation is handling the event")
 
 func (e effectful) process(ctx context.Context, event record.Event) error {
 	owner := uuid.NewString()
-	if err := e.claim(ctx, event, owner); err != nil {
+	if err := e.lease(ctx, event, owner); err != nil {
 		return err
 	}
 	if err := protect(func() error { return e.effect(outbox.CausedBy(ctx, event), event) }); err != nil {
@@ -66,8 +66,8 @@ func (e effectful) process(ctx context.Context, event record.Event) error {
 
 var dueOrLeaseOver = "attribute_not_exists(" + record.AttrPK + ") OR " + attrLeaseUntil + " < :now"
 
-// claim writes the event's marker with a lease, on the condition that there is none or its lease is over.
-func (e effectful) claim(ctx context.Context, event record.Event, owner string) error {
+// lease writes the event's marker with a lease, on the condition that there is none or its lease is over.
+func (e effectful) lease(ctx context.Context, event record.Event, owner string) error {
 	now := time.Now()
 	until, ok := ctx.Deadline()
 	if !ok {
@@ -90,20 +90,20 @@ func (e effectful) claim(ctx context.Context, event record.Event, owner string) 
 	case err == nil:
 		return nil
 	case !errors.As(err, &failed):
-		return fmt.Errorf("claim the event: %w", err)
+		return fmt.Errorf("lease the event: %w", err)
 	}
 	stored := failed.Failed[0].Item
 	verdict := e.marker.judge(event, stored)
-	if _, claimed := stored[attrLeaseUntil]; claimed && errors.Is(verdict, errDuplicate) {
-		return errClaimed
+	if _, leased := stored[attrLeaseUntil]; leased && errors.Is(verdict, errDuplicate) {
+		return errLeased
 	}
 	return verdict
 }
 
 var ownerIsMe = "#owner = :me"
 
-// complete replaces the claim by the marker of a handled event. If the lease was over and another
-// invocation took the claim, that one completes it.
+// complete replaces the lease by the marker of a handled event. If the lease was over and another
+// invocation took the next one, that one completes it.
 func (e effectful) complete(ctx context.Context, event record.Event, owner string) error {
 	tx := e.store.outbox.Begin(ctx)
 	tx.Put(types.Put{

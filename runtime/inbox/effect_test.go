@@ -25,7 +25,7 @@ func TestEffectTakesPlaceOnce(t *testing.T) {
 	expect(t, "effects", got, []string{"e1"})
 	expect(t, "outcome", f.outcomes(t)["m-e1"], "duplicate")
 	marker := f.Items(inboxTable)[0]
-	if _, claimed := marker["leaseUntil"]; claimed || stringOf(marker, "expiresAt") == "" {
+	if _, leased := marker["leaseUntil"]; leased || stringOf(marker, "expiresAt") == "" {
 		t.Errorf("marker %v, want one without a lease and with an expiry", marker)
 	}
 }
@@ -91,7 +91,7 @@ func TestClaimEndsWithTheInvocation(t *testing.T) {
 	}
 }
 
-// An invocation that lost its claim must not pass for the one that completes it.
+// An invocation that lost its lease must not pass for the one that completes it.
 func TestLostClaimIsNotCompleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
@@ -104,7 +104,7 @@ func TestLostClaimIsNotCompleted(t *testing.T) {
 		time.Sleep(time.Hour)
 		deliver(t.Context(), t, second, message("e1", "o1", 1))
 		expect(t, "failures of the first", <-done, []string{"m-e1"})
-		if _, claimed := f.Items(inboxTable)[0]["leaseUntil"]; !claimed {
+		if _, leased := f.Items(inboxTable)[0]["leaseUntil"]; !leased {
 			t.Error("the event is marked as handled")
 		}
 	})

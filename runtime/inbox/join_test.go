@@ -198,6 +198,49 @@ func TestInOrderRemembersEveryGap(t *testing.T) {
 	})
 }
 
+// A construct that moves has two queues for a while. What the old one still holds is waited for, and an invocation with
+// the old queue does not undo the new join.
+func TestInOrderJoinsAgainWithoutSkippingWhatTheOldQueueHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		created := time.Now()
+		withQueueOf := func(at time.Time) inbox.LambdaHandler { // a cold start
+			f.queues.created = at
+			return inbox.Handler(f.store(t, f.DB), ship, inbox.InOrder())
+		}
+		f.write(t, "o1", 1, 1)
+		expect(t, "failures of 1", deliver(t.Context(), t, withQueueOf(created), event(1)), []string{})
+		f.write(t, "o1", 2, 2) // into the old queue
+		time.Sleep(time.Hour)
+		moved := time.Now()
+		f.write(t, "o1", 3, 3) // into both
+		expect(t, "failures of 3", deliver(t.Context(), t, withQueueOf(moved), event(3)), []string{"m-e3"})
+		certain := join(f)["certainAt"]
+		expect(t, "failures of 2", deliver(t.Context(), t, withQueueOf(created), event(2), message("e9", "o2", 9)), []string{"m-e9"})
+		expect(t, "the join", join(f), map[string]string{
+			"pk": "join#shipping", "joinedAt": millis(created), "queueAt": millis(moved), "certainAt": certain,
+		})
+		expect(t, "failures of 3", deliver(t.Context(), t, withQueueOf(moved), event(3)), []string{})
+		expect(t, "effects", f.effects(), []int{1, 2, 3})
+	})
+}
+
+// join returns what the inbox has noted about joining.
+func join(f *fixture) map[string]string {
+	found := map[string]string{}
+	for _, item := range f.Items(inboxTable) {
+		if stringOf(item, "pk") != "join#shipping" {
+			continue
+		}
+		for name := range item {
+			found[name] = stringOf(item, name)
+		}
+	}
+	return found
+}
+
+func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
 func TestInOrderFromFirstVersionInsistsOnIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _ := joined(t, 2, 1)

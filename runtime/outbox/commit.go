@@ -70,7 +70,8 @@ func (tx *Tx) commit(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if !tx.retry(&err) {
+		again, err := tx.retry(err)
+		if !again {
 			return tx.orUnknown(err)
 		}
 		if ended := pause(ctx, end, try); ended != nil {
@@ -93,7 +94,7 @@ func (tx *Tx) prepare(ctx context.Context) error {
 	}
 	if len(tx.problems) == 0 {
 		read := func(aggregate string) (int64, error) { return tx.readCounter(ctx, aggregate) }
-		if err := tx.claim(read); err != nil {
+		if err := tx.numberEvents(read); err != nil {
 			return err
 		}
 	}
@@ -146,24 +147,22 @@ func (clockRetryer) MaxAttempts() int { return 2 }
 // RetryDelay implements aws.Retryer.
 func (clockRetryer) RetryDelay(int, error) (time.Duration, error) { return 0, nil }
 
-// retry decides whether another attempt may succeed where this one failed with the given error, and
-// prepares it. It notes whether the outcome is known, and replaces the error of a lost race.
-func (tx *Tx) retry(err *error) bool {
+// retry reports whether another attempt may succeed where this one failed with the given error, and notes
+// whether the outcome is known. It returns the error, in place of a lost race's that of the race.
+func (tx *Tx) retry(err error) (again bool, _ error) {
 	var condition *ConditionFailedError
 	switch {
-	case errors.Is(*err, ErrUnknownOutcome):
+	case errors.Is(err, ErrUnknownOutcome):
 		tx.unknown = true
-		return true
-	case errors.Is(*err, ErrConflict), errors.Is(*err, ErrThrottled):
-		return true
-	case errors.As(*err, &condition):
+		return true, err
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrThrottled):
+		return true, err
+	case errors.As(err, &condition):
 		// DynamoDB answers a token whose transaction was committed with success, so this one was not.
 		tx.unknown = false
-		var lost bool
-		lost, *err = tx.lostRace(condition)
-		return lost
+		return tx.lostRace(condition)
 	}
-	return false
+	return false, err
 }
 
 // lostRace reports whether only counters failed. It takes their true versions from the refusal, numbers
@@ -191,14 +190,14 @@ func (tx *Tx) lostRace(condition *ConditionFailedError) (bool, error) {
 			stored[c.aggregate] = c.from
 		}
 	}
-	err := tx.claim(func(aggregate string) (int64, error) { return stored[aggregate], nil })
+	err := tx.numberEvents(func(aggregate string) (int64, error) { return stored[aggregate], nil })
 	if err == nil {
 		err = tx.renew()
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, fmt.Errorf("%w: other writers claimed the next version first", ErrConflict)
+	return true, fmt.Errorf("%w: other writers took the next version first", ErrConflict)
 }
 
 // orUnknown keeps a later error, which it only quotes, from being taken for the transaction's outcome

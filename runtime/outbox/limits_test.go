@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -113,5 +114,25 @@ func TestLimits(t *testing.T) {
 				t.Error("a request was sent")
 			}
 		})
+	}
+}
+
+// TestRetentionThatHasNoTime: an item that expires at once may be gone before a redrive needs it.
+func TestRetentionThatHasNoTime(t *testing.T) {
+	for retention, refused := range map[time.Duration]bool{
+		-time.Hour: true, time.Second - 1: true,
+		0: false, time.Second: false,
+	} {
+		c := &client{DB: newDB()}
+		tx := outbox.New(c, outbox.Config{Table: outboxTable, Source: "orders", Retention: retention}).Begin(t.Context())
+		tx.Append(outbox.Event{Type: "OrderCreated", AggregateType: "Order", AggregateID: "o1", Version: 1})
+		err := tx.Commit(t.Context())
+		want := "Retention must be at least 1s, or 0 for 168h0m0s, got " + retention.String()
+		if refused && (err == nil || !strings.Contains(err.Error(), want) || len(c.tokens) > 0) {
+			t.Errorf("retention %s: got %v and %d requests, want an error that says %q and none", retention, err, len(c.tokens), want)
+		}
+		if !refused && err != nil {
+			t.Errorf("retention %s: %v", retention, err)
+		}
 	}
 }

@@ -33,8 +33,8 @@ type Config struct {
 	Table string
 	// Source is the service that the events come from, for example "orders": the source on the bus.
 	Source string
-	// Retention is how long an outbox item is kept before DynamoDB deletes it. The deletion never becomes
-	// an event. Default: DefaultRetention.
+	// Retention is how long an outbox item is kept before DynamoDB deletes it, 1 second or more; Commit refuses
+	// events with less. The deletion never becomes an event. Default, and for 0: DefaultRetention.
 	Retention time.Duration
 }
 

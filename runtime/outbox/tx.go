@@ -24,8 +24,8 @@ type Event struct {
 	AggregateType string
 	// AggregateID is the thing that it happened to. At most record.MaxAggregateID bytes.
 	AggregateID string
-	// Version numbers the events of one aggregate: 1, 2, 3 … Only Append reads it; the methods that claim
-	// a version set it.
+	// Version numbers the events of one aggregate: 1, 2, 3 … Only Append reads it; the methods that number
+	// events set it.
 	Version int64
 	// Data is the event's own content, marshaled with encoding/json. The whole event, as a consumer
 	// receives it, stays under MaxEnvelopeSize.
@@ -59,9 +59,9 @@ type Tx struct {
 // action is one entry of the transaction: a write of the application, or an event whose item is made once
 // its version is known.
 type action struct {
-	write types.TransactWriteItem
-	event *record.Event
-	claim bool // the event's version is claimed from a counter
+	write    types.TransactWriteItem
+	event    *record.Event
+	numbered bool // the event gets its version from a counter
 }
 
 // Put adds a Put action.
@@ -105,10 +105,13 @@ func (tx *Tx) AppendNext(event Event) string {
 	return tx.addEvent(event, true)
 }
 
-func (tx *Tx) addEvent(event Event, claim bool) string {
+func (tx *Tx) addEvent(event Event, numbered bool) string {
 	id := cmp.Or(event.ID, uuid.Must(uuid.NewV7()).String())
 	if tx.outbox.config.Table == "" {
 		tx.refuse("event %s: no outbox table is configured", event.Type)
+	}
+	if keep := tx.outbox.config.Retention; keep < time.Second {
+		tx.refuse("event %s: Retention must be at least 1s, or 0 for %s, got %s", event.Type, DefaultRetention, keep)
 	}
 	data, err := json.Marshal(event.Data)
 	if err != nil {
@@ -117,7 +120,7 @@ func (tx *Tx) addEvent(event Event, claim bool) string {
 	if event.OccurredAt.IsZero() {
 		event.OccurredAt = time.Now()
 	}
-	tx.add(action{claim: claim, event: &record.Event{
+	tx.add(action{numbered: numbered, event: &record.Event{
 		ID:            id,
 		Type:          event.Type,
 		Source:        tx.outbox.config.Source,

@@ -21,7 +21,7 @@ const (
 	versionTo   = ":outboxVersionTo"
 )
 
-// PutVersioned adds a Put action and the events it makes happen, and lets them claim their versions from
+// PutVersioned adds a Put action and the events it makes happen, and numbers them from
 // the item's own version attribute: the put goes through only while the stored item still has the version
 // current, the events get current+1, current+2 and so on, and the item the last of them. A current of 0
 // means that the item is not there yet, or has no version.
@@ -122,11 +122,11 @@ type counter struct {
 // no expiry: numbering must never start again.
 const counterKey = "version"
 
-// claim numbers the events that AppendNext added, from the aggregates' current versions.
-func (tx *Tx) claim(current func(aggregate string) (int64, error)) error {
+// numberEvents numbers the events that AppendNext added, from the aggregates' current versions.
+func (tx *Tx) numberEvents(current func(aggregate string) (int64, error)) error {
 	tx.counters = tx.counters[:0]
 	for i, a := range tx.actions {
-		if !a.claim {
+		if !a.numbered {
 			continue
 		}
 		c, err := tx.counterOf(record.PartitionKey(a.event.AggregateType, a.event.AggregateID), current)

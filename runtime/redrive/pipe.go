@@ -202,7 +202,7 @@ func (r *Redriver) fromTable(ctx context.Context, b batch, from PipeTarget) ([]I
 		items = append(items, slices.DeleteFunc(page.Items, elsewhere)...)
 	}
 	if len(items) < b.Size {
-		return nil, fmt.Errorf("they are no longer in the stream, and the outbox table has %d events of that time, at least %d are needed", len(items), b.Size)
+		return nil, fmt.Errorf("they are no longer in the stream, and the outbox table has %d events of source %q from that time, at least %d are needed", len(items), from.Source, b.Size)
 	}
 	return items, nil
 }

@@ -202,7 +202,7 @@ func TestPipe(t *testing.T) {
 			message: messageOf(1, 3), want: []string{"a", "b"},
 		},
 		"nor from the table": {
-			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{foreign, itemOf(t, "a")}, message: messageOf(1, 2), kept: "has 1 events",
+			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{foreign, itemOf(t, "a")}, message: messageOf(1, 2), kept: `has 1 events of source "orders"`,
 		},
 		"on, when the place in the stream has expired": {
 			stream: stream{expire: 1, records: []streamtypes.Record{

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/terminal"
 )
 
 // A Line is one line of the JSON form. Beside Kind, exactly the field that Kind names is set.
@@ -43,5 +44,5 @@ func (c *jsonConsole) write(line Line) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, _ = c.w.Write(append(visibleJSON(encoded), '\n'))
+	_, _ = c.w.Write(append(terminal.VisibleJSON(encoded), '\n'))
 }

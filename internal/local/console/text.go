@@ -14,6 +14,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/terminal"
 )
 
 // Text returns a Console that writes for a person. Colors appear only where w is a terminal that shows them; what
@@ -43,7 +44,7 @@ var (
 	}
 )
 
-func (c *textConsole) Notice(text string) { c.print(visible(text)) }
+func (c *textConsole) Notice(text string) { c.print(terminal.Visible(text)) }
 
 func (c *textConsole) Ready(s Summary) {
 	c.mu.Lock()
@@ -53,7 +54,7 @@ func (c *textConsole) Ready(s Summary) {
 	c.mu.Unlock()
 
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s\n", bold.Render(visible(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started))))
+	fmt.Fprintf(&b, "\n%s\n", bold.Render(terminal.Visible(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started))))
 	table(&b, func(row func(...string)) {
 		if s.API != "" {
 			row("REST API", s.API)
@@ -104,11 +105,11 @@ func (c *textConsole) Hop(h hop.Hop) {
 		h.Stage,
 		outcomeStyle[h.Outcome].Render(fmt.Sprintf("%-11s", h.Outcome)),
 		latency(h),
-		visible(what)))
+		terminal.Visible(what)))
 }
 
 func (c *textConsole) Fault(f Fault) {
-	c.print(fmt.Sprintf("%s  %-8s  %s  %s", faint.Render(f.At.Format("15:04:05.000")), "fault", faultStyle.Render(visible(f.Point)), visible(f.Key)))
+	c.print(fmt.Sprintf("%s  %-8s  %s  %s", faint.Render(f.At.Format("15:04:05.000")), "fault", faultStyle.Render(terminal.Visible(f.Point)), terminal.Visible(f.Key)))
 }
 
 func (c *textConsole) Faults(fired map[string]int) {
@@ -169,7 +170,7 @@ func table(w io.Writer, fill func(row func(cells ...string))) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fill(func(cells ...string) {
 		for i := range cells {
-			cells[i] = visible(cells[i])
+			cells[i] = terminal.Visible(cells[i])
 		}
 		fmt.Fprintf(tw, "  %s\n", strings.Join(cells, "\t"))
 	})

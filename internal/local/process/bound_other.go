@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strconv"
 	"syscall"
+
+	"github.com/outboxkit/transactional-outbox/internal/childenv"
 )
 
 // watch kills the process group $1 once its standard input, a pipe from us, is closed: the kernel closes
@@ -31,7 +33,7 @@ func startBound(cmd *exec.Cmd) (unbind func(), err error) {
 	}
 	defer read.Close()
 	watcher := exec.Command("/bin/sh", "-c", watch, "sh", strconv.Itoa(cmd.Process.Pid))
-	watcher.Stdin = read
+	watcher.Env, watcher.Stdin = childenv.Base(), read
 	watcher.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := watcher.Start(); err != nil {
 		write.Close()

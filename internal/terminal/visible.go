@@ -1,15 +1,17 @@
-package console
+// Package terminal shows text of others on a terminal, which takes some characters for commands.
+package terminal
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// visible returns the text with everything that a terminal would obey instead of show written as an escape: what
-// a function logs or a template names must not move the cursor, change the title or pass for another line.
-func visible(text string) string {
+// Visible returns the text with everything that a terminal would obey instead of show written as an escape: what
+// a function logs, a template names or an event holds must not move the cursor, change the title or pass for another line.
+func Visible(text string) string {
 	if !strings.ContainsFunc(text, obeyed) {
 		return text
 	}
@@ -41,8 +43,26 @@ func obeyed(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError
 }
 
-// visibleJSON escapes, within encoded JSON, what encoding/json leaves as it is.
-func visibleJSON(encoded []byte) []byte {
+// Writer returns a writer that makes what is written visible, but for the ends of lines. Each call must write whole
+// characters, as those of fmt do.
+func Writer(w io.Writer) io.Writer { return writer{w} }
+
+type writer struct{ io.Writer }
+
+// Write implements io.Writer.
+func (w writer) Write(text []byte) (int, error) {
+	lines := strings.Split(string(text), "\n")
+	for i := range lines {
+		lines[i] = Visible(lines[i])
+	}
+	if _, err := io.WriteString(w.Writer, strings.Join(lines, "\n")); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// VisibleJSON escapes, within encoded JSON, what encoding/json leaves as it is.
+func VisibleJSON(encoded []byte) []byte {
 	if !strings.ContainsFunc(string(encoded), obeyed) {
 		return encoded
 	}

@@ -17,45 +17,45 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// The history of one event's claim, as those who claim it see it. A claim is an operation from the
+// The history of one event's lease, as those who take it see it. A lease is taken in an operation from the
 // invocation's begin to the begin of the effect, or to the answer when there is none; a completion one from
 // the effect's end to the answer.
 type (
-	claimInput struct {
+	leaseInput struct {
 		owner    int
 		complete bool
-		now      int64 // what the claim's condition compares, in virtual milliseconds
+		now      int64 // what the lease's condition compares, in virtual milliseconds
 		until    int64 // what it writes
 	}
-	claimOutput string
-	claimState  struct {
-		owner int // 0: nobody has claimed it
+	leaseOutput string
+	leaseState  struct {
+		owner int // 0: nobody has a lease
 		until int64
 		done  bool
 	}
 )
 
 const (
-	won       claimOutput = "won"       // the effect was begun
-	busy      claimOutput = "busy"      // another invocation has the claim
-	known     claimOutput = "duplicate" // the event was marked as handled
-	completed claimOutput = "completed"
-	unknown   claimOutput = "unknown" // the invocation crashed or failed: it may have written or not
+	won       leaseOutput = "won"       // the effect was begun
+	busy      leaseOutput = "busy"      // another invocation has the lease
+	known     leaseOutput = "duplicate" // the event was marked as handled
+	completed leaseOutput = "completed"
+	unknown   leaseOutput = "unknown" // the invocation crashed or failed: it may have written or not
 )
 
-var claimModel = porcupine.NondeterministicModel{
-	Init: func() []any { return []any{claimState{}} },
+var leaseModel = porcupine.NondeterministicModel{
+	Init: func() []any { return []any{leaseState{}} },
 	Step: func(state, input, output any) []any {
-		s, in := state.(claimState), input.(claimInput)
+		s, in := state.(leaseState), input.(leaseInput)
 		after, allowed := s, false
 		if in.complete {
 			allowed = !s.done && s.owner == in.owner
 			after.done = true
 		} else {
 			allowed = !s.done && (s.owner == 0 || s.until < in.now)
-			after = claimState{owner: in.owner, until: in.until}
+			after = leaseState{owner: in.owner, until: in.until}
 		}
-		switch output.(claimOutput) {
+		switch output.(leaseOutput) {
 		case won, completed:
 			if allowed {
 				return []any{after}
@@ -86,9 +86,9 @@ type invocation struct {
 	faults func() dynamotest.Fault
 }
 
-// Concurrent deliveries of one event under faults: the claim behaves as one lock with a lease, no two
+// Concurrent deliveries of one event under faults: the lease behaves as one lock that ends by itself, no two
 // effects overlap, and an event whose effect was marked never has another.
-func TestClaimIsLinearizable(t *testing.T) {
+func TestLeaseIsLinearizable(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var invocations []invocation
 		for range rapid.IntRange(1, 6).Draw(rt, "invocations") {
@@ -111,7 +111,7 @@ func TestClaimIsLinearizable(t *testing.T) {
 		if h.overlap.Load() {
 			rt.Fatal("two effects of the event ran at the same time")
 		}
-		model := claimModel.ToModel()
+		model := leaseModel.ToModel()
 		if result := porcupine.CheckOperationsTimeout(model, h.operations, 10*time.Second); result != porcupine.Ok {
 			rt.Fatalf("the history is %s for the model: %s", result, h)
 		}
@@ -133,7 +133,7 @@ func (h *history) tick() int64 {
 	return h.clock
 }
 
-func (h *history) add(in claimInput, call int64, out claimOutput) {
+func (h *history) add(in leaseInput, call int64, out leaseOutput) {
 	now := h.tick()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -156,7 +156,7 @@ func (h *history) run(t *testing.T, f *fixture, owner int, v invocation) {
 	defer cancel()
 	conn := f.Connect(v.faults, cancel)
 	// What the handler makes of its deadline: half a second less to answer, two seconds more to be sure.
-	in := claimInput{owner: owner, now: time.Now().UnixMilli(), until: time.Now().Add(limit - limit/10 + 2*time.Second).UnixMilli()}
+	in := leaseInput{owner: owner, now: time.Now().UnixMilli(), until: time.Now().Add(limit - limit/10 + 2*time.Second).UnixMilli()}
 	done := in
 	done.complete = true
 
@@ -182,7 +182,7 @@ func (h *history) run(t *testing.T, f *fixture, owner int, v invocation) {
 	})
 	response, err := handler(ctx, batch(message("e1", "o1", 1)))
 	switch outcome, text := lastLog(t, &own.logs); {
-	case begun && !worked, err != nil: // nothing was written after the claim
+	case begun && !worked, err != nil: // nothing was written after the lease
 	case begun && len(response.BatchItemFailures) == 0:
 		h.add(done, call, completed)
 	case begun:
