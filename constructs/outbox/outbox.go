@@ -50,7 +50,7 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 		found.busID(at.id())
 	}
 	c.check(&found)
-	found.suppliedHere(at.stack, c.EventBus, c.Table, c.InboxTable)
+	found.suppliedHere(at.stack, c.EventBus, c.Table, c.InboxTable, c.EncryptionKey, c.Alarms)
 	found.refuse("transactional outbox", id)
 
 	o := &TransactionalOutbox{flow: flow{
