@@ -87,7 +87,7 @@ func TransactionalOutbox_FromAttributes(scope constructs.Construct, id *string, 
 		replayable:     replayable(told, archives, true),
 		inboxTable:     attrs.InboxTable,
 		eventBus:       attrs.EventBus,
-		tableSettings: tableSettings{
+		keepSettings: keepSettings{
 			encryptionKey: attrs.EncryptionKey,
 			removalPolicy: attrs.RemovalPolicy,
 		},
