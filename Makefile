@@ -34,14 +34,23 @@ synth: install ## Synthesize all environments into cdk.out
 # synthesis: `make synth`, `make diff` and the tests have the CDK validate them.
 demo local chaos soak mutations: export CDK_VALIDATION := false
 
+# Synthesized without the functions' programs for Lambda, as `cdk list` does: the local run builds them for this machine.
+# The command is compiled at the same time, with the flags of the functions, so that they share what it is compiled from.
+LOCAL_APP := .local/cdk.out
+
+.PHONY: local-app
+local-app: install
+	@CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/outbox ./internal/demo & build=$$!; \
+	$(CDK) list --output $(LOCAL_APP) > /dev/null; \
+	wait $$build
+
 .PHONY: demo
-demo: synth ## From clone to result: run Orders-dev here, POST an order, follow its event to both consumers
-	@go run ./internal/demo
+demo: local-app ## From clone to result: run Orders-dev here, POST an order, follow its event to both consumers
+	@bin/demo --outbox bin/outbox --app $(LOCAL_APP)
 
 .PHONY: local
-local: synth ## Run the synthesized STACK (default Orders-dev) here until Ctrl-C
-	@go build -o bin/outbox ./cmd/outbox
-	@exec bin/outbox local --stack $(STACK)
+local: local-app ## Run the synthesized STACK (default Orders-dev) here until Ctrl-C
+	@exec bin/outbox local --app $(LOCAL_APP) --stack $(STACK)
 
 .PHONY: test
 test: install ## vet, unit, synth, golden and end-to-end tests

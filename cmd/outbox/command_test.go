@@ -69,7 +69,7 @@ func TestMisuse(t *testing.T) {
 		"a flag without its value":       {[]string{"redrive", "rule", "--dlq"}, []string{"--dlq"}},
 		"a flag that is empty":           {[]string{"redrive", "rule", "--dlq", ""}, []string{"--dlq is required"}},
 		"all flags missing":              {[]string{"redrive", "consumer"}, []string{"--dlq is required", "--queue is required", "--memory is required"}},
-		"some flags missing":             {[]string{"redrive", "pipe", "--bus", "b"}, []string{"--dlq is required", "--table is required"}},
+		"some flags missing":             {[]string{"redrive", "pipe", "--bus", "b"}, []string{"--dlq is required", "--table is required", "--source is required"}},
 		"a value of another type":        {[]string{"local", "--port", "abc"}, []string{"--port must be a whole number", `"abc"`}},
 		"a switch of another type":       {[]string{"local", "--keep=maybe"}, []string{"--keep must be true or false", `"maybe"`}},
 		"a duration without a unit":      {[]string{"redrive", "consumer", "--memory", "37"}, []string{"--memory must be 0 or a duration such as 58d", `"37"`}},

@@ -1,7 +1,7 @@
 // Command outbox runs a synthesized outbox stack on this machine, and operates a deployed one.
 //
 //	outbox local           run a synthesized stack here
-//	outbox redrive         move dead-letter messages back to where they were lost
+//	outbox redrive         move dead-letter messages back to where they were not delivered
 //	outbox inbox copy      carry a consumer's memory over to its new name
 //	outbox completion      print a script that completes commands and flags in your shell
 //

@@ -19,8 +19,8 @@ import (
 func newRedrive() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "redrive",
-		Short: "Move dead-letter messages back to where they were lost",
-		Long: `Move dead-letter messages back to where they were lost, once what kept them from it is fixed.
+		Short: "Move dead-letter messages back to where they were not delivered",
+		Long: `Move dead-letter messages back to where they were not delivered, once what kept them from it is fixed.
 
 It works until the dead-letter queue gives nothing any more, and exits with 1 while something is left in it: it prints why
 each message was kept, and how many are still in flight. Redriving twice is safe for consumers with an inbox.
@@ -50,7 +50,9 @@ func newRedriveConsumer() *cobra.Command {
 A redrive gives a message a new age. --memory is how long the consumer remembers an event, which is its function's
 environment variable INBOX_TTL_SECONDS: a message that the consumer might get after it has forgotten the event is kept,
 because what it did before it would do again. --memory 0 says that no message is too old: for an ordered consumer,
-which never forgets, for one without an inbox, and for a message that is known to have had no effect.`
+which never forgets, for one without an inbox, and for a message that is known to have had no effect.
+
+A message that came from another queue than --queue is kept: two consumers may share a dead-letter queue.`
 	required(cmd, &dlq, "dlq", "`URL` of the dead-letter queue")
 	required(cmd, &target.Queue, "queue", "`URL` of the consumer's queue")
 	cmd.Flags().Var(&memory, "memory", "how long the consumer remembers an event, for example 58d, 1392h or 5011200s; 0: for good (required)")
@@ -83,7 +85,7 @@ func newRedrivePipe() *cobra.Command {
 	required(cmd, &dlq, "dlq", "`URL` of the dead-letter queue")
 	required(cmd, &target.Bus, "bus", "`name` or ARN of the event bus")
 	required(cmd, &target.OutboxTable, "table", "`name` or ARN of the outbox table")
-	cmd.Flags().StringVar(&target.Source, "source", "", "`source` of the outbox: of a table that others share only its events are published (default: all)")
+	required(cmd, &target.Source, "source", "`source` of the outbox: only its events are published, of a table that others may share")
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package golambda
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 
@@ -21,7 +22,8 @@ import (
 //
 //	{"source": "../lambdas/one", "tags": ["lambda.norpc"], "ldflags": ["-s", "-w"]}
 //
-// The source folder is relative to the folder of the cloud assembly that holds the template.
+// The source folder is relative to the folder of the cloud assembly that holds the template. "flags", "experiment" and
+// "fips140" are there where the options, GOFLAGS, GOEXPERIMENT or GOFIPS140 say something.
 const MetadataKey = "outboxkit:golambda"
 
 // Ids of the constructs inside a function. A change replaces the resources of deployed stacks.
@@ -94,10 +96,15 @@ func (p *FunctionProps) code(scope constructs.Construct) (code, map[string]any, 
 	if err != nil {
 		return code{}, nil, err
 	}
-	built := map[string]any{"source": source, "tags": effective.Tags, "ldflags": effective.LDFlags}
-	if len(effective.Flags) > 0 {
-		built["flags"] = effective.Flags
+	built := map[string]any{}
+	text, err := json.Marshal(effective)
+	if err == nil {
+		err = json.Unmarshal(text, &built)
 	}
+	if err != nil {
+		return code{}, nil, err
+	}
+	built["source"] = source
 	if !*awscdk.Stack_Of(scope).BundlingRequired() {
 		return code{dir: t.Dir, discard: func() {}}, built, nil
 	}

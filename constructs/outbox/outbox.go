@@ -88,7 +88,8 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	return o
 }
 
-// Pipe returns the pipe that carries the events from the table's stream to the bus.
+// Pipe returns the pipe that carries the events from the table's stream to the bus. It is created after everything else of
+// the outbox, so no consumer of it may refer to the pipe: CloudFormation would find a circle.
 func (o *TransactionalOutbox) Pipe() awspipes.CfnPipe { return o.pipe }
 
 // PipeDeadLetterQueue returns the queue for the positions of stream records that the pipe could not deliver.

@@ -1,13 +1,15 @@
-// Command bench measures the figures of docs/benchmarks.md on this machine and writes that file. It is a benchmark, not
-// a test: no time makes it fail.
+// Command bench measures the figures of docs/benchmarks.md on this machine and writes them into that file, above the line
+// from which on it is written by hand. It is a benchmark, not a test: no time makes it fail.
 package main
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -28,7 +30,7 @@ type bench struct {
 
 func main() {
 	file := flag.String("out", "docs/benchmarks.md", "`file` to write; - for standard output only")
-	only := flag.String("only", "", "comma-separated `names` of what to measure: synth, functions, latency, throughput, runtime (default: all)")
+	only := flag.String("only", "", "comma-separated `names` of what to measure: synth, functions, latency, throughput, runtime; no file is written then (default: all)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := measure(ctx, *file, *only)
@@ -65,16 +67,32 @@ func measure(ctx context.Context, file, only string) error {
 			return fmt.Errorf("%s: %w", section.name, err)
 		}
 	}
-	if file == "-" {
+	if file == "-" || only != "" {
 		return nil
 	}
-	return os.WriteFile(file, []byte(report.String()), 0o644)
+	return write(file, report.String())
+}
+
+// byHand is the line of the report's file from which on it is written by hand.
+const byHand = "<!-- From here on written by hand: make bench keeps it. -->"
+
+// write replaces what the file has above the line byHand by the report, and keeps the rest.
+func write(file, report string) error {
+	before, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, kept, found := strings.Cut(string(before), byHand)
+	if len(before) > 0 && !found {
+		return fmt.Errorf("%s must have the line %q, below which nothing is overwritten", file, byHand)
+	}
+	return os.WriteFile(file, []byte(report+"\n"+byHand+kept), 0o644)
 }
 
 func (b *bench) heading() {
 	fmt.Fprintf(b.out, "# Benchmarks\n\n")
 	fmt.Fprintf(b.out, "Written by `make bench` on %s, on %s.\n", time.Now().UTC().Format("2 January 2006"), machine())
-	fmt.Fprintf(b.out, "Everything that takes section in a run, including the clients, shares these processors.\n")
+	fmt.Fprintf(b.out, "Everything that takes part in a run, clients included, shares these processors.\n")
 }
 
 // machine describes the machine on which the figures were measured, without its name.

@@ -58,7 +58,7 @@ func present(run *localrun.Run) []string {
 
 func pipeMessage(ctx context.Context, run *localrun.Run, m sqstypes.Message) history.DeadLetter {
 	l := history.DeadLetter{Queue: history.PipeQueue}
-	items, err := redriver(run).Events(ctx, aws.ToString(m.Body), redrive.PipeTarget{OutboxTable: run.Summary.Outputs["OutboxTableName"]})
+	items, err := redriver(run).Events(ctx, aws.ToString(m.Body), pipeTarget(run))
 	if err != nil {
 		l.Reason = err.Error()
 	}
@@ -66,6 +66,11 @@ func pipeMessage(ctx context.Context, run *localrun.Run, m sqstypes.Message) his
 		l.Events = append(l.Events, text(item[record.AttrID]))
 	}
 	return l
+}
+
+// pipeTarget returns where the events of the orders stack are and go.
+func pipeTarget(run *localrun.Run) redrive.PipeTarget {
+	return redrive.PipeTarget{Bus: run.Summary.Outputs["EventBusName"], OutboxTable: run.Summary.Outputs["OutboxTableName"], Source: "orders"}
 }
 
 func ruleMessage(m sqstypes.Message) history.DeadLetter {
@@ -133,7 +138,7 @@ func redriveOrders(ctx context.Context, run *localrun.Run) error {
 	r, outputs := redriver(run), run.Summary.Outputs
 	var all errgroup.Group
 	all.Go(func() error {
-		_, err := r.Pipe(ctx, outputs[pipeDeadLetterQueue], redrive.PipeTarget{Bus: outputs["EventBusName"], OutboxTable: outputs["OutboxTableName"]})
+		_, err := r.Pipe(ctx, outputs[pipeDeadLetterQueue], pipeTarget(run))
 		return err
 	})
 	all.Go(func() error {

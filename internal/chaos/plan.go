@@ -20,7 +20,7 @@ type Plan struct {
 	faults.Plan
 	// Kills of whole processes, in their order.
 	Kills []Kill
-	// Join is after how many orders, as a share of all, a consumer in order joins. 0: none does.
+	// Join is after how many orders, as a share of all, an ordered consumer joins. 0: none does.
 	Join float64
 }
 

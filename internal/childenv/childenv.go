@@ -29,7 +29,8 @@ var forGo = []string{
 	"GOTMPDIR", "GOTOOLCHAIN", "GOVCS", "GOWORK", "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
 	"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy", "http_proxy", "https_proxy", "no_proxy",
 	"SSL_CERT_DIR", "SSL_CERT_FILE",
-	"GIT_*", "NETRC", "SSH_ASKPASS", "SSH_AUTH_SOCK",
+	"GIT_ASKPASS", "GIT_CONFIG_*", "GIT_EXEC_PATH", "GIT_HTTP_*", "GIT_PROXY_COMMAND", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT",
+	"GIT_SSL_*", "GIT_TERMINAL_PROMPT", "NETRC", "SSH_ASKPASS", "SSH_AUTH_SOCK",
 }
 
 // Base returns what any program may see, as KEY=value.

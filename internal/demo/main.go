@@ -6,10 +6,11 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
@@ -32,23 +33,23 @@ func main() {
 }
 
 func demo(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "outbox-demo-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "local")
-	if err := localrun.Build(ctx, binary); err != nil {
-		return err
-	}
+	binary := flag.String("outbox", "bin/outbox", "the compiled command")
+	app := flag.String("app", "cdk.out", "the cloud assembly")
+	flag.Parse()
 	text := console.Text(os.Stdout)
-	run, err := localrun.Start(ctx, localrun.Options{Binary: binary, Args: []string{"--stack", stack, "--port", "0"}, OnHop: text.Hop})
+	run, err := localrun.Start(ctx, localrun.Options{
+		Binary: *binary, Args: []string{"--app", *app, "--stack", stack, "--port", "0"}, OnHop: text.Hop,
+	})
 	if err != nil {
 		return err
 	}
 	defer run.Kill()
 	text.Ready(run.Summary)
-	s := &story{run: run, say: text.Notice, customer: "c-42"}
+	s := &story{run: run, customer: "c-42", say: func(lines string) {
+		for line := range strings.SplitSeq(lines, "\n") {
+			text.Notice(line) // one line each: the console shows a line break that is in one
+		}
+	}}
 	if err := s.tell(ctx); err != nil {
 		return err
 	}

@@ -70,11 +70,11 @@ func (b *Builder) Program(ctx context.Context, t Target) (string, error) {
 	}
 }
 
-// Effective returns the settings with which a program is built: what every program has, what GOFLAGS says, and
-// these.
+// Effective returns the settings with which a program is built: what every program has, what the environment says,
+// and these. A build with them elsewhere, where the environment says nothing, makes the same program.
 func (b *Builder) Effective(ctx context.Context, s Settings) (Settings, error) {
 	flags, err := b.goFlags(ctx)
-	return s.with(flags), err
+	return s.with(flags.Settings), err
 }
 
 // goFlags asks the go command once.

@@ -7,7 +7,9 @@
 //
 // A program depends on the source, the version of Go, the [Settings], and of the environment on GOFLAGS,
 // GOEXPERIMENT and GOFIPS140, which hold: they decide what the source means. GOFLAGS's -tags and -ldflags are
-// added to those of the settings instead of being replaced by them. GOOS and GOARCH are the target's. Fixed are
+// added to those of the settings instead of being replaced by them. What of the environment holds and is on the
+// list of Settings.Validate is part of [Builder.Effective], so that it holds for the local run in another shell; other
+// words of GOFLAGS (-toolexec, -overlay) must be set in both. GOOS and GOARCH are the target's. Fixed are
 // CGO_ENABLED=0, GOARM64=v8.0 and GOAMD64=v1, which every machine of Lambda runs, -trimpath and -buildvcs=false.
 // Nothing else of the environment gets into a program, nor does the folder that it is built in.
 //

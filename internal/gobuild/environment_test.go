@@ -2,7 +2,9 @@ package gobuild_test
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,9 +59,52 @@ func TestGOFLAGSHold(t *testing.T) {
 	}
 }
 
+// What held at synth holds for a build with the effective settings in another shell.
+func TestTheEffectiveSettingsMakeTheSameProgramInAnotherShell(t *testing.T) {
+	t.Setenv("GOFLAGS", "-mod=mod '-gcflags=-N -l' --pgo=off -v -p=2")
+	t.Setenv("GOEXPERIMENT", "jsonv2")
+	t.Setenv("GOFIPS140", "latest")
+	w := newWorld(t, map[string]string{
+		"go.mod": goMod, "fn/main.go": "package main\n\nvar experiment string\n\nfunc main() { print(\"ran\", experiment) }\n",
+		"fn/jsonv2.go": "//go:build goexperiment.jsonv2\n\npackage main\n\nfunc init() { experiment = \" with jsonv2\" }\n",
+	})
+	want := buildInfo(t, w.program(w.target("fn")))
+	effective, err := w.Effective(t.Context(), gobuild.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(effective.Flags, "|"); got != "-mod=mod|-gcflags=-N -l|-pgo=off" {
+		t.Errorf("the effective flags are %q", got)
+	}
+	for _, name := range []string{"GOFLAGS", "GOEXPERIMENT", "GOFIPS140"} {
+		t.Setenv(name, "")
+	}
+	w.again()
+	target := w.target("fn")
+	target.Settings = effective
+	program := w.program(target)
+	if got := buildInfo(t, program); got != want {
+		t.Errorf("the other shell's program was built with\n%s\nwant\n%s", got, want)
+	}
+	out, err := exec.Command(program).CombinedOutput()
+	if err != nil || string(out) != "ran with jsonv2" {
+		t.Errorf("it prints %q (%v)", out, err)
+	}
+}
+
+// buildInfo returns how the go command says that it has built a program.
+func buildInfo(t *testing.T, program string) string {
+	t.Helper()
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.String()
+}
+
 func TestGOFLAGSThatAreRefused(t *testing.T) {
 	for flags, want := range map[string]string{
-		"-ldflags=-extld=/bin/true": `GOFLAGS: LDFlags must be`,
+		"-ldflags=-extld=/bin/true": `LDFlags must be`,
 		"'-tags=a":                  "GOFLAGS", // the go command's own words
 	} {
 		t.Setenv("GOFLAGS", flags)

@@ -10,8 +10,10 @@ import (
 
 // goFlags is what the environment, or "go env -w", says about every build.
 type goFlags struct {
-	tags, ldflags []string
-	all           string // with the other variables that hold
+	// Settings are those words of GOFLAGS, and those variables, that a template may hold. Others hold too, but a template
+	// does not name them.
+	Settings
+	all string // the text of all of them
 }
 
 // holding are the variables of the environment that a program depends on.
@@ -26,9 +28,18 @@ func readGoFlags(ctx context.Context, run Runner) (goFlags, error) {
 	if err != nil {
 		return goFlags{}, fmt.Errorf("go env: %w\n%s", err, output)
 	}
-	flags := goFlags{all: string(output)}
-	value, _, _ := strings.Cut(flags.all, "\n")
-	words, err := split(value)
+	// The values are the last lines: a go command, or a version manager in its place, may print a notice before them.
+	lines := strings.Split(strings.TrimSuffix(string(output), "\n"), "\n")
+	if len(lines) < len(holding) {
+		return goFlags{}, fmt.Errorf("go env must print %d lines, got %q", len(holding), output)
+	}
+	values := lines[len(lines)-len(holding):]
+	flags := goFlags{all: strings.Join(values, "\n")}
+	flags.Experiment = values[1]
+	if values[2] != "off" { // what is there without the variable
+		flags.FIPS140 = values[2]
+	}
+	words, err := split(values[0])
 	if err != nil {
 		return goFlags{}, fmt.Errorf("GOFLAGS: %w", err)
 	}
@@ -36,15 +47,19 @@ func readGoFlags(ctx context.Context, run Runner) (goFlags, error) {
 		name, value, _ := strings.Cut(strings.TrimPrefix(word, "-"), "=")
 		switch strings.TrimPrefix(name, "-") {
 		case "tags":
-			flags.tags = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+			flags.Tags = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
 		case "ldflags":
-			if flags.ldflags, err = splitLinkerFlags(value); err != nil {
+			if flags.LDFlags, err = splitLinkerFlags(value); err != nil {
 				return goFlags{}, fmt.Errorf("GOFLAGS: -ldflags: %w", err)
+			}
+		default:
+			if flag := "-" + strings.TrimLeft(word, "-"); validFlag(flag) {
+				flags.Flags = append(flags.Flags, flag)
 			}
 		}
 	}
-	if err := (Settings{Tags: flags.tags, LDFlags: flags.ldflags}).Validate(); err != nil {
-		return goFlags{}, fmt.Errorf("GOFLAGS: %w", err)
+	if err := flags.Validate(); err != nil {
+		return goFlags{}, fmt.Errorf("GOFLAGS, GOEXPERIMENT or GOFIPS140: %w", err)
 	}
 	return flags, nil
 }

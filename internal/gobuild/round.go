@@ -24,7 +24,7 @@ func newJob(t Target, r *result, flags goFlags, err error) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := t.Settings.with(flags)
+	settings := t.Settings.with(flags.Settings)
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func newJob(t Target, r *result, flags goFlags, err error) (*job, error) {
 
 // alike reports whether one go command can build both.
 func alike(a, b *job) bool {
-	return a.module == b.module && a.GOOS == b.GOOS && a.GOARCH == b.GOARCH && slices.Equal(a.args, b.args) &&
+	return a.module == b.module && a.GOOS == b.GOOS && a.GOARCH == b.GOARCH && slices.Equal(a.args, b.args) && slices.Equal(a.Settings.env(), b.Settings.env()) &&
 		a.name != "" && b.name != "" && !strings.EqualFold(a.name, b.name) // the files of a folder, on macOS too
 }
 
@@ -84,7 +84,8 @@ func (b *Builder) buildRound(ctx context.Context, round []*job) {
 	}
 }
 
-// command builds the jobs by one go command and finishes those whose program came out; left are the others. The
+// command builds the jobs by one go command and finishes those whose program came out; left are the others. After an
+// error none is finished. The
 // programs of an earlier build lie where the go command writes: one that is up to date is not linked again.
 func (b *Builder) command(ctx context.Context, jobs []*job) (left []*job, err error) {
 	work, err := workFolder()
@@ -104,13 +105,12 @@ func (b *Builder) command(ctx context.Context, jobs []*job) (left []*job, err er
 		return nil, fmt.Errorf("go build %s in %s: %w\n%s", first.pkg, first.module, err, bytes.TrimSpace(output))
 	}
 	for _, j := range jobs {
-		made, err := j.keep(work)
-		if err != nil {
-			return nil, err
-		}
-		if made {
+		switch made, err := j.keep(work); {
+		case err != nil:
+			j.finish("", err)
+		case made:
 			j.finish(j.kept, nil)
-		} else {
+		default:
 			left = append(left, j)
 		}
 	}

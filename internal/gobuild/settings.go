@@ -1,6 +1,7 @@
 package gobuild
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -18,6 +19,10 @@ type Settings struct {
 	LDFlags []string `json:"ldflags"`
 	// Flags are further flags of go build: "-mod=vendor".
 	Flags []string `json:"flags,omitempty"`
+	// Experiment is a value of GOEXPERIMENT: "jsonv2". Empty leaves it to the environment.
+	Experiment string `json:"experiment,omitempty"`
+	// FIPS140 is a value of GOFIPS140: "latest". Empty leaves it to the environment.
+	FIPS140 string `json:"fips140,omitempty"`
 }
 
 // What every program has. lambda.norpc leaves out the RPC server that only the retired go1.x runtime needed; the
@@ -37,6 +42,9 @@ var (
 	buildFlags = regexp.MustCompile(`^(-mod=(mod|readonly|vendor)|-modfile=\S+|-pgo=\S+|-cover|-buildmode=(exe|pie)|-gcflags=.*)$`)
 	// compilerFlags may stand in -gcflags.
 	compilerFlags = regexp.MustCompile(`^-(N|B|l|l=\d|d=[a-z0-9,=]+)$`)
+	experiments   = regexp.MustCompile(`^([a-z0-9]+(,[a-z0-9]+)*)?$`)
+	// Source: go.dev/doc/security/fips140, GOFIPS140.
+	fips140 = regexp.MustCompile(`^(|off|latest|inprocess|certified|v[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9]+)*)$`)
 )
 
 // Validate returns an error that joins all that is wrong with the settings, or nil.
@@ -53,29 +61,55 @@ func (s Settings) Validate() error {
 		}
 	}
 	for _, flag := range s.Flags {
-		if !buildFlags.MatchString(flag) || strings.HasPrefix(flag, "-gcflags=") && !validCompilerFlags(flag) {
+		if !validFlag(flag) {
 			problems = append(problems, fmt.Errorf("Flags must be -mod=…, -modfile=…, -pgo=…, -cover, -buildmode=exe or pie, or -gcflags=… with -N, -B, -l or -d, got %q: others can be set by GOFLAGS", flag))
 		}
+	}
+	if !experiments.MatchString(s.Experiment) {
+		problems = append(problems, fmt.Errorf("Experiment must be names of Go experiments with commas between them, got %q", s.Experiment))
+	}
+	if !fips140.MatchString(s.FIPS140) {
+		problems = append(problems, fmt.Errorf("FIPS140 must be off, latest, inprocess, certified or a version like v1.0.0, got %q", s.FIPS140))
 	}
 	return errors.Join(problems...)
 }
 
+// validFlag reports whether the flag may stand in Flags.
+func validFlag(flag string) bool {
+	return buildFlags.MatchString(flag) && (!strings.HasPrefix(flag, "-gcflags=") || validCompilerFlags(flag))
+}
+
 // validCompilerFlags checks the value of -gcflags, which is [pattern=]flags.
 func validCompilerFlags(flag string) bool {
-	value := strings.TrimPrefix(flag, "-gcflags=")
+	value := strings.TrimSpace(strings.TrimPrefix(flag, "-gcflags=")) // as the go command does, before it looks for a pattern
 	if !strings.HasPrefix(value, "-") {
 		_, value, _ = strings.Cut(value, "=")
 	}
 	return !slices.ContainsFunc(strings.Fields(value), func(one string) bool { return !compilerFlags.MatchString(one) })
 }
 
-// with returns the settings of a program: what every program has, what GOFLAGS says, and these settings.
-func (s Settings) with(flags goFlags) Settings {
+// with returns the settings of a program: what every program has, what the environment says, and these settings. Of
+// what can have one value only, that of these settings holds: it comes last.
+func (s Settings) with(environment Settings) Settings {
 	return Settings{
-		Tags:    distinct(commonTags, flags.tags, s.Tags),
-		LDFlags: distinct(commonLDFlags, flags.ldflags, s.LDFlags),
-		Flags:   s.Flags,
+		Tags:       distinct(commonTags, environment.Tags, s.Tags),
+		LDFlags:    distinct(commonLDFlags, environment.LDFlags, s.LDFlags),
+		Flags:      distinct(environment.Flags, s.Flags),
+		Experiment: cmp.Or(s.Experiment, environment.Experiment),
+		FIPS140:    cmp.Or(s.FIPS140, environment.FIPS140),
 	}
+}
+
+// env returns the variables of the go command that the settings set.
+func (s Settings) env() []string {
+	var variables []string
+	if s.Experiment != "" {
+		variables = append(variables, "GOEXPERIMENT="+s.Experiment)
+	}
+	if s.FIPS140 != "" {
+		variables = append(variables, "GOFIPS140="+s.FIPS140)
+	}
+	return variables
 }
 
 // distinct joins the lists without what was there before.

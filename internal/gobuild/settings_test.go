@@ -1,6 +1,8 @@
 package gobuild_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,7 +32,11 @@ func TestSettings(t *testing.T) {
 		"an overlay":           {gobuild.Settings{Flags: []string{"-overlay=x.json"}}, `got "-overlay=x.json"`},
 		"a package":            {gobuild.Settings{Flags: []string{"./other"}}, `got "./other"`},
 		"a compiler's output":  {gobuild.Settings{Flags: []string{"-gcflags=-cpuprofile=/etc/passwd"}}, `got "-gcflags=-cpuprofile=/etc/passwd"`},
+		"one behind a blank":   {gobuild.Settings{Flags: []string{"-gcflags= -cpuprofile=-N"}}, `got "-gcflags= -cpuprofile=-N"`},
 		"one behind a pattern": {gobuild.Settings{Flags: []string{"-gcflags=all=-N -o=x"}}, "got"},
+		"experiments":          {gobuild.Settings{Experiment: "jsonv2,greenteagc", FIPS140: "v1.0.0"}, ""},
+		"another variable":     {gobuild.Settings{Experiment: "x\nCC=/bin/evil"}, "Experiment must be"},
+		"a folder for FIPS":    {gobuild.Settings{FIPS140: "../evil"}, `FIPS140 must be off, latest, inprocess, certified or a version like v1.0.0, got "../evil"`},
 		"all at once":          {gobuild.Settings{Tags: []string{"a b"}, LDFlags: []string{"-T"}, Flags: []string{"-a"}}, "Flags must be -mod="},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -48,5 +54,16 @@ func TestSettings(t *testing.T) {
 				t.Errorf("error is %v, want three lines", err)
 			}
 		})
+	}
+}
+
+// A go command may print a notice before what it was asked for, and so may a version manager in its place.
+func TestNoticesAreNotTakenForGOFLAGS(t *testing.T) {
+	b := gobuild.New(func(context.Context, string, []string, []string) ([]byte, error) {
+		return []byte("warning: both GOPATH and GOROOT are the same directory\n-tags=netgo -ldflags=-w\n\n\n"), nil
+	})
+	got, err := b.Effective(t.Context(), gobuild.Settings{})
+	if err != nil || !slices.Contains(got.Tags, "netgo") || !slices.Contains(got.LDFlags, "-w") {
+		t.Errorf("settings are %+v (%v), want those of GOFLAGS", got, err)
 	}
 }

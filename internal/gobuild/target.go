@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -24,13 +25,13 @@ type Target struct {
 
 // key tells targets apart.
 func (t Target) key() string {
-	return strings.Join(append([]string{t.Dir, t.GOOS, t.GOARCH}, t.Settings.args()...), "\x00")
+	return strings.Join(slices.Concat([]string{t.Dir, t.GOOS, t.GOARCH}, t.Settings.env(), t.Settings.args()), "\x00")
 }
 
 // env is the environment of the go command that builds it.
 func (t Target) env(inherited []string) []string {
-	return append(inherited[:len(inherited):len(inherited)],
-		"GOOS="+t.GOOS, "GOARCH="+t.GOARCH, "CGO_ENABLED=0", "GOARM64=v8.0", "GOAMD64=v1")
+	return slices.Concat(inherited, t.Settings.env(),
+		[]string{"GOOS=" + t.GOOS, "GOARCH=" + t.GOARCH, "CGO_ENABLED=0", "GOARM64=v8.0", "GOAMD64=v1"})
 }
 
 // A located target is one whose module is known.

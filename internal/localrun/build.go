@@ -5,12 +5,20 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+)
+
+// buildFlags and buildEnv let the command share what it is compiled from with the functions, which are built like this too.
+var (
+	buildFlags = []string{"build", "-trimpath"}
+	buildEnv   = "CGO_ENABLED=0"
 )
 
 // Build compiles the command outbox to path, with the given flags of go build.
 func Build(ctx context.Context, path string, flags ...string) error {
-	args := append(append([]string{"build"}, flags...), "-o", path, "github.com/outboxkit/transactional-outbox/cmd/outbox")
-	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	build := exec.CommandContext(ctx, "go", slices.Concat(buildFlags, flags, []string{"-o", path, "github.com/outboxkit/transactional-outbox/cmd/outbox"})...)
+	build.Env = append(os.Environ(), buildEnv)
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build the local run: %w\n%s", err, out)
 	}

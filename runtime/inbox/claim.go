@@ -3,6 +3,7 @@ package inbox
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -31,7 +32,8 @@ var (
 // tooEarlyError: the event's predecessors have not been handled yet. The last one that was, is last.
 type tooEarlyError struct {
 	version, last int64
-	held          bool // it waits on when it is overdue: until the queue's maxReceiveCount
+	lastAt        time.Time // when the last one was handled; the zero time where that is not known
+	held          bool      // it waits on when it is overdue: until the queue's maxReceiveCount
 }
 
 func (e *tooEarlyError) Error() string {

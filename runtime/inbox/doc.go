@@ -33,10 +33,10 @@
 //	Handler, InOrder          2+2w WCU          2+2w WCU
 //	EffectHandler             4 WCU             2 WCU
 //
-// A message that fails costs 1 RCU more: before it is given back, the inbox is asked whether it is a
-// duplicate. A message that came too early costs one SQS request more, as does one that fails for good.
-// InOrder costs 1 RCU a cold start, and a query of an aggregate's items in the outbox table for each message
-// that came too early.
+// With Handler a message whose function fails costs 1 RCU more: before it is given back, the inbox is asked whether it
+// is a duplicate. A message that came too early costs one SQS request more, as does one that fails for good.
+// InOrder costs 1 RCU and one SQS request a cold start, 1 RCU more for a duplicate of a version below the aggregate's
+// last, and a query of an aggregate's items in the outbox table for each message that came too early.
 //
 // # Least privilege
 //

@@ -35,6 +35,7 @@ func (e *permanentError) Unwrap() error { return e.err }
 const (
 	ReasonAttribute   = "inbox.reason"   // the error's text, at most 1,024 bytes of it
 	ConsumerAttribute = "inbox.consumer" // the consumer's name
+	QueueAttribute    = "inbox.queue"    // the ARN of the queue that it came from
 )
 
 const (
@@ -53,6 +54,9 @@ func (c *consumer) deadLetter(ctx context.Context, m *message, reason error) err
 	attributes := map[string]types.MessageAttributeValue{
 		ReasonAttribute:   stringAttribute(printable(reason.Error())),
 		ConsumerAttribute: stringAttribute(c.store.config.Consumer),
+	}
+	if m.sqs.EventSourceARN != "" { // SQS takes no empty attribute
+		attributes[QueueAttribute] = stringAttribute(m.sqs.EventSourceARN)
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.sqs.MessageAttributes)) {
 		if _, own := attributes[name]; !own && len(attributes) < maxAttributes {

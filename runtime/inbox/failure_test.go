@@ -143,7 +143,7 @@ func TestPermanentErrorGoesToTheDeadLetterQueue(t *testing.T) {
 	sent := f.queues.sent[0]
 	expect(t, "queue", *sent.QueueUrl, dlqURL)
 	expect(t, "body", *sent.MessageBody, messages[1].Body)
-	for name, want := range map[string]string{inbox.ReasonAttribute: "no such order", inbox.ConsumerAttribute: "shipping", "tenant": "t1"} {
+	for name, want := range map[string]string{inbox.ReasonAttribute: "no such order", inbox.ConsumerAttribute: "shipping", inbox.QueueAttribute: messages[1].EventSourceARN, "tenant": "t1"} {
 		expect(t, name, aws.ToString(sent.MessageAttributes[name].StringValue), want)
 	}
 	expect(t, "markers", len(f.Items(inboxTable)), 2)

@@ -17,9 +17,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// A join is since when a consumer in order listens. Its rule became active between the two times: no event
-// written before joined is the consumer's, and every event written after certain reaches it.
-type join struct{ joined, certain time.Time }
+// A join is since when an ordered consumer listens. Its rule became active between joined and certain: no event written
+// before joined is the consumer's, and every event written after certain reaches it. A consumer that was removed and added
+// again, or moved, has a new queue. Then certain is that of the new queue, and joined stays: of what was written in between,
+// nobody can tell what the consumer has missed and what still comes from the old queue.
+type join struct {
+	joined, certain time.Time
+	queue           time.Time // when the queue was created
+}
 
 // settling is what certain is after the first message: writers' clocks differ, and a new rule is not active
 // everywhere at once.
@@ -29,57 +34,91 @@ const settling = time.Minute
 const (
 	attrJoinedAt  = "joinedAt"
 	attrCertainAt = "certainAt"
+	attrQueueAt   = "queueAt"
 )
 
-// join returns the consumer's join. The first call of the consumer's first invocation writes it.
+func joinOf(item map[string]types.AttributeValue) join {
+	return join{joined: timeOf(item[attrJoinedAt]), certain: timeOf(item[attrCertainAt]), queue: timeOf(item[attrQueueAt])}
+}
+
+// join returns the consumer's join. The first call of the first invocation that has the queue writes it.
 func (s *Store) join(ctx context.Context) (join, error) {
 	s.joining.Lock()
 	defer s.joining.Unlock()
 	if s.joined != nil {
 		return *s.joined, nil
 	}
-	key := "join#" + s.config.Consumer
-	item, err := s.read(ctx, key)
-	if err == nil && item == nil {
-		item, err = s.writeJoin(ctx, key)
-	}
+	j, err := s.readJoin(ctx)
 	if err != nil {
 		return join{}, fmt.Errorf("find out when the consumer joined: %w", err)
 	}
-	s.joined = &join{joined: timeOf(item[attrJoinedAt]), certain: timeOf(item[attrCertainAt])}
-	return *s.joined, nil
+	s.joined = &j
+	return j, nil
 }
 
-// writeJoin writes the join, unless another invocation was first, and returns the item that holds.
-func (s *Store) writeJoin(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
+// readJoin reads the join, and writes it where there is none or its queue was replaced by ours.
+func (s *Store) readJoin(ctx context.Context) (join, error) {
+	created, err := s.queueCreated(ctx)
+	if err != nil {
+		return join{}, err
+	}
+	key := "join#" + s.config.Consumer
+	item, err := s.read(ctx, key)
+	if err != nil {
+		return join{}, err
+	}
+	j := joinOf(item)
+	if !created.After(j.queue) {
+		return j, nil
+	}
+	if item == nil {
+		j.joined = created
+	}
+	j.certain, j.queue = time.Now().Add(settling), created
+	return s.writeJoin(ctx, key, j)
+}
+
+// newQueue holds where there is no join yet, or one that was written for an older queue.
+var newQueue = "attribute_not_exists(" + attrQueueAt + ") OR " + attrQueueAt + " < :queue"
+
+// writeJoin writes the join, unless another invocation was first, and returns the one that holds.
+func (s *Store) writeJoin(ctx context.Context, key string, j join) (join, error) {
+	tx := s.outbox.Begin(ctx)
+	tx.Put(types.Put{
+		TableName: &s.config.Table,
+		Item: map[string]types.AttributeValue{
+			record.AttrPK: text(key),
+			attrJoinedAt:  number(j.joined.UnixMilli()),
+			attrCertainAt: number(j.certain.UnixMilli()),
+			attrQueueAt:   number(j.queue.UnixMilli()),
+		},
+		ConditionExpression:                 &newQueue,
+		ExpressionAttributeValues:           map[string]types.AttributeValue{":queue": number(j.queue.UnixMilli())},
+		ReturnValuesOnConditionCheckFailure: allOld,
+	})
+	err := tx.Commit(ctx)
+	var failed *outbox.ConditionFailedError
+	if errors.As(err, &failed) {
+		return joinOf(failed.Failed[0].Item), nil
+	}
+	return j, err
+}
+
+// queueCreated returns when the consumer's queue was created, in whole seconds.
+func (s *Store) queueCreated(ctx context.Context) (time.Time, error) {
 	out, err := s.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl:       &s.config.QueueURL,
 		AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameCreatedTimestamp},
 	})
 	if err != nil {
-		return nil, err
+		return time.Time{}, err
 	}
 	created := out.Attributes[string(sqstypes.QueueAttributeNameCreatedTimestamp)]
 	seconds, err := strconv.ParseInt(created, 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("the queue's CreatedTimestamp must be a whole number of seconds, got %q", created)
+		return time.Time{}, fmt.Errorf("the queue's CreatedTimestamp must be a whole number of seconds, got %q", created)
 	}
-	item := map[string]types.AttributeValue{
-		record.AttrPK: text(key),
-		attrJoinedAt:  number(time.Unix(seconds, 0).UnixMilli()),
-		attrCertainAt: number(time.Now().Add(settling).UnixMilli()),
-	}
-	tx := s.outbox.Begin(ctx)
-	tx.Put(types.Put{
-		TableName: &s.config.Table, Item: item,
-		ConditionExpression: &notThereYet, ReturnValuesOnConditionCheckFailure: allOld,
-	})
-	err = tx.Commit(ctx)
-	var failed *outbox.ConditionFailedError
-	if errors.As(err, &failed) {
-		return failed.Failed[0].Item, nil
-	}
-	return item, err
+	return time.Unix(seconds, 0), nil
 }
 
 // timeOf returns the time in an attribute of epoch milliseconds, the zero time where there is none.

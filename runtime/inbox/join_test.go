@@ -22,7 +22,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// joined is a consumer in order whose queue was created a minute after the first versions of an order were
+// joined is an ordered consumer whose queue was created a minute after the first versions of an order were
 // written, and a minute before the rest.
 func joined(t *testing.T, before, after int) (*fixture, inbox.LambdaHandler) {
 	t.Helper()
@@ -108,26 +108,33 @@ func TestInOrderGoesByTheTimeOfTheWrite(t *testing.T) {
 	})
 }
 
-// The first event keeps its place when it fails: the next one does not take it.
+// The first event keeps its place when it fails, however long it takes to fix: the next one does not take it.
 func TestInOrderFirstEventThatFailsKeepsItsPlace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, _ := joined(t, 7, 2)
-		broken := true
-		handler := inbox.Handler(f.store(t, f.DB), func(ctx context.Context, tx *outbox.Tx, event record.Event) error {
-			if broken {
-				return inbox.Permanent(errTest)
-			}
-			return ship(ctx, tx, event)
-		}, inbox.InOrder())
-		deliver(t.Context(), t, handler, event(8))
-		expect(t, "dead letters", len(f.queues.sent), 1)
-		broken = false
-		f.forget("Order#o1", "event#e8") // it has expired
-		expect(t, "failures of 9", deliver(t.Context(), t, handler, event(9)), []string{"m-e9"})
-		expect(t, "failures of 8", deliver(t.Context(), t, handler, event(8)), []string{})
-		expect(t, "failures of 9", deliver(t.Context(), t, handler, event(9)), []string{})
-		expect(t, "effects", f.effects(), []int{8, 9})
-	})
+	for name, before := range map[string]int{"after joining": 7, "from version 1": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, _ := joined(t, before, 2)
+				broken := true
+				handler := inbox.Handler(f.store(t, f.DB), func(ctx context.Context, tx *outbox.Tx, event record.Event) error {
+					if broken {
+						return inbox.Permanent(errTest)
+					}
+					return ship(ctx, tx, event)
+				}, inbox.InOrder())
+				first, second := event(before+1), event(before+2)
+				deliver(t.Context(), t, handler, first)
+				expect(t, "dead letters", len(f.queues.sent), 1)
+				broken = false
+				for range 3 {
+					expect(t, "failures of the second", len(deliver(t.Context(), t, handler, second)), 1)
+					time.Sleep(inbox.DefaultGapTimeout)
+				}
+				expect(t, "failures of the redriven first", deliver(t.Context(), t, handler, first), []string{})
+				expect(t, "failures of the second", deliver(t.Context(), t, handler, second), []string{})
+				expect(t, "effects", f.effects(), []int{before + 1, before + 2})
+			})
+		})
+	}
 }
 
 // What was written for certain after the rule became active is on its way, however long it takes.
@@ -234,10 +241,12 @@ func (f *fixture) effects() []int {
 
 // arrivals is one way in which a consumer may join, and the events of an aggregate arrive.
 type arrivals struct {
+	earlier int             // so many reached the consumer in an earlier queue, which was deleted then
 	before  int             // so many were written before the queue was created
 	missed  map[int]bool    // these, written before the rule was active, passed the bus before it was
 	active  int             // so many were written before the rule was active
 	delays  []time.Duration // of each version's message
+	expired bool            // what was written first while the consumer was away, all of it missed, is no longer in the outbox table
 	another bool            // another aggregate's event comes first
 	faults  []func() dynamotest.Fault
 }
@@ -253,6 +262,8 @@ func drawArrivals(t *rapid.T) arrivals {
 	n := rapid.IntRange(1, most).Draw(t, "versions")
 	a := arrivals{active: rapid.IntRange(0, n).Draw(t, "written before the rule was active"), missed: map[int]bool{}}
 	a.before = rapid.IntRange(0, a.active).Draw(t, "written before the queue was created")
+	a.earlier = rapid.IntRange(0, a.before).Draw(t, "handled from an earlier queue")
+	a.expired = a.earlier > 0 && rapid.Bool().Draw(t, "what was missed first has expired")
 	for version := 1; version <= n; version++ {
 		if version <= a.active {
 			a.missed[version] = rapid.Bool().Draw(t, fmt.Sprintf("version %d is missed", version))
@@ -285,19 +296,46 @@ func TestJoiningInEveryOrderOfArrival(t *testing.T) {
 	for before := range n + 1 {
 		for missed := range 1 << before {
 			for _, order := range permutations(n) {
-				a := arrivals{before: before, active: before, missed: map[int]bool{}}
-				for version := 1; version <= n; version++ {
-					a.missed[version] = missed&(1<<(version-1)) != 0
-					a.delays = append(a.delays, time.Duration(order[version-1])*longestDelay/n*time.Second)
-				}
-				synctest.Test(t, func(t *testing.T) {
-					if problem := a.run(t); problem != "" {
-						t.Errorf("%+v: %s", a, problem)
-					}
-				})
+				arrivalsOf(0, before, missed, order).check(t)
 			}
 		}
 	}
+}
+
+// The same for a consumer that is removed, and added again under its name with a new queue, after it has handled some events:
+// nothing that it gets goes to the dead-letter queue, and nothing is skipped.
+func TestJoiningAgainInEveryOrderOfArrival(t *testing.T) {
+	const n = 4
+	for earlier := 1; earlier <= n; earlier++ {
+		for before := earlier; before <= n; before++ {
+			for missed := range 1 << (before - earlier) {
+				for _, order := range permutations(n) {
+					a := arrivalsOf(earlier, before, missed<<earlier, order)
+					a.check(t)
+					a.expired = true
+					a.check(t)
+				}
+			}
+		}
+	}
+}
+
+func arrivalsOf(earlier, before, missed int, order []int) arrivals {
+	a := arrivals{earlier: earlier, before: before, active: before, missed: map[int]bool{}}
+	for i, place := range order {
+		a.missed[i+1] = missed&(1<<i) != 0
+		a.delays = append(a.delays, time.Duration(place)*longestDelay/time.Duration(len(order))*time.Second)
+	}
+	return a
+}
+
+func (a arrivals) check(t *testing.T) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		if problem := a.run(t); problem != "" {
+			t.Errorf("%+v: %s", a, problem)
+		}
+	})
 }
 
 func permutations(n int) [][]int {
@@ -325,11 +363,22 @@ func (a arrivals) run(t *testing.T) string {
 		}
 		f.write(t, "o1", version, version)
 		time.Sleep(5 * time.Second)
-		if !a.missed[version] {
+		switch {
+		case version <= a.earlier:
+			deliver(t.Context(), t, inbox.Handler(f.store(t, f.DB), ship, inbox.InOrder()), event(version))
+			if version == a.earlier {
+				time.Sleep(time.Hour)
+			}
+		case a.missed[version]:
+			if a.expired && len(queue) == 0 { // nothing older is on its way
+				f.forget("Order#o1", "event#e"+strconv.Itoa(version))
+			}
+		default:
 			queue = append(queue, &waiting{version: version, visible: time.Now().Add(delay)})
 		}
 	}
 	if a.before == len(a.delays) {
+		time.Sleep(time.Second)
 		f.queues.created = time.Now()
 	}
 	// Nothing passes the rule before it is active.
@@ -397,14 +446,18 @@ func (a arrivals) judge(f *fixture) string {
 	for _, version := range f.effects() {
 		switch {
 		case version == 0: // the other aggregate's
-		case version <= a.before:
+		case a.earlier == 0 && version <= a.before:
 			early = append(early, version)
 		default:
 			got = append(got, version)
 		}
 	}
-	for version := a.before + 1; version <= len(a.delays); version++ {
-		if !a.missed[version] {
+	first := a.before + 1
+	if a.earlier > 0 {
+		first = 1 // it has listened from the beginning
+	}
+	for version := first; version <= len(a.delays); version++ {
+		if version <= a.earlier || !a.missed[version] {
 			want = append(want, version)
 		}
 	}

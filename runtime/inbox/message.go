@@ -58,22 +58,27 @@ func (c *consumer) handleMessage(ctx context.Context, m *message) result {
 	return r
 }
 
-// decide handles a message's event, and lets the starter decide about one that does not follow the position.
+// decide handles a message's event. The starter decides about one that does not follow the position, and notes one that
+// was due and failed.
 func (c *consumer) decide(ctx context.Context, m *message) error {
 	err := c.process(ctx, m.event)
+	if err == nil || c.starter == nil {
+		return err
+	}
 	var early *tooEarlyError
 	switch {
-	case c.starter == nil:
-		return err
 	case errors.Is(err, errPassed):
 		return c.starter.passed(ctx, m.event)
 	case errors.As(err, &early):
 		if err := c.starter.tooEarly(ctx, m.event, early, m.waited() >= c.gapTimeout); err != nil {
 			return err
 		}
-		return c.process(ctx, m.event)
+		err = c.process(ctx, m.event)
 	}
-	return err
+	if err == nil || isVerdict(err) {
+		return err
+	}
+	return c.starter.failed(ctx, m.event, err)
 }
 
 // resultOf does what the error of a message's process asks for.

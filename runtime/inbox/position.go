@@ -16,7 +16,7 @@ type position struct{ config *Config }
 
 const (
 	attrEventID   = "eventId"   // S: the event that has the position's version; none where the consumer begins after it
-	attrHandledAt = "handledAt" // N: epoch milliseconds
+	attrHandledAt = "handledAt" // N: epoch milliseconds of when the position was written
 )
 
 func (p position) key(event record.Event) string {
@@ -49,6 +49,7 @@ func (p position) begin(event record.Event, last int64) types.Put {
 	put.Item = map[string]types.AttributeValue{
 		record.AttrPK:      text(p.key(event)),
 		record.AttrVersion: number(event.Version - 1),
+		attrHandledAt:      number(time.Now().UnixMilli()),
 	}
 	return put
 }
@@ -72,10 +73,10 @@ func (p position) judge(event record.Event, item map[string]types.AttributeValue
 	case err != nil:
 		return err
 	case event.Version > last+1:
-		return &tooEarlyError{version: event.Version, last: last}
+		return &tooEarlyError{version: event.Version, last: last, lastAt: timeOf(item[attrHandledAt])}
 	case event.Version == last+1:
 		return nil
-	case event.Version < last || id == "":
+	case event.Version < last || id == "": // the id of an older version is not kept
 		return errPassed
 	case event.ID != id:
 		return mismatch("event %q is version %d of %s %q of source %q, but as that version the consumer has handled event %q",

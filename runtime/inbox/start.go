@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// starter decides with which event of an aggregate a consumer in order begins, where that is not version 1.
+// starter decides with which event of an aggregate an ordered consumer begins, where that is not version 1.
 // docs/adr/0012 argues why its decisions do not depend on the order of arrival.
 type starter struct {
 	store      *Store
@@ -24,9 +24,6 @@ type starter struct {
 const (
 	attrGaps  = "gaps"  // L of N, of a start: what the consumer went on without, see gaps
 	attrSince = "since" // N, of the lowest waiting event: epoch milliseconds
-
-	// waitingTTL is how long a waiting event is remembered: longer than it can wait.
-	waitingTTL = 24 * time.Hour
 )
 
 // tooEarly decides about an event that came too early. It returns nil when the consumer begins with it: then
@@ -40,14 +37,16 @@ func (s starter) tooEarly(ctx context.Context, event record.Event, early *tooEar
 	if err != nil {
 		return err
 	}
+	// Of an aggregate that the consumer knew before its queue was replaced, what the table does not have is old.
+	mayHaveExpired := early.last > 0 && !early.lastAt.Before(join.queue)
 	at, known := written[event.Version]
 	switch {
-	case known && !written.anyMissingAfter(join.joined, early):
+	case known && !written.anyMissingAfter(join.joined, early, mayHaveExpired):
 		if at.Before(join.joined) {
 			return errSkipped
 		}
 		return s.begin(ctx, event, early)
-	case !written.anyMissingAfter(join.certain, early):
+	case !written.anyMissingAfter(join.certain, early, mayHaveExpired):
 		return s.waitAsLowest(ctx, event, early)
 	case overdue:
 		if early.held, err = s.holdsEarlier(ctx, event, early.last); err != nil {
@@ -58,19 +57,18 @@ func (s starter) tooEarly(ctx context.Context, event record.Event, early *tooEar
 }
 
 // anyMissingAfter reports whether one of the predecessors that an event waits for was written at the time or
-// later, or may have been: of an aggregate that the consumer has begun with, what the table does not have
-// may just have expired.
-func (h history) anyMissingAfter(at time.Time, early *tooEarlyError) bool {
-	if early.last > 0 {
-		for version := early.last + 1; version < early.version; version++ {
-			if written, known := h[version]; !known || !written.Before(at) {
-				return true
-			}
+// later. mayHaveExpired says that it may have been, where the table does not have it.
+func (h history) anyMissingAfter(at time.Time, early *tooEarlyError, mayHaveExpired bool) bool {
+	for version, written := range h {
+		if early.last < version && version < early.version && !written.Before(at) {
+			return true
 		}
+	}
+	if !mayHaveExpired {
 		return false
 	}
-	for version, written := range h {
-		if version < early.version && !written.Before(at) {
+	for version := early.last + 1; version < early.version; version++ {
+		if _, known := h[version]; !known {
 			return true
 		}
 	}
@@ -121,9 +119,9 @@ func (s starter) begin(ctx context.Context, event record.Event, early *tooEarlyE
 	tx := s.store.outbox.Begin(ctx)
 	tx.Put(s.position.begin(event, early.last))
 	tx.Put(types.Put{TableName: &s.store.config.Table, Item: map[string]types.AttributeValue{
-		record.AttrPK:        text(s.key("start", event)),
-		attrGaps:             append(gapsOf(before), early.last+1, event.Version).attribute(),
-		record.AttrExpiresAt: number(time.Now().Add(s.store.config.TTL).Unix()), // no event comes later
+		// It stays, as the position does: an event that is redriven again and again may come at any time.
+		record.AttrPK: text(s.key("start", event)),
+		attrGaps:      append(gapsOf(before), early.last+1, event.Version).attribute(),
 	}})
 	err = tx.Commit(ctx)
 	if errors.Is(err, outbox.ErrConditionFailed) {
@@ -146,8 +144,7 @@ func (s starter) holdsEarlier(ctx context.Context, event record.Event, last int6
 // the lowest of those that wait for the gap timeout: a lower one that waits too has come back by then.
 func (s starter) waitAsLowest(ctx context.Context, event record.Event, early *tooEarlyError) error {
 	early.held = true
-	key := s.key("waiting", event)
-	item, err := s.store.read(ctx, key)
+	item, err := s.store.read(ctx, s.key("waiting", event))
 	if err != nil {
 		return err
 	}
@@ -158,25 +155,43 @@ func (s starter) waitAsLowest(ctx context.Context, event record.Event, early *to
 	case early.last < lowest && lowest <= event.Version:
 		return early
 	}
+	if err := s.noteWaiting(ctx, event, early.last); err != nil {
+		return err
+	}
+	return early
+}
+
+// failed notes an event that was due and failed, so that no later one of its aggregate goes before it: it is not one that
+// may never come. It returns the reason; where the note cannot be written, an error with which the event comes back.
+func (s starter) failed(ctx context.Context, event record.Event, reason error) error {
+	if err := s.noteWaiting(ctx, event, event.Version-1); err != nil {
+		return fmt.Errorf("%w; the event had failed: %s", err, reason) //nolint:errorlint // a permanent error must not end it now
+	}
+	return reason
+}
+
+// noteWaiting notes that an event waits, or comes back, unless a lower one after the last does too. The note is kept for as
+// long as the event can come again.
+func (s starter) noteWaiting(ctx context.Context, event record.Event, last int64) error {
 	tx := s.store.outbox.Begin(ctx)
 	tx.Put(types.Put{
 		TableName: &s.store.config.Table,
 		Item: map[string]types.AttributeValue{
-			record.AttrPK:        text(key),
+			record.AttrPK:        text(s.key("waiting", event)),
 			record.AttrVersion:   number(event.Version),
 			attrSince:            number(time.Now().UnixMilli()),
-			record.AttrExpiresAt: number(time.Now().Add(waitingTTL).Unix()),
+			record.AttrExpiresAt: number(time.Now().Add(s.store.config.TTL).Unix()),
 		},
 		ConditionExpression:      &lowerThanWaiting,
 		ExpressionAttributeNames: versionNames,
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":version": number(event.Version), ":last": number(early.last),
+			":version": number(event.Version), ":last": number(last),
 		},
 	})
 	if err := tx.Commit(ctx); err != nil && !errors.Is(err, outbox.ErrConditionFailed) {
 		return fmt.Errorf("note that version %d waits: %w", event.Version, err)
 	}
-	return early
+	return nil
 }
 
 var lowerThanWaiting = notThereYet + " OR #version > :version OR #version <= :last"

@@ -140,10 +140,9 @@ func New(db DynamoDB, queues SQS, config Config) (*Store, error) {
 }
 
 // FromEnv returns a Store by what the construct gave to the function: INBOX_TABLE, INBOX_CONSUMER,
-// INBOX_TTL_SECONDS, CONSUMER_QUEUE_URL and CONSUMER_DLQ_URL; for a consumer in order INBOX_ORIGIN_TABLE; and
+// INBOX_TTL_SECONDS, CONSUMER_QUEUE_URL and CONSUMER_DLQ_URL; for an ordered consumer INBOX_ORIGIN_TABLE; and
 // where the consumer appends events, OUTBOX_TABLE, OUTBOX_SOURCE and OUTBOX_RETENTION_SECONDS, which
-// outbox.FromEnv describes. The error names
-// every variable that is missing or wrong.
+// outbox.FromEnv describes. The error names every variable that is missing or wrong.
 func FromEnv(db DynamoDB, queues SQS) (*Store, error) {
 	var env environment.Variables
 	config := Config{

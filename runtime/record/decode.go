@@ -180,7 +180,7 @@ func unwrap(raw json.RawMessage, kind string) json.RawMessage {
 		return raw
 	}
 	var attribute map[string]json.RawMessage
-	if json.Unmarshal(raw, &attribute) != nil || len(attribute) != 1 {
+	if json.Unmarshal(raw, &attribute) != nil || len(attribute) != 1 || checkNames(json.NewDecoder(bytes.NewReader(raw))) != nil {
 		return raw
 	}
 	if value := attribute[kind]; bytes.HasPrefix(value, []byte(`"`)) {

@@ -119,6 +119,8 @@ func TestDecodeReadsWhatTheRuleMatched(t *testing.T) {
 	refused(t, after(`{`, `"source":"s",`), `"source" twice`)
 	refused(t, after(`{`, `"detail":{},`), `"detail" twice`)
 	refused(t, after(`[{`, `"b":2,`), `"b" twice`)
+	refused(t, []byte(strings.Replace(body, `{"a":[{"b":1}]}`, `{"S":"1","S":"2"}`, 1)), `"S" twice`)
+	refused(t, []byte(strings.Replace(body, `"traceparent":""`, `"traceparent":{"S":"1","S":"2"}`, 1)), "traceparent must be a string")
 }
 
 // Text that was damaged on its way makes two ids one.

@@ -1,8 +1,10 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -29,7 +31,8 @@ type ConsumerTarget struct {
 }
 
 // Consumer moves the messages of a consumer's dead-letter queue, a URL, back to the consumer's queue. What the inbox
-// noted about the failure is taken off the messages; their other attributes and their X-Ray trace stay.
+// noted about the failure is taken off the messages; their other attributes and their X-Ray trace stay. A message that
+// came from another queue is kept.
 func (r *Redriver) Consumer(ctx context.Context, deadLetterQueue string, to ConsumerTarget) (Report, error) {
 	if strings.HasSuffix(to.Queue, ".fifo") {
 		return Report{}, fmt.Errorf("redrive: the consumer's queue must be a standard queue, got %s; for a FIFO queue use StartMessageMoveTask", to.Queue)
@@ -37,26 +40,47 @@ func (r *Redriver) Consumer(ctx context.Context, deadLetterQueue string, to Cons
 	if to.Memory < 0 {
 		return Report{}, fmt.Errorf("redrive: Memory must not be negative, got %s", to.Memory)
 	}
-	remembers := func(types.Message) error { return nil }
-	if to.Memory > 0 {
-		wait, err := r.retention(ctx, to.Queue)
-		if err != nil {
-			return Report{}, fmt.Errorf("redrive: ask how long %s keeps a message: %w", to.Queue, err)
-		}
-		remembers = func(m types.Message) error { return remembered(m, to.Memory, time.Now().Add(wait)) }
+	queue, err := r.describe(ctx, to.Queue)
+	if err != nil {
+		return Report{}, fmt.Errorf("redrive: read the attributes of %s: %w", to.Queue, err)
 	}
-	return r.drain(ctx, deadLetterQueue, func(ctx context.Context, m types.Message) error {
-		if err := encrypted(m); err != nil {
+	return r.redriveQueue(ctx, deadLetterQueue, func(ctx context.Context, m types.Message) error {
+		if err := errors.Join(encrypted(m), elsewhere(m, queue.arn)); err != nil {
 			return err
 		}
-		if err := remembers(m); err != nil {
-			return err
+		if to.Memory > 0 {
+			if err := remembered(m, to.Memory, time.Now().Add(queue.retention)); err != nil {
+				return err
+			}
 		}
 		attributes := maps.Clone(m.MessageAttributes)
 		delete(attributes, inbox.ReasonAttribute)
 		delete(attributes, inbox.ConsumerAttribute)
+		delete(attributes, inbox.QueueAttribute)
 		return r.send(ctx, to.Queue, m, attributes)
 	})
+}
+
+// elsewhere reports an error when the message came from another queue than the one with the ARN: another consumer's,
+// where a dead-letter queue is shared or the wrong one was named. SQS notes the queue of a message that it moved, and the
+// inbox that of a message which failed for good. A message without either is from nobody knows where, and passes.
+// Source: SQS API reference, ReceiveMessage, MessageSystemAttributeNames, DeadLetterQueueSourceArn.
+func elsewhere(m types.Message, arn string) error {
+	from := cmp.Or(m.Attributes[string(types.MessageSystemAttributeNameDeadLetterQueueSourceArn)],
+		aws.ToString(m.MessageAttributes[inbox.QueueAttribute].StringValue))
+	if from == "" || from == arn {
+		return nil
+	}
+	return fmt.Errorf("it came from queue %s%s, and would go to %s: redrive it to the queue that it came from",
+		from, of(m.MessageAttributes[inbox.ConsumerAttribute]), arn)
+}
+
+// of returns which consumer a message was for, where the inbox has noted it.
+func of(consumer types.MessageAttributeValue) string {
+	if name := aws.ToString(consumer.StringValue); name != "" {
+		return fmt.Sprintf(" of consumer %q", name)
+	}
+	return ""
 }
 
 // remembered reports an error when the message's event may be handled as late as latest and the consumer may not
@@ -83,19 +107,26 @@ func remembered(m types.Message, memory time.Duration, latest time.Time) error {
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// retention returns how long a queue keeps a message.
-func (r *Redriver) retention(ctx context.Context, queue string) (time.Duration, error) {
-	const name = types.QueueAttributeNameMessageRetentionPeriod
-	out, err := r.clients.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &queue, AttributeNames: []types.QueueAttributeName{name}})
+// queueInfo is what a redrive must know of the consumer's queue.
+type queueInfo struct {
+	arn       string
+	retention time.Duration // how long it keeps a message
+}
+
+func (r *Redriver) describe(ctx context.Context, queue string) (queueInfo, error) {
+	const arn, retention = types.QueueAttributeNameQueueArn, types.QueueAttributeNameMessageRetentionPeriod
+	out, err := r.clients.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &queue, AttributeNames: []types.QueueAttributeName{arn, retention},
+	})
 	if err != nil {
-		return 0, err
+		return queueInfo{}, err
 	}
-	value := out.Attributes[string(name)]
+	value := out.Attributes[string(retention)]
 	n, err := strconv.Atoi(value)
 	if err != nil {
-		return 0, fmt.Errorf("queue attribute %s must be a whole number, got %q", name, value)
+		return queueInfo{}, fmt.Errorf("queue attribute %s must be a whole number, got %q", retention, value)
 	}
-	return time.Duration(n) * time.Second, nil
+	return queueInfo{arn: out.Attributes[string(arn)], retention: time.Duration(n) * time.Second}, nil
 }
 
 // send puts the message's body into a queue, with the attributes and the message's X-Ray trace.

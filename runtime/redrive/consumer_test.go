@@ -19,7 +19,9 @@ func TestConsumer(t *testing.T) {
 		for n := range 25 { // more than one receive
 			body := fmt.Sprint("event ", n)
 			want = append(want, body)
-			m := q.add("dlq", body, map[string]string{inbox.ReasonAttribute: "it failed", inbox.ConsumerAttribute: "c", "tenant": "t-1"})
+			m := q.add("dlq", body, map[string]string{
+				inbox.ReasonAttribute: "it failed", inbox.ConsumerAttribute: "c", inbox.QueueAttribute: arnOf("queue"), "tenant": "t-1",
+			})
 			m.Attributes["AWSTraceHeader"] = traceHeader
 		}
 		if report := redriveConsumer(t, q); report.Redriven != 25 || !report.Done() {
@@ -56,6 +58,49 @@ func TestConsumerRefuses(t *testing.T) {
 		if _, err := r.Consumer(t.Context(), "dlq", tc.to); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: got %v, want an error that says %q", name, err, tc.says)
 		}
+	}
+}
+
+// TestConsumerKeepsTheMessagesOfAnotherQueue: two consumers may share a dead-letter queue, and a URL is easily mistaken.
+func TestConsumerKeepsTheMessagesOfAnotherQueue(t *testing.T) {
+	for name, tc := range map[string]struct {
+		attributes map[string]string
+		movedFrom  string // the queue that SQS moved it from
+		kept       []string
+	}{
+		"nothing says where it came from": {},
+		"SQS moved it from the queue":     {movedFrom: arnOf("queue")},
+		"SQS moved it from another one":   {movedFrom: arnOf("billing"), kept: []string{arnOf("billing"), arnOf("queue")}},
+		"the inbox got it from the queue": {attributes: map[string]string{inbox.QueueAttribute: arnOf("queue")}},
+		"the inbox got it from another one": {
+			attributes: map[string]string{inbox.ConsumerAttribute: "Billing", inbox.QueueAttribute: arnOf("billing")},
+			kept:       []string{arnOf("billing"), `consumer "Billing"`, arnOf("queue")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := newQueues()
+				m := q.add("dlq", "event", tc.attributes)
+				if tc.movedFrom != "" {
+					m.Attributes["DeadLetterQueueSourceArn"] = tc.movedFrom
+				}
+				report := redriveConsumer(t, q)
+				if tc.kept == nil {
+					if report.Redriven != 1 || !report.Done() {
+						t.Errorf("report is %+v, want it redriven", report)
+					}
+					return
+				}
+				if len(report.Kept) != 1 || len(q.bodies("queue")) != 0 || len(q.bodies("dlq")) != 1 {
+					t.Fatalf("report is %+v, want it kept", report)
+				}
+				for _, want := range tc.kept {
+					if says := report.Kept[0].Err.Error(); !strings.Contains(says, want) {
+						t.Errorf("it was kept because %q, want it to name %q", says, want)
+					}
+				}
+			})
+		})
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package redrive moves dead-letter messages back to where they were lost, once what kept them from it is fixed.
+// Package redrive moves dead-letter messages back to where they were not delivered, once what kept them from it is fixed.
 //
 // SQS can move messages by itself only from the dead-letter queue of a queue, and only those that it put
 // there (StartMessageMoveTask). An outbox has dead-letter messages of three kinds, and this package knows them all:

@@ -164,7 +164,7 @@ func (q *queues) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttribute
 	}
 	all := map[string]string{
 		"ApproximateNumberOfMessages": strconv.Itoa(visible), "ApproximateNumberOfMessagesNotVisible": strconv.Itoa(hidden),
-		"MessageRetentionPeriod": strconv.Itoa(int(retention / time.Second)),
+		"QueueArn": arnOf(*in.QueueUrl), "MessageRetentionPeriod": strconv.Itoa(int(retention / time.Second)),
 	}
 	out := &sqs.GetQueueAttributesOutput{Attributes: map[string]string{}}
 	for _, name := range in.AttributeNames {
@@ -174,6 +174,8 @@ func (q *queues) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttribute
 	}
 	return out, nil
 }
+
+func arnOf(url string) string { return "arn:aws:sqs:eu-central-1:000000000000:" + url }
 
 func (q *queues) GetQueueUrl(_ context.Context, in *sqs.GetQueueUrlInput, _ ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error) { //nolint:revive // the name is the SDK's
 	if *in.QueueName == "gone" {

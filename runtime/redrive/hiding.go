@@ -11,7 +11,7 @@ import (
 
 // hiding keeps messages hidden from other receivers, who would redrive them a second time.
 type hiding struct {
-	*drain
+	*queueRedrive
 	cancel context.CancelFunc
 	ended  chan struct{}
 
@@ -20,9 +20,9 @@ type hiding struct {
 }
 
 // keepHidden hides the messages again before they come up, until each is released.
-func (d *drain) keepHidden(ctx context.Context, messages []types.Message) *hiding {
+func (q *queueRedrive) keepHidden(ctx context.Context, messages []types.Message) *hiding {
 	ctx, cancel := context.WithCancel(ctx)
-	h := &hiding{drain: d, cancel: cancel, ended: make(chan struct{}), messages: map[*string]bool{}}
+	h := &hiding{queueRedrive: q, cancel: cancel, ended: make(chan struct{}), messages: map[*string]bool{}}
 	for _, m := range messages {
 		h.messages[m.ReceiptHandle] = true
 	}

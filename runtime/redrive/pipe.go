@@ -23,12 +23,22 @@ import (
 type PipeTarget struct {
 	Bus         string // name or ARN of the event bus
 	OutboxTable string // name or ARN of the outbox table
-	Source      string // the outbox's source: of a shared table only its events are published, as by the pipe. Default: all
+	// Source is the outbox's source: only its events are published, as by the pipe, for a table may be shared with
+	// other outboxes. Required.
+	Source string
+}
+
+// validate reports what would publish events that the pipe does not.
+func (t PipeTarget) validate() error {
+	if t.Source == "" {
+		return errors.New("Source must be that of the outbox, for example \"orders\", got none")
+	}
+	return nil
 }
 
 // publishes reports whether the pipe's filter lets a new item through.
 func (t PipeTarget) publishes(item Item) bool {
-	return textOf(item, record.AttrRecordType) == record.RecordTypeEvent && (t.Source == "" || textOf(item, record.AttrSource) == t.Source)
+	return textOf(item, record.AttrRecordType) == record.RecordTypeEvent && textOf(item, record.AttrSource) == t.Source
 }
 
 // batch is what a pipe leaves of the records that it gave up.
@@ -48,7 +58,10 @@ type batch struct {
 // hours or because it was replaced, all events are published that were written in the minutes around: consumers without
 // an inbox may then see some again.
 func (r *Redriver) Pipe(ctx context.Context, deadLetterQueue string, to PipeTarget) (Report, error) {
-	return r.drain(ctx, deadLetterQueue, func(ctx context.Context, m sqstypes.Message) error {
+	if err := to.validate(); err != nil {
+		return Report{}, fmt.Errorf("redrive: %w", err)
+	}
+	return r.redriveQueue(ctx, deadLetterQueue, func(ctx context.Context, m sqstypes.Message) error {
 		events, err := r.Events(ctx, aws.ToString(m.Body), to)
 		if err != nil {
 			return err
@@ -60,9 +73,12 @@ func (r *Redriver) Pipe(ctx context.Context, deadLetterQueue string, to PipeTarg
 // An Item is an outbox item.
 type Item = map[string]types.AttributeValue
 
-// Events returns the outbox items that a pipe's dead-letter message names. Its error says what is missing when there
-// are not as many left as the pipe gave up.
+// Events returns the outbox items that a pipe's dead-letter message names, at least one. Its error says what is missing
+// when there are not as many left as the pipe gave up. Of the target it uses OutboxTable and Source.
 func (r *Redriver) Events(ctx context.Context, body string, from PipeTarget) ([]Item, error) {
+	if err := from.validate(); err != nil {
+		return nil, fmt.Errorf("redrive: %w", err)
+	}
 	var message struct {
 		Batch *batch `json:"DDBStreamBatchInfo"`
 	}
@@ -75,6 +91,10 @@ func (r *Redriver) Events(ctx context.Context, body string, from PipeTarget) ([]
 	var gone *streamtypes.ResourceNotFoundException
 	if errors.As(err, &trimmed) || errors.As(err, &gone) {
 		items, err = r.fromTable(ctx, b, from)
+	}
+	if err == nil && len(items) == 0 {
+		// The pipe's filter let at least one through, or there would be no message.
+		err = fmt.Errorf("there is no event of source %q among them", from.Source)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("records %s to %s of shard %s: %w", b.Start, b.End, b.ShardID, err)

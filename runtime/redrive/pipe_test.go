@@ -222,6 +222,12 @@ func TestPipe(t *testing.T) {
 		"kept when the end is not in the shard": {
 			stream: stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert)}}, message: messageOf(1, 2), kept: "shard ends",
 		},
+		"kept when the stream has no event of the source": {
+			stream: stream{records: []streamtypes.Record{recordOf(foreign, 1, insert), recordOf(counter, 2, insert)}}, message: messageOf(1, 2), kept: `records 1 to 2 of shard s: there is no event of source "orders"`,
+		},
+		"kept when the table has none": {
+			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{foreign}, message: messageOf(1, 0), kept: `no event of source "orders"`,
+		},
 		"kept when it is no message of a pipe": {message: `{"orderId":"o"}`, kept: "must be a dead-letter message of a pipe"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,6 +249,18 @@ func TestPipe(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestPipeNeedsASource: without one it would publish what other outboxes wrote into a shared table.
+func TestPipeNeedsASource(t *testing.T) {
+	r := redrive.New(redrive.Clients{SQS: newQueues()})
+	_, err := r.Pipe(t.Context(), "dlq", redrive.PipeTarget{Bus: "b", OutboxTable: "t"})
+	_, eventsErr := r.Events(t.Context(), messageOf(1, 1), redrive.PipeTarget{OutboxTable: "t"})
+	for name, err := range map[string]error{"Pipe": err, "Events": eventsErr} {
+		if err == nil || !strings.Contains(err.Error(), "Source must be that of the outbox") {
+			t.Errorf("%s: got %v, want an error about the source", name, err)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ type Clients struct {
 	DynamoDB    Tables
 }
 
-// A Redriver moves dead-letter messages back to where they were lost. It is safe for concurrent use on different queues.
+// A Redriver moves dead-letter messages back to where they were not delivered. It is safe for concurrent use on different queues.
 type Redriver struct{ clients Clients }
 
 // New returns a Redriver that uses the clients.

@@ -22,7 +22,7 @@ const targetAttribute = "TARGET_ARN"
 // encrypted because it could not use the bus's key, is kept.
 func (r *Redriver) Rule(ctx context.Context, deadLetterQueue string) (Report, error) {
 	urls := map[string]string{}
-	return r.drain(ctx, deadLetterQueue, func(ctx context.Context, m types.Message) error {
+	return r.redriveQueue(ctx, deadLetterQueue, func(ctx context.Context, m types.Message) error {
 		if err := encrypted(m); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// latecomer is the consumer in order of the reference application.
+// latecomer is the ordered consumer of the reference application.
 const latecomer = "OrderUpdatedPublisher"
 
 // without removes a consumer from the template, as it was before the consumer was added.
@@ -42,7 +42,7 @@ func (p tmpl) without(consumer string) {
 	}
 }
 
-// TestConsumerJoinsARunningStack deploys a consumer in order beside orders that exist: it begins with what is
+// TestConsumerJoinsARunningStack deploys an ordered consumer beside orders that exist: it begins with what is
 // written from then on, whatever comes first, and nothing waits in its dead-letter queue.
 func TestConsumerJoinsARunningStack(t *testing.T) {
 	t.Parallel()

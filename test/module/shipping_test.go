@@ -2,10 +2,12 @@
 package module
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,27 +23,32 @@ import (
 // patience bounds the whole: on a machine that has never done it, the CDK's bindings are compiled.
 const patience = 10 * time.Minute
 
-// TestShippingFromCloneToEffect: the example is synthesized, run with `go tool outbox local`, and an order is shipped.
-func TestShippingFromCloneToEffect(t *testing.T) {
+// TestREADMEFromEmptyFolderToEffect does what the README's section about one's own app says, from an empty folder on: it runs
+// the section's commands word by word. What differs is that the module is this checkout, and the ports are free ones.
+func TestREADMEFromEmptyFolderToEffect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs the whole stack")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	page := readSection(t, "Use the construct in your own app")
+	if len(page.scripts) < 3 {
+		t.Fatalf("the section must have shell blocks that begin, run and use the module, got %q", page.scripts)
+	}
+	begin, start, use := page.scripts[0], page.scripts[1], page.scripts[2]
 	m := newModule(ctx, t)
 
-	// As one who has no command yet gets it, and keeps it: without the tool line `go mod tidy` drops what it needs.
-	want := m.sums()
-	m.run("", "go", "mod", "edit", "-droptool", command)
-	m.run("", "go", "mod", "tidy")
-	m.run("", "go", "get", "-tool", command)
-	m.run("", "go", "mod", "tidy")
-	if m.sums() != want {
-		t.Error("examples/shipping/go.sum is not what go get -tool and go mod tidy leave")
+	const initialized = "go mod init example.com/shipping\n"
+	m.script(replace(t, begin, initialized, initialized+"go mod edit -replace "+path+"=$CHECKOUT\n"))
+	m.dir = filepath.Join(m.dir, "shipping")
+	for _, file := range page.files {
+		m.copyFromExample(file)
 	}
-	m.run("", "npx", "--no-install", "cdk", "synth", "--quiet")
-	m.run("outbox version", "go", "tool", "outbox", "--version")
-	m.run("--dlq", "go", "tool", "outbox", "redrive", "rule", "--help")
+	m.script(replace(t, start, "go tool outbox local ", "true "))
+	m.compareWithExample("go.sum")
+	m.script("cd $CHECKOUT/examples/shipping && go mod tidy -diff")
+	m.script("go tool outbox --version | grep -q 'outbox version'")
+	m.script("go tool outbox redrive rule --help | grep -q -- --dlq")
 
 	run, err := localrun.Start(ctx, localrun.Options{
 		Tool: []string{"go", "tool", "outbox"}, Dir: m.dir, Args: []string{"--port", "0"}, Env: []string{"TMPDIR=" + t.TempDir()},
@@ -55,13 +62,9 @@ func TestShippingFromCloneToEffect(t *testing.T) {
 		}
 	})
 	tables := tablesOf(run)
-	m.env = append(
-		m.env,
-		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_REGION="+run.Summary.Region,
-		"AWS_ENDPOINT_URL_DYNAMODB="+run.Cloud().Endpoint(cloud.DynamoDB),
-		"ORDERS_TABLE="+tables["Orders"], "OUTBOX_TABLE="+tables["Outbox/Table"], "OUTBOX_SOURCE=orders",
-	)
-	m.run("", "go", "run", "./order", "o-1")
+	use = replace(t, use, "ORDERS_TABLE=...", "ORDERS_TABLE="+tables["Orders"])
+	use = replace(t, use, "OUTBOX_TABLE=...", "OUTBOX_TABLE="+tables["Outbox/Table"])
+	m.script(replace(t, use, "http://127.0.0.1:4511", run.Cloud().Endpoint(cloud.DynamoDB)))
 
 	if _, err := run.Wait(ctx, 1, func(h hop.Hop) bool { return h.Stage == hop.Function && h.Outcome == hop.OK }); err != nil {
 		t.Fatal(err)
@@ -76,16 +79,63 @@ func TestShippingFromCloneToEffect(t *testing.T) {
 	}
 }
 
-// command is what `go get -tool` is told.
-const command = "github.com/outboxkit/transactional-outbox/cmd/outbox"
+const path = "github.com/outboxkit/transactional-outbox"
 
-// module is a copy of examples/shipping outside this repository, with this checkout as the dependency.
-type module struct {
-	t   *testing.T
-	ctx context.Context
-	dir string
-	env []string
+// A section is what a reader of the README's section does: the shell blocks to run, and the files of examples/shipping that it
+// shows, whole or in part. That it shows them as they are is a test of test/synth.
+type section struct {
+	scripts []string
+	files   []string
 }
+
+var (
+	shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+	shownFile  = regexp.MustCompile(`(?m)^<!-- examples/shipping/([\w./-]+)(?:: \w+)? -->$`)
+)
+
+func readSection(t *testing.T, title string) (s section) {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(readme), "\n## "+title+"\n")
+	if !found {
+		t.Fatalf("the README has no section %q", title)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	for _, block := range shellBlock.FindAllStringSubmatch(text, -1) {
+		s.scripts = append(s.scripts, block[1])
+	}
+	for _, file := range shownFile.FindAllStringSubmatch(text, -1) {
+		s.files = append(s.files, file[1])
+	}
+	return s
+}
+
+// replace replaces what the README must say.
+func replace(t *testing.T, text, says, by string) string {
+	t.Helper()
+	if strings.Count(text, says) != 1 {
+		t.Fatalf("the README must say %q once in\n%s", says, text)
+	}
+	return strings.Replace(text, says, by, 1)
+}
+
+// A module is a folder outside this repository in which a reader works.
+type module struct {
+	t       *testing.T
+	ctx     context.Context
+	example string // examples/shipping of this checkout
+	dir     string
+	env     []string
+}
+
+// npm stands in for `npm install`: it links what this checkout has installed, the same packages in the same versions, see
+// TestShippingPackages.
+const npm = `#!/bin/sh
+[ "$*" = install ] && [ -f package.json ] && ln -s "$CHECKOUT/node_modules" node_modules
+`
 
 func newModule(ctx context.Context, t *testing.T) *module {
 	t.Helper()
@@ -93,35 +143,58 @@ func newModule(ctx context.Context, t *testing.T) *module {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &module{t: t, ctx: ctx, dir: t.TempDir(), env: append(os.Environ(), "GOPROXY=off", "GOFLAGS=-mod=mod")}
-	if err := os.CopyFS(m.dir, os.DirFS(filepath.Join(root, "examples", "shipping"))); err != nil {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "npm"), []byte(npm), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	m.run("", "go", "mod", "edit", "-replace", "github.com/outboxkit/transactional-outbox="+root)
-	// What `npm install` installs: the same packages in the same versions, see TestShippingPackages.
-	if err := os.Symlink(filepath.Join(root, "node_modules"), filepath.Join(m.dir, "node_modules")); err != nil {
-		t.Fatal(err)
+	return &module{
+		t: t, ctx: ctx, dir: t.TempDir(), example: filepath.Join(root, "examples", "shipping"),
+		// Nothing is fetched: the modules are those of go.sum, with which the result is compared.
+		env: append(
+			os.Environ(), "GOPROXY=off", "GOSUMDB=off", "GOFLAGS=", "GOWORK=off", "CHECKOUT="+root,
+			"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
+		),
 	}
-	return m
 }
 
-func (m *module) sums() string {
+// script runs commands as a shell does that stops at the first one that fails.
+func (m *module) script(text string) {
 	m.t.Helper()
-	sums, err := os.ReadFile(filepath.Join(m.dir, "go.sum"))
+	cmd := exec.CommandContext(m.ctx, "bash", "-euo", "pipefail", "-c", text)
+	cmd.Dir, cmd.Env = m.dir, m.env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.t.Fatalf("%v\n%s\n%s", err, text, out)
+	}
+}
+
+func (m *module) copyFromExample(file string) {
+	m.t.Helper()
+	content, err := os.ReadFile(filepath.Join(m.example, file))
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return string(sums)
+	to := filepath.Join(m.dir, file)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(to, content, 0o644); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
-// run runs a program in the module, which must succeed and print the text.
-func (m *module) run(prints, name string, args ...string) {
+// compareWithExample: the example is where the README leads.
+func (m *module) compareWithExample(file string) {
 	m.t.Helper()
-	cmd := exec.CommandContext(m.ctx, name, args...)
-	cmd.Dir, cmd.Env = m.dir, m.env
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), prints) {
-		m.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	want, err := os.ReadFile(filepath.Join(m.example, file))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(m.dir, file))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		m.t.Errorf("examples/shipping/%s differs from what the README's commands leave", file)
 	}
 }
 

@@ -82,8 +82,8 @@ func TestMetadataThatIsRefused(t *testing.T) {
 		"a field of before":  {map[string]any{"source": "x", "package": "-toolexec=/bin/evil"}, []string{`unknown field "package"`, "run cdk synth again"}},
 		"no object":          {"x", []string{"cannot unmarshal string"}},
 		"several": {
-			map[string]any{"tags": []any{"-toolexec=/bin/evil"}, "ldflags": []any{"-extld=/bin/evil"}, "flags": []any{"-toolexec=/bin/evil"}},
-			[]string{"source must", "Tags must", "LDFlags must", "Flags must"},
+			map[string]any{"tags": []any{"-toolexec=/bin/evil"}, "ldflags": []any{"-extld=/bin/evil"}, "flags": []any{"-toolexec=/bin/evil"}, "experiment": "a b", "fips140": "/evil"},
+			[]string{"source must", "Tags must", "LDFlags must", "Flags must", "Experiment must", "FIPS140 must"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,8 +3,10 @@ package functions
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,6 +38,9 @@ func TestMain(m *testing.M) {
 	}
 	dir, err := os.MkdirTemp("", "functions-")
 	if err == nil {
+		err = cacheIn(dir)
+	}
+	if err == nil {
 		assembly, err = buildAssembly(dir)
 	}
 	if err != nil {
@@ -48,6 +53,15 @@ func TestMain(m *testing.M) {
 			os.RemoveAll(dir)
 			os.Exit(code)
 		}))
+}
+
+// cacheIn keeps the programs of these tests out of the user's cache, and leaves the go command its own.
+func cacheIn(dir string) error {
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Setenv("GOCACHE", strings.TrimSpace(string(cache))), os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")))
 }
 
 // buildAssembly compiles the probe the way a function with Go source is compiled.

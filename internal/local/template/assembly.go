@@ -79,6 +79,9 @@ func (a *Assembly) read(dir string) error {
 			if err := within(art.Properties.DirectoryName); err != nil {
 				return fmt.Errorf("%s: artifact %s: %w", file, entry.name, err)
 			}
+			if filepath.Clean(art.Properties.DirectoryName) == "." {
+				return fmt.Errorf("%s: artifact %s: directoryName must be a folder below the cloud assembly, got %q", file, entry.name, art.Properties.DirectoryName)
+			}
 			if err := a.read(filepath.Join(dir, art.Properties.DirectoryName)); err != nil {
 				return fmt.Errorf("stage %s: %w", entry.name, err)
 			}

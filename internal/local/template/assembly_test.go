@@ -83,17 +83,19 @@ func TestAssembliesThatCannotBeRead(t *testing.T) {
 		files       map[string]string
 		stack, want string
 	}{
-		"nothing there":        {nil, "", "is not a cloud assembly (it has no manifest.json): run `npx cdk synth` or `make synth` first"},
-		"no JSON":              {map[string]string{"manifest.json": `{`}, "", "manifest.json: unexpected end of JSON input: run `npx cdk synth` or `make synth` again"},
-		"no artifacts":         {map[string]string{"manifest.json": `{}`}, "", "manifest.json: artifacts: the value must be a JSON object: run"},
-		"no stacks":            {map[string]string{"manifest.json": `{"artifacts": {}}`}, "", "must have at least one stack"},
-		"a stage without one":  {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "x"}}}}`}, "", "it has no manifest.json"},
-		"no template":          {map[string]string{"manifest.json": oneStack}, "", "template of S: open "},
-		"a broken template":    {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": []}`}, "", "t.json: the value must be a JSON object"},
-		"a repeated resource":  {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": {"A": {}, "A": {}}}`}, "", "t.json: A must be declared once, got two"},
-		"an unknown stack":     {map[string]string{"manifest.json": oneStack}, "Orders", `, got "Orders"`},
-		"a template elsewhere": {map[string]string{"manifest.json": strings.Replace(oneStack, "t.json", "../t.json", 1)}, "", `artifact S: a name of a file must not lead out of the cloud assembly, got "../t.json"`},
-		"a stage elsewhere":    {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "/etc"}}}}`}, "", `artifact P: a name of a file must not lead out of the cloud assembly, got "/etc"`},
+		"nothing there":          {nil, "", "is not a cloud assembly (it has no manifest.json): run `npx cdk synth` or `make synth` first"},
+		"no JSON":                {map[string]string{"manifest.json": `{`}, "", "manifest.json: unexpected end of JSON input: run `npx cdk synth` or `make synth` again"},
+		"no artifacts":           {map[string]string{"manifest.json": `{}`}, "", "manifest.json: artifacts: the value must be a JSON object: run"},
+		"no stacks":              {map[string]string{"manifest.json": `{"artifacts": {}}`}, "", "must have at least one stack"},
+		"a stage without one":    {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "x"}}}}`}, "", "it has no manifest.json"},
+		"no template":            {map[string]string{"manifest.json": oneStack}, "", "template of S: open "},
+		"a broken template":      {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": []}`}, "", "t.json: the value must be a JSON object"},
+		"a repeated resource":    {map[string]string{"manifest.json": oneStack, "t.json": `{"Resources": {"A": {}, "A": {}}}`}, "", "t.json: A must be declared once, got two"},
+		"a stage in itself":      {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "./"}}}}`}, "", `directoryName must be a folder below the cloud assembly, got "./"`},
+		"a stage without a name": {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {}}}}`}, "", `directoryName must be a folder below the cloud assembly, got ""`},
+		"an unknown stack":       {map[string]string{"manifest.json": oneStack}, "Orders", `, got "Orders"`},
+		"a template elsewhere":   {map[string]string{"manifest.json": strings.Replace(oneStack, "t.json", "../t.json", 1)}, "", `artifact S: a name of a file must not lead out of the cloud assembly, got "../t.json"`},
+		"a stage elsewhere":      {map[string]string{"manifest.json": `{"artifacts": {"P": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "/etc"}}}}`}, "", `artifact P: a name of a file must not lead out of the cloud assembly, got "/etc"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

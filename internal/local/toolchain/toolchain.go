@@ -62,6 +62,7 @@ func Go(ctx context.Context) (string, error) {
 	return program{
 		path:    "go",
 		args:    []string{"version"},
+		env:     childenv.Go, // go.mod may ask for another version, which it then fetches
 		version: regexp.MustCompile(`go version \D*(\d+)`),
 		least:   1,
 		remedy:  "functions written in Go are compiled for this machine: install Go from https://go.dev/dl",
@@ -84,8 +85,9 @@ type program struct {
 	// version finds the major version in what it prints and, where there is a second group, the path of the
 	// program itself: the one on the PATH may be a version manager's, which needs the user's environment.
 	version *regexp.Regexp
-	least   int    // oldest major version that will do
-	remedy  string // what to do when it is missing or too old
+	env     func() []string // what it sees of our environment; default: childenv.Base
+	least   int             // oldest major version that will do
+	remedy  string          // what to do when it is missing or too old
 }
 
 // find checks that the program runs and is recent enough.
@@ -96,6 +98,9 @@ func (p program) find(ctx context.Context) (string, error) {
 	}
 	cmd := exec.CommandContext(ctx, found, p.args...)
 	cmd.Env = childenv.Base()
+	if p.env != nil {
+		cmd.Env = p.env()
+	}
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", ctx.Err()

@@ -32,9 +32,9 @@ const (
 // errCameLater keeps a redrive from moving the same event round and round.
 var errCameLater = errors.New("it arrived after this redrive had begun: if it is one that was redriven and failed again, fix the cause, then redrive")
 
-// drain is the redrive of one dead-letter queue. It asks for messages until there are none: the count that SQS gives is
-// approximate, and may be 0 while messages wait.
-type drain struct {
+// queueRedrive is the redrive of one dead-letter queue. It asks for messages until there are none: the count that SQS
+// gives is approximate, and may be 0 while messages wait.
+type queueRedrive struct {
 	*Redriver
 	queue   string
 	forward func(context.Context, types.Message) error
@@ -42,81 +42,94 @@ type drain struct {
 	settled time.Time       // from when on what is sent has a later time than began, by our clock
 	known   map[string]bool // the messages met so far, by id; true: it was redriven
 	late    int             // how many of them were kept because they came later
-	report  Report
+
+	// How many receives in a row, the last one included, brought no message, and none that is new.
+	empty, fruitless int
+
+	report Report
 }
 
-// drain forwards the messages of the queue, each once.
-func (r *Redriver) drain(ctx context.Context, queue string, forward func(context.Context, types.Message) error) (Report, error) {
-	d := &drain{Redriver: r, queue: queue, forward: forward, known: map[string]bool{}}
-	if err := d.run(ctx); err != nil {
-		return d.report, fmt.Errorf("redrive %s: %w", queue, err)
+// redriveQueue forwards the messages of the queue, each once.
+func (r *Redriver) redriveQueue(ctx context.Context, queue string, forward func(context.Context, types.Message) error) (Report, error) {
+	q := &queueRedrive{Redriver: r, queue: queue, forward: forward, known: map[string]bool{}}
+	if err := q.run(ctx); err != nil {
+		return q.report, fmt.Errorf("redrive %s: %w", queue, err)
 	}
-	return d.report, nil
+	return q.report, nil
 }
 
-func (d *drain) run(ctx context.Context) error {
-	_, now, err := d.count(ctx)
+func (q *queueRedrive) run(ctx context.Context) error {
+	_, now, err := q.count(ctx)
 	if err != nil {
 		return err
 	}
-	d.began, d.settled = now, time.Now().Add(clockStep)
-	empty, fruitless := 0, 0 // receives in a row that brought nothing, and nothing new
-	for {
-		messages, err := d.receive(ctx)
+	q.began, q.settled = now, time.Now().Add(clockStep)
+	for ended := false; !ended; {
+		messages, err := q.receive(ctx)
 		if err != nil {
 			return err
 		}
-		fresh, err := d.handle(ctx, messages)
+		fresh, err := q.handle(ctx, messages)
 		if err != nil {
 			return err
 		}
-		switch {
-		case fresh:
-			empty, fruitless = 0, 0
-		case len(messages) > 0:
-			empty, fruitless = 0, fruitless+1
-		default:
-			empty, fruitless = empty+1, fruitless+1
+		q.empty, q.fruitless = q.empty+1, q.fruitless+1
+		if len(messages) > 0 {
+			q.empty = 0
 		}
-		// Messages that were kept come up again after hideFor, and may stand before others for some receives.
-		if empty < emptyInARow && fruitless < emptyInARow+len(d.report.Kept)-d.late {
-			continue
+		if fresh {
+			q.fruitless = 0
 		}
-		total, _, err := d.count(ctx)
-		if err != nil {
+		if ended, err = q.hasEnded(ctx); err != nil {
 			return err
-		}
-		d.report.Left = max(0, total-len(d.report.Kept))
-		if d.report.Left == 0 || empty >= emptyAtMost || len(messages) > 0 {
-			return nil
 		}
 	}
+	return nil
+}
+
+// hasEnded reports whether to stop receiving, and notes how many messages are left. Receives must have been in vain for a
+// while: emptyInARow of them brought nothing, or nothing new; as many more of these as messages were kept, which come up
+// again after hideFor and may stand before others. Then it ends when one of these holds:
+//
+//   - by SQS's count nothing is left but what was kept
+//   - emptyAtMost receives in a row brought nothing: others have the rest, or the count is wrong
+//   - the last receive brought messages: there are some, but none that is new
+func (q *queueRedrive) hasEnded(ctx context.Context) (bool, error) {
+	if q.empty < emptyInARow && q.fruitless < emptyInARow+len(q.report.Kept)-q.late {
+		return false, nil
+	}
+	total, _, err := q.count(ctx)
+	if err != nil {
+		return false, err
+	}
+	q.report.Left = max(0, total-len(q.report.Kept))
+	return q.report.Left == 0 || q.empty >= emptyAtMost || q.empty == 0, nil
 }
 
 // handle forwards the messages that it has not met yet, and reports whether there was one.
-func (d *drain) handle(ctx context.Context, messages []types.Message) (fresh bool, err error) {
+func (q *queueRedrive) handle(ctx context.Context, messages []types.Message) (fresh bool, err error) {
 	if len(messages) == 0 {
 		return false, nil
 	}
-	hidden := d.keepHidden(ctx, messages)
+	hidden := q.keepHidden(ctx, messages)
 	defer hidden.stop()
-	if err := pause(ctx, time.Until(d.settled)); err != nil {
+	if err := pause(ctx, time.Until(q.settled)); err != nil {
 		return false, err
 	}
 	for _, m := range messages {
 		id := aws.ToString(m.MessageId)
-		moved, met := d.known[id]
+		moved, met := q.known[id]
 		switch {
 		case moved:
 			// Delivered once more although it was deleted, as standard queues may do.
-			err = d.remove(ctx, m)
+			err = q.remove(ctx, m)
 		case met:
-		case !sentAt(m).Before(d.began.Add(clockStep)):
-			d.keep(m, errCameLater)
-			d.late++
+		case !sentAt(m).Before(q.began.Add(clockStep)):
+			q.keep(m, errCameLater)
+			q.late++
 		default:
 			fresh = true
-			err = d.move(ctx, m)
+			err = q.move(ctx, m)
 		}
 		hidden.release(m)
 		if err != nil {
@@ -127,24 +140,24 @@ func (d *drain) handle(ctx context.Context, messages []types.Message) (fresh boo
 }
 
 // move forwards a message, and deletes it if that worked.
-func (d *drain) move(ctx context.Context, m types.Message) error {
-	if err := d.forward(ctx, m); err != nil {
-		d.keep(m, err)
+func (q *queueRedrive) move(ctx context.Context, m types.Message) error {
+	if err := q.forward(ctx, m); err != nil {
+		q.keep(m, err)
 		return ctx.Err()
 	}
-	d.known[aws.ToString(m.MessageId)] = true
-	d.report.Redriven++
-	return d.remove(ctx, m)
+	q.known[aws.ToString(m.MessageId)] = true
+	q.report.Redriven++
+	return q.remove(ctx, m)
 }
 
-func (d *drain) keep(m types.Message, reason error) {
+func (q *queueRedrive) keep(m types.Message, reason error) {
 	id := aws.ToString(m.MessageId)
-	d.known[id] = false
-	d.report.Kept = append(d.report.Kept, Kept{MessageID: id, Err: reason})
+	q.known[id] = false
+	q.report.Kept = append(q.report.Kept, Kept{MessageID: id, Err: reason})
 }
 
-func (d *drain) remove(ctx context.Context, m types.Message) error {
-	_, err := d.clients.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.queue, ReceiptHandle: m.ReceiptHandle})
+func (q *queueRedrive) remove(ctx context.Context, m types.Message) error {
+	_, err := q.clients.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.queue, ReceiptHandle: m.ReceiptHandle})
 	if err != nil {
 		return fmt.Errorf("message %s was redriven but could not be deleted: %w", aws.ToString(m.MessageId), err)
 	}
@@ -153,9 +166,9 @@ func (d *drain) remove(ctx context.Context, m types.Message) error {
 
 // count returns SQS's count of the messages, those that others have received and those that are delayed included, and
 // the time by SQS's clock.
-func (d *drain) count(ctx context.Context) (total int, now time.Time, err error) {
-	out, err := d.clients.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &d.queue,
+func (q *queueRedrive) count(ctx context.Context) (total int, now time.Time, err error) {
+	out, err := q.clients.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &q.queue,
 		AttributeNames: []types.QueueAttributeName{
 			types.QueueAttributeNameApproximateNumberOfMessages,
 			types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
@@ -179,15 +192,16 @@ func (d *drain) count(ctx context.Context) (total int, now time.Time, err error)
 	return total, now, nil
 }
 
-func (d *drain) receive(ctx context.Context) ([]types.Message, error) {
-	out, err := d.clients.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl:              &d.queue,
+func (q *queueRedrive) receive(ctx context.Context) ([]types.Message, error) {
+	out, err := q.clients.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:              &q.queue,
 		MaxNumberOfMessages:   maxReceive,
 		VisibilityTimeout:     seconds(hideFor),
 		WaitTimeSeconds:       1, // asks all of SQS's servers, so that none is overlooked
 		MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameSentTimestamp, types.MessageSystemAttributeNameAWSTraceHeader,
+			types.MessageSystemAttributeNameDeadLetterQueueSourceArn,
 		},
 	})
 	if err != nil {
