@@ -99,7 +99,7 @@ type TransactionalOutboxProps struct {
 	Alarms *AlarmProps
 }
 
-// AlarmProps are whom the alarms notify, and when. Each alarm watches for something that needs a person, and its description says what
+// AlarmProps are the settings of the alarms. Each alarm watches for something that needs a person, and its description says what
 // to do:
 //
 //	PipeFailedAlarm, PipeThrottledAlarm   3 executions within 5 minutes
@@ -118,7 +118,8 @@ type TransactionalOutboxProps struct {
 // A pipe that was stopped or disabled has no metrics, so PipeSilentAlarm compares it with the writes to the table within the
 // last hour. There is none for a supplied Table, where nobody can tell the events among the writes. It cannot tell events
 // from transactions that a condition refused either: in an hour in which nothing happens but clients that repeat old
-// requests, or items being deleted by hand, it goes off without need. Without any write it says nothing.
+// requests, or items being deleted by hand, it goes off without need. Without any write it stays silent. Events shortly before that hour delay it, because
+// CloudWatch retrieves more datapoints than an alarm looks at.
 type AlarmProps struct {
 	// Topic, in the stack's region, is notified when an alarm goes off, and when it is over. A topic of this app, and the key that encrypts it, get a
 	// policy that lets all CloudWatch alarms of the account and Region publish; a policy takes the place of the topic's
