@@ -20,7 +20,7 @@ import (
 // Source: Lambda developer guide, runtimes-provided.
 const bootstrap = "bootstrap"
 
-// BuildOptions say how the go command builds a program.
+// BuildOptions are how the go command builds a program.
 type BuildOptions struct {
 	// Tags are build tags, besides lambda.norpc and those that GOFLAGS names.
 	// Default: none.

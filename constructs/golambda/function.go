@@ -14,10 +14,11 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/outboxkit/transactional-outbox/constructs/internal/environment"
 	"github.com/outboxkit/transactional-outbox/constructs/internal/keypolicy"
 )
 
-// MetadataKey is the key of the function's template metadata under which it tells how it was built:
+// MetadataKey is the key of the function's template metadata that holds how it was built:
 //
 //	{"source": "../lambdas/one", "tags": ["lambda.norpc"], "ldflags": ["-s", "-w"]}
 //
@@ -40,6 +41,12 @@ const (
 // command's own output. Where the stack needs no bundling (`cdk list`, or a test that sets the context
 // aws:cdk:bundling-stacks to an empty list) nothing is compiled and the source folder stands in for the asset.
 func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) awslambda.Function {
+	if id == nil {
+		panic("golambda: the id must be a text, got nil")
+	}
+	if scope == nil {
+		panic(fmt.Sprintf("golambda %q: the scope must be a construct, got nil", *id))
+	}
 	if err := props.Validate(); err != nil {
 		panic(fmt.Sprintf("golambda %q: %v", *id, err))
 	}
@@ -71,10 +78,11 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 	apply(c.Options, &functionProps)
 	function := awslambda.NewFunction(group, jsii.String(functionID), &functionProps)
 	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String(MetadataKey), built)
+	environment.Keep(function, c.Environment)
 	return function
 }
 
-// code returns the function's code, built where the stack needs that, and the metadata that says how.
+// code returns the function's code, built where the stack needs that, and the metadata about how.
 func (p *FunctionProps) code(scope constructs.Construct) (code, map[string]any, error) {
 	t, err := newTarget(*p.Entry, Architecture(*p.Architecture.Name()), p.Build.settings())
 	if err != nil {

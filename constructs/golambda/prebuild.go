@@ -29,7 +29,7 @@ func Prebuild(architecture Architecture, entries ...string) {
 // Prebuild is [Prebuild] for functions with these options.
 func (b *BuildOptions) Prebuild(architecture Architecture, entries ...string) {
 	if noBundling() || b.validate() != nil {
-		return // NewFunction says what is wrong
+		return // NewFunction reports what is wrong
 	}
 	var targets []gobuild.Target
 	for _, entry := range entries {

@@ -13,8 +13,8 @@ type FunctionProps struct {
 	// Entry is the folder of the main package, relative to the app's working directory. It may lie in a Go
 	// module of its own. Required.
 	Entry *string
-	// Build is how the go command builds the program, beyond what every function gets. The environment has a
-	// say too: see the package documentation.
+	// Build is how the go command builds the program, beyond what every function gets. The environment
+	// counts too: see the package documentation.
 	// Default: no further tags or flags.
 	Build *BuildOptions
 	// Architecture the program is built for and runs on.
@@ -76,6 +76,9 @@ func (p *FunctionProps) WithDefaults() *FunctionProps {
 	}
 	if c.LogRetention == "" {
 		c.LogRetention = awslogs.RetentionDays_ONE_MONTH
+	}
+	if c.RemovalPolicy == "" {
+		c.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
 	}
 	return &c
 }

@@ -78,17 +78,24 @@ const (
 // metrics at all then, and so no other alarm.
 //
 // A period breaches from the first write to the table until the first event that the pipe takes up, within the hour that
-// the alarm looks at. Both metrics are filled with 0, because neither exists while nothing happens, and because the pipe's
-// does not exist in just the case that the alarm is for. ConsumedWriteCapacityUnits counts what writers do, but not what
-// TTL deletes. It also counts transactions that a condition refused and items that are deleted by hand: where that is all
-// that happens in an hour, the alarm is a false one, and its description says so.
-// Source: CloudWatch user guide, using-metric-math; DynamoDB developer guide, metrics-dimensions and TTL; EventBridge user
-// guide, eb-pipes-monitoring and eb-pipes-error-troubleshooting.
+// the alarm looks at. Both metrics are filled with 0, because neither exists while nothing happens. FILL is not documented
+// to make anything of a metric without a single datapoint, which the pipe's is in just the case that the alarm is for.
+// Therefore the events are counted on top of zeros that the writes have datapoints for: arithmetic treats a missing value
+// as 0.
+//
+// CloudWatch retrieves more datapoints than an alarm looks at, and RUNNING_SUM counts those, too: events shortly before the
+// hour delay the alarm until they are out of sight, and a write that no event followed prolongs it.
+//
+// ConsumedWriteCapacityUnits counts what writers do, but not what TTL deletes. It also counts transactions that a condition
+// refused and items that are deleted by hand: where that is all that happens in an hour, the alarm is a false one, and its
+// description says so.
+// Source: CloudWatch user guide, using-metric-math, "Basic arithmetic functions" and "RUNNING_SUM"; DynamoDB developer guide,
+// metrics-dimensions and TTL; EventBridge user guide, eb-pipes-monitoring and eb-pipes-error-troubleshooting.
 func (o *TransactionalOutbox) pipeSilentAlarm() alarm {
 	return alarm{
 		id: pipeSilentAlarmID,
 		metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
-			Expression: jsii.String("IF(RUNNING_SUM(FILL(writes, 0)) > 0 AND RUNNING_SUM(FILL(events, 0)) < 1, 1, 0)"),
+			Expression: jsii.String("IF(RUNNING_SUM(FILL(writes, 0)) > 0 AND RUNNING_SUM(FILL(events, 0) + 0 * FILL(writes, 0)) < 1, 1, 0)"),
 			Label:      jsii.String("writes without pipe events"),
 			Period:     awscdk.Duration_Minutes(jsii.Number(5)),
 			UsingMetrics: &map[string]awscloudwatch.IMetric{

@@ -76,7 +76,7 @@ func TransactionalOutbox_FromAttributes(scope constructs.Construct, id *string, 
 	found.days("ArchiveRetention", archives, 0)
 	found.alarms(alarms)
 	at := placeOf(scope, id)
-	found.suppliedHere(at.stack, attrs.EventBus, attrs.Table, attrs.InboxTable)
+	found.suppliedHere(at.stack, attrs.EventBus, attrs.Table, attrs.InboxTable, attrs.EncryptionKey, alarms)
 	found.refuse("imported outbox", id)
 
 	o := &importedOutbox{flow: flow{
@@ -87,7 +87,7 @@ func TransactionalOutbox_FromAttributes(scope constructs.Construct, id *string, 
 		replayable:     replayable(told, archives, true),
 		inboxTable:     attrs.InboxTable,
 		eventBus:       attrs.EventBus,
-		tableSettings: tableSettings{
+		keepSettings: keepSettings{
 			encryptionKey: attrs.EncryptionKey,
 			removalPolicy: attrs.RemovalPolicy,
 		},

@@ -37,7 +37,7 @@ func newEventBus(f *flow) awsevents.IEventBus {
 
 // keepNamed returns the removal policy of a resource whose name is fixed. One that a failed first deployment left behind
 // would make every further one fail, so RETAIN does not hold for that case.
-func (s tableSettings) keepNamed() awscdk.RemovalPolicy {
+func (s keepSettings) keepNamed() awscdk.RemovalPolicy {
 	if s.keep() == awscdk.RemovalPolicy_RETAIN {
 		return awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
 	}

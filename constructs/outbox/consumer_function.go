@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+
+	"github.com/outboxkit/transactional-outbox/constructs/internal/environment"
 )
 
 // consumerOfFunction is the metadata that marks a function as the one of a consumer with an inbox.
@@ -65,6 +67,11 @@ func (c *consumerConfig) checkInboxFunction(found *problems) {
 	}
 	if version := fixedVersion(c.Function); version != "" {
 		found.add("Function must not point to the version %s, whose environment stays as it was published: make the alias of the function's CurrentVersion()", version)
+	}
+	for _, name := range environment.Names(c.function) {
+		if slices.Contains(inboxVariables, name) {
+			found.add("Function must not set %s in its Environment, which the outbox sets", name)
+		}
 	}
 	if other := markOf(c.function, consumerOfFunction); other != "" {
 		found.add("Function must be that of one consumer with an inbox, got that of %s, whose name is in its environment: give each consumer a function, or set Inbox to NONE", other)

@@ -91,7 +91,9 @@ type ConsumerProps struct {
 	GoFunction *golambda.FunctionProps
 	// Function is an existing function, which must answer with partial batch failures. It may be an alias of
 	// the current version of a function of this app. A function of another app needs Inbox_NONE, because its
-	// environment cannot be set here. Set it or GoFunction.
+	// environment cannot be set here. What runtime/inbox reads takes the place of variables of the same names,
+	// which a function of golambda.NewFunction must not set itself; of other functions CDK does not tell. Set it
+	// or GoFunction.
 	Function awslambda.IFunction
 
 	// BatchSize is the most messages the function gets at once, 1 to 10000; more than 10 need a
@@ -127,8 +129,9 @@ type ConsumerProps struct {
 	// imported Queue it is not known.
 	MaxReceiveCount *float64
 	// DeadLetterQueue is an existing standard queue for messages that this consumer cannot handle, and for
-	// nothing else: a redrive could not tell whose messages it holds. It must keep them longer than the queue does. With an imported Queue it is required and names the queue that the imported
-	// one's redrive policy names.
+	// nothing else: a redrive could not tell whose messages it holds. It must keep them longer than the queue
+	// does. With an imported Queue it is required and names the queue that the imported one's redrive policy
+	// names.
 	// Default: a queue that keeps messages for 14 days is created.
 	DeadLetterQueue awssqs.IQueue
 }

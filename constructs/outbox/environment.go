@@ -2,11 +2,14 @@ package outbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/outboxkit/transactional-outbox/constructs/internal/environment"
 )
 
 // The environment variables are the contract with runtime/inbox and runtime/outbox.
@@ -51,6 +54,17 @@ func (f *flow) markAsWriter(function awslambda.Function) {
 	}
 }
 
+// refuseOwnVariables refuses a function that the application gave variables of the same names.
+func (f *flow) refuseOwnVariables(function awslambda.Function) {
+	var found problems
+	for _, name := range environment.Names(function) {
+		if slices.Contains(writerVariables, name) {
+			found.add("function %s must not set %s in its Environment, which the outbox sets", *function.Node().Path(), name)
+		}
+	}
+	found.refuse("GrantWrite of outbox", f.scope.Node().Path())
+}
+
 // markOf returns what the metadata of a type says of a function, or nothing.
 func markOf(function awslambda.Function, kind string) string {
 	for _, entry := range *function.Node().Metadata() {
@@ -72,6 +86,7 @@ func (f *flow) setWriterVariables(grantee awsiam.IGrantable) {
 		}
 		return
 	}
+	f.refuseOwnVariables(function)
 	f.markAsWriter(function)
 	if version := fixedVersion(grantee); version != "" {
 		warn(f.scope, "function-version:"+version, fmt.Sprintf("the environment of the function is set, but the version %s keeps what it was published with: grant to an alias of the function's CurrentVersion()", version))

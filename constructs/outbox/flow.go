@@ -32,7 +32,7 @@ type flow struct {
 	// consumer.
 	ruleDeadLetterQueue awssqs.IQueue
 
-	tableSettings
+	keepSettings
 	logRetention awslogs.RetentionDays
 	alarmProps   *AlarmProps
 	alarmsNotify bool // once their topic lets the alarms publish

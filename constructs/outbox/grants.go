@@ -19,7 +19,8 @@ import (
 // the transaction are granted with [GrantTransactionWrites].
 //
 // It panics for an outbox that was imported without its table, and for a function that writes to another outbox already,
-// because its environment names one.
+// because its environment names one. It also panics for a function of golambda.NewFunction whose own Environment has one of
+// these variables; of other functions CDK does not tell, and the outbox's value takes the place of theirs.
 func (f *flow) GrantWrite(grantee awsiam.IGrantable) awsiam.Grant {
 	f.needTable()
 	f.setWriterVariables(grantee)
@@ -119,8 +120,11 @@ func (f *problems) transactActions(name string, actions []TransactAction) {
 }
 
 // GrantTransactionWrites lets a writer do the actions to items of a table in TransactWriteItems, and in no other
-// operation. It panics when it is given no action, or one that TransactWriteItems does not have.
+// operation. It panics when it is given no table, no action, or an action that TransactWriteItems does not have.
 func GrantTransactionWrites(table awsdynamodb.ITable, grantee awsiam.IGrantable, actions ...TransactAction) awsiam.Grant {
+	if table == nil {
+		panic("GrantTransactionWrites: the table must be the one that is written, got nil")
+	}
 	var found problems
 	found.transactActions("actions", actions)
 	found.refuse("GrantTransactionWrites on table", table.Node().Path())

@@ -104,7 +104,7 @@ func (c *consumerConfig) checkInboxTTL(found *problems) {
 func (c *Consumer) useInbox(config *consumerConfig) {
 	f := c.flow
 	if f.inboxTable == nil {
-		f.inboxTable = newInboxTable(f.scope, f.tableSettings)
+		f.inboxTable = newInboxTable(f.scope, f.keepSettings)
 	}
 	function := functionOf(c.function)
 	function.Node().AddMetadata(jsii.String(consumerOfFunction), config.at.path(), nil)

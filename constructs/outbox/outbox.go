@@ -50,7 +50,7 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 		found.busID(at.id())
 	}
 	c.check(&found)
-	found.suppliedHere(at.stack, c.EventBus, c.Table, c.InboxTable)
+	found.suppliedHere(at.stack, c.EventBus, c.Table, c.InboxTable, c.EncryptionKey, c.Alarms)
 	found.refuse("transactional outbox", id)
 
 	o := &TransactionalOutbox{flow: flow{
@@ -61,7 +61,7 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 		replayable:     replayable(c.eventRetention, c.archiveRetention, c.EventBus != nil),
 		inboxTable:     c.InboxTable,
 		eventBus:       c.EventBus,
-		tableSettings: tableSettings{
+		keepSettings: keepSettings{
 			encryptionKey:       c.EncryptionKey,
 			removalPolicy:       c.RemovalPolicy,
 			deletionProtection:  c.DeletionProtection,
@@ -73,7 +73,7 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	o.attachTo(o, scope, id)
 	warnOfRegion(o, *o.place.stack.Region())
 	if o.table == nil {
-		o.table = newOutboxTable(o, o.tableSettings)
+		o.table = newOutboxTable(o, o.keepSettings)
 	}
 	o.ruleDeadLetterQueue = o.newDeadLetterQueue(o, ruleDeadLetterQueueID)
 	if o.eventBus == nil {

@@ -11,12 +11,13 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces"
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
 // A place is where a construct stands: in which deployed stack, and where below it. Neither changes when the
-// stack moves below a Stage and keeps its name. docs/adr/0011 says what hangs on it.
+// stack moves below a Stage and keeps its name. See docs/adr/0011.
 type place struct {
 	stack     awscdk.Stack // the one that a template is made of
 	stackName string       // of the outermost stack, which nested ones are deployed with
@@ -100,8 +101,9 @@ func (f *problems) suppliedBusName(bus awsevents.IEventBus) {
 	}
 }
 
-// suppliedHere checks that what an outbox is supplied with is in the account and the region of the stack.
-func (f *problems) suppliedHere(stack awscdk.Stack, bus awsevents.IEventBus, table, inboxTable awsdynamodb.ITable) {
+// suppliedHere checks that what an outbox is supplied with is in the account and the region of the stack. A key and a topic
+// may be of another account, whose policies must then allow the use.
+func (f *problems) suppliedHere(stack awscdk.Stack, bus awsevents.IEventBus, table, inboxTable awsdynamodb.ITable, key awskms.IKey, alarms *AlarmProps) {
 	if bus != nil {
 		f.suppliedBusName(bus)
 		f.sameAccount("EventBus", bus, stack, "rules, pipes and archives work only with a bus of their own account and region")
@@ -112,9 +114,15 @@ func (f *problems) suppliedHere(stack awscdk.Stack, bus awsevents.IEventBus, tab
 	if inboxTable != nil {
 		f.sameAccountOfTable("InboxTable", inboxTable, stack, "functions find it by its name, and a transaction spans no other account or region")
 	}
+	if key != nil {
+		f.sameRegion("EncryptionKey", key, stack, "each service takes only keys of its own region")
+	}
+	if alarms != nil && alarms.Topic != nil {
+		f.sameRegion("Alarms.Topic", alarms.Topic, stack, "alarms notify only topics of their own region")
+	}
 }
 
-// A located resource says which account and region it is in, as everything does that a property can name.
+// A located resource has an account and a region, as everything has that a property can name.
 type located interface {
 	Env() *interfaces.ResourceEnvironment
 }
@@ -131,8 +139,8 @@ func (f *problems) sameAccount(name string, resource located, stack awscdk.Stack
 	f.same(name, "region", env.Region, stack.Region(), reason)
 }
 
-// sameAccountOfTable is sameAccount for a table: CDK takes an imported one to be where the stack is, but its ARN
-// tells.
+// sameAccountOfTable is sameAccount for a table: CDK takes an imported one to be where the stack is, so the
+// ARN decides.
 func (f *problems) sameAccountOfTable(name string, table awsdynamodb.ITable, stack awscdk.Stack, reason string) {
 	arn := strings.Split(*table.TableArn(), ":")
 	if len(arn) < 6 { // a token

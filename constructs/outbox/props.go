@@ -57,8 +57,9 @@ type TransactionalOutboxProps struct {
 	// Default: a bus is created, and named after the stack and the outbox.
 	EventBus awsevents.IEventBus
 	// ArchiveRetention keeps everything on the bus that long for replay, in whole days from 1 to 3650; 0 is for
-	// no archive. Consumers remember what they have handled for as long as it can be replayed: where archives
-	// of a supplied bus keep events longer, set the consumers' InboxTTL.
+	// no archive. Consumers remember what they have handled for as long as it can be replayed. Archives that the
+	// app adds itself, to the outbox's own bus or to a supplied one, are not counted: where one keeps events
+	// longer, set the consumers' InboxTTL.
 	// Default: no archive. Consumers of a supplied bus then count with one of 3650 days, because its archives
 	// are not known here; 0 says that it has none.
 	ArchiveRetention awscdk.Duration
@@ -84,7 +85,7 @@ type TransactionalOutboxProps struct {
 	// Default: 1.
 	ParallelizationFactor *float64
 
-	// EncryptionKey encrypts the table, the bus, the archive, the queues, the log groups and the functions'
+	// EncryptionKey, of the stack's region, encrypts the table, the bus, the archive, the queues, the log groups and the functions'
 	// environment. The key's policy gets what CloudWatch Logs and EventBridge need; for an imported key
 	// the synthesis warns and shows the statements that its owner must add. The pipe itself stores no
 	// events. Do not disable the key while events are on their way: the dead-letter queues need it too.
@@ -98,7 +99,7 @@ type TransactionalOutboxProps struct {
 	Alarms *AlarmProps
 }
 
-// AlarmProps say whom the alarms notify. Each alarm watches for something that needs a person, and its description says what
+// AlarmProps are the settings of the alarms. Each alarm watches for something that needs a person, and its description says what
 // to do:
 //
 //	PipeFailedAlarm, PipeThrottledAlarm   3 executions within 5 minutes
@@ -117,9 +118,10 @@ type TransactionalOutboxProps struct {
 // A pipe that was stopped or disabled has no metrics, so PipeSilentAlarm compares it with the writes to the table within the
 // last hour. There is none for a supplied Table, where nobody can tell the events among the writes. It cannot tell events
 // from transactions that a condition refused either: in an hour in which nothing happens but clients that repeat old
-// requests, or items being deleted by hand, it goes off without need. Without any write it says nothing.
+// requests, or items being deleted by hand, it goes off without need. Without any write it stays silent. Events shortly before that hour delay it, because
+// CloudWatch retrieves more datapoints than an alarm looks at.
 type AlarmProps struct {
-	// Topic is notified when an alarm goes off, and when it is over. A topic of this app, and the key that encrypts it, get a
+	// Topic, in the stack's region, is notified when an alarm goes off, and when it is over. A topic of this app, and the key that encrypts it, get a
 	// policy that lets all CloudWatch alarms of the account and Region publish; a policy takes the place of the topic's
 	// default one, so other services that publish to it need a statement of their own. The policy of an imported topic is
 	// left alone: where its owner has replaced the default one, it must allow cloudwatch.amazonaws.com sns:Publish.

@@ -14,8 +14,8 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// tableSettings are what the tables of an outbox have in common.
-type tableSettings struct {
+// keepSettings are how what holds events or remembers them is kept: tables, dead-letter queues, the bus and its archive.
+type keepSettings struct {
 	encryptionKey       awskms.IKey
 	removalPolicy       awscdk.RemovalPolicy
 	deletionProtection  *bool
@@ -23,7 +23,7 @@ type tableSettings struct {
 }
 
 // keep returns the removal policy of what holds events or remembers them. For a queue CDK's own default is DESTROY.
-func (s tableSettings) keep() awscdk.RemovalPolicy {
+func (s keepSettings) keep() awscdk.RemovalPolicy {
 	if s.removalPolicy == "" {
 		return awscdk.RemovalPolicy_RETAIN
 	}
@@ -31,7 +31,7 @@ func (s tableSettings) keep() awscdk.RemovalPolicy {
 }
 
 // newOutboxTable adds the table that the pipe reads.
-func newOutboxTable(scope constructs.Construct, settings tableSettings) awsdynamodb.ITable {
+func newOutboxTable(scope constructs.Construct, settings keepSettings) awsdynamodb.ITable {
 	return newTable(scope, tableID, settings, awsdynamodb.TableProps{
 		SortKey: textKey(record.AttrSK),
 		Stream:  awsdynamodb.StreamViewType_NEW_IMAGE,
@@ -39,7 +39,7 @@ func newOutboxTable(scope constructs.Construct, settings tableSettings) awsdynam
 }
 
 // newInboxTable adds the table in which consumers remember the events that they have handled.
-func newInboxTable(scope constructs.Construct, settings tableSettings) awsdynamodb.ITable {
+func newInboxTable(scope constructs.Construct, settings keepSettings) awsdynamodb.ITable {
 	return newTable(scope, inboxTableID, settings, awsdynamodb.TableProps{})
 }
 
@@ -47,7 +47,7 @@ func newInboxTable(scope constructs.Construct, settings tableSettings) awsdynamo
 //
 // Table and not TableV2: an outbox is in one region, TableV2 takes a customer-managed key only in a stack
 // whose region is known, and it makes every synthesis print deprecation warnings of its own.
-func newTable(scope constructs.Construct, id string, settings tableSettings, props awsdynamodb.TableProps) awsdynamodb.ITable {
+func newTable(scope constructs.Construct, id string, settings keepSettings, props awsdynamodb.TableProps) awsdynamodb.ITable {
 	props.PartitionKey = textKey(record.AttrPK)
 	props.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
 	props.TimeToLiveAttribute = jsii.String(record.AttrExpiresAt)

@@ -144,6 +144,24 @@ func TestGoFunctionRefuses(t *testing.T) {
 	}
 }
 
+func TestGoFunctionRefusesNil(t *testing.T) {
+	stack := newStack(t)
+	for want, add := range map[string]func(){
+		"golambda: the id must be a text, got nil":                 func() { golambda.NewFunction(stack, nil, &golambda.FunctionProps{Entry: jsii.String(greet)}) },
+		`golambda "Hello": the scope must be a construct, got nil`: func() { golambda.NewFunction(nil, jsii.String("Hello"), nil) },
+		`golambda "Hello": Entry must be the folder`:               func() { golambda.NewFunction(stack, jsii.String("Hello"), nil) },
+	} {
+		wants(t, refused(t, add), want)
+	}
+	guard(t, func() { golambda.Prebuild("") }) // NewFunction reports what is wrong
+}
+
+// What the documentation promises is there before a function is made, too.
+func TestGoFunctionDefaultsInProperties(t *testing.T) {
+	props := (*golambda.FunctionProps)(nil).WithDefaults()
+	same(t, "log retention and removal policy", []any{props.LogRetention, props.RemovalPolicy}, `["ONE_MONTH", "RETAIN"]`)
+}
+
 // One message tells everything that is wrong, and nothing is added.
 func TestGoFunctionRefusesAllAtOnce(t *testing.T) {
 	stack := awscdk.NewStack(newApp(t, noBundling), jsii.String("Stack"), nil)

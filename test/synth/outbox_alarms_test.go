@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -93,7 +94,7 @@ const silentAlarm = `{
 	"Threshold": 1, "DatapointsToAlarm": 6,
 	"Metrics": [
 		{"Id": "expr_1", "Label": "writes without pipe events", "ReturnData": true,
-		 "Expression": "IF(RUNNING_SUM(FILL(writes, 0)) > 0 AND RUNNING_SUM(FILL(events, 0)) < 1, 1, 0)"},
+		 "Expression": "IF(RUNNING_SUM(FILL(writes, 0)) > 0 AND RUNNING_SUM(FILL(events, 0) + 0 * FILL(writes, 0)) < 1, 1, 0)"},
 		{"Id": "events", "ReturnData": false, "MetricStat": {"Period": 300, "Stat": "Sum", "Metric": {
 			"Namespace": "AWS/EventBridge/Pipes", "MetricName": "EventCount", "Dimensions": [{"Name": "PipeName", "Value": "${Outbox/Pipe}"}]}}},
 		{"Id": "writes", "ReturnData": false, "MetricStat": {"Period": 300, "Stat": "Sum", "Metric": {
@@ -101,12 +102,13 @@ const silentAlarm = `{
 	]
 }`
 
-// What the expression above and 6 datapoints out of 12 mean, an hour in periods of five minutes: a letter is a period with a
-// write (w), a pipe event (e), both (b) or nothing (.).
+// What the alarm of the template means, an hour in periods of five minutes: a letter is a period with a write (w), a pipe
+// event (e), both (b) or no datapoint at all (.). What stands before the hour is retrieved without being looked at.
 func TestPipeSilentAlarmInWords(t *testing.T) {
-	for hour, want := range map[string]bool{
+	goesOff := pipeSilentAlarm(t)
+	for periods, want := range map[string]bool{
 		"wwwwwwwwwwww": true,  // disabled for an hour
-		"w...........": true,  // a single write that nobody hears of
+		"w...........": true,  // a single write that no event follows
 		"......w.....": true,  // half an hour after it
 		".......w....": false, // and not before
 		"bbbbbbbbbbbb": false,
@@ -116,18 +118,61 @@ func TestPipeSilentAlarmInWords(t *testing.T) {
 		"bwwwwwwwwwww": false, // disabled for less than an hour
 		"wwwwwwwwe...": true,  // started again: over as soon as less than half an hour of silence is in sight
 		"wwwwwe......": false,
+
+		"..... wwwwwwwwwwww": true,
+		"....b wwwwwwwwwwww": false, // later, because the event is still in sight
+		"w.... ............": true,  // longer, because the write is
+		"we... ............": false,
 	} {
-		writes, events, breaching := 0, 0, 0
-		for _, period := range hour {
-			writes += strings.Count("wb", string(period))
-			events += strings.Count("eb", string(period))
-			if writes > 0 && events < 1 {
+		for _, fillsNothing := range []bool{true, false} {
+			if got := goesOff(periods, fillsNothing); got != want {
+				t.Errorf("%s: alarm %v, want %v (where FILL makes zeros of a metric without datapoints: %v)", periods, got, want, fillsNothing)
+			}
+		}
+	}
+}
+
+// pipeSilentAlarm returns what the synthesized alarm does after such periods.
+func pipeSilentAlarm(t *testing.T) func(periods string, fillsNothing bool) bool {
+	t.Helper()
+	tpl := synthesizeAlarms(t, func(awscdk.Stack) *outbox.AlarmProps { return &outbox.AlarmProps{} })
+	var alarm struct {
+		Threshold                            float64
+		EvaluationPeriods, DatapointsToAlarm int
+		TreatMissingData, ComparisonOperator string
+		Metrics                              []struct {
+			ID, Expression string
+			MetricStat     struct{ Metric struct{ MetricName string } }
+		}
+	}
+	if err := json.Unmarshal([]byte(canonical(t, tpl.part(t, "Outbox/PipeSilentAlarm").Properties)), &alarm); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "comparison", []string{alarm.ComparisonOperator, alarm.TreatMissingData}, `["GreaterThanOrEqualToThreshold", "notBreaching"]`)
+	letters := map[string]string{"ConsumedWriteCapacityUnits": "wb", "EventCount": "eb"}
+	return func(periods string, fillsNothing bool) bool {
+		metrics, expression := map[string][]float64{}, ""
+		for _, metric := range alarm.Metrics {
+			if metric.Expression != "" {
+				expression = metric.Expression
+				continue
+			}
+			for _, period := range strings.ReplaceAll(periods, " ", "") {
+				value := missing
+				if strings.ContainsRune(letters[metric.MetricStat.Metric.MetricName], period) {
+					value = 1
+				}
+				metrics[metric.ID] = append(metrics[metric.ID], value)
+			}
+		}
+		breaching := 0
+		result := evaluateMath(t, expression, metrics, fillsNothing)
+		for _, value := range result[len(result)-alarm.EvaluationPeriods:] {
+			if value >= alarm.Threshold {
 				breaching++
 			}
 		}
-		if got := breaching >= 6; got != want {
-			t.Errorf("%s: alarm %v, want %v", hour, got, want)
-		}
+		return breaching >= alarm.DatapointsToAlarm
 	}
 }
 

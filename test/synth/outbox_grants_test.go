@@ -77,6 +77,8 @@ func TestGrantTransactionWrites(t *testing.T) {
 		"Action": ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
 		"Condition": {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
 	}]`)
+	wants(t, refused(t, func() { outbox.GrantTransactionWrites(nil, newRole(stack, "Other"), outbox.TransactAction_PUT) }),
+		"GrantTransactionWrites: the table must be the one that is written, got nil")
 	for want, actions := range map[string][]outbox.TransactAction{
 		"actions must name at least one of Put, Update, Delete and ConditionCheck, got none": nil,
 		`actions must be of Put, Update, Delete and ConditionCheck, got "Get"`:               {outbox.TransactAction_PUT, "Get"},

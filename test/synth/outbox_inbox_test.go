@@ -327,6 +327,31 @@ func TestWriterFunction(t *testing.T) {
 	]`)
 }
 
+// A function that reads its own value of one of our variables would get ours, or the other way around.
+func TestVariablesOfAGoFunctionAreNotOverwritten(t *testing.T) {
+	stack := newStack(t)
+	box := newOutbox(stack)
+	function := golambda.NewFunction(stack, jsii.String("Own"), &golambda.FunctionProps{
+		Entry: jsii.String(greet), Environment: &map[string]*string{
+			"INBOX_TABLE": jsii.String("mine"), "CONSUMER_DLQ_URL": jsii.String("mine"), "OUTBOX_SOURCE": jsii.String("mine"), "CARRIER": jsii.String("post"),
+		},
+	})
+	message := refused(t, func() {
+		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: aliasOf(function, "live")})
+	})
+	same(t, "message", message, `"consumer \"Shipping\": Function must not set CONSUMER_DLQ_URL in its Environment, which the outbox sets\nFunction must not set INBOX_TABLE in its Environment, which the outbox sets"`)
+	message = refused(t, func() { box.GrantWrite(function) })
+	same(t, "message", message, `"GrantWrite of outbox \"Stack/Outbox\": function Stack/Own/Default must not set OUTBOX_SOURCE in its Environment, which the outbox sets"`)
+	// Nothing is set for a consumer without an inbox, and for one with an inbox nothing of a writer's.
+	guard(t, func() {
+		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{Function: function, Inbox: outbox.Inbox_NONE})
+		other := golambda.NewFunction(stack, jsii.String("Other"), &golambda.FunctionProps{
+			Entry: jsii.String(greet), Environment: &map[string]*string{"OUTBOX_SOURCE": jsii.String("mine"), "CARRIER": jsii.String("post")},
+		})
+		box.AddConsumer(jsii.String("Billing"), &outbox.ConsumerProps{Function: other})
+	})
+}
+
 func TestInboxRefuses(t *testing.T) {
 	stack := newStack(t)
 	box := newOutbox(stack, outbox.TransactionalOutboxProps{ArchiveRetention: days(1)})

@@ -8,7 +8,9 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -30,9 +32,11 @@ func TestSuppliedPartsOfAnotherAccountOrRegionAreRefused(t *testing.T) {
 	table := func(id, arn string) awsdynamodb.ITable { return awsdynamodb.Table_FromTableArn(stack, &id, &arn) }
 	message := refused(t, func() {
 		outbox.NewTransactionalOutbox(stack, jsii.String("Outbox"), &outbox.TransactionalOutboxProps{
-			Source:     jsii.String("orders"),
-			EventBus:   bus("Bus", "arn:aws:events:us-east-1:222222222222:event-bus/orders"),
-			InboxTable: table("Inbox", "arn:aws:dynamodb:us-east-1:111111111111:table/inbox"),
+			Source:        jsii.String("orders"),
+			EventBus:      bus("Bus", "arn:aws:events:us-east-1:222222222222:event-bus/orders"),
+			InboxTable:    table("Inbox", "arn:aws:dynamodb:us-east-1:111111111111:table/inbox"),
+			EncryptionKey: awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:us-east-1:222222222222:key/0a1b2c3d-0000-4000-8000-000000000001")),
+			Alarms:        &outbox.AlarmProps{Topic: awssns.Topic_FromTopicArn(stack, jsii.String("Topic"), jsii.String("arn:aws:sns:us-east-1:222222222222:on-call"))},
 			Table: awsdynamodb.Table_FromTableAttributes(stack, jsii.String("Table"), &awsdynamodb.TableAttributes{
 				TableArn:       jsii.String("arn:aws:dynamodb:eu-west-1:222222222222:table/outbox"),
 				TableStreamArn: jsii.String("arn:aws:dynamodb:eu-west-1:222222222222:table/outbox/stream/2026-11-23T00:00:00.000"),
@@ -43,14 +47,21 @@ func TestSuppliedPartsOfAnotherAccountOrRegionAreRefused(t *testing.T) {
 		"EventBus must be in the stack's account 111111111111, got one in 222222222222: rules, pipes and archives work only with a bus of their own account and region",
 		"EventBus must be in the stack's region eu-west-1, got one in us-east-1",
 		"InboxTable must be in the stack's region eu-west-1, got one in us-east-1: functions find it by its name",
+		"EncryptionKey must be in the stack's region eu-west-1, got one in us-east-1: each service takes only keys of its own region",
+		"Alarms.Topic must be in the stack's region eu-west-1, got one in us-east-1: alarms notify only topics of their own region",
 		"\nTable must be in the stack's account 111111111111, got one in 222222222222: a pipe reads only a stream of its own account and region",
 	)
 	message = refused(t, func() {
 		outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Import"), &outbox.TransactionalOutboxAttributes{
 			Source: jsii.String("orders"), EventBus: bus("OtherBus", "arn:aws:events:eu-west-1:222222222222:event-bus/orders"),
+			EncryptionKey: awskms.Key_FromKeyArn(stack, jsii.String("OtherKey"), jsii.String("arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d-0000-4000-8000-000000000001")),
+			Alarms:        &outbox.AlarmProps{Topic: awssns.Topic_FromTopicArn(stack, jsii.String("OtherTopic"), jsii.String("arn:aws:sns:us-east-1:111111111111:on-call"))},
 		})
 	})
-	wants(t, message, "EventBus must be in the stack's account 111111111111, got one in 222222222222")
+	wants(t, message,
+		"EventBus must be in the stack's account 111111111111, got one in 222222222222",
+		"EncryptionKey must be in the stack's region eu-west-1, got one in us-east-1",
+		"Alarms.Topic must be in the stack's region eu-west-1, got one in us-east-1")
 	message = refused(t, func() {
 		outbox.TransactionalOutbox_FromAttributes(stack, jsii.String("Import"), &outbox.TransactionalOutboxAttributes{
 			Source: jsii.String("orders"), EventBus: awsevents.EventBus_FromEventBusName(stack, jsii.String("ByARN"), jsii.String(busARN)),
@@ -85,7 +96,12 @@ func TestSuppliedPartsOfAStackForAnyRegionAreNotRefused(t *testing.T) {
 	})
 	stack = stackIn(t, "111111111111", "eu-west-1")
 	guard(t, func() {
-		newOutbox(stack, outbox.TransactionalOutboxProps{EventBus: awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String(busARN))})
+		newOutbox(stack, outbox.TransactionalOutboxProps{
+			EventBus: awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String(busARN)),
+			// A key and a topic may be of another account.
+			EncryptionKey: awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:222222222222:key/0a1b2c3d-0000-4000-8000-000000000001")),
+			Alarms:        &outbox.AlarmProps{Topic: awssns.Topic_FromTopicArn(stack, jsii.String("Topic"), jsii.String("arn:aws:sns:eu-west-1:222222222222:on-call"))},
+		})
 	})
 }
 

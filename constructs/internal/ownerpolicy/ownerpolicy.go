@@ -134,7 +134,7 @@ func (p *paste) placeholder(name string) string {
 	return name
 }
 
-// explanation says what the placeholders stand for.
+// explanation returns what the placeholders stand for.
 func (p *paste) explanation() string {
 	if len(p.placeholders) == 0 {
 		return ""
