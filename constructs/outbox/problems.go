@@ -151,7 +151,7 @@ func (f *problems) exclusive(existing string, given bool, settings map[string]bo
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		if settings[name] {
-			f.add("%s must not be set together with %s, which brings its own", name, existing)
+			f.add("%s must not be set together with %s, whose own settings count", name, existing)
 		}
 	}
 }

@@ -99,7 +99,7 @@ type TransactionalOutboxProps struct {
 	Alarms *AlarmProps
 }
 
-// AlarmProps are the settings of the alarms. Each alarm watches for something that needs a person, and its description says what
+// AlarmProps are the settings of the alarms. Each alarm watches for something that needs a person, and its description is what
 // to do:
 //
 //	PipeFailedAlarm, PipeThrottledAlarm   3 executions within 5 minutes
@@ -116,15 +116,16 @@ type TransactionalOutboxProps struct {
 //	ErrorsAlarm, ThrottlesAlarm           3 invocations within 5 minutes
 //
 // A pipe that was stopped or disabled has no metrics, so PipeSilentAlarm compares it with the writes to the table within the
-// last hour. There is none for a supplied Table, where nobody can tell the events among the writes. It cannot tell events
-// from transactions that a condition refused either: in an hour in which nothing happens but clients that repeat old
-// requests, or items being deleted by hand, it goes off without need. Without any write it stays silent. Events shortly before that hour delay it, because
-// CloudWatch retrieves more datapoints than an alarm looks at.
+// last hour. Events shortly before that hour delay it, because CloudWatch retrieves more datapoints than an alarm looks at.
+// There is none for a supplied Table, where nobody can tell the events among the writes. It cannot tell events from
+// transactions that a condition refused either: in an hour in which nothing happens but clients that repeat old requests, or
+// items being deleted by hand, it goes off without need. Without any write it stays silent.
 type AlarmProps struct {
-	// Topic, in the stack's region, is notified when an alarm goes off, and when it is over. A topic of this app, and the key that encrypts it, get a
-	// policy that lets all CloudWatch alarms of the account and Region publish; a policy takes the place of the topic's
-	// default one, so other services that publish to it need a statement of their own. The policy of an imported topic is
-	// left alone: where its owner has replaced the default one, it must allow cloudwatch.amazonaws.com sns:Publish.
+	// Topic, in the stack's region, is notified when an alarm goes off, and when it is over. A topic of this app, and the
+	// key that encrypts it, get a policy that lets all CloudWatch alarms of the account and Region publish; a policy takes
+	// the place of the topic's default one, so other services that publish to it need a statement of their own. The policy
+	// of an imported topic is left alone: where its owner has replaced the default one, it must allow
+	// cloudwatch.amazonaws.com sns:Publish.
 	// Default: the alarms show in CloudWatch and notify nobody. Set a topic wherever people rely on the outbox.
 	Topic awssns.ITopic
 	// OldestMessageAge is how old the oldest message of a consumer's queue may become, 1 minute to 14 days.

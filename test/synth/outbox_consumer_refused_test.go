@@ -93,11 +93,11 @@ func TestConsumerRefuses(t *testing.T) {
 		"no receive": {outbox.ConsumerProps{GoFunction: entry, MaxReceiveCount: jsii.Number(0)}, "MaxReceiveCount must be a whole number from 1 to 1000, got 0"},
 		"queue and visibility": {
 			outbox.ConsumerProps{GoFunction: entry, Queue: ownQueue, VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1))},
-			"VisibilityTimeout must not be set together with Queue, which brings its own",
+			"VisibilityTimeout must not be set together with Queue, whose own settings count",
 		},
 		"queue and dead-letter queue": {
 			outbox.ConsumerProps{GoFunction: entry, Queue: ownQueue, DeadLetterQueue: deadLetters.Queue},
-			"DeadLetterQueue must not be set together with Queue, which brings its own",
+			"DeadLetterQueue must not be set together with Queue, whose own settings count",
 		},
 		"a queue without a dead-letter queue": {
 			outbox.ConsumerProps{GoFunction: entry, Queue: queueWith("NoDLQ", awssqs.QueueProps{VisibilityTimeout: awscdk.Duration_Minutes(jsii.Number(1))})},

@@ -23,7 +23,7 @@ func TestOutboxRefuses(t *testing.T) {
 			Stream:       stream,
 		})
 	}
-	fit := tableWith("Fit", "pk", awsdynamodb.StreamViewType_NEW_IMAGE)
+	fit, inbox := tableWith("Fit", "pk", awsdynamodb.StreamViewType_NEW_IMAGE), inboxTable(stack, "Inbox", "pk")
 	for name, test := range map[string]struct {
 		props outbox.TransactionalOutboxProps
 		want  string
@@ -104,13 +104,13 @@ func TestOutboxRefuses(t *testing.T) {
 			outbox.TransactionalOutboxProps{Source: orders, Alarms: &outbox.AlarmProps{OldestMessageAge: awscdk.Duration_Seconds(jsii.Number(1))}},
 			"Alarms.OldestMessageAge must be whole seconds from 1m0s to 14 days, got 1s",
 		},
-		"table and deletion protection": {
-			outbox.TransactionalOutboxProps{Source: orders, Table: fit, DeletionProtection: jsii.Bool(true)},
-			"DeletionProtection must not be set together with Table, which brings its own",
+		"both tables and deletion protection": {
+			outbox.TransactionalOutboxProps{Source: orders, Table: fit, InboxTable: inbox, DeletionProtection: jsii.Bool(true)},
+			"DeletionProtection must not be set together with Table and InboxTable, whose own settings count",
 		},
-		"table and backups": {
-			outbox.TransactionalOutboxProps{Source: orders, Table: fit, PointInTimeRecovery: jsii.Bool(false)},
-			"PointInTimeRecovery must not be set together with Table, which brings its own",
+		"both tables and backups": {
+			outbox.TransactionalOutboxProps{Source: orders, Table: fit, InboxTable: inbox, PointInTimeRecovery: jsii.Bool(false)},
+			"PointInTimeRecovery must not be set together with Table and InboxTable, whose own settings count",
 		},
 		"a table without a stream": {
 			outbox.TransactionalOutboxProps{Source: orders, Table: tableWith("NoStream", "pk", "")},

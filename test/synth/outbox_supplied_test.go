@@ -57,11 +57,13 @@ func TestOutboxOnATableOfThisApp(t *testing.T) {
 			Stream:        awsdynamodb.StreamViewType_NEW_AND_OLD_IMAGES,
 			EncryptionKey: awskms.NewKey(stack, jsii.String("OrdersKey"), nil),
 		})
-		box := newOutbox(stack, outbox.TransactionalOutboxProps{Table: table})
+		box := newOutbox(stack, outbox.TransactionalOutboxProps{Table: table, DeletionProtection: jsii.Bool(true)})
+		box.AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
 		box.GrantWrite(awsiam.NewRole(stack, jsii.String("Writer"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()}))
 	})
 	tpl := synthesize(t, stack)
-	list(t, "tables", tpl.paths("AWS::DynamoDB::Table"), "Orders")
+	list(t, "tables", tpl.paths("AWS::DynamoDB::Table"), "Orders", "Outbox/InboxTable")
+	same(t, "protection of the table that is created", tpl.part(t, "Outbox/InboxTable").Properties["DeletionProtectionEnabled"], `true`)
 	same(t, "source of the pipe", tpl.readable(tpl.part(t, "Outbox/Pipe").Properties["Source"]), `"${Orders.StreamArn}"`)
 	statements := tpl.statements(tpl.part(t, "Outbox/PipeRole").Properties["Policies"].([]any)[0].(map[string]any)["PolicyDocument"])
 	same(t, "the pipe's use of the table's own key", statements[len(statements)-1], `{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "${OrdersKey.Arn}"}`)
