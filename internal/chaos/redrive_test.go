@@ -28,13 +28,13 @@ func TestRedriveOfWhatThePipeGaveUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	top, err := root()
+	top, err := fixture.Root()
 	must(t, top, err)
-	app, err := assembly()
+	app, err := fixture.Assembly()
 	if err := patch(top, must(t, app, err), filepath.Join(dir, "app"), orders.stack, append(ordersChanges[:len(ordersChanges):len(ordersChanges)], nobodysBus)...); err != nil {
 		t.Fatal(err)
 	}
-	path, err := binary()
+	path, err := fixture.Binary()
 	var log history.Log
 	c := newCluster(localrun.Options{Binary: must(t, path, err), Dir: top, Args: []string{"--app", filepath.Join(dir, "app"), "--stack", orders.stack, "--port", "0"}}, &log)
 	if err := c.start(ctx); err != nil {

@@ -27,7 +27,7 @@ func guarantee(t *testing.T, seed uint64) {
 	replay := fmt.Sprintf("go run ./internal/chaos/cmd/chaos --seeds %d --orders %d --kills 1 --table-kills 1", seed, orders)
 	config := configOf(t, chaos.NewPlan(seed, 1, 1), orders)
 	config.Replay = replay
-	path, err := binary()
+	path, err := fixture.Binary()
 	config.Binary = must(t, path, err)
 	result, err := chaos.Run(t.Context(), config)
 	var report strings.Builder

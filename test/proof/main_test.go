@@ -3,14 +3,10 @@
 package proof
 
 import (
-	"context"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/chaos"
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
@@ -21,44 +17,12 @@ var (
 	keepIn       = flag.String("keep", "", "folder that keeps data and histories of the runs")
 )
 
-// scratch is where all tests put what they make.
-var scratch string
+var fixture localrun.Fixture
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	var err error
-	if scratch, err = os.MkdirTemp("", "outbox-chaos-"); err != nil {
-		fmt.Fprintln(os.Stderr, "chaos:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(scratch)
-	os.Exit(code)
+	localrun.RunTests(m, &fixture)
 }
-
-// root is the repository.
-var root = sync.OnceValues(func() (string, error) { return filepath.Abs("../..") })
-
-// assembly is what cdk synth wrote, once for all tests.
-var assembly = sync.OnceValues(func() (string, error) {
-	if ready := os.Getenv("CHAOS_APP"); ready != "" {
-		return filepath.Abs(ready)
-	}
-	dir := filepath.Join(scratch, "cdk.out")
-	where, err := root()
-	if err != nil {
-		return "", err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	return dir, localrun.Synthesize(ctx, where, dir, "Orders-dev")
-})
-
-// binary is the local run without a mutation.
-var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "outbox")
-	return path, localrun.Build(context.Background(), path)
-})
 
 // must is a value that the test cannot do without.
 func must[T any](t *testing.T, value T, err error) T {
@@ -85,9 +49,9 @@ func folder(t *testing.T) string {
 // configOf is a run of the plan, to which the binary is missing.
 func configOf(t *testing.T, plan chaos.Plan, orders int) chaos.Config {
 	t.Helper()
-	top, err := root()
+	top, err := fixture.Root()
 	must(t, top, err)
-	app, err := assembly()
+	app, err := fixture.Assembly()
 	must(t, app, err)
 	return chaos.Config{Plan: plan, Orders: orders, Root: top, Assembly: app, Dir: folder(t), Out: t.Output()}
 }

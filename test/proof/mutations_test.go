@@ -63,7 +63,7 @@ func runIn(t *testing.T, s mutations.Situation, m mutations.Mutation, patience t
 		config.Changes = append(config.Changes, m.Change)
 	}
 	if m.Patch == "" {
-		path, err := binary()
+		path, err := fixture.Binary()
 		config.Binary = must(t, path, err)
 	} else {
 		flag := "-overlay=" + overlay(t, m.Patch)
@@ -84,7 +84,7 @@ func runIn(t *testing.T, s mutations.Situation, m mutations.Mutation, patience t
 // wantFailure runs the mutation's test with the mutation, and without it: it must fail and must pass.
 func wantFailure(t *testing.T, m mutations.Mutation) {
 	t.Helper()
-	top, err := root()
+	top, err := fixture.Root()
 	must(t, top, err)
 	run := func(flags ...string) (string, error) {
 		args := slices.Concat([]string{"test", "-count=1", "-run=^" + m.Test.Name + "$"}, flags, []string{m.Test.Package})
@@ -138,7 +138,7 @@ func TestMutationsApply(t *testing.T) {
 // overlay is a file for go build -overlay that applies the patch to the source, which itself stays as it is.
 func overlay(t *testing.T, patch string) string {
 	t.Helper()
-	top, err := root()
+	top, err := fixture.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
