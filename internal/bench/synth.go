@@ -8,7 +8,10 @@ import (
 	"time"
 )
 
-const synthRuns = 5
+const (
+	synthRuns = 5
+	coldRuns  = 3 // each compiles the CDK's bindings
+)
 
 // synth measures `cdk synth` of all environments: warm, cold (an empty Go build cache, as after a fresh clone with the
 // modules downloaded), and how much of the warm time the CDK's validation and the functions' builds take.
@@ -17,15 +20,15 @@ func (b *bench) synth(ctx context.Context) error {
 	caches := func(i int) []string {
 		return []string{"GOCACHE=" + b.scratch(fmt.Sprintf("gocache-%d", i)), "XDG_CACHE_HOME=" + b.scratch(fmt.Sprintf("cache-%d", i))}
 	}
-	cold, err := b.synths(ctx, caches)
+	cold, err := b.synths(ctx, coldRuns, caches)
 	if err != nil {
 		return err
 	}
-	warm, err := b.synths(ctx, func(int) []string { return caches(0) })
+	warm, err := b.synths(ctx, synthRuns, func(int) []string { return caches(0) })
 	if err != nil {
 		return err
 	}
-	unvalidated, err := b.synths(ctx, func(int) []string { return append(caches(0), "CDK_VALIDATION=false") })
+	unvalidated, err := b.synths(ctx, synthRuns, func(int) []string { return append(caches(0), "CDK_VALIDATION=false") })
 	if err != nil {
 		return err
 	}
@@ -37,7 +40,7 @@ func (b *bench) synth(ctx context.Context) error {
 		[]string{"warm", seconds(warm)},
 		[]string{"of that, the CDK's own validation of the templates (`CDK_VALIDATION=false` skips it)", shareOf(warm-unvalidated, warm)},
 		[]string{"of that, what building the functions adds", shareOf(builds, warm)},
-		[]string{"cold: empty Go build cache", seconds(cold)},
+		[]string{fmt.Sprintf("cold: empty Go build cache (median of %d)", coldRuns), seconds(cold)},
 	)
 	return nil
 }
@@ -47,9 +50,9 @@ func shareOf(part, whole time.Duration) string {
 	return fmt.Sprintf("%s (%.0f %%)", seconds(part), 100*part.Seconds()/whole.Seconds())
 }
 
-func (b *bench) synths(ctx context.Context, env func(i int) []string) (time.Duration, error) {
+func (b *bench) synths(ctx context.Context, runs int, env func(i int) []string) (time.Duration, error) {
 	var all []time.Duration
-	for i := range synthRuns {
+	for i := range runs {
 		cmd := exec.CommandContext(ctx, "npx", "--no-install", "cdk", "synth", "--quiet", "--output", b.scratch("cdk.out"))
 		cmd.Env = append(os.Environ(), env(i)...)
 		d, err := timed(cmd)
