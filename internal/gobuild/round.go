@@ -85,8 +85,8 @@ func (b *Builder) buildRound(ctx context.Context, round []*job) {
 }
 
 // command builds the jobs by one go command and finishes those whose program came out; left are the others. After an
-// error none is finished. The
-// programs of an earlier build lie where the go command writes: one that is up to date is not linked again.
+// error none is finished. The programs of an earlier build lie where the go command writes: one that is up to date is not
+// linked again.
 func (b *Builder) command(ctx context.Context, jobs []*job) (left []*job, err error) {
 	work, err := workFolder()
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 // metadataKey is the metadata under which a template names the source folder of a Go function, relative to its own
@@ -38,11 +40,11 @@ func rebase(file, from, to string) error {
 	if err != nil {
 		return err
 	}
-	var template map[string]any
-	if err := json.Unmarshal(raw, &template); err != nil {
+	var whole map[string]any
+	if err := json.Unmarshal(raw, &whole); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	resources, _ := template["Resources"].(map[string]any)
+	resources, _ := whole["Resources"].(map[string]any)
 	for _, r := range resources {
 		resource, _ := r.(map[string]any)
 		metadata, _ := resource["Metadata"].(map[string]any)
@@ -51,11 +53,11 @@ func rebase(file, from, to string) error {
 		if !ok {
 			continue
 		}
-		if built["source"], err = Source(to, filepath.Join(resolved(from), source)); err != nil {
+		if built["source"], err = Source(to, filepath.Join(template.RealPath(from), source)); err != nil {
 			return err
 		}
 	}
-	if raw, err = json.Marshal(template); err != nil {
+	if raw, err = json.Marshal(whole); err != nil {
 		return err
 	}
 	return os.WriteFile(file, raw, 0o644)
@@ -63,18 +65,6 @@ func rebase(file, from, to string) error {
 
 // Source returns the source folder of a function as a template in the folder assembly names it.
 func Source(assembly, folder string) (string, error) {
-	path, err := filepath.Rel(resolved(assembly), resolved(folder))
+	path, err := filepath.Rel(template.RealPath(assembly), template.RealPath(folder))
 	return filepath.ToSlash(path), err
-}
-
-// resolved returns the absolute path without symbolic links, as far as it can be resolved: ".." after a link leads
-// elsewhere.
-func resolved(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
-	}
-	if linked, err := filepath.EvalSymlinks(path); err == nil {
-		path = linked
-	}
-	return path
 }

@@ -5,11 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 // A copy of an assembly, with its stages, still names the source folders of the original.
 func TestACopiedAssemblyHasTheSameSources(t *testing.T) {
-	root := resolved(t.TempDir())
+	root := template.RealPath(t.TempDir())
 	from, to := filepath.Join(root, "app", "cdk.out"), filepath.Join(root, "elsewhere", "deep", "copy")
 	template := func(source string) string {
 		return `{"Resources": {"Fn": {"Metadata": {"outboxkit:golambda": {"source": "` + source + `"}}}, "Queue": {}}}`

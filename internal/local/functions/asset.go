@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
 )
 
@@ -150,18 +151,7 @@ func (s *Service) assets() assets {
 	if root == "" {
 		root = s.cfg.App
 	}
-	return assets{app: s.app, root: resolved(root)}
-}
-
-// resolved returns the absolute path without symbolic links, as far as it can be found out.
-func resolved(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
-	}
-	if linked, err := filepath.EvalSymlinks(path); err == nil {
-		path = linked
-	}
-	return path
+	return assets{app: s.app, root: template.RealPath(root)}
 }
 
 // folder returns the folder that the CDK CLI would zip and upload under that key.
@@ -218,7 +208,7 @@ func (a assets) within(path string) (string, error) {
 	if !filepath.IsAbs(path) {
 		folder = filepath.Join(a.app, path)
 	}
-	folder = resolved(folder)
+	folder = template.RealPath(folder)
 	below, err := filepath.Rel(a.root, folder)
 	if err != nil || !filepath.IsLocal(below) {
 		return "", fmt.Errorf("asset %s must lie in the cloud assembly %s (without --no-staging), it is %s", path, a.root, folder)

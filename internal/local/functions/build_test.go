@@ -14,7 +14,7 @@ import (
 // goFunction declares a function whose source is in a folder of this package.
 func (h *host) goFunction(id, folder string) template.Resource {
 	h.t.Helper()
-	source, err := filepath.Rel(h.app, resolved(folder))
+	source, err := filepath.Rel(h.app, template.RealPath(folder))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -48,8 +48,8 @@ func TestGoFunctionIsCompiledForThisMachine(t *testing.T) {
 
 func TestCompileErrorIsTheCompilersOwn(t *testing.T) {
 	tests := map[string]struct{ folder, want string }{
-		"does not compile": {"testdata/broken", "function Go: go build ./internal/local/functions/testdata/broken in " + resolved("../../..") + ": exit status 1\n"},
-		"does not exist":   {"testdata/nobody", "function Go: its source folder " + resolved("testdata") + "/nobody is not there: "},
+		"does not compile": {"testdata/broken", "function Go: go build ./internal/local/functions/testdata/broken in " + template.RealPath("../../..") + ": exit status 1\n"},
+		"does not exist":   {"testdata/nobody", "function Go: its source folder " + template.RealPath("testdata") + "/nobody is not there: "},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

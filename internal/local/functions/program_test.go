@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 func TestRunEndsWithItsContext(t *testing.T) {
@@ -209,9 +210,9 @@ func TestFunctionsThisMachineCannotRun(t *testing.T) {
 		"no bootstrap":     {"provided.al2023", "empty.zip", "it has no bootstrap"},
 		"a single file":    {"provided.al2023", "file.zip", "asset x.zip is a single file, the local run needs a folder"},
 		"not in the app":   {"provided.al2023", "nobody.zip", `no asset manifest in ` + app + ` has the key "nobody.zip"`},
-		"outside":          {"provided.al2023", "outside.zip", "it is " + resolved(filepath.Join(app, "../../etc"))},
-		"an absolute path": {"provided.al2023", "absolute.zip", "it is " + resolved(filepath.Join(assembly, "probe"))},
-		"a link":           {"nodejs22.x", "link.zip", "it is " + resolved(filepath.Join(assembly, "probe"))},
+		"outside":          {"provided.al2023", "outside.zip", "it is " + template.RealPath(filepath.Join(app, "../../etc"))},
+		"an absolute path": {"provided.al2023", "absolute.zip", "it is " + template.RealPath(filepath.Join(assembly, "probe"))},
+		"a link":           {"nodejs22.x", "link.zip", "it is " + template.RealPath(filepath.Join(assembly, "probe"))},
 		"another language": {"java21", "foreign.zip", "Runtime must be provided.*, nodejs* or python* for the local run"},
 	}
 	for name, tt := range tests {

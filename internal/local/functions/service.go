@@ -63,7 +63,7 @@ type Service struct {
 // New returns a host without functions, which begins to build those that are declared. Close ends what it starts.
 func New(cfg Config) *Service {
 	life, stop := context.WithCancel(context.Background())
-	s := &Service{cfg: cfg, app: resolved(cfg.App), life: life, stop: stop, functions: map[string]*function{}, builder: gobuild.New(goCommand)}
+	s := &Service{cfg: cfg, app: template.RealPath(cfg.App), life: life, stop: stop, functions: map[string]*function{}, builder: gobuild.New(goCommand)}
 	s.buildDeclared()
 	return s
 }
