@@ -38,15 +38,6 @@ const (
 	start    kind = "start"
 )
 
-// The attributes of the inbox's items, which runtime/inbox writes.
-const (
-	attrKey        = "pk"
-	attrExpiresAt  = "expiresAt"
-	attrLeaseUntil = "leaseUntil" // of a lease: its event was not handled yet
-	attrVersion    = "version"
-	attrEventID    = "eventId" // of a position; none where the consumer began after it
-)
-
 type item = map[string]types.AttributeValue
 
 // An InboxCopy is what carries a consumer's memory over to its new name.
@@ -132,7 +123,7 @@ func planInboxCopy(ctx context.Context, db InboxTable, c InboxCopy) (*inboxPlan,
 	var problems []error
 	for key, it := range old {
 		put := &dynamodb.PutItemInput{TableName: &c.Table, Item: maps.Clone(it)}
-		put.Item[attrKey] = text(key.of(c.To))
+		put.Item[record.AttrPK] = text(key.of(c.To))
 		problems = append(problems, plan.add(key.kind, it, have[key], put))
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -155,7 +146,7 @@ func memoryOf(ctx context.Context, db InboxTable, table, consumer string) (map[m
 		TableName:                &table,
 		ConsistentRead:           aws.Bool(true),
 		FilterExpression:         aws.String("begins_with(#pk, :event) OR begins_with(#pk, :position) OR begins_with(#pk, :start) OR #pk = :join"),
-		ExpressionAttributeNames: map[string]string{"#pk": attrKey},
+		ExpressionAttributeNames: map[string]string{"#pk": record.AttrPK},
 		ExpressionAttributeValues: item{
 			":event":    text(memoryKey{marker, "#"}.of(consumer)),
 			":position": text(memoryKey{position, "#"}.of(consumer)),
@@ -170,7 +161,7 @@ func memoryOf(ctx context.Context, db InboxTable, table, consumer string) (map[m
 			return nil, fmt.Errorf("read inbox table %s: %w", table, err)
 		}
 		for _, it := range page.Items {
-			first, rest, _ := strings.Cut(textOf(it, attrKey), "#")
+			first, rest, _ := strings.Cut(textOf(it, record.AttrPK), "#")
 			found[memoryKey{kind(first), strings.TrimPrefix(rest, consumer)}] = it
 		}
 	}
@@ -180,37 +171,37 @@ func memoryOf(ctx context.Context, db InboxTable, table, consumer string) (map[m
 // add adds the put of an item, unless what is there under the new name is as good. The put's condition is the same
 // judgment once more, for what the consumer does meanwhile.
 func (p *inboxPlan) add(kind kind, it, there item, put *dynamodb.PutItemInput) error {
-	absent := "attribute_not_exists(" + attrKey + ")"
+	absent := "attribute_not_exists(" + record.AttrPK + ")"
 	switch kind {
 	case marker:
-		_, leased := it[attrLeaseUntil]
-		_, leasedThere := there[attrLeaseUntil]
+		_, leased := it[record.AttrLeaseUntil]
+		_, leasedThere := there[record.AttrLeaseUntil]
 		switch {
 		case leased:
 			p.leases++
 			return nil
-		case there != nil && !leasedThere && numberOf(there, attrExpiresAt) >= numberOf(it, attrExpiresAt):
+		case there != nil && !leasedThere && numberOf(there, record.AttrExpiresAt) >= numberOf(it, record.AttrExpiresAt):
 			p.there++
 			return nil
 		}
 		p.markers++
-		put.ConditionExpression = aws.String(absent + " OR attribute_exists(" + attrLeaseUntil + ") OR " + attrExpiresAt + " < :expires")
-		put.ExpressionAttributeValues = item{":expires": it[attrExpiresAt]}
+		put.ConditionExpression = aws.String(absent + " OR attribute_exists(" + record.AttrLeaseUntil + ") OR " + record.AttrExpiresAt + " < :expires")
+		put.ExpressionAttributeValues = item{":expires": it[record.AttrExpiresAt]}
 	case position:
-		version, versionThere := numberOf(it, attrVersion), numberOf(there, attrVersion)
-		event, eventThere := textOf(it, attrEventID), textOf(there, attrEventID)
+		version, versionThere := numberOf(it, record.AttrVersion), numberOf(there, record.AttrVersion)
+		event, eventThere := textOf(it, record.AttrEventID), textOf(there, record.AttrEventID)
 		switch {
 		case there != nil && version == versionThere && event != "" && eventThere != "" && event != eventThere:
 			return fmt.Errorf("version %d of %q is event %q, and of %q it is event %q: the two are not the same consumer",
-				version, textOf(it, attrKey), event, textOf(there, attrKey), eventThere)
+				version, textOf(it, record.AttrPK), event, textOf(there, record.AttrPK), eventThere)
 		case there != nil && versionThere >= version:
 			p.there++
 			return nil
 		}
 		p.positions++
 		put.ConditionExpression = aws.String(absent + " OR #version < :version")
-		put.ExpressionAttributeNames = map[string]string{"#version": attrVersion}
-		put.ExpressionAttributeValues = item{":version": it[attrVersion]}
+		put.ExpressionAttributeNames = map[string]string{"#version": record.AttrVersion}
+		put.ExpressionAttributeValues = item{":version": it[record.AttrVersion]}
 	case join, start:
 		if there != nil {
 			p.there++
@@ -239,7 +230,7 @@ func (p *inboxPlan) apply(ctx context.Context, db InboxTable) (written int, err 
 			case errors.As(err, &better): // the consumer has gone further under its new name
 				return nil
 			case err != nil:
-				return fmt.Errorf("put %q into inbox table %s: %w", textOf(put.Item, attrKey), *put.TableName, err)
+				return fmt.Errorf("put %q into inbox table %s: %w", textOf(put.Item, record.AttrPK), *put.TableName, err)
 			}
 			n.Add(1)
 			return nil

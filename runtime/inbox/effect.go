@@ -38,11 +38,8 @@ type effectful struct {
 	marker marker
 }
 
-// The attributes of an event that is leased and not yet handled.
-const (
-	attrLeaseUntil = "leaseUntil" // N: epoch milliseconds
-	attrOwner      = "owner"      // S: the lease's id
-)
+// attrOwner is the attribute of an event that is leased and not yet handled, besides record.AttrLeaseUntil: S, the lease's id.
+const attrOwner = "owner"
 
 const (
 	// leaseMargin is for clocks that differ, and for what inTime takes off the deadline.
@@ -64,7 +61,7 @@ func (e effectful) process(ctx context.Context, event record.Event) error {
 	return e.complete(ctx, event, owner)
 }
 
-var dueOrLeaseOver = "attribute_not_exists(" + record.AttrPK + ") OR " + attrLeaseUntil + " < :now"
+var dueOrLeaseOver = "attribute_not_exists(" + record.AttrPK + ") OR " + record.AttrLeaseUntil + " < :now"
 
 // lease writes the event's marker with a lease, on the condition that there is none or its lease is over.
 func (e effectful) lease(ctx context.Context, event record.Event, owner string) error {
@@ -74,7 +71,7 @@ func (e effectful) lease(ctx context.Context, event record.Event, owner string) 
 		until = now.Add(leaseWithoutDeadline)
 	}
 	item := e.marker.item(event)
-	item[attrLeaseUntil] = number(until.Add(leaseMargin).UnixMilli())
+	item[record.AttrLeaseUntil] = number(until.Add(leaseMargin).UnixMilli())
 	item[attrOwner] = text(owner)
 	tx := e.store.outbox.Begin(ctx)
 	tx.Put(types.Put{
@@ -94,7 +91,7 @@ func (e effectful) lease(ctx context.Context, event record.Event, owner string) 
 	}
 	stored := failed.Failed[0].Item
 	verdict := e.marker.judge(event, stored)
-	if _, leased := stored[attrLeaseUntil]; leased && errors.Is(verdict, errDuplicate) {
+	if _, leased := stored[record.AttrLeaseUntil]; leased && errors.Is(verdict, errDuplicate) {
 		return errLeased
 	}
 	return verdict

@@ -32,13 +32,12 @@ const settling = time.Minute
 
 // The attributes of a join, in epoch milliseconds.
 const (
-	attrJoinedAt  = "joinedAt"
 	attrCertainAt = "certainAt"
 	attrQueueAt   = "queueAt"
 )
 
 func joinOf(item map[string]types.AttributeValue) join {
-	return join{joined: timeOf(item[attrJoinedAt]), certain: timeOf(item[attrCertainAt]), queue: timeOf(item[attrQueueAt])}
+	return join{joined: timeOf(item[record.AttrJoinedAt]), certain: timeOf(item[attrCertainAt]), queue: timeOf(item[attrQueueAt])}
 }
 
 // join returns the consumer's join. The first call of the first invocation that has the queue writes it.
@@ -62,7 +61,7 @@ func (s *Store) readJoin(ctx context.Context) (join, error) {
 	if err != nil {
 		return join{}, err
 	}
-	key := "join#" + s.config.Consumer
+	key := record.JoinKey(s.config.Consumer)
 	item, err := s.read(ctx, key)
 	if err != nil {
 		return join{}, err
@@ -87,10 +86,10 @@ func (s *Store) writeJoin(ctx context.Context, key string, j join) (join, error)
 	tx.Put(types.Put{
 		TableName: &s.config.Table,
 		Item: map[string]types.AttributeValue{
-			record.AttrPK: text(key),
-			attrJoinedAt:  number(j.joined.UnixMilli()),
-			attrCertainAt: number(j.certain.UnixMilli()),
-			attrQueueAt:   number(j.queue.UnixMilli()),
+			record.AttrPK:       text(key),
+			record.AttrJoinedAt: number(j.joined.UnixMilli()),
+			attrCertainAt:       number(j.certain.UnixMilli()),
+			attrQueueAt:         number(j.queue.UnixMilli()),
 		},
 		ConditionExpression:                 &newQueue,
 		ExpressionAttributeValues:           map[string]types.AttributeValue{":queue": number(j.queue.UnixMilli())},

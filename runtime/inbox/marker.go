@@ -13,18 +13,20 @@ import (
 type marker struct{ config *Config }
 
 func (m marker) key(event record.Event) string {
-	return "event#" + m.config.Consumer + "#" + event.Source + "#" + event.ID
+	return record.MarkerKey(m.config.Consumer, event.Source, event.ID)
 }
 
 // item returns the marker of a handled event. It says what it was for.
 func (m marker) item(event record.Event) map[string]types.AttributeValue {
+	now := time.Now()
 	return map[string]types.AttributeValue{
 		record.AttrPK:            text(m.key(event)),
 		record.AttrSource:        text(event.Source),
 		record.AttrAggregateType: text(event.AggregateType),
 		record.AttrAggregateID:   text(event.AggregateID),
 		record.AttrVersion:       number(event.Version),
-		record.AttrExpiresAt:     number(time.Now().Add(m.config.TTL).Unix()),
+		record.AttrHandledAt:     number(now.UnixMilli()),
+		record.AttrExpiresAt:     number(now.Add(m.config.TTL).Unix()),
 	}
 }
 

@@ -14,18 +14,8 @@ import (
 // would be too early.
 type position struct{ config *Config }
 
-const (
-	attrEventID   = "eventId"   // S: the event that has the position's version; none where the consumer begins after it
-	attrHandledAt = "handledAt" // N: epoch milliseconds of when the position was written
-)
-
 func (p position) key(event record.Event) string {
-	return aggregateKey("position", p.config.Consumer, event)
-}
-
-// aggregateKey returns the key of what the inbox keeps about an event's aggregate.
-func aggregateKey(kind, consumer string, event record.Event) string {
-	return kind + "#" + consumer + "#" + event.Source + "#" + record.PartitionKey(event.AggregateType, event.AggregateID)
+	return record.PositionKey(p.config.Consumer, event.Source, event.AggregateType, event.AggregateID)
 }
 
 const versionIs = "#version = :last"
@@ -35,10 +25,10 @@ var versionNames = map[string]string{"#version": record.AttrVersion}
 func (p position) put(event record.Event) types.Put {
 	put := p.after(event.Version - 1)
 	put.Item = map[string]types.AttributeValue{
-		record.AttrPK:      text(p.key(event)),
-		record.AttrVersion: number(event.Version),
-		attrEventID:        text(event.ID),
-		attrHandledAt:      number(time.Now().UnixMilli()),
+		record.AttrPK:        text(p.key(event)),
+		record.AttrVersion:   number(event.Version),
+		record.AttrEventID:   text(event.ID),
+		record.AttrHandledAt: number(time.Now().UnixMilli()),
 	}
 	return put
 }
@@ -47,9 +37,9 @@ func (p position) put(event record.Event) types.Put {
 func (p position) begin(event record.Event, last int64) types.Put {
 	put := p.after(last)
 	put.Item = map[string]types.AttributeValue{
-		record.AttrPK:      text(p.key(event)),
-		record.AttrVersion: number(event.Version - 1),
-		attrHandledAt:      number(time.Now().UnixMilli()),
+		record.AttrPK:        text(p.key(event)),
+		record.AttrVersion:   number(event.Version - 1),
+		record.AttrHandledAt: number(time.Now().UnixMilli()),
 	}
 	return put
 }
@@ -73,7 +63,7 @@ func (p position) judge(event record.Event, item map[string]types.AttributeValue
 	case err != nil:
 		return err
 	case event.Version > last+1:
-		return &tooEarlyError{version: event.Version, last: last, lastAt: timeOf(item[attrHandledAt])}
+		return &tooEarlyError{version: event.Version, last: last, lastAt: timeOf(item[record.AttrHandledAt])}
 	case event.Version == last+1:
 		return nil
 	case event.Version < last || id == "": // the id of an older version is not kept
@@ -94,5 +84,5 @@ func lastOf(item map[string]types.AttributeValue) (version int64, id string, err
 	if err != nil {
 		return 0, "", fmt.Errorf("%s of the position %q must be a whole number: %w", record.AttrVersion, scalar(item[record.AttrPK]), err)
 	}
-	return version, scalar(item[attrEventID]), nil
+	return version, scalar(item[record.AttrEventID]), nil
 }

@@ -21,10 +21,7 @@ type starter struct {
 	gapTimeout time.Duration
 }
 
-const (
-	attrGaps  = "gaps"  // L of N, of a start: what the consumer went on without, see gaps
-	attrSince = "since" // N, of the lowest waiting event: epoch milliseconds
-)
+const attrSince = "since" // N, of the lowest waiting event: epoch milliseconds
 
 // tooEarly decides about an event that came too early. It returns nil when the consumer begins with it: then
 // the event is due. overdue is whether the event has waited for the gap timeout.
@@ -81,7 +78,7 @@ func (h history) anyMissingAfter(at time.Time, early *tooEarlyError, mayHaveExpi
 type gaps []int64
 
 func gapsOf(item map[string]types.AttributeValue) gaps {
-	list, _ := item[attrGaps].(*types.AttributeValueMemberL)
+	list, _ := item[record.AttrGaps].(*types.AttributeValueMemberL)
 	if list == nil {
 		return nil
 	}
@@ -112,7 +109,7 @@ func (g gaps) around(version int64) (from, begun int64, ok bool) {
 
 // begin puts the position before the event, and notes what the consumer goes on without.
 func (s starter) begin(ctx context.Context, event record.Event, early *tooEarlyError) error {
-	before, err := s.store.read(ctx, s.key("start", event)) // it changes only together with the position
+	before, err := s.store.read(ctx, s.startKey(event)) // it changes only together with the position
 	if err != nil {
 		return err
 	}
@@ -120,8 +117,8 @@ func (s starter) begin(ctx context.Context, event record.Event, early *tooEarlyE
 	tx.Put(s.position.begin(event, early.last))
 	tx.Put(types.Put{TableName: &s.store.config.Table, Item: map[string]types.AttributeValue{
 		// It stays, as the position does: an event that is redriven again and again may come at any time.
-		record.AttrPK: text(s.key("start", event)),
-		attrGaps:      append(gapsOf(before), early.last+1, event.Version).attribute(),
+		record.AttrPK:   text(s.startKey(event)),
+		record.AttrGaps: append(gapsOf(before), early.last+1, event.Version).attribute(),
 	}})
 	err = tx.Commit(ctx)
 	if errors.Is(err, outbox.ErrConditionFailed) {
@@ -135,7 +132,7 @@ func (s starter) begin(ctx context.Context, event record.Event, early *tooEarlyE
 
 // holdsEarlier reports whether an event before this one waits for predecessors which may never come.
 func (s starter) holdsEarlier(ctx context.Context, event record.Event, last int64) (bool, error) {
-	item, err := s.store.read(ctx, s.key("waiting", event))
+	item, err := s.store.read(ctx, s.waitingKey(event))
 	lowest := intOf(item[record.AttrVersion])
 	return last < lowest && lowest < event.Version, err
 }
@@ -144,7 +141,7 @@ func (s starter) holdsEarlier(ctx context.Context, event record.Event, last int6
 // the lowest of those that wait for the gap timeout: a lower one that waits too has come back by then.
 func (s starter) waitAsLowest(ctx context.Context, event record.Event, early *tooEarlyError) error {
 	early.held = true
-	item, err := s.store.read(ctx, s.key("waiting", event))
+	item, err := s.store.read(ctx, s.waitingKey(event))
 	if err != nil {
 		return err
 	}
@@ -177,7 +174,7 @@ func (s starter) noteWaiting(ctx context.Context, event record.Event, last int64
 	tx.Put(types.Put{
 		TableName: &s.store.config.Table,
 		Item: map[string]types.AttributeValue{
-			record.AttrPK:        text(s.key("waiting", event)),
+			record.AttrPK:        text(s.waitingKey(event)),
 			record.AttrVersion:   number(event.Version),
 			attrSince:            number(time.Now().UnixMilli()),
 			record.AttrExpiresAt: number(time.Now().Add(s.store.config.TTL).Unix()),
@@ -198,7 +195,7 @@ var lowerThanWaiting = notThereYet + " OR #version > :version OR #version <= :la
 
 // passed decides about an event below the position: a duplicate, unless the consumer went on without it.
 func (s starter) passed(ctx context.Context, event record.Event) error {
-	item, err := s.store.read(ctx, s.key("start", event))
+	item, err := s.store.read(ctx, s.startKey(event))
 	if err != nil {
 		return err
 	}
@@ -231,6 +228,10 @@ func intOf(value types.AttributeValue) int64 {
 	return n
 }
 
-func (s starter) key(kind string, event record.Event) string {
-	return aggregateKey(kind, s.store.config.Consumer, event)
+func (s starter) startKey(event record.Event) string {
+	return record.StartKey(s.store.config.Consumer, event.Source, event.AggregateType, event.AggregateID)
+}
+
+func (s starter) waitingKey(event record.Event) string {
+	return record.WaitingKey(s.store.config.Consumer, event.Source, event.AggregateType, event.AggregateID)
 }

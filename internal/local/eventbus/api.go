@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // maxBody limits the bytes of a request: maxRequest with the longest escapes that JSON has, and some to spare.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
-	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // A fixture is a poller between a queue and a function in memory, inside a synctest bubble.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 

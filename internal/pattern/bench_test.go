@@ -3,7 +3,7 @@ package pattern_test
 import (
 	"testing"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 const (

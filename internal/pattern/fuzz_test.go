@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // FuzzCompile looks for patterns that make Compile panic, or fail without a reason.

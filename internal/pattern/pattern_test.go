@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 type group struct {

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // TestEventMatchesItsOwnLeaves checks that a pattern of an event's own leaves, one element of each array, matches that
