@@ -15,6 +15,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/apigateway"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/control"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
 	"github.com/outboxkit/transactional-outbox/internal/local/faults"
@@ -45,10 +46,11 @@ type closer interface{ Close() }
 
 // services are the parts of a run: each stands in for one AWS service.
 type services struct {
-	cloud *cloud.Cloud
-	api   *apigateway.Service
-	all   []part
-	logs  *logs
+	cloud   *cloud.Cloud
+	api     *apigateway.Service
+	control *control.Service
+	all     []part
+	logs    *logs
 }
 
 // start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
@@ -84,6 +86,11 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		return nil, err
 	}
 	s.all = append(s.all, s.api)
+	s.control, err = control.New(control.Config{Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice})
+	if err != nil {
+		return nil, err
+	}
+	s.all = append(s.all, s.control)
 	return s, nil
 }
 
