@@ -24,6 +24,9 @@ import (
 	"strings"
 )
 
+// JSON are the media types of the APIs with AWS's JSON protocols.
+var JSON = []string{"application/x-amz-json-1.0", "application/x-amz-json-1.1"}
+
 // AWS returns a handler that passes on the requests of SDKs, and refuses those of pages. types are the media types that
 // the API takes as a POST, which is then the only method; without any, all methods and types pass.
 func AWS(next http.Handler, types ...string) http.Handler {
