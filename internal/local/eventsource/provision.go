@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/pattern"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // properties are the properties of AWS::Lambda::EventSourceMapping that apply to SQS.
