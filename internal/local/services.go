@@ -78,17 +78,19 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	if err != nil {
 		return nil, err
 	}
-	s.all = append(s.all, bus,
-		pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe}),
-		eventsource.New(eventsource.Config{
-			Cloud: s.cloud, DB: data.db, Invoke: host.Invoke, Timeout: host.Timeout, Sink: out.Hop, Wrap: seams.queue,
-		}))
+	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe})
+	mapping := eventsource.New(eventsource.Config{
+		Cloud: s.cloud, DB: data.db, Invoke: host.Invoke, Timeout: host.Timeout, Sink: out.Hop, Wrap: seams.queue,
+	})
+	s.all = append(s.all, bus, pipe, mapping)
 	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Sink: out.Hop})
 	if err != nil {
 		return nil, err
 	}
 	s.all = append(s.all, s.api)
-	s.control, err = control.New(control.Config{Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice})
+	s.control, err = control.New(control.Config{
+		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Functions: host, Mappings: mapping, Pipes: pipe,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -25,17 +25,23 @@ type Config struct {
 	Port  int          // 0: the system chooses
 	// Notice receives a line for each operation that is refused for the first time, and at the end how often each was.
 	Notice func(string)
+
+	Functions Functions // invokes the functions of the stack
+	Mappings  Mappings  // runs their event source mappings
+	Pipes     Pipes     // runs the pipes
 }
 
 // A Service is the endpoint.
 type Service struct {
 	cfg     Config
 	server  *http.Server
-	serving chan struct{} // closed when the server has ended
+	stop    context.CancelFunc // ends what was asked for and is still under way
+	serving chan struct{}      // closed when the server has ended
 	apis    map[string]api
 
 	parameters parameters
 	stacks     stacks
+	functions  functionAPI
 	refused    refusals
 }
 
@@ -54,13 +60,17 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("endpoint of the other services: %w", err)
 	}
-	s := &Service{cfg: cfg, serving: make(chan struct{}), refused: refusals{notice: cfg.Notice}}
+	life, stop := context.WithCancel(context.Background())
+	s := &Service{cfg: cfg, stop: stop, serving: make(chan struct{}), refused: refusals{notice: cfg.Notice}}
 	s.parameters.cloud = cfg.Cloud
 	s.stacks.cloud = cfg.Cloud
+	s.functions = functionAPI{cloud: cfg.Cloud, host: cfg.Functions, mappings: cfg.Mappings, life: life}
 	s.apis = map[string]api{
 		"cloudformation": s.stacks.operations(),
 		"ssm":            s.parameters.operations(),
 		"sts":            callers(),
+		"lambda":         s.functions.routes(),
+		"pipes":          pipeRoutes(cfg.Pipes),
 		"dynamodb":       passOn(cfg.Cloud, cloud.DynamoDB),
 		"sqs":            passOn(cfg.Cloud, cloud.SQS),
 		"events":         passOn(cfg.Cloud, cloud.EventBridge),
@@ -83,6 +93,7 @@ func (s *Service) Provisions() map[string]template.Provision {
 // replaced by those here.
 func (s *Service) Deployed(stack *template.Stack, d *template.Deployment, local func(string) string) {
 	s.stacks.deployed(stack, d, local)
+	s.functions.deployed(d)
 }
 
 // Run waits until ctx is done and then says what was refused.
@@ -92,8 +103,10 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close stops listening.
+// Close stops listening, and ends the invocations that nobody waits for.
 func (s *Service) Close() {
+	s.stop()
 	_ = s.server.Close()
 	<-s.serving
+	s.functions.running.Wait()
 }

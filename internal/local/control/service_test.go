@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,9 +26,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"go.etcd.io/bbolt"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
+	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
+	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -35,6 +40,10 @@ type endpoint struct {
 	*control.Service
 	cloud  *cloud.Cloud
 	config aws.Config
+	host   host
+	parts  []interface {
+		Provisions() map[string]template.Provision
+	}
 
 	mu      sync.Mutex
 	notices []string
@@ -42,17 +51,30 @@ type endpoint struct {
 
 func start(t *testing.T) *endpoint {
 	t.Helper()
-	e := &endpoint{cloud: cloud.New("eu-west-1")}
-	var err error
-	e.Service, err = control.New(control.Config{Cloud: e.cloud, Notice: func(text string) {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.notices = append(e.notices, text)
-	}})
+	e := &endpoint{cloud: cloud.New("eu-west-1"), host: host{make(chan string, 10)}}
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	for _, s := range cloud.Services {
+		e.cloud.SetEndpoint(s, "http://127.0.0.1:1") // nothing is asked of them
+	}
+	pipe := pipes.New(pipes.Config{Cloud: e.cloud, DB: db})
+	mapping := eventsource.New(eventsource.Config{Cloud: e.cloud, DB: db})
+	e.Service, err = control.New(control.Config{
+		Cloud: e.cloud, Functions: e.host, Mappings: mapping, Pipes: pipe,
+		Notice: func(text string) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.notices = append(e.notices, text)
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
+	e.parts = append(e.parts, e.Service, pipe, mapping, e.host)
 	e.config = aws.Config{
 		Region: "eu-west-1", BaseEndpoint: aws.String(e.cloud.Endpoint(cloud.Others)),
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
@@ -273,6 +295,15 @@ func TestPortTaken(t *testing.T) {
 	if !errors.Is(err, control.ErrPortTaken) || !strings.Contains(err.Error(), "--port") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Provisions returns the resource types of all parts that the endpoint answers for.
+func (e *endpoint) Provisions() map[string]template.Provision {
+	all := map[string]template.Provision{}
+	for _, part := range e.parts {
+		maps.Copy(all, part.Provisions())
+	}
+	return all
 }
 
 func (e *endpoint) provision(t *testing.T, kind, id string, properties map[string]any) (template.Attributes, error) {

@@ -51,6 +51,8 @@ func toCBOR(value any) cbor.Value {
 		return all
 	case time.Time:
 		return &cbor.Tag{ID: 1, Value: cbor.Float64(seconds(value))}
+	case nil:
+		return &cbor.Nil{}
 	case string:
 		return cbor.String(value)
 	case bool:

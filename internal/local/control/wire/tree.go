@@ -1,13 +1,14 @@
 package wire
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
 	"time"
 )
 
-// An object is a struct of an answer: its fields in their order.
+// An object is a struct or a map of an answer: its fields in their order.
 type object []field
 
 type field struct {
@@ -18,8 +19,18 @@ type field struct {
 // tree returns the answer as objects, lists ([]any), texts, numbers (int64, float64), booleans and times. Fields without a
 // value are left out: nil pointers, slices and maps, empty texts and zero times.
 func tree(v reflect.Value) any {
-	if t, ok := v.Interface().(time.Time); ok {
-		return t
+	if !v.IsValid() {
+		return nil
+	}
+	switch value := v.Interface().(type) {
+	case time.Time:
+		return value
+	case json.Number: // of a template
+		if whole, err := value.Int64(); err == nil {
+			return whole
+		}
+		number, _ := value.Float64()
+		return number
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
