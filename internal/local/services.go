@@ -20,6 +20,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
 	"github.com/outboxkit/transactional-outbox/internal/local/faults"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/metrics"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
 	"github.com/outboxkit/transactional-outbox/internal/local/tables"
@@ -62,34 +63,38 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 			s.close()
 		}
 	}()
+	store := metrics.New()
+	sink := store.Sink(out.Hop)
 	// The functions come first: they are built while the programs start.
 	host := functions.New(functions.Config{
 		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Root: stack.Root,
-		Declared: stack.Declared("AWS::Lambda::Function"), Sink: out.Hop, Wrap: seams.function,
+		Declared: stack.Declared("AWS::Lambda::Function"), Sink: sink, Wrap: seams.function,
 	})
 	s.all = append(s.all, host)
+	invoke := store.Invocations(host.Invoke)
 	queue, err := s.startPrograms(ctx, o, data, seams)
 	if err != nil {
 		return nil, err
 	}
+	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
-		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: out.Hop, Wrap: seams.bus, Around: seams.targets,
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: sink, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
-	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe})
+	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe})
 	mapping := eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: host.Invoke, Timeout: host.Timeout, Sink: out.Hop, Wrap: seams.queue,
+		Cloud: s.cloud, DB: data.db, Invoke: invoke, Timeout: host.Timeout, Sink: sink, Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, pipe, mapping)
-	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Sink: out.Hop})
+	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: invoke, Sink: sink})
 	if err != nil {
 		return nil, err
 	}
 	s.all = append(s.all, s.api)
 	s.control, err = control.New(control.Config{
-		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Functions: host, Mappings: mapping, Pipes: pipe,
+		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: invoke, Metrics: store, Mappings: mapping, Pipes: pipe,
 	})
 	if err != nil {
 		return nil, err

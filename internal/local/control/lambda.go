@@ -13,18 +13,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/control/wire"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/metrics"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
-
-// Functions is what the endpoint asks of the host of the functions.
-type Functions interface {
-	Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error)
-}
 
 // A functionAPI answers for Lambda.
 type functionAPI struct {
 	cloud    *cloud.Cloud
-	host     Functions
+	host     metrics.Invoke
 	mappings Mappings
 	life     context.Context // of the invocations that nobody waits for
 	running  sync.WaitGroup
@@ -149,7 +145,7 @@ func (f *functionAPI) invoke(w http.ResponseWriter, r *wire.Request) error {
 		if kind == "Event" {
 			status = http.StatusAccepted
 			// A failure is reported by the host. AWS would try twice more, after a minute and after two.
-			f.running.Go(func() { _, _ = f.host.Invoke(f.life, arn, payload(r)) })
+			f.running.Go(func() { _, _ = f.host(f.life, arn, payload(r)) })
 		}
 		w.WriteHeader(status)
 		return nil
@@ -168,7 +164,7 @@ func payload(r *wire.Request) []byte {
 
 // invokeNow runs a function and answers with what it returns. It goes on when the caller goes away.
 func (f *functionAPI) invokeNow(w http.ResponseWriter, r *wire.Request, arn string) error {
-	response, err := f.host.Invoke(f.life, arn, payload(r))
+	response, err := f.host(f.life, arn, payload(r))
 	var failed *functions.FunctionError
 	switch {
 	case errors.As(err, &failed):

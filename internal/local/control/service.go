@@ -13,6 +13,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/control/wire"
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
+	"github.com/outboxkit/transactional-outbox/internal/local/metrics"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -26,9 +27,10 @@ type Config struct {
 	// Notice receives a line for each operation that is refused for the first time, and at the end how often each was.
 	Notice func(string)
 
-	Functions Functions // invokes the functions of the stack
-	Mappings  Mappings  // runs their event source mappings
-	Pipes     Pipes     // runs the pipes
+	Invoke   metrics.Invoke // invokes a function of the stack
+	Mappings Mappings       // runs their event source mappings
+	Pipes    Pipes          // runs the pipes
+	Metrics  *metrics.Store
 }
 
 // A Service is the endpoint.
@@ -64,13 +66,14 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, stop: stop, serving: make(chan struct{}), refused: refusals{notice: cfg.Notice}}
 	s.parameters.cloud = cfg.Cloud
 	s.stacks.cloud = cfg.Cloud
-	s.functions = functionAPI{cloud: cfg.Cloud, host: cfg.Functions, mappings: cfg.Mappings, life: life}
+	s.functions = functionAPI{cloud: cfg.Cloud, host: cfg.Invoke, mappings: cfg.Mappings, life: life}
 	s.apis = map[string]api{
 		"cloudformation": s.stacks.operations(),
 		"ssm":            s.parameters.operations(),
 		"sts":            callers(),
 		"lambda":         s.functions.routes(),
 		"pipes":          pipeRoutes(cfg.Pipes),
+		"monitoring":     metricsAPI{cfg.Metrics}.operations(),
 		"dynamodb":       passOn(cfg.Cloud, cloud.DynamoDB),
 		"sqs":            passOn(cfg.Cloud, cloud.SQS),
 		"events":         passOn(cfg.Cloud, cloud.EventBridge),
@@ -86,7 +89,10 @@ func New(cfg Config) (*Service, error) {
 
 // Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
-	return map[string]template.Provision{"AWS::SSM::Parameter": s.parameters.provision}
+	return map[string]template.Provision{
+		"AWS::SSM::Parameter":    s.parameters.provision,
+		"AWS::CloudWatch::Alarm": s.cfg.Metrics.ProvisionAlarm(s.cfg.Cloud),
+	}
 }
 
 // Deployed makes the stack known to those who ask for it. local returns a text of the template with the addresses on AWS
@@ -94,11 +100,12 @@ func (s *Service) Provisions() map[string]template.Provision {
 func (s *Service) Deployed(stack *template.Stack, d *template.Deployment, local func(string) string) {
 	s.stacks.deployed(stack, d, local)
 	s.functions.deployed(d)
+	s.cfg.Metrics.Deployed(d)
 }
 
-// Run waits until ctx is done and then says what was refused.
+// Run keeps the metrics up to date until ctx is done, and then says what was refused.
 func (s *Service) Run(ctx context.Context) error {
-	<-ctx.Done()
+	s.cfg.Metrics.Run(ctx)
 	s.refused.sum()
 	return nil
 }

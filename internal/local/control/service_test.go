@@ -31,6 +31,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
+	"github.com/outboxkit/transactional-outbox/internal/local/metrics"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -38,10 +39,11 @@ import (
 // An endpoint is a service that listens, with what it has said.
 type endpoint struct {
 	*control.Service
-	cloud  *cloud.Cloud
-	config aws.Config
-	host   host
-	parts  []interface {
+	cloud   *cloud.Cloud
+	config  aws.Config
+	host    host
+	metrics *metrics.Store
+	parts   []interface {
 		Provisions() map[string]template.Provision
 	}
 
@@ -51,7 +53,7 @@ type endpoint struct {
 
 func start(t *testing.T) *endpoint {
 	t.Helper()
-	e := &endpoint{cloud: cloud.New("eu-west-1"), host: host{make(chan string, 10)}}
+	e := &endpoint{cloud: cloud.New("eu-west-1"), host: host{make(chan string, 10)}, metrics: metrics.New()}
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +65,7 @@ func start(t *testing.T) *endpoint {
 	pipe := pipes.New(pipes.Config{Cloud: e.cloud, DB: db})
 	mapping := eventsource.New(eventsource.Config{Cloud: e.cloud, DB: db})
 	e.Service, err = control.New(control.Config{
-		Cloud: e.cloud, Functions: e.host, Mappings: mapping, Pipes: pipe,
+		Cloud: e.cloud, Invoke: e.metrics.Invocations(e.host.Invoke), Metrics: e.metrics, Mappings: mapping, Pipes: pipe,
 		Notice: func(text string) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
