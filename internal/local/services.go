@@ -71,7 +71,8 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		return nil, err
 	}
 	bus, err := eventbus.New(eventbus.Config{
-		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: out.Hop, Wrap: seams.bus, Around: seams.targets,
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Functions: host, QueueExists: queue.Exists, Sink: out.Hop,
+		Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err

@@ -96,7 +96,9 @@ func (s *tableWithFunctions) run(db string, change map[string]any, functions ...
 func (s *tableWithFunctions) invoke(_ context.Context, arn string, payload []byte) ([]byte, error) {
 	var event struct {
 		Records []struct {
-			DynamoDB struct{ Keys struct{ PK struct{ S string } } }
+			DynamoDB struct {
+				Keys struct{ PK struct{ S string } }
+			}
 		}
 	}
 	if err := json.Unmarshal(payload, &event); err != nil {
