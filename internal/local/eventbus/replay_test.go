@@ -102,7 +102,7 @@ func (a *runningService) awaitReplay(t *testing.T, name string, want types.Repla
 
 func TestReplay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j.db")
-	a, got := listenWithArchive(t, path)
+	a, _ := listenWithArchive(t, path)
 	stop := a.work(t)
 	begin := time.Now().Add(-time.Hour).Truncate(time.Second)
 	for i := range 5 {
@@ -126,7 +126,7 @@ func TestReplay(t *testing.T) {
 	a.db.Close()
 
 	// Another run has the events; the replay goes to one rule, and the end of its time is exclusive.
-	a, got = listenWithArchive(t, path)
+	a, got := listenWithArchive(t, path)
 	defer a.work(t)()
 	rule := "arn:aws:events:eu-west-1:000000000000:rule/Orders/two"
 	if err := a.startReplay(t, "again", begin.Add(time.Minute), begin.Add(4*time.Minute), rule); err != nil {

@@ -144,6 +144,7 @@ func closestWeekday(date time.Time, day int) int {
 			return day - 2
 		}
 		return day + 1
+	default:
+		return day
 	}
-	return day
 }

@@ -21,7 +21,6 @@ var skips = []skip{
 	{"AWS::SNS::Topic", "receives alarms, and there are none locally"},
 	{"AWS::SNS::Subscription", "receives alarms, and there are none locally"},
 	{"AWS::SNS::TopicPolicy", "receives alarms, and there are none locally"},
-	{"AWS::Events::Archive", "events are not archived locally"},
 	{"AWS::ApiGateway::Account", "lets API Gateway write logs, which are printed"},
 	{"AWS::ApiGateway::ApiKey", "API authorization is not enforced locally"},
 	{"AWS::ApiGateway::Authorizer", "API authorization is not enforced locally"},
