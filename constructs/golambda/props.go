@@ -11,8 +11,14 @@ import (
 // FunctionProps are the properties of a Go function.
 type FunctionProps struct {
 	// Entry is the folder of the main package, relative to the app's working directory. It may lie in a Go
-	// module of its own. Required.
+	// module of its own. With Module, it is relative to that module's folder, with slashes. Required.
 	Entry *string
+	// Module is the path of the module that holds Entry, where that is one that the app depends on. The app's go.mod says
+	// which version, and go.work or a replace what takes its place. The program is built in the module's own folder, by its own
+	// go.mod and go.sum: the app's need not name what only the program needs. Where it is the app's own module, or one of its
+	// go.work, the program is built as the app's own are.
+	// Default: Entry is a folder of the app.
+	Module *string
 	// Build is how the go command builds the program, beyond what every function gets. The environment
 	// counts too: see the package documentation.
 	// Default: no further tags or flags.
@@ -45,9 +51,12 @@ type FunctionProps struct {
 	// that CloudWatch Logs needs; for an imported key the synthesis warns and shows what the owner must add.
 	// Default: keys that AWS owns or manages.
 	EncryptionKey awskms.IKey
+	// Tracing is whether invocations are traced with X-Ray, for which AWS charges by the trace.
+	// Default: awslambda.Tracing_ACTIVE.
+	Tracing awslambda.Tracing
 	// Options is everything else that CDK's own function takes: VPC, security groups, layers, ephemeral
 	// storage, log level, file system and so on. What has a field above, and what this package sets itself
-	// (Role, LogGroup, LoggingFormat, Tracing and the older settings of logs), is refused there.
+	// (Role, LogGroup, LoggingFormat and the older settings of logs), is refused there.
 	// Default: CDK's defaults.
 	Options *awslambda.FunctionOptions
 }
@@ -79,6 +88,9 @@ func (p *FunctionProps) WithDefaults() *FunctionProps {
 	}
 	if c.RemovalPolicy == "" {
 		c.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
+	}
+	if c.Tracing == "" {
+		c.Tracing = awslambda.Tracing_ACTIVE
 	}
 	return &c
 }
