@@ -1,7 +1,6 @@
 package operate
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -27,15 +26,22 @@ func (s *Status) Write(w io.Writer, width int) {
 
 func (s *Status) writeOutbox(w io.Writer, o *OutboxStatus, width int) {
 	fmt.Fprintf(w, "\noutbox %s\n", o.Path)
-	var t table
-	t.gap = 2
-	t.row("pipe", shown(o.Pipe, func(p Part) string { return p.State + because(p.Reason) }))
-	t.row("heartbeat", s.heartbeat(o.Heartbeat))
-	t.row("audit", s.audit(o))
-	t.row("dead letters", "pipe "+figure(&o.PipeDeadLetters)+", rules "+figure(&o.RuleDeadLetters)+auditors(o.Audit))
+	t := table{gap: 2}
+	line := func(name, value string) {
+		for i, part := range wrap(terminal.Visible(value), width-beforeValues) {
+			t.row([]string{name, ""}[count(i > 0)], part)
+		}
+	}
+	line("pipe", shown(o.Pipe, func(p Part) string { return p.State + because(p.Reason) }))
+	line("heartbeat", s.heartbeat(o.Heartbeat))
+	line("audit", s.audit(o))
+	line("dead letters", "pipe "+figure(&o.PipeDeadLetters)+", rules "+figure(&o.RuleDeadLetters)+auditors(o.Audit))
 	t.write(w, "  ", 0)
 	s.writeConsumers(w, o.Consumers, width)
 }
+
+// beforeValues is the width of what stands before the values of an outbox.
+const beforeValues = len("  dead letters  ")
 
 func (s *Status) heartbeat(h *HeartbeatStatus) string {
 	if h == nil {
@@ -70,19 +76,15 @@ func (s *Status) audit(o *OutboxStatus) string {
 	}
 	text := fmt.Sprintf("%s not confirmed within %s", total.events(), span(time.Duration(o.Audit.ConfirmWithinSeconds)*time.Second))
 	if total.Count > 0 {
-		text += ", the oldest written " + span(s.At.Sub(total.Oldest)) + " ago"
+		text += ", the oldest for " + span(s.At.Sub(total.Oldest))
 	}
 	if unknown {
 		text += ", and ? of some consumers"
 	}
-	return text + cmp.Or(prefixed("; repairs at most ", o.Audit.RepairPerMinute, " a minute"), "; repairs nothing by itself")
-}
-
-func prefixed(before, text, after string) string {
-	if text == "" {
-		return ""
+	if o.Audit.RepairPerMinute != "" {
+		text += "; repairs up to " + o.Audit.RepairPerMinute + " a minute"
 	}
-	return before + text + after
+	return text
 }
 
 func auditors(a *AuditStatus) string {
@@ -175,7 +177,7 @@ func (s *Status) writeAlarms(w io.Writer) {
 	default:
 		fmt.Fprint(w, "\nalarms that are on\n")
 		for _, a := range s.Alarms.Value {
-			fmt.Fprintf(w, "  %s, for %s\n", a.Name, span(s.At.Sub(a.Since)))
+			fmt.Fprintf(w, "  %s, for %s\n", terminal.Visible(a.Name), span(s.At.Sub(a.Since)))
 		}
 	}
 }
@@ -187,12 +189,12 @@ func (s *Status) writeNeeds(w io.Writer, width int) {
 	}
 	fmt.Fprint(w, "\nneeds a person\n")
 	for _, n := range s.Needs {
-		for i, line := range wrap(n.What, width-4) {
+		for i, line := range wrap(terminal.Visible(n.What), width-4) {
 			fmt.Fprintf(w, "  %s %s\n", []string{"-", " "}[count(i > 0)], line)
 		}
 		if n.Do != "" {
 			// Not wrapped: a terminal does that too, and what it wraps can be copied as one line.
-			fmt.Fprintf(w, "    → %s\n", n.Do)
+			fmt.Fprintf(w, "    → %s\n", terminal.Visible(n.Do))
 		}
 	}
 }

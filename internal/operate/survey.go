@@ -11,8 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/pipes"
@@ -21,8 +19,8 @@ import (
 	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outboxkit/transactional-outbox/internal/audit"
 	"github.com/outboxkit/transactional-outbox/internal/description"
-	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
 // A Surveyor looks at a stack again and again. What changes once a minute it asks for no more often.
@@ -128,9 +126,9 @@ func (v *Surveyor) surveyConsumer(ctx context.Context, jobs *errgroup.Group, c *
 		s.RuleDeadLetters = &Reading[int64]{}
 		into(ctx, jobs, s.RuleDeadLetters, func(ctx context.Context) (int64, error) { return v.messages(ctx, c.RuleDeadLetterQueue) })
 	}
-	if audit := auditOf(c); audit != nil && c.Name != "" {
+	if a := auditOf(c); a != nil && c.Name != "" {
 		s.Unconfirmed = &Reading[Unconfirmed]{}
-		into(ctx, jobs, s.Unconfirmed, func(ctx context.Context) (Unconfirmed, error) { return v.unconfirmed(ctx, audit.Table, c.Name) })
+		into(ctx, jobs, s.Unconfirmed, func(ctx context.Context) (Unconfirmed, error) { return v.unconfirmed(ctx, a.Table, c.Name) })
 	}
 }
 
@@ -248,22 +246,15 @@ func (v *Surveyor) messages(ctx context.Context, url string) (int64, error) {
 // maxUnconfirmed is how many items of the audit's table are counted: they fit one read of 1 MB.
 const maxUnconfirmed = 1000
 
-// unconfirmed counts the auditor's items of a consumer. They lie in the order in which their events were written.
+// unconfirmed counts what the auditor has on its list of a consumer. The oldest event comes first.
 func (v *Surveyor) unconfirmed(ctx context.Context, table, consumer string) (Unconfirmed, error) {
-	out, err := v.clients.DynamoDB.Query(ctx, &dynamodb.QueryInput{
-		TableName: &table, Limit: aws.Int32(maxUnconfirmed),
-		KeyConditionExpression: aws.String("#pk = :consumer"), ProjectionExpression: aws.String("#at"),
-		ExpressionAttributeNames: map[string]string{"#pk": record.AttrPK, "#at": record.AttrWrittenAt},
-		ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{
-			":consumer": &dynamotypes.AttributeValueMemberS{Value: "unconfirmed#" + consumer},
-		},
-	})
+	page, next, err := audit.List{Client: v.clients.DynamoDB, Table: table}.Page(ctx, consumer, "", maxUnconfirmed)
 	if err != nil {
 		return Unconfirmed{}, err
 	}
-	u := Unconfirmed{Count: int64(len(out.Items)), More: len(out.LastEvaluatedKey) > 0}
-	if len(out.Items) > 0 {
-		u.Oldest = time.UnixMilli(numberOf(out.Items[0], record.AttrWrittenAt)).UTC()
+	u := Unconfirmed{Count: int64(len(page)), More: next != ""}
+	if len(page) > 0 {
+		u.Oldest = page[0].WrittenAt.UTC()
 	}
 	return u, nil
 }
