@@ -221,30 +221,3 @@ func (u Unconfirmed) events() string {
 	}
 	return counted(u.Count, "event", "events")
 }
-
-func counted(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// span returns a duration in its largest unit: "42 s", "31 min", "5 h", "3 d".
-func span(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d s", int64(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int64(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int64(d.Hours()))
-	}
-	return fmt.Sprintf("%d d", int64(d.Hours()/24))
-}
-
-func milliseconds(ms int64) string {
-	if ms < 10_000 {
-		return fmt.Sprintf("%.1f s", float64(ms)/1000)
-	}
-	return span(time.Duration(ms) * time.Millisecond)
-}
