@@ -64,7 +64,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse(fmt.Errorf("%w; %s --help lists the flags", flagError(err), cmd.CommandPath()))
 	})
-	root.AddCommand(newLocal(), newRedrive(), newInbox())
+	root.AddCommand(newLocal(), newStatus(), newRedrive(), newInbox())
 	group(root)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	completeShells(root)
