@@ -1,7 +1,9 @@
 // Command outbox runs a synthesized outbox stack on this machine, and operates a deployed one.
 //
 //	outbox local           run a synthesized stack here
-//	outbox redrive         move dead-letter messages back to where they were not delivered
+//	outbox dead-letters    list, show, redrive and discard the dead-letter messages of a stack
+//	outbox replay          send events to one consumer again
+//	outbox pause, resume   pause a consumer or the pipe, and let it go on
 //	outbox inbox copy      carry a consumer's memory over to its new name
 //	outbox completion      print a script that completes commands and flags in your shell
 //

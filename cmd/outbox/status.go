@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +25,7 @@ command to type.
 It exits with 1 when something needs a person, which a figure that it could not read does too: "?", with the reason at the
 end. Everything else is shown all the same. It changes nothing and receives no message.
 
---json prints one object a line: stack, where, at, outboxes (path, pipe, heartbeat, audit, pipeDeadLetters,
+--json prints one object, with --watch one a line: stack, where, at, outboxes (path, pipe, heartbeat, audit, pipeDeadLetters,
 ruleDeadLetters, consumers), imported, alarms, needs (what, do). A reading has value, or error where there is none.`,
 		Example: `  outbox status --stack Orders-dev
   outbox status --stack Orders-dev --watch
@@ -58,7 +57,7 @@ ruleDeadLetters, consumers), imported, alarms, needs (what, do). A reading has v
 // showStatus prints a status once.
 func showStatus(out io.Writer, s *operate.Status, asJSON bool) error {
 	if asJSON {
-		return printJSON(out, s)
+		return operate.PrintJSON(out, s)
 	}
 	width, _ := terminal.Width(out)
 	s.Write(out, width)
@@ -69,7 +68,7 @@ func showStatus(out io.Writer, s *operate.Status, asJSON bool) error {
 func watcher(out io.Writer, asJSON bool) func(*operate.Status) error {
 	return func(s *operate.Status) error {
 		if asJSON {
-			return printJSON(out, s)
+			return operate.PrintJSONLine(out, s)
 		}
 		width, isTerminal := terminal.Width(out)
 		if !isTerminal {
@@ -92,14 +91,4 @@ func needsPerson(s *operate.Status) error {
 		return errors.New("1 thing needs a person")
 	}
 	return fmt.Errorf("%d things need a person", len(s.Needs))
-}
-
-// printJSON prints a value as one line of JSON.
-func printJSON(out io.Writer, value any) error {
-	line, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(append(terminal.VisibleJSON(line), '\n'))
-	return err
 }

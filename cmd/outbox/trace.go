@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
-	"github.com/outboxkit/transactional-outbox/internal/terminal"
 )
 
 func newTrace() *cobra.Command {
@@ -41,19 +40,13 @@ at, reason, waiting, inFlight, repairedAt.`,
 			if err != nil {
 				return err
 			}
-			progress := terminal.NewProgress(cmd.ErrOrStderr())
-			tracer := operate.Tracer{
-				Clients: clients, Outbox: box, MaximumRead: read,
-				Progress: func(n int) { progress.Show(fmt.Sprintf("%d items read", n)) },
-				Note:     func(text string) { fmt.Fprintln(terminal.Writer(cmd.ErrOrStderr()), text) },
-			}
-			trace, err := tracer.Trace(cmd.Context(), args[0])
-			progress.End()
+			dialog := operate.NewDialog(nil, cmd.ErrOrStderr(), false, isTerminal(cmd.ErrOrStderr()))
+			trace, err := operate.Tracer{Clients: clients, Outbox: box, MaximumRead: read, Dialog: dialog}.Trace(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if f.json {
-				err = printJSON(cmd.OutOrStdout(), trace)
+				err = operate.PrintJSON(cmd.OutOrStdout(), trace)
 			} else {
 				trace.Write(cmd.OutOrStdout(), f.command())
 			}

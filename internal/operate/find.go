@@ -87,7 +87,9 @@ func (t Tracer) aggregate(ctx context.Context, key string) (*foundEvents, error)
 const maxKey = 2048
 
 func byVersion(events []item) {
-	slices.SortFunc(events, func(a, b item) int { return cmp.Compare(numberOf(a, record.AttrVersion), numberOf(b, record.AttrVersion)) })
+	slices.SortFunc(events, func(a, b item) int {
+		return cmp.Compare(numberOf(a, record.AttrVersion), numberOf(b, record.AttrVersion))
+	})
 }
 
 // numbered returns the event whose id is that of its aggregate with a number behind it, nil where there is none.
@@ -158,7 +160,8 @@ func namedTypes(pattern json.RawMessage) (names []string) {
 
 // scan reads the outbox table until it meets the id.
 func (t Tracer) scan(ctx context.Context, id string) (*foundEvents, error) {
-	if err := t.announce(ctx, id); err != nil {
+	about, err := t.announce(ctx, id)
+	if err != nil {
 		return nil, err
 	}
 	pages := dynamodb.NewScanPaginator(t.Clients.DynamoDB, &dynamodb.ScanInput{
@@ -168,17 +171,18 @@ func (t Tracer) scan(ctx context.Context, id string) (*foundEvents, error) {
 		},
 		ExpressionAttributeValues: item{":event": text(record.RecordTypeEvent), ":source": text(t.Outbox.Source), ":id": text(id)},
 	})
-	for read := 0; pages.HasMorePages(); {
+	progress, read := t.Dialog.Begin("items read", about), 0
+	defer func() { progress.End(read) }()
+	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read table %s: %w", t.Outbox.Table, err)
 		}
+		read += int(page.ScannedCount)
 		if len(page.Items) > 0 {
 			return t.aroundOf(ctx, page.Items[0], id)
 		}
-		if read += int(page.ScannedCount); t.Progress != nil {
-			t.Progress(read)
-		}
+		progress.At(read)
 		if read >= t.MaximumRead && pages.HasMorePages() {
 			return nil, fmt.Errorf("among the first %d items of table %s is no event with the id %q, and none of an aggregate with it: say its key, Type#id, or a higher --read", read, t.Outbox.Table, id)
 		}
@@ -204,16 +208,15 @@ func (t Tracer) aroundOf(ctx context.Context, it item, id string) (*foundEvents,
 	return nil, errors.New("the event has left the outbox table just now")
 }
 
-// announce tells what a scan reads and costs.
-func (t Tracer) announce(ctx context.Context, id string) error {
-	if t.Note == nil {
-		return nil
-	}
+// announce says what a scan reads, and returns about how many items that are. DynamoDB's counts are up to six hours old.
+// Source: DynamoDB API reference, TableDescription.
+func (t Tracer) announce(ctx context.Context, id string) (items int, err error) {
 	out, err := t.Clients.DynamoDB.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.Outbox.Table})
 	if err != nil {
-		return fmt.Errorf("describe table %s: %w", t.Outbox.Table, err)
+		return 0, fmt.Errorf("describe table %s: %w", t.Outbox.Table, err)
 	}
-	t.Note(fmt.Sprintf("no key leads to %q: reading table %s, at most %d of about %d items (%s in all)",
-		id, t.Outbox.Table, t.MaximumRead, aws.ToInt64(out.Table.ItemCount), bytesText(aws.ToInt64(out.Table.TableSizeBytes))))
-	return nil
+	items = int(aws.ToInt64(out.Table.ItemCount))
+	t.Dialog.Say("no key leads to %q: reading table %s, at most %d of about %d items, %s in all",
+		id, t.Outbox.Table, t.MaximumRead, items, bytesText(aws.ToInt64(out.Table.TableSizeBytes)))
+	return min(items, t.MaximumRead), nil
 }

@@ -84,10 +84,8 @@ type Tracer struct {
 	Outbox  *Outbox
 	// MaximumRead is how many items of the outbox table may be read where no key leads to the event.
 	MaximumRead int
-	// Progress is told how many of them were read. Default: nobody is.
-	Progress func(read int)
-	// Note is told what is about to be read, where that is much. Default: nobody is.
-	Note func(text string)
+	// Dialog says what is about to be read, and how far that is.
+	Dialog *Dialog
 }
 
 // Trace returns what became of the events that the id stands for: an event's own, an aggregate's, or "Type#id" of an

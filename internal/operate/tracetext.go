@@ -126,7 +126,7 @@ func (t *Trace) writeAdvice(w io.Writer, command CommandLine) {
 			case DeadLettered:
 				add(command.For("dead-letters list", "--consumer", c.Consumer))
 			case Nowhere:
-				add(command.For("repair", "--consumer", c.Consumer, "--aggregate", e.AggregateID, "--full"))
+				add(command.For("repair", "--consumer", c.Consumer, "--aggregate", e.AggregateType+"#"+e.AggregateID, "--full"))
 			}
 		}
 	}

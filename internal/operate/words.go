@@ -52,3 +52,11 @@ func bytesText(n int64) string {
 
 // secondsText returns the duration of a whole number of seconds in its largest unit.
 func secondsText(n int64) string { return span(time.Duration(n) * time.Second) }
+
+// inUTC returns the time in UTC, and the zero time as it is.
+func inUTC(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
+}

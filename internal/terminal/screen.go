@@ -35,11 +35,3 @@ func Redraw(w io.Writer, text string) {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	fmt.Fprint(w, home+strings.Join(lines, toEndOfLine+"\n")+toEndOfLine+"\n"+toEnd)
 }
-
-// ReplaceLine shows a text in place of the line that the cursor is in, which stays there. An empty text clears the line.
-func ReplaceLine(w io.Writer, text string) {
-	fmt.Fprint(w, "\r"+Visible(text)+toEndOfLine)
-	if text == "" {
-		fmt.Fprint(w, "\r")
-	}
-}

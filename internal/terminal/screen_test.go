@@ -30,20 +30,7 @@ func TestRedrawLeavesNothingOfWhatWasThere(t *testing.T) {
 	}
 }
 
-func TestReplaceLine(t *testing.T) {
-	s := &screen{}
-	ReplaceLine(s, "100 of 200")
-	ReplaceLine(s, "9 left\n")
-	if got := s.String(); got != `9 left\n` {
-		t.Errorf("the line is %q", got)
-	}
-	ReplaceLine(s, "")
-	if got := s.String(); got != "" || s.column != 0 {
-		t.Errorf("the line is %q after it was cleared", got)
-	}
-}
-
-// screen is a terminal that knows what Redraw and ReplaceLine use.
+// screen is a terminal that knows what Redraw uses.
 type screen struct {
 	lines       [][]rune
 	row, column int
@@ -64,9 +51,6 @@ func (s *screen) Write(text []byte) (int, error) {
 			rest = rest[len(toEnd):]
 		case rest[0] == '\n':
 			s.row, s.column = s.row+1, 0
-			rest = rest[1:]
-		case rest[0] == '\r':
-			s.column = 0
 			rest = rest[1:]
 		default:
 			s.line(s.row)
