@@ -161,7 +161,7 @@ func (p *plant) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttributes
 	}
 	attributes, ok := p.queues[*in.QueueUrl]
 	if !ok {
-		return nil, failure("SQS", "GetQueueAttributes", "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
+		return nil, &smithy.OperationError{ServiceID: "SQS", OperationName: "GetQueueAttributes", Err: &sqstypes.QueueDoesNotExist{Message: aws.String("The specified queue does not exist.")}}
 	}
 	return &sqs.GetQueueAttributesOutput{Attributes: attributes}, nil
 }
