@@ -25,7 +25,7 @@ func (f *searchFlags) add(cmd *cobra.Command, s *operate.Search) {
 	check(cmd, func() error {
 		s.Full, s.Since, s.Until = f.full, f.since.Time, f.until.Time
 		if !s.Since.IsZero() && !s.Until.IsZero() && !s.Since.Before(s.Until) {
-			return fmt.Errorf("--since must be earlier than --until, got %s and %s", f.since.String(), f.until.String())
+			return fmt.Errorf("--since must be before --until, got %s and %s", f.since.String(), f.until.String())
 		}
 		return nil
 	})

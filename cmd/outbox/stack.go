@@ -72,5 +72,5 @@ func (f *stackFlags) discoverOutbox(ctx context.Context) (operate.Clients, *oper
 
 // command returns the words of a command line on the same stack, for advice: "outbox resume --stack Orders-dev".
 func (f *stackFlags) command() operate.CommandLine {
-	return operate.CommandLine{Stack: f.stack, Local: f.local, Port: f.port}
+	return operate.CommandLine{Stack: f.stack, Outbox: f.outbox, Local: f.local, Port: f.port}
 }

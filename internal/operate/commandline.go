@@ -8,9 +8,10 @@ import (
 
 // A CommandLine makes command lines for a person to type, on the same stack as the command that prints them.
 type CommandLine struct {
-	Stack string
-	Local bool
-	Port  int // of the local run
+	Stack  string
+	Outbox string // where one of several is meant
+	Local  bool
+	Port   int // of the local run
 }
 
 // For returns the command line of a subcommand with its arguments: "outbox resume --stack Orders-dev --pipe".
@@ -24,6 +25,9 @@ func (c CommandLine) For(subcommand string, args ...string) string {
 	}
 	if c.Stack != "" {
 		words = append(words, "--stack", quote(c.Stack))
+	}
+	if c.Outbox != "" {
+		words = append(words, "--outbox", quote(c.Outbox))
 	}
 	for _, arg := range args {
 		words = append(words, quote(arg))

@@ -234,6 +234,15 @@ func (s *Stack) Outbox(name string) (*Outbox, error) {
 	}
 }
 
+// Only returns the stack as if it had no other outbox than the one with the name.
+func (s *Stack) Only(name string) (*Stack, error) {
+	o, err := s.Outbox(name)
+	if err != nil {
+		return nil, err
+	}
+	return &Stack{Name: s.Name, Outboxes: []*Outbox{o}, Consumers: o.Consumers, Alarms: s.Alarms}, nil
+}
+
 // FindConsumer returns that one of the consumers with the name: the id of its construct, or its name in the inbox.
 func FindConsumer(consumers []*Consumer, name string) (*Consumer, error) {
 	var labels []string

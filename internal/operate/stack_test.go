@@ -195,6 +195,9 @@ func TestChoosingOneOutbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"Billing": "Orders/Billing", "Orders/Outbox": "Orders/Outbox", "Api/Outbox": "Orders/Api/Outbox"} {
+		if only, err := stack.Only(name); err != nil || len(only.Outboxes) != 1 || only.Outboxes[0].Path != want {
+			t.Errorf("only %s is %v (%v)", name, only, err)
+		}
 		if box, err := stack.Outbox(name); err != nil || box.Path != want {
 			t.Errorf("--outbox %s is %v (%v), want %s", name, box, err, want)
 		}
