@@ -57,7 +57,7 @@ committed, consumers: consumer, matched, effects, deadLetters, missing, inQueue)
   outbox audit --local --full --until 1m --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			clients, _, box, err := on.discoverOutbox(cmd.Context())
+			clients, box, err := on.discoverOutbox(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -129,7 +129,7 @@ interrupted.`,
   outbox repair --stack Orders-dev --full --since 2d --type OrderCreated --rate 20`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			clients, _, box, err := on.discoverOutbox(cmd.Context())
+			clients, box, err := on.discoverOutbox(cmd.Context())
 			if err != nil {
 				return err
 			}

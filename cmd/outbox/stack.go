@@ -60,14 +60,14 @@ func (f *stackFlags) discover(ctx context.Context) (operate.Clients, *operate.St
 	return clients, stack, err
 }
 
-// discoverOutbox finds the stack and the one outbox of it that is meant.
-func (f *stackFlags) discoverOutbox(ctx context.Context) (operate.Clients, *operate.Stack, *operate.Outbox, error) {
+// discoverOutbox finds the one outbox of the stack that is meant.
+func (f *stackFlags) discoverOutbox(ctx context.Context) (operate.Clients, *operate.Outbox, error) {
 	clients, stack, err := f.discover(ctx)
 	if err != nil {
-		return operate.Clients{}, nil, nil, err
+		return operate.Clients{}, nil, err
 	}
 	box, err := stack.Outbox(f.outbox)
-	return clients, stack, box, err
+	return clients, box, err
 }
 
 // command returns the words of a command line on the same stack, for advice: "outbox resume --stack Orders-dev".

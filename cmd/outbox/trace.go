@@ -36,7 +36,7 @@ at, reason, waiting, inFlight, repairedAt.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			clients, _, box, err := f.discoverOutbox(cmd.Context())
+			clients, box, err := f.discoverOutbox(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -109,10 +109,10 @@ func (n *needs) heartbeat(o *Outbox, h *HeartbeatStatus) {
 		return
 	}
 	const look = "look at the pipe and at the log of function %s: one of them says why"
-	beat, since := h.Last.Value, time.Time{}
+	beat := h.Last.Value
 	switch age := n.at.Sub(beat.Arrived); {
 	case beat.Arrived.IsZero():
-		if since = n.v.deployed.Value; n.at.Sub(since) < missedBeats {
+		if n.at.Sub(n.v.deployed.Value) < missedBeats {
 			return // the first has its way before it
 		}
 		n.add(fmt.Sprintf(look, o.Heartbeat.Function), "no heartbeat has arrived in the last %s: events do not get from the table to the queues", span(lookBackForBeat))

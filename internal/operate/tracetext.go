@@ -127,6 +127,7 @@ func (t *Trace) writeAdvice(w io.Writer, command CommandLine) {
 				add(command.For("dead-letters list", "--consumer", c.Consumer))
 			case Nowhere:
 				add(command.For("repair", "--consumer", c.Consumer, "--aggregate", e.AggregateType+"#"+e.AggregateID, "--full"))
+			default:
 			}
 		}
 	}
