@@ -1,0 +1,213 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+
+	"github.com/outboxkit/transactional-outbox/internal/audit"
+	"github.com/outboxkit/transactional-outbox/internal/description"
+)
+
+func TestARecordThatCannotBeReadBlocksNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		a := f.auditor()
+		_, good := f.commit("o1")
+		var noVersion, business, update, foreign streamRecordMap
+		for _, r := range []*streamRecordMap{&noVersion, &business, &update, &foreign} {
+			if err := json.Unmarshal(good, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		delete(noVersion.image(), "version")
+		business.image()["recordType"] = map[string]any{"S": "order"}
+		update["eventName"] = "MODIFY"
+		foreign.image()["source"] = map[string]any{"S": "orders.heartbeat"}
+		f.mustStream(a, json.RawMessage(`{"dynamodb": "nonsense"}`), f.marshal(noVersion), f.marshal(business), f.marshal(update), f.marshal(foreign), good)
+		if got := f.pendingEvents(); len(got) != 1 || got[0] != "o1-1" {
+			t.Errorf("pending are %q, want the one event that can be read", got)
+		}
+		f.expectMetric("", audit.MetricUnreadable, 2)
+		if logs := f.logs.String(); !strings.Contains(logs, "version must be a whole number") {
+			t.Errorf("the log does not say what is wrong: %s", logs)
+		}
+	})
+}
+
+type streamRecordMap map[string]any
+
+func (m streamRecordMap) image() map[string]any {
+	return m["dynamodb"].(map[string]any)["NewImage"].(map[string]any)
+}
+
+// pendingEvents returns the events in the pending queue.
+func (f *fixture) pendingEvents() []string {
+	var ids []string
+	for _, body := range f.queues.Bodies(pendingURL) {
+		c, err := parseChunk(body)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, p := range c.Events {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// Where SQS fails, the batch comes again from the first event that is not noted, and no earlier one is noted twice.
+func TestABatchFailsFromWhereAWSFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		a := f.auditor()
+		records := make([]json.RawMessage, 2*maxEvents+1)
+		for i := range records {
+			_, records[i] = f.commit(fmt.Sprint("o", i))
+		}
+		f.calls.Before = func(name string) error {
+			if name == "SendMessage" && len(f.queuesPeek()) == 1 {
+				return errAWS
+			}
+			return nil
+		}
+		from, err := f.stream(a, records...)
+		if want := fmt.Sprintf("%021d", maxEvents+1); err != nil || from != want {
+			t.Fatalf("the batch failed from %q (%v), want from %s", from, err, want)
+		}
+		f.calls.Before = nil
+		f.mustStream(a, records[maxEvents:]...)
+		if got := f.pendingEvents(); len(got) != len(records) || got[0] != "o0-1" || got[len(got)-1] != fmt.Sprintf("o%d-1", 2*maxEvents) {
+			t.Errorf("%d events are pending, want each of %d once", len(got), len(records))
+		}
+	})
+}
+
+// queuesPeek is for a hook, which runs while the queues are locked.
+func (f *fixture) queuesPeek() []string { return f.queues.BodiesLocked(pendingURL) }
+
+func TestAnErrorOfSSMIsNotAnOutboxWithoutConsumers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		_, rec := f.commit("o1")
+		f.calls.Before = func(name string) error {
+			if name == "GetParametersByPath" {
+				return errAWS
+			}
+			return nil
+		}
+		if _, err := f.stream(f.auditor(), rec); err == nil {
+			t.Error("a batch was accepted although the consumers are not known")
+		}
+		if err := f.minute(f.auditor()); err == nil {
+			t.Error("a run succeeded although the consumers are not known")
+		}
+		f.calls.Before = nil
+		delete(f.parameters.Values, "outbox")
+		if _, err := f.stream(f.auditor(), rec); err == nil {
+			t.Error("a batch was accepted although the outbox is not described")
+		}
+	})
+}
+
+func TestAnOutboxMayHaveNoConsumers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.parameters.Values = map[string]string{"outbox": f.parameters.Values["outbox"]}
+		_, rec := f.commit("o1")
+		a := f.auditor()
+		f.mustStream(a, rec)
+		f.minutes(a, 20)
+		f.expectListed()
+		f.expectMetric("", audit.MetricAuditRuns, 1)
+	})
+}
+
+func TestAConsumerThatJoinsIsAskedForWhatCameAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.queues.Create(queueOf(shipping))
+		a := f.auditor()
+		_, before := f.commit("o1")
+		time.Sleep(4 * time.Minute)
+		_, meanwhile := f.commit("o2")
+		time.Sleep(2 * time.Minute)
+		_, after := f.commit("o3")
+		f.mustStream(a, before, meanwhile, after)
+		f.minutes(a, 20)
+		f.expectListed(history+": o1-1", history+": o2-1", history+": o3-1", shipping+": o3-1")
+	})
+}
+
+func TestAQueueThatIsGoneHasLostItsEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.queues.Remove(queueOf(shipping))
+		f.change(func(d *description.Outbox) { d.Audit.RepairPerMinute = "" })
+		a := f.auditor()
+		_, rec := f.commit("o1")
+		f.mustStream(a, rec)
+		f.minutes(a, 20)
+		f.expectListed(bothOf("o1-1")...)
+	})
+}
+
+// An event whose writer did not say when it was written has only its own time, which may be years ago. It must not be taken
+// for one that has expired.
+func TestTheTimeOfTheCommitIsTheStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		a := f.auditor()
+		_, rec := f.commit("o1")
+		var r streamRecordMap
+		if err := json.Unmarshal(rec, &r); err != nil {
+			t.Fatal(err)
+		}
+		delete(r.image(), "writtenAt")
+		r.image()["occurredAt"] = map[string]any{"N": "1"}
+		f.mustStream(a, f.marshal(r))
+		f.minutes(a, 20)
+		f.expectListed(bothOf("o1-1")...)
+		f.expectMetric(shipping, audit.MetricOldestUnconfirmed, 20*60)
+	})
+}
+
+func TestAnUnknownInvocationIsRefused(t *testing.T) {
+	_, err := (&auditor{}).handle(t.Context(), json.RawMessage(`{"source": "orders"}`))
+	if err == nil || !strings.Contains(err.Error(), "must be a batch of a DynamoDB stream or an event of a schedule") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The longest keys that an event can have fit into a chunk, a message and an item.
+func TestTheLongestEventFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		a := f.auditor()
+		long := strings.Repeat("\x01", 1024)
+		var records []json.RawMessage
+		for range 50 {
+			_, rec := f.commit("o1")
+			var r streamRecordMap
+			if err := json.Unmarshal(rec, &r); err != nil {
+				t.Fatal(err)
+			}
+			r.image()["aggregateId"] = map[string]any{"S": long}
+			records = append(records, f.marshal(r))
+		}
+		f.mustStream(a, records...)
+		for _, body := range f.queues.Bodies(pendingURL) {
+			if len(body) > 256_000 {
+				t.Errorf("a pending message has %d bytes", len(body))
+			}
+		}
+		if n := len(f.pendingEvents()); n != 50 {
+			t.Errorf("%d events are pending, want 50", n)
+		}
+	})
+}
+
