@@ -110,11 +110,13 @@ func TestPauseAndResume(t *testing.T) {
 		stopped, resume, back string
 	}{
 		"a consumer": {
-			Switch{Consumer: "Ship"}, func(w *switches) *slowSwitch { return &w.mapping }, 4 * 24 * time.Hour,
+			Switch{Consumer: "Ship"},
+			func(w *switches) *slowSwitch { return &w.mapping }, 4 * 24 * time.Hour,
 			"consumer Ship is Disabled", "outbox resume --stack Orders --consumer Ship", "outbox replay --stack Orders --consumer Ship --since ",
 		},
 		"the pipe": {
-			Switch{Pipe: true}, func(w *switches) *slowSwitch { return &w.pipe }, 12 * time.Hour,
+			Switch{Pipe: true},
+			func(w *switches) *slowSwitch { return &w.pipe }, 12 * time.Hour,
 			"the pipe is STOPPED", "outbox resume --stack Orders --pipe", "outbox repair --stack Orders",
 		},
 	} {
