@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -85,14 +86,13 @@ func (p Place) Message(item Item, at time.Time) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode the message: %w", err)
 	}
-	return string(escapeForSQS(bytes.TrimSpace(body.Bytes()))), nil
+	return TextForSQS(bytes.TrimSpace(body.Bytes())), nil
 }
 
-// escapeForSQS escapes the two characters that JSON allows unescaped and SQS refuses in a message.
+// TextForSQS returns JSON as the body of a message: with the two characters escaped that JSON allows unescaped and SQS refuses.
 // Source: SQS API reference, SendMessage.
-func escapeForSQS(text []byte) []byte {
-	text = bytes.ReplaceAll(text, []byte("\uFFFE"), []byte(`\ufffe`))
-	return bytes.ReplaceAll(text, []byte("\uFFFF"), []byte(`\uffff`))
+func TextForSQS(json []byte) string {
+	return strings.NewReplacer("\uFFFE", `\ufffe`, "\uFFFF", `\uffff`).Replace(string(json))
 }
 
 // scalar returns the text of a string or number attribute, and nothing for any other.

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/outboxkit/transactional-outbox/internal/audit"
+	"github.com/outboxkit/transactional-outbox/internal/description"
+	"github.com/outboxkit/transactional-outbox/internal/emf"
+)
+
+// A response names the first record that must come again, with all behind it.
+// Source: Lambda developer guide, "Configuring partial batch response with DynamoDB and Lambda".
+type response struct {
+	BatchItemFailures []failure `json:"batchItemFailures"`
+}
+
+type failure struct {
+	ItemIdentifier string `json:"itemIdentifier"` // a sequence number
+}
+
+// collect notes which effects the events of a batch should have, in the pending queue. A record that cannot be read is
+// reported and skipped: it would block the shard. Where AWS fails, the batch fails from there on.
+func (a *auditor) collect(ctx context.Context, records []json.RawMessage) (response, error) {
+	settings, consumers, err := a.catalog.load(ctx)
+	if err != nil {
+		return response{}, err
+	}
+	confirmWithin, err := confirmWithin(settings.Outbox)
+	if err != nil {
+		return response{}, err
+	}
+	c := collector{auditor: a, settings: settings, consumers: consumers, confirmWithin: confirmWithin}
+	c.begin("")
+	for _, raw := range records {
+		if err := c.add(ctx, raw); err != nil {
+			return c.failed(err), nil
+		}
+	}
+	if err := c.send(ctx); err != nil {
+		return c.failed(err), nil
+	}
+	c.report()
+	return response{BatchItemFailures: []failure{}}, nil
+}
+
+// confirmWithin returns how long effects may take.
+func confirmWithin(outbox description.Outbox) (time.Duration, error) {
+	if outbox.Audit == nil {
+		return 0, fmt.Errorf("the description of outbox %s must have an audit, got none", outbox.Path)
+	}
+	return description.Seconds(outbox.Audit.ConfirmWithinSeconds)
+}
+
+// A collector makes chunks of the events of a batch.
+type collector struct {
+	*auditor
+	settings      audit.Settings
+	consumers     audit.Consumers
+	confirmWithin time.Duration
+
+	chunk      chunk
+	size       int
+	first      string // sequence number of the chunk's first event
+	unreadable int
+}
+
+func (c *collector) begin(sequenceNumber string) {
+	c.chunk = chunk{Layout: chunkLayout, Source: c.settings.Outbox.Source}
+	c.size, c.first = sizeOf(c.chunk), sequenceNumber
+}
+
+// add adds the event of a record to the chunk, and sends the chunk before where it is full.
+func (c *collector) add(ctx context.Context, raw json.RawMessage) error {
+	r, err := parseRecord(raw)
+	if err != nil {
+		c.skip(r, err)
+		return nil
+	}
+	if !r.isEvent(c.settings.Outbox.Source) {
+		return nil
+	}
+	item := r.item()
+	event, err := r.event(item)
+	var matched []*audit.Consumer
+	if err == nil {
+		matched, err = c.consumers.Match(r.place(), item, event.WrittenAt)
+	}
+	if err != nil {
+		c.skip(r, err)
+		return nil
+	}
+	if len(matched) == 0 {
+		return nil
+	}
+	if c.chunk.add(event, matched, &c.size) {
+		if len(c.chunk.Events) == 1 {
+			c.first = event.SequenceNumber
+		}
+		return nil
+	}
+	if err := c.send(ctx); err != nil {
+		return err
+	}
+	c.begin(event.SequenceNumber)
+	c.chunk.add(event, matched, &c.size) // an empty chunk has room
+	return nil
+}
+
+func (c *collector) skip(r streamRecord, reason error) {
+	c.unreadable++
+	c.logger.Error("a record of the stream looks like an event and cannot be read", "sequenceNumber", r.Change.SequenceNumber, "error", reason)
+}
+
+// longestDelay is the longest DelaySeconds. Source: SQS API reference, SendMessage.
+const longestDelay = 15 * time.Minute
+
+// send puts the chunk into the pending queue, to come when it is due or as near to that as SQS can.
+func (c *collector) send(ctx context.Context) error {
+	if len(c.chunk.Events) == 0 {
+		return nil
+	}
+	c.chunk.DueAt = time.Now().Add(c.confirmWithin)
+	body, err := json.Marshal(c.chunk)
+	if err != nil {
+		return fmt.Errorf("encode a pending message: %w", err)
+	}
+	_, err = c.queues.SendMessage(ctx, &sqs.SendMessageInput{
+		QueueUrl: &c.settings.Outbox.Audit.Pending, MessageBody: aws.String(audit.TextForSQS(body)),
+		DelaySeconds: int32(min(longestDelay, c.confirmWithin) / time.Second),
+	})
+	if err != nil {
+		return fmt.Errorf("put events into the pending queue: %w", err)
+	}
+	return nil
+}
+
+// failed makes the batch come again from the first event that is in no chunk that was sent.
+func (c *collector) failed(err error) response {
+	c.logger.Error("the batch comes again from here", "sequenceNumber", c.first, "error", err)
+	return response{BatchItemFailures: []failure{{c.first}}}
+}
+
+// report emits how many records could not be read, where there were any.
+func (c *collector) report() {
+	if c.unreadable > 0 {
+		c.emit(c.settings.Outbox, emf.Metric{Name: audit.MetricUnreadable, Unit: emf.Count, Values: []int64{int64(c.unreadable)}})
+	}
+}
