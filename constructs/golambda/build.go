@@ -80,16 +80,40 @@ var builder = gobuild.New(func(ctx context.Context, dir string, env, args []stri
 // goarch is Go's name of each architecture.
 var goarch = map[Architecture]string{ARM64: "arm64", X86: "amd64"}
 
-// newTarget returns the build of the main package in the folder entry.
-func newTarget(entry string, architecture Architecture, settings gobuild.Settings) (gobuild.Target, error) {
+// A source is where the main package of a function is, and how to build it.
+type source struct {
+	gobuild.Target
+	origin gobuild.Origin // where it is of a module that the app depends on, else nothing
+}
+
+// newSource returns the main package in the folder entry: of the module, or where there is none of the app's folder.
+func newSource(modulePath *string, entry string, architecture Architecture, settings gobuild.Settings) (source, error) {
+	s := source{Target: gobuild.Target{GOOS: "linux", GOARCH: goarch[architecture], Settings: settings}}
+	if modulePath != nil {
+		origin := gobuild.Origin{Module: *modulePath, Package: entry}
+		app, err := os.Getwd()
+		if err != nil {
+			return source{}, err
+		}
+		found, err := builder.Find(context.Background(), app, origin)
+		if err != nil {
+			return source{}, err
+		}
+		s.Dir = found.Dir
+		if !found.Own {
+			s.Standalone, s.origin = true, origin
+		}
+		return s, nil
+	}
 	dir, err := filepath.Abs(entry)
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir) // the folder in the template's metadata must not lead through one
 	}
 	if err != nil {
-		return gobuild.Target{}, fmt.Errorf("entry %q: %w", entry, err)
+		return source{}, fmt.Errorf("entry %q: %w", entry, err)
 	}
-	return gobuild.Target{Dir: dir, GOOS: "linux", GOARCH: goarch[architecture], Settings: settings}, nil
+	s.Dir = dir
+	return s, nil
 }
 
 // A code is a folder to make a function's asset from: one that holds nothing but the program, or the

@@ -29,6 +29,9 @@
 // SSH_AUTH_SOCK, NETRC, GOPROXY, GOAUTH and so on); a module that needs another token is fetched before, by
 // "go mod download".
 //
+// A program may also come from a module that the app depends on, for example a library that ships functions: see Module
+// of [FunctionProps]. It is built by that module's own go.mod and go.sum, and -mod and -modfile in GOFLAGS do not count.
+//
 // Programs stay in the user's cache folder, where the go command finds those that are up to date.
 //
 // The template has in the function's metadata how it was built (see [MetadataKey]), so that a tool can rebuild it

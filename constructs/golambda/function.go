@@ -24,6 +24,11 @@ import (
 //
 // The source folder is relative to the folder of the cloud assembly that holds the template. "flags", "experiment" and
 // "fips140" are there where the options, GOFLAGS, GOEXPERIMENT or GOFIPS140 say something.
+//
+// Of a program from a module that the app depends on, where its folder is differs from machine to machine. In place of
+// "source" there are then the module, the package in it, and the app's folder, whose go.mod says which version:
+//
+//	{"module": "example.com/lib", "package": "functions/one", "app": "..", …}
 const MetadataKey = "outboxkit:golambda"
 
 // Ids of the constructs inside a function. A change replaces the resources of deployed stacks.
@@ -84,32 +89,43 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 
 // code returns the function's code, built where the stack needs that, and the metadata about how.
 func (p *FunctionProps) code(scope constructs.Construct) (code, map[string]any, error) {
-	t, err := newTarget(*p.Entry, Architecture(*p.Architecture.Name()), p.Build.settings())
+	src, err := newSource(p.Module, *p.Entry, Architecture(*p.Architecture.Name()), p.Build.settings())
 	if err != nil {
 		return code{}, nil, err
 	}
-	effective, err := builder.Effective(context.Background(), t.Settings)
+	built, err := src.metadata(*awscdk.Stage_Of(scope).Outdir())
 	if err != nil {
 		return code{}, nil, err
 	}
-	source, err := relativeTo(*awscdk.Stage_Of(scope).Outdir(), t.Dir)
+	if !*awscdk.Stack_Of(scope).BundlingRequired() {
+		return code{dir: src.Dir, discard: func() {}}, built, nil
+	}
+	c, err := bundle(src.Target, !stagingDisabled(scope))
+	return c, built, err
+}
+
+// metadata returns what a template in the cloud assembly says about the source.
+func (s source) metadata(assembly string) (map[string]any, error) {
+	effective, err := builder.Effective(context.Background(), s.Target)
 	if err != nil {
-		return code{}, nil, err
+		return nil, err
 	}
 	built := map[string]any{}
-	text, err := json.Marshal(effective)
-	if err == nil {
-		err = json.Unmarshal(text, &built)
+	for _, part := range []any{effective, s.origin} {
+		text, err := json.Marshal(part)
+		if err == nil {
+			err = json.Unmarshal(text, &built)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return code{}, nil, err
+	if s.Standalone {
+		built["app"], err = relativeTo(assembly, ".")
+	} else {
+		built["source"], err = relativeTo(assembly, s.Dir)
 	}
-	built["source"] = source
-	if !*awscdk.Stack_Of(scope).BundlingRequired() {
-		return code{dir: t.Dir, discard: func() {}}, built, nil
-	}
-	c, err := bundle(t, !stagingDisabled(scope))
-	return c, built, err
+	return built, err
 }
 
 // relativeTo returns the path of dir from the folder assembly on, with slashes.
@@ -120,6 +136,12 @@ func relativeTo(assembly, dir string) (string, error) {
 	}
 	if linked, err := filepath.EvalSymlinks(assembly); err == nil { // ".." behind a link leads elsewhere
 		assembly = linked
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", err
+	}
+	if linked, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = linked
 	}
 	path, err := filepath.Rel(assembly, dir)
 	if err != nil {

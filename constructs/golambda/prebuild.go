@@ -28,13 +28,28 @@ func Prebuild(architecture Architecture, entries ...string) {
 
 // Prebuild is [Prebuild] for functions with these options.
 func (b *BuildOptions) Prebuild(architecture Architecture, entries ...string) {
+	b.prebuild(nil, architecture, entries)
+}
+
+// PrebuildModule is [Prebuild] for functions of a module that the app depends on, see [FunctionProps].Module. The entries
+// are folders in the module.
+func PrebuildModule(module string, architecture Architecture, entries ...string) {
+	(*BuildOptions)(nil).PrebuildModule(module, architecture, entries...)
+}
+
+// PrebuildModule is [PrebuildModule] for functions with these options.
+func (b *BuildOptions) PrebuildModule(module string, architecture Architecture, entries ...string) {
+	b.prebuild(&module, architecture, entries)
+}
+
+func (b *BuildOptions) prebuild(module *string, architecture Architecture, entries []string) {
 	if noBundling() || b.validate() != nil {
 		return // NewFunction reports what is wrong
 	}
 	var targets []gobuild.Target
 	for _, entry := range entries {
-		if t, err := newTarget(entry, architecture, b.settings()); err == nil {
-			targets = append(targets, t)
+		if src, err := newSource(module, entry, architecture, b.settings()); err == nil {
+			targets = append(targets, src.Target)
 		}
 	}
 	go builder.Together(targets)(context.Background())

@@ -11,8 +11,14 @@ import (
 // FunctionProps are the properties of a Go function.
 type FunctionProps struct {
 	// Entry is the folder of the main package, relative to the app's working directory. It may lie in a Go
-	// module of its own. Required.
+	// module of its own. With Module, it is relative to that module's folder, with slashes. Required.
 	Entry *string
+	// Module is the path of the module that holds Entry, where that is one that the app depends on. The app's go.mod says
+	// which version, and go.work or a replace what takes its place. The program is built in the module's own folder, by its own
+	// go.mod and go.sum: the app's need not name what only the program needs. Where it is the app's own module, or one of its
+	// go.work, the program is built as the app's own are.
+	// Default: Entry is a folder of the app.
+	Module *string
 	// Build is how the go command builds the program, beyond what every function gets. The environment
 	// counts too: see the package documentation.
 	// Default: no further tags or flags.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/outboxkit/transactional-outbox/internal/gobuild"
 )
 
 // What Lambda allows. Source: Lambda API reference, CreateFunction.
@@ -46,7 +48,7 @@ var reservedVariables = []string{
 func (p *FunctionProps) Validate() error {
 	c := p.WithDefaults()
 	return errors.Join(
-		validateEntry(c.Entry),
+		validateEntry(c.Entry, c.Module),
 		validateArchitecture(c),
 		c.Build.validate(),
 		validateNumber("MemorySize", c.MemorySize, lowestMemoryMiB, highestMemoryMiB),
@@ -58,9 +60,15 @@ func (p *FunctionProps) Validate() error {
 	)
 }
 
-func validateEntry(entry *string) error {
+func validateEntry(entry, module *string) error {
 	if entry == nil || *entry == "" {
 		return errors.New("Entry must be the folder of the function's main package, got none")
+	}
+	if module != nil {
+		if err := (gobuild.Origin{Module: *module, Package: *entry}).Validate(); err != nil {
+			return fmt.Errorf("Module and Entry: %w", err)
+		}
+		return nil // where it is, the go command knows
 	}
 	if info, err := os.Stat(*entry); err != nil || !info.IsDir() {
 		return fmt.Errorf("Entry must be the folder of the function's main package, got %q, which is not a folder", *entry)

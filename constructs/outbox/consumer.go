@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsssm"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -40,6 +41,7 @@ type Consumer struct {
 	deadLetterQueue awssqs.IQueue
 	function        awslambda.IFunction
 	mapping         awslambda.EventSourceMapping
+	description     awsssm.CfnParameter
 }
 
 // AddConsumer adds a consumer under the outbox. It panics, before anything is added, with all that is wrong
@@ -68,6 +70,7 @@ func (f *flow) AddConsumer(id *string, props *ConsumerProps) *Consumer {
 	}
 	c.mapping = c.newMapping(config)
 	c.addAlarms()
+	c.describe(config)
 	return c
 }
 

@@ -55,6 +55,7 @@ func (f *problems) publishedSources(sources *[]*string, own *string) {
 		return
 	}
 	f.texts("sources", sources, record.MaxSource)
+	f.notHeartbeats("sources", sources, own)
 	for i, source := range *sources {
 		name := fmt.Sprintf("sources[%d]", i)
 		f.notFromAWS(name, source)

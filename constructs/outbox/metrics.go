@@ -75,17 +75,22 @@ func (c *Consumer) MetricThrottles(options *awscloudwatch.MetricOptions) awsclou
 	return c.function.MetricThrottles(options)
 }
 
-// ruleMetric returns a metric of the consumer's rule. It takes the rule's name from its ARN, "…:rule/<bus>/<name>": what Ref gives for a rule on a
-// bus other than the default one is not the name alone.
 func (c *Consumer) ruleMetric(name string, options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	bus, index := c.flow.eventBus.EventBusName(), 2.0
-	dimensions := map[string]*string{"EventBusName": bus}
-	if *bus == defaultBus {
-		delete(dimensions, "EventBusName")
+	dimensions := map[string]*string{"RuleName": c.ruleName()}
+	if bus := c.flow.eventBus.EventBusName(); *bus != defaultBus {
+		dimensions["EventBusName"] = bus
+	}
+	return sumMetric("AWS/Events", name, dimensions, options)
+}
+
+// ruleName returns the name of the consumer's rule. It takes it from the ARN, "…:rule/<bus>/<name>", or "…:rule/<name>" on
+// the default bus: what Ref gives for a rule on another bus is not the name alone.
+func (c *Consumer) ruleName() *string {
+	index := 2.0
+	if *c.flow.eventBus.EventBusName() == defaultBus {
 		index = 1
 	}
-	dimensions["RuleName"] = awscdk.Fn_Select(&index, awscdk.Fn_Split(jsii.String("/"), c.rule.AttrArn(), nil))
-	return sumMetric("AWS/Events", name, dimensions, options)
+	return awscdk.Fn_Select(&index, awscdk.Fn_Split(jsii.String("/"), c.rule.AttrArn(), nil))
 }
 
 func sumMetric(namespace, name string, dimensions map[string]*string, options *awscloudwatch.MetricOptions) awscloudwatch.Metric {

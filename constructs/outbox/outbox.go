@@ -19,12 +19,13 @@ const (
 	pipeLogGroupID        = "PipeLogGroup"
 	pipeDeadLetterQueueID = "PipeDeadLetterQueue"
 	ruleDeadLetterQueueID = "RuleDeadLetterQueue"
+	descriptionID         = "Description"
 )
 
 // ownIDs are not free for consumers, not even while an outbox has no such part.
 var ownIDs = []string{
 	tableID, inboxTableID, eventBusID, archiveID,
-	pipeID, pipeRoleID, pipeLogGroupID, pipeDeadLetterQueueID, ruleDeadLetterQueueID,
+	pipeID, pipeRoleID, pipeLogGroupID, pipeDeadLetterQueueID, ruleDeadLetterQueueID, descriptionID,
 	pipeFailedAlarmID, pipeThrottledAlarmID, pipeSilentAlarmID, pipeDeadLettersAlarmID, ruleDeadLettersAlarmID,
 }
 
@@ -85,6 +86,7 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	o.pipeDeadLetterQueue = o.newDeadLetterQueue(o, pipeDeadLetterQueueID)
 	o.pipe = newPipe(&o.flow, o.pipeDeadLetterQueue, c.TransactionalOutboxProps)
 	o.addAlarms()
+	o.describe(c)
 	return o
 }
 

@@ -75,6 +75,7 @@ func (c *consumerConfig) pattern() map[string]any {
 func (c *consumerConfig) checkPattern(found *problems) {
 	found.texts("EventTypes", c.EventTypes, record.MaxDetailType)
 	found.keyParts("Sources", c.Sources, record.MaxSource)
+	found.notHeartbeats("Sources", c.Sources, c.flow.source)
 	found.keyParts("AggregateTypes", c.AggregateTypes, record.MaxAggregateType)
 	pattern, err := c.resolved()
 	if err != nil {
@@ -102,5 +103,14 @@ func (c *consumerConfig) checkPattern(found *problems) {
 	detail.fields("Detail", fields)
 	if detail.wrong {
 		found.add("%s", envelopeShown)
+	}
+}
+
+// notHeartbeats checks that no source is that of the outbox's heartbeats, which say only that events arrive.
+func (f *problems) notHeartbeats(name string, sources *[]*string, own *string) {
+	for i, source := range *sources {
+		if source != nil && *source == record.HeartbeatSource(*own) {
+			f.add("%s[%d] must not be the source of the outbox's heartbeats, got %q", name, i, *source)
+		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 // stack moves below a Stage and keeps its name. See docs/adr/0011.
 type place struct {
 	stack     awscdk.Stack // the one that a template is made of
+	outermost awscdk.Stack // that nested ones are deployed with
 	stackName string       // of the outermost stack, which nested ones are deployed with
 	stackPath string       // where the outermost stack is in the app
 	app       constructs.Node
@@ -36,7 +37,7 @@ func placeOf(scope constructs.Construct, id *string) place {
 	node := scope.Node()
 	stackPath := *outermost.Node().Path()
 	below := strings.TrimPrefix(strings.TrimPrefix(*node.Path(), stackPath), "/")
-	return place{stack: stack, stackName: *outermost.StackName(), stackPath: stackPath, app: node.Root().Node(), below: below}.child(id)
+	return place{stack: stack, outermost: outermost, stackName: *outermost.StackName(), stackPath: stackPath, app: node.Root().Node(), below: below}.child(id)
 }
 
 // child returns the place of a construct with the id below this one. In paths the CDK writes "--" for a slash.

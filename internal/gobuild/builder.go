@@ -11,6 +11,7 @@ type Builder struct {
 
 	mu      sync.Mutex
 	results map[string]*result // by Target.key
+	places  map[string]Found   // by folder of the app and Origin
 
 	once     sync.Once
 	flags    goFlags
@@ -31,7 +32,7 @@ func (r *result) finish(program string, err error) {
 
 // New returns a Builder that runs the go command by run.
 func New(run Runner) *Builder {
-	return &Builder{run: run, results: map[string]*result{}}
+	return &Builder{run: run, results: map[string]*result{}, places: map[string]Found{}}
 }
 
 // Together returns work that builds those targets that nothing else builds, by one go command where their
@@ -70,11 +71,11 @@ func (b *Builder) Program(ctx context.Context, t Target) (string, error) {
 	}
 }
 
-// Effective returns the settings with which a program is built: what every program has, what the environment says,
-// and these. A build with them elsewhere, where the environment says nothing, makes the same program.
-func (b *Builder) Effective(ctx context.Context, s Settings) (Settings, error) {
+// Effective returns the settings with which the target is built: what every program has, what the environment says,
+// and its own. A build with them elsewhere, where the environment says nothing, makes the same program.
+func (b *Builder) Effective(ctx context.Context, t Target) (Settings, error) {
 	flags, err := b.goFlags(ctx)
-	return s.with(flags.Settings), err
+	return t.effective(flags.Settings), err
 }
 
 // goFlags asks the go command once.

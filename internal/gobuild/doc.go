@@ -15,4 +15,7 @@
 //
 // The go command runs in the folder of the nearest go.mod, so that a function may have a module of its own, and
 // go.work, vendor folders and replaced modules work as in that folder.
+//
+// A main package may also be one of a module that the app depends on: [Builder.Find] returns its folder, and a
+// [Target] that is Standalone is built there by that module's own go.mod and go.sum.
 package gobuild

@@ -53,7 +53,7 @@ func TestGOFLAGSHold(t *testing.T) {
 	target := w.target("fn")
 	target.Settings = gobuild.Settings{Tags: []string{"fromsettings"}, LDFlags: []string{"-X main.c=it's"}}
 	w.check(target, "1two wordsit's env every settings")
-	got, err := w.Effective(t.Context(), target.Settings)
+	got, err := w.Effective(t.Context(), target)
 	if err != nil || strings.Join(got.Tags, " ") != "lambda.norpc fromenv fromsettings" || strings.Join(got.LDFlags, "|") != "-s|-w|-X main.a=1|-X main.b=two words|-X main.c=it's" {
 		t.Errorf("the effective settings are %q, %v", got, err)
 	}
@@ -69,7 +69,7 @@ func TestTheEffectiveSettingsMakeTheSameProgramInAnotherShell(t *testing.T) {
 		"fn/jsonv2.go": "//go:build goexperiment.jsonv2\n\npackage main\n\nfunc init() { experiment = \" with jsonv2\" }\n",
 	})
 	want := buildInfo(t, w.program(w.target("fn")))
-	effective, err := w.Effective(t.Context(), gobuild.Settings{})
+	effective, err := w.Effective(t.Context(), gobuild.Target{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func newJob(t Target, r *result, flags goFlags, err error) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := t.Settings.with(flags.Settings)
+	settings := t.effective(flags.Settings)
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
@@ -36,12 +36,12 @@ func newJob(t Target, r *result, flags goFlags, err error) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &job{located: l, result: r, args: settings.args(), kept: kept}, nil
+	return &job{located: l, result: r, args: t.args(settings), kept: kept}, nil
 }
 
 // alike reports whether one go command can build both.
 func alike(a, b *job) bool {
-	return a.module == b.module && a.GOOS == b.GOOS && a.GOARCH == b.GOARCH && slices.Equal(a.args, b.args) && slices.Equal(a.Settings.env(), b.Settings.env()) &&
+	return a.module == b.module && a.Standalone == b.Standalone && a.GOOS == b.GOOS && a.GOARCH == b.GOARCH && slices.Equal(a.args, b.args) && slices.Equal(a.Settings.env(), b.Settings.env()) &&
 		a.name != "" && b.name != "" && !strings.EqualFold(a.name, b.name) // the files of a folder, on macOS too
 }
 

@@ -62,7 +62,7 @@ func TestNoticesAreNotTakenForGOFLAGS(t *testing.T) {
 	b := gobuild.New(func(context.Context, string, []string, []string) ([]byte, error) {
 		return []byte("warning: both GOPATH and GOROOT are the same directory\n-tags=netgo -ldflags=-w\n\n\n"), nil
 	})
-	got, err := b.Effective(t.Context(), gobuild.Settings{})
+	got, err := b.Effective(t.Context(), gobuild.Target{})
 	if err != nil || !slices.Contains(got.Tags, "netgo") || !slices.Contains(got.LDFlags, "-w") {
 		t.Errorf("settings are %+v (%v), want those of GOFLAGS", got, err)
 	}

@@ -21,17 +21,45 @@ type Target struct {
 	// GOOS and GOARCH of the machine that runs it.
 	GOOS, GOARCH string
 	Settings     Settings
+	// Standalone is for a package of a module that the app depends on (see [Builder.Find]). It is built by that module's
+	// own go.mod and go.sum: go.work, and -mod and -modfile in GOFLAGS, are about the app.
+	Standalone bool
 }
 
 // key tells targets apart.
 func (t Target) key() string {
-	return strings.Join(slices.Concat([]string{t.Dir, t.GOOS, t.GOARCH}, t.Settings.env(), t.Settings.args()), "\x00")
+	parts := []string{t.Dir, t.GOOS, t.GOARCH}
+	if t.Standalone {
+		parts = append(parts, "standalone")
+	}
+	return strings.Join(slices.Concat(parts, t.Settings.env(), t.Settings.args()), "\x00")
 }
 
 // env is the environment of the go command that builds it.
 func (t Target) env(inherited []string) []string {
-	return slices.Concat(inherited, t.Settings.env(),
+	env := slices.Concat(inherited, t.Settings.env(),
 		[]string{"GOOS=" + t.GOOS, "GOARCH=" + t.GOARCH, "CGO_ENABLED=0", "GOARM64=v8.0", "GOAMD64=v1"})
+	if t.Standalone {
+		env = append(env, "GOWORK=off")
+	}
+	return env
+}
+
+// effective returns the settings with which the target is built where the environment says so.
+func (t Target) effective(environment Settings) Settings {
+	if t.Standalone {
+		environment.Flags = slices.DeleteFunc(slices.Clone(environment.Flags), ofTheApp)
+	}
+	return t.Settings.with(environment)
+}
+
+// args returns the arguments of go build for the settings. The settings' own flags come last and hold.
+func (t Target) args(effective Settings) []string {
+	if !t.Standalone {
+		return effective.args()
+	}
+	// The module cache is read-only, and an empty -modfile is none, whatever GOFLAGS say.
+	return append([]string{"-mod=readonly", "-modfile="}, effective.args()...)
 }
 
 // A located target is one whose module is known.

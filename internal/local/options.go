@@ -26,7 +26,7 @@ type Options struct {
 }
 
 // ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
-const ports = 4
+const ports = 5
 
 // Validate reports what is wrong with the options.
 func (o Options) Validate() error {

@@ -57,6 +57,7 @@ func Run(ctx context.Context, o Options, out console.Console) error {
 	if err := services.prepare(ctx); err != nil {
 		return unlessStopped(ctx, err)
 	}
+	services.control.Deployed(stack, deployment, services.api.Local)
 	out.Notice("API authorization is not enforced here: every request is let in.")
 	workers, ctx := errgroup.WithContext(ctx)
 	services.run(ctx, workers)

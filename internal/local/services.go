@@ -15,10 +15,12 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/apigateway"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/control"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
 	"github.com/outboxkit/transactional-outbox/internal/local/faults"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/metrics"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
 	"github.com/outboxkit/transactional-outbox/internal/local/tables"
@@ -45,10 +47,11 @@ type closer interface{ Close() }
 
 // services are the parts of a run: each stands in for one AWS service.
 type services struct {
-	cloud *cloud.Cloud
-	api   *apigateway.Service
-	all   []part
-	logs  *logs
+	cloud   *cloud.Cloud
+	api     *apigateway.Service
+	control *control.Service
+	all     []part
+	logs    *logs
 }
 
 // start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
@@ -60,30 +63,43 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 			s.close()
 		}
 	}()
+	store := metrics.New()
+	sink := store.Sink(out.Hop)
 	// The functions come first: they are built while the programs start.
 	host := functions.New(functions.Config{
 		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Root: stack.Root,
-		Declared: stack.Declared("AWS::Lambda::Function"), Sink: out.Hop, Wrap: seams.function,
+		Declared: stack.Declared("AWS::Lambda::Function"), Sink: sink, Wrap: seams.function,
 	})
 	s.all = append(s.all, host)
+	invoke := store.Invocations(host.Invoke)
 	queue, err := s.startPrograms(ctx, o, data, seams)
 	if err != nil {
 		return nil, err
 	}
+	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
-		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: out.Hop, Wrap: seams.bus, Around: seams.targets,
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: sink, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.all = append(s.all, bus,
-		pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe}),
-		eventsource.New(eventsource.Config{Cloud: s.cloud, Invoke: host.Invoke, Sink: out.Hop, Wrap: seams.queue}))
-	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Sink: out.Hop})
+	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe})
+	mapping := eventsource.New(eventsource.Config{
+		Cloud: s.cloud, DB: data.db, Invoke: invoke, Timeout: host.Timeout, Sink: sink, Wrap: seams.queue,
+	})
+	s.all = append(s.all, bus, pipe, mapping)
+	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: invoke, Sink: sink})
 	if err != nil {
 		return nil, err
 	}
 	s.all = append(s.all, s.api)
+	s.control, err = control.New(control.Config{
+		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: invoke, Metrics: store, Mappings: mapping, Pipes: pipe,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.all = append(s.all, s.control)
 	return s, nil
 }
 

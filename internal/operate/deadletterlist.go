@@ -108,8 +108,9 @@ func (m *DeadLetterMessage) whose() string {
 		return "pipe"
 	case OfRule:
 		return strings.TrimSuffix("rule: "+m.Consumer, ": ")
+	default:
+		return cmp.Or(m.Consumer, "of another queue")
 	}
-	return cmp.Or(m.Consumer, "of another queue")
 }
 
 // roundedAge returns an age as a person says it.

@@ -33,12 +33,13 @@ func (q *DeadLetterQueue) Label() string {
 		return "rules"
 	case OfPipe:
 		return "pipe"
+	default:
+		var labels []string
+		for _, c := range q.Consumers {
+			labels = append(labels, c.Label())
+		}
+		return strings.Join(labels, ", ")
 	}
-	var labels []string
-	for _, c := range q.Consumers {
-		labels = append(labels, c.Label())
-	}
-	return strings.Join(labels, ", ")
 }
 
 // DeadLetterQueues returns the dead-letter queues of the stack in the order of the flow: pipes, rules, consumers.

@@ -81,8 +81,9 @@ func lossOf(kind DeadLetterKind) string {
 		return ": each stands for records that no consumer has received"
 	case OfRule:
 		return ": events that their consumer has not received"
+	default:
+		return ": events that the consumer could not handle"
 	}
-	return ": events that the consumer could not handle"
 }
 
 // copies is the file of what was discarded. Without a file it keeps nothing.

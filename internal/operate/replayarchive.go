@@ -134,8 +134,9 @@ func awaitReplay(ctx context.Context, c Clients, in *eventbridge.StartReplayInpu
 			return nil
 		case types.ReplayStateFailed, types.ReplayStateCancelled:
 			return fmt.Errorf("replay %s is %s: %s", name, out.State, cmp.Or(aws.ToString(out.StateReason), "EventBridge gives no reason"))
+		default:
+			progress.At(done)
 		}
-		progress.At(done)
 		if err := sleep(ctx, replayPoll); err != nil {
 			return stillReplays(name, err)
 		}

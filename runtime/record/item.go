@@ -97,3 +97,9 @@ func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{V
 func number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
+
+// HeartbeatSource returns the source of the events that an outbox writes to itself once a minute, to find out whether
+// its own arrive. No consumer gets them.
+func HeartbeatSource(source string) string { return source + heartbeatSuffix }
+
+const heartbeatSuffix = ".heartbeat"

@@ -23,8 +23,8 @@ import (
 type PipeTarget struct {
 	Bus         string // name or ARN of the event bus
 	OutboxTable string // name or ARN of the outbox table
-	// Source is the outbox's source: only its events are published, as by the pipe, for a table may be shared with
-	// other outboxes. Required.
+	// Source is the outbox's source: only its events and its heartbeats are published, as by the pipe, for a table may be
+	// shared with other outboxes. Required.
 	Source string
 }
 
@@ -36,9 +36,11 @@ func (t PipeTarget) validate() error {
 	return nil
 }
 
-// publishes reports whether the pipe's filter lets a new item through.
+// publishes reports whether the pipe's filter lets a new item through. There are heartbeats only where the outbox has a
+// monitor, and its filter lets them through then.
 func (t PipeTarget) publishes(item Item) bool {
-	return textOf(item, record.AttrRecordType) == record.RecordTypeEvent && textOf(item, record.AttrSource) == t.Source
+	source := textOf(item, record.AttrSource)
+	return textOf(item, record.AttrRecordType) == record.RecordTypeEvent && (source == t.Source || source == record.HeartbeatSource(t.Source))
 }
 
 // batch is what a pipe leaves of the records that it gave up.

@@ -160,6 +160,8 @@ func TestPipe(t *testing.T) {
 	delete(broken, record.AttrType)
 	foreign := itemOf(t, "foreign")
 	foreign[record.AttrSource] = &types.AttributeValueMemberS{Value: "invoices"}
+	beat := itemOf(t, "beat")
+	beat[record.AttrSource] = &types.AttributeValueMemberS{Value: "orders.heartbeat"}
 	insert := streamtypes.OperationTypeInsert
 	for name, tc := range map[string]struct {
 		stream  stream
@@ -200,6 +202,10 @@ func TestPipe(t *testing.T) {
 		"none that the pipe's filter keeps back": {
 			stream:  stream{records: []streamtypes.Record{recordOf(itemOf(t, "a"), 1, insert), recordOf(foreign, 2, insert), recordOf(itemOf(t, "b"), 3, insert)}},
 			message: messageOf(1, 3), want: []string{"a", "b"},
+		},
+		"the outbox's heartbeats": {
+			stream:  stream{records: []streamtypes.Record{recordOf(beat, 1, insert)}},
+			message: messageOf(1, 1), want: []string{"beat"},
 		},
 		"nor from the table": {
 			stream: stream{lost: &streamtypes.TrimmedDataAccessException{}}, table: table{foreign, itemOf(t, "a")}, message: messageOf(1, 2), kept: `has 1 events of source "orders"`,

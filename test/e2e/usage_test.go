@@ -94,7 +94,7 @@ func TestMistakes(t *testing.T) {
 // needs one of them then fails on every machine.
 func occupyDefaultPorts(t *testing.T) {
 	t.Helper()
-	const first, ports = 4510, 4
+	const first, ports = 4510, 5
 	for port := first; port < first+ports; port++ {
 		taken, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {

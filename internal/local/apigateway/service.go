@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -60,7 +61,7 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	}
 	s := &Service{config: config, api: newAPI(), renderer: newRenderer(), listener: listener}
 	s.running, s.stop = context.WithCancel(context.Background())
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.server = &http.Server{Handler: guard.API(s), ReadHeaderTimeout: 10 * time.Second}
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ package cloud
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
@@ -31,16 +32,27 @@ type Cloud struct {
 	endpoints map[Service]string
 }
 
-// A Service names an AWS service as its endpoint variable does: AWS_ENDPOINT_URL_<Service>.
+// A Service names an AWS service as its endpoint variable does: see [Service.Variable].
 type Service string
 
-// The services with an endpoint of their own. DynamoDB Streams is served by DynamoDB's.
+// The services with an endpoint of their own. DynamoDB Streams is served by DynamoDB's. Others stands for all that have
+// none: its endpoint answers for some of them and refuses the rest, so that nothing is sent to AWS.
 const (
 	DynamoDB        Service = "DYNAMODB"
 	DynamoDBStreams Service = "DYNAMODB_STREAMS"
 	SQS             Service = "SQS"
 	EventBridge     Service = "EVENTBRIDGE"
+	Others          Service = "OTHERS"
 )
+
+// Variable returns the environment variable by which an SDK and the AWS CLI find the endpoint.
+// Source: AWS SDKs and Tools reference guide, feature-ss-endpoints.
+func (s Service) Variable() string {
+	if s == Others {
+		return "AWS_ENDPOINT_URL"
+	}
+	return "AWS_ENDPOINT_URL_" + string(s)
+}
 
 // New returns a Cloud without endpoints.
 func New(region string) *Cloud {
@@ -62,7 +74,7 @@ func (c *Cloud) Endpoint(s Service) string {
 }
 
 // Services lists all services, in the order in which an event meets them.
-var Services = []Service{DynamoDB, DynamoDBStreams, SQS, EventBridge}
+var Services = []Service{DynamoDB, DynamoDBStreams, SQS, EventBridge, Others}
 
 // ARN returns "arn:aws:<service>:<region>:<account>:<resource>".
 func (c *Cloud) ARN(service, resource string) string {
@@ -75,7 +87,9 @@ func ResourceOf(arn string) string {
 	return parts[len(parts)-1]
 }
 
-// Environ returns the environment variables, as KEY=value, with which an unchanged SDK reaches the local services.
+// Environ returns the environment variables, as KEY=value, with which an unchanged SDK reaches the local services and
+// nothing else: it reads no configuration of the developer, and asks no metadata service for credentials.
+// Source: AWS SDKs and Tools reference guide, settings-reference.
 func (c *Cloud) Environ() []string {
 	env := []string{
 		"AWS_REGION=" + c.Region,
@@ -83,10 +97,16 @@ func (c *Cloud) Environ() []string {
 		"AWS_ACCESS_KEY_ID=" + accessKey,
 		"AWS_SECRET_ACCESS_KEY=" + accessKey,
 		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE=" + os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false",
+		// An SDK refuses them together with an endpoint, and here they mean nothing.
+		"AWS_USE_FIPS_ENDPOINT=false",
+		"AWS_USE_DUALSTACK_ENDPOINT=false",
 	}
 	for _, s := range Services {
 		if url := c.Endpoint(s); url != "" {
-			env = append(env, "AWS_ENDPOINT_URL_"+string(s)+"="+url)
+			env = append(env, s.Variable()+"="+url)
 		}
 	}
 	return env

@@ -47,7 +47,7 @@ type Summary struct {
 
 // An Endpoint is the URL at which the local stand-in of an AWS service listens.
 type Endpoint struct {
-	Service cloud.Service `json:"service"` // AWS_ENDPOINT_URL_<service> points an SDK or the CLI there
+	Service cloud.Service `json:"service"` // its Variable points an SDK or the CLI there
 	URL     string        `json:"url"`
 }
 

@@ -60,7 +60,7 @@ func (c *textConsole) Ready(s Summary) {
 			row("REST API", s.API)
 		}
 		for _, e := range s.Endpoints {
-			row("AWS_ENDPOINT_URL_"+string(e.Service), e.URL)
+			row(e.Service.Variable(), e.URL)
 		}
 		row("data", s.Data)
 	})

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -79,7 +80,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Wrap != nil {
 		handler = cfg.Wrap(s)
 	}
-	s.server = &http.Server{Handler: handler}
+	s.server = &http.Server{Handler: guard.AWS(handler, guard.JSON...)}
 	go func() {
 		defer close(s.serving)
 		_ = s.server.Serve(listener)

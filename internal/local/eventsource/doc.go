@@ -1,11 +1,17 @@
-// Package eventsource runs the stack's event source mappings: it polls SQS queues and invokes functions with
-// the messages, by the rules of AWS Lambda.
+// Package eventsource runs the stack's event source mappings: it polls SQS queues and DynamoDB streams and invokes
+// functions with the messages or records, by the rules of AWS Lambda.
 //
-// A message is deleted only after the function's response has reported success for it. After anything else (an
+// Queues: a message is deleted only after the function's response has reported success for it. After anything else (an
 // error, a crash, a timeout, a response that cannot be read, the end of the run) the message becomes visible again
 // after its visibility timeout, so a function sees a message at least once.
 //
-// An event source mapping has up to MaximumConcurrency invocations under way. One of its idle workers at a time
-// waits in a long poll; when it receives something, the next one takes over. An idle event source mapping therefore
+// An event source mapping of a queue has up to MaximumConcurrency invocations under way. One of its idle workers at a
+// time waits in a long poll; when it receives something, the next one takes over. An idle event source mapping therefore
 // costs one open request, and no message is received while every worker is busy.
+//
+// Streams: the checkpoint of a shard passes a record only when the function has handled it, the filter does not let it
+// through, or the on-failure destination has a message that names it. The checkpoint is stored durably, so a function
+// sees a record at least once, also over a kill -9, and the records of one item in order. Without a destination, records
+// that are given up are dropped, as on AWS, and a hop reports it. Not supported: tumbling windows and destinations other
+// than SQS queues.
 package eventsource

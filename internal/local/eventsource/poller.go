@@ -50,10 +50,12 @@ type poller struct {
 	queue  Queue
 	invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	sink   hop.Sink
+
+	result
 }
 
-// run polls the queue and invokes the function until ctx is done and every worker has returned.
-func (p *poller) run(ctx context.Context) {
+// run polls the queue and invokes the function until ctx is done and every worker has returned. Its error is nil.
+func (p *poller) run(ctx context.Context) error {
 	turn := make(chan struct{}, 1) // the worker that holds the token receives from the queue
 	turn <- struct{}{}
 	var workers sync.WaitGroup
@@ -72,6 +74,7 @@ func (p *poller) run(ctx context.Context) {
 		})
 	}
 	workers.Wait()
+	return nil
 }
 
 // collect receives one batch. Without a batching window it returns the messages of one receive, else it receives until
@@ -151,6 +154,7 @@ func (p *poller) deliver(ctx context.Context, batch payload) {
 	if len(failed) > 0 {
 		h.Outcome, h.Detail = hop.Retry, fmt.Sprintf("%d of %d failed: %s", len(failed), len(batch.messages), reason)
 	}
+	p.result.set(len(failed) > 0)
 	p.sink(h)
 }
 

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/pattern"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
-// properties are the properties of AWS::Lambda::EventSourceMapping that apply to SQS.
+// properties are the properties of AWS::Lambda::EventSourceMapping that apply to queues and streams.
 type properties struct {
 	EventSourceArn                 string
 	FunctionName                   string // name or ARN
@@ -20,8 +20,11 @@ type properties struct {
 	BatchSize                      *template.Int
 	MaximumBatchingWindowInSeconds template.Int
 	FunctionResponseTypes          []string
-	ScalingConfig                  struct{ MaximumConcurrency *template.Int }
 	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
+
+	ScalingConfig struct{ MaximumConcurrency *template.Int } // of queues
+
+	streamProperties
 
 	KmsKeyArn     template.Ignored
 	MetricsConfig template.Ignored
@@ -51,37 +54,81 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
+	if !strings.HasPrefix(p.FunctionName, "arn:") {
+		p.FunctionName = s.cfg.Cloud.ARN("lambda", "function:"+p.FunctionName)
+	}
 	filters, err := p.filters()
 	if err := errors.Join(p.validate(), err); err != nil {
 		return template.Attributes{}, err
 	}
-	if p.Enabled == nil || bool(*p.Enabled) {
-		s.pollers = append(s.pollers, s.newPoller(r.LogicalID, p, filters))
+	m := &mapping{properties: r.Properties, state: state{Enabled: p.Enabled == nil || bool(*p.Enabled), Modified: time.Now()}}
+	m.description = p.describe(r.LogicalID, r.PhysicalName, s.cfg.Cloud.ARN("lambda", "event-source-mapping:"+r.PhysicalName))
+	if p.isStream() {
+		m.source = s.newStreamMapping(m.description, filters)
+	} else {
+		m.source = s.newPoller(m.description, filters)
+	}
+	if _, err := s.drift.Load(r.LogicalID, r.Properties, &m.state); err != nil {
+		return template.Attributes{}, err
+	}
+	if err := s.add(m); err != nil {
+		return template.Attributes{}, err
 	}
 	return template.Attributes{
 		Ref:    r.PhysicalName,
-		GetAtt: map[string]string{"Id": r.PhysicalName, "EventSourceMappingArn": s.cfg.Cloud.ARN("lambda", "event-source-mapping:"+r.PhysicalName)},
+		GetAtt: map[string]string{"Id": r.PhysicalName, "EventSourceMappingArn": m.description.ARN},
 	}, nil
 }
 
-func (s *Service) newPoller(logicalID string, p properties, filters []*pattern.Pattern) *poller {
-	function := p.FunctionName
-	if !strings.HasPrefix(function, "arn:") {
-		function = s.cfg.Cloud.ARN("lambda", "function:"+function)
+// add adds a mapping unless another one has the same source and function.
+// Source: Lambda API reference, CreateEventSourceMapping, ResourceConflictException.
+func (s *Service) add(m *mapping) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.mappings {
+		if o, d := other.description, m.description; o.SourceARN == d.SourceARN && o.FunctionARN == d.FunctionARN {
+			return fmt.Errorf("EventSourceArn and FunctionName must not be those of another mapping, got those of %s: %s and %s", o.LogicalID, d.SourceARN, d.FunctionARN)
+		}
 	}
-	var queue Queue = &sqsQueue{client: s.cfg.Cloud.SQS(), url: s.cfg.Cloud.QueueURL(p.EventSourceArn)}
+	s.mappings = append(s.mappings, m)
+	return nil
+}
+
+// describe returns the properties with AWS's defaults.
+func (p properties) describe(logicalID, uuid, arn string) Description {
+	d := Description{
+		UUID: uuid, LogicalID: logicalID, ARN: arn, FunctionARN: p.FunctionName, SourceARN: p.EventSourceArn,
+		BatchSize: int(valueOr(p.BatchSize, defaultBatchSize)), Window: time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
+		ReportBatchItemFailures: len(p.FunctionResponseTypes) > 0,
+		MaximumConcurrency:      int(valueOr(p.ScalingConfig.MaximumConcurrency, 0)),
+	}
+	for _, f := range p.FilterCriteria.Filters {
+		d.Filters = append(d.Filters, f.Pattern)
+	}
+	if p.isStream() {
+		p.describeStream(&d)
+	}
+	return d
+}
+
+func (s *Service) newPoller(d Description, filters []*pattern.Pattern) *poller {
+	var queue Queue = &sqsQueue{client: s.cfg.Cloud.SQS(), url: s.cfg.Cloud.QueueURL(d.SourceARN)}
 	if s.cfg.Wrap != nil {
-		queue = s.cfg.Wrap(p.EventSourceArn, queue)
+		queue = s.cfg.Wrap(d.SourceARN, queue)
+	}
+	concurrency := startConcurrency
+	if d.MaximumConcurrency > 0 {
+		concurrency = d.MaximumConcurrency
 	}
 	return &poller{
-		logicalID:           logicalID,
-		sourceARN:           p.EventSourceArn,
+		logicalID:           d.LogicalID,
+		sourceARN:           d.SourceARN,
 		region:              s.cfg.Cloud.Region,
-		functionARN:         function,
-		batchSize:           int(valueOr(p.BatchSize, defaultBatchSize)),
-		window:              time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
-		concurrency:         int(valueOr(p.ScalingConfig.MaximumConcurrency, startConcurrency)),
-		reportsItemFailures: len(p.FunctionResponseTypes) > 0,
+		functionARN:         d.FunctionARN,
+		batchSize:           d.BatchSize,
+		window:              d.Window,
+		concurrency:         concurrency,
+		reportsItemFailures: d.ReportBatchItemFailures,
 		filters:             filters,
 		queue:               queue,
 		invoke:              s.cfg.Invoke,
@@ -93,13 +140,35 @@ func (s *Service) newPoller(logicalID string, p properties, filters []*pattern.P
 func (p properties) validate() error {
 	var problems []error
 	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	batch, fifo := valueOr(p.BatchSize, defaultBatchSize), strings.HasSuffix(p.EventSourceArn, ".fifo")
-	if parts := strings.Split(p.EventSourceArn, ":"); len(parts) != 6 || parts[2] != "sqs" {
-		refuse("EventSourceArn must be the ARN of an SQS queue in the local run, got %q", p.EventSourceArn)
-	}
-	if p.FunctionName == "" {
+	if strings.HasSuffix(p.FunctionName, ":function:") {
 		refuse("FunctionName must be set")
 	}
+	if w := p.MaximumBatchingWindowInSeconds; w < 0 || w > maxWindow {
+		refuse("MaximumBatchingWindowInSeconds must be a whole number from 0 to %d, got %d", maxWindow, w)
+	}
+	for _, t := range p.FunctionResponseTypes {
+		if t != reportFailures {
+			refuse("FunctionResponseTypes must hold only %q, got %q", reportFailures, t)
+		}
+	}
+	switch {
+	case p.isStream():
+		p.validateStream(refuse)
+	case p.isQueue():
+		p.validateQueue(refuse)
+	default:
+		refuse("EventSourceArn must be the ARN of an SQS queue or a DynamoDB stream in the local run, got %q", p.EventSourceArn)
+	}
+	return errors.Join(problems...)
+}
+
+func (p properties) isQueue() bool {
+	parts := strings.Split(p.EventSourceArn, ":")
+	return len(parts) == 6 && parts[2] == "sqs"
+}
+
+func (p properties) validateQueue(refuse func(format string, args ...any)) {
+	batch, fifo := valueOr(p.BatchSize, defaultBatchSize), strings.HasSuffix(p.EventSourceArn, ".fifo")
 	if batch < 1 || batch > maxBatchSize {
 		refuse("BatchSize must be a whole number from 1 to %d, got %d", maxBatchSize, batch)
 	}
@@ -109,24 +178,18 @@ func (p properties) validate() error {
 	if batch > maxUnwindowedBatch && p.MaximumBatchingWindowInSeconds < 1 {
 		refuse("BatchSize must be at most %d without a MaximumBatchingWindowInSeconds of at least 1, got %d", maxUnwindowedBatch, batch)
 	}
-	if w := p.MaximumBatchingWindowInSeconds; w < 0 || w > maxWindow {
-		refuse("MaximumBatchingWindowInSeconds must be a whole number from 0 to %d, got %d", maxWindow, w)
-	}
 	if p.MaximumBatchingWindowInSeconds > 0 && fifo {
 		refuse("MaximumBatchingWindowInSeconds of a FIFO queue must be 0, got %d", p.MaximumBatchingWindowInSeconds)
 	}
 	if c := p.ScalingConfig.MaximumConcurrency; c != nil && (*c < minConcurrency || *c > maxConcurrency) {
 		refuse("ScalingConfig: MaximumConcurrency must be a whole number from %d to %d, got %d", minConcurrency, maxConcurrency, *c)
 	}
-	for _, t := range p.FunctionResponseTypes {
-		if t != reportFailures {
-			refuse("FunctionResponseTypes must hold only %q, got %q", reportFailures, t)
-		}
+	if set := p.streamOnly(); len(set) > 0 {
+		refuse("%s must be empty, because the source is a queue", strings.Join(set, ", "))
 	}
-	return errors.Join(problems...)
 }
 
-// filters compiles the filter patterns. For SQS they can match only the body.
+// filters compiles the filter patterns. For SQS they can match only the body, for streams any part of the record.
 // Source: Lambda developer guide, with-sqs-filtering.
 func (p properties) filters() ([]*pattern.Pattern, error) {
 	given := p.FilterCriteria.Filters
@@ -145,7 +208,7 @@ func (p properties) filters() ([]*pattern.Pattern, error) {
 			return nil, fmt.Errorf("FilterCriteria: filter %d: %w", i, err)
 		}
 		for key := range keys {
-			if key != "body" {
+			if key != "body" && !p.isStream() {
 				return nil, fmt.Errorf("FilterCriteria: filter %d must match only \"body\" for an SQS queue, got %q", i, key)
 			}
 		}

@@ -9,7 +9,16 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-const orders = "arn:aws:sqs:eu-west-1:000000000000:Orders"
+const (
+	orders    = "arn:aws:sqs:eu-west-1:000000000000:Orders"
+	streamARN = "arn:aws:dynamodb:eu-west-1:000000000000:table/Outbox/stream/2026-11-27T00:00:00.000"
+)
+
+func localCloud() *cloud.Cloud { return cloud.New("eu-west-1") }
+
+func resource(properties map[string]any) template.Resource {
+	return template.Resource{LogicalID: "Mapping", PhysicalName: "m", Properties: properties}
+}
 
 func provisioned(t *testing.T, properties map[string]any) ([]*poller, error) {
 	t.Helper()
@@ -20,7 +29,13 @@ func provisioned(t *testing.T, properties map[string]any) ([]*poller, error) {
 		}
 	}
 	_, err := s.Provisions()["AWS::Lambda::EventSourceMapping"](t.Context(), template.Resource{LogicalID: "Mapping", PhysicalName: "m", Properties: properties})
-	return s.pollers, err
+	var pollers []*poller
+	for _, m := range s.mappings {
+		if m.Enabled {
+			pollers = append(pollers, m.source.(*poller))
+		}
+	}
+	return pollers, err
 }
 
 func TestDefaults(t *testing.T) {
@@ -104,5 +119,19 @@ func TestWrap(t *testing.T) {
 	if _, err := s.Provisions()["AWS::Lambda::EventSourceMapping"](t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "queue of the mapping", s.pollers[0].queue, Queue(wrapped))
+	expect(t, "queue of the mapping", s.mappings[0].source.(*poller).queue, Queue(wrapped))
+}
+
+func TestSecondMappingOfThePair(t *testing.T) {
+	s := New(Config{Cloud: localCloud()})
+	first, second := resource(map[string]any{"EventSourceArn": orders, "FunctionName": "f"}), resource(map[string]any{
+		"EventSourceArn": orders, "FunctionName": "arn:aws:lambda:eu-west-1:000000000000:function:f",
+	})
+	second.LogicalID = "Second"
+	if _, err := s.provision(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.provision(t.Context(), second); err == nil || !strings.Contains(err.Error(), "those of Mapping") {
+		t.Errorf("error %v", err)
+	}
 }

@@ -8,12 +8,14 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
 // divideByResponse divides a batch by the function's response into messages that are handled and messages that failed,
 // and returns the reason of the failures. A response that cannot be read fails the whole batch.
 func divideByResponse(response []byte, batch []types.Message) (done, failed []types.Message, reason string) {
-	ids, err := failedMessageIDs(response, batch)
+	ids, err := failedItems(response, messageIDs(batch))
 	if err != nil {
 		return nil, batch, err.Error()
 	}
@@ -27,12 +29,33 @@ func divideByResponse(response []byte, batch []types.Message) (done, failed []ty
 	return done, failed, "batchItemFailures " + strings.Join(messageIDs(failed), ", ")
 }
 
-// failedMessageIDs returns the ids of the messages that failed.
+// firstFailure returns the position of the record with the lowest sequence number that the function's response names,
+// or the number of records for none, and the reason. A response that cannot be read fails the whole batch.
+// Source: Lambda developer guide, services-ddb-batchfailurereporting.
+func firstFailure(response []byte, batch []streams.Record) (at int, reason string) {
+	numbers := make([]string, len(batch))
+	for i, r := range batch {
+		numbers[i] = r.SequenceNumber
+	}
+	failed, err := failedItems(response, numbers)
+	if err != nil {
+		return 0, err.Error()
+	}
+	for i, number := range numbers { // in the order of the stream
+		if failed[number] {
+			return i, "batchItemFailures " + number
+		}
+	}
+	return len(batch), ""
+}
+
+// failedItems returns the identifiers of the messages or records that failed.
 //
 // No response, null, {}, and a list that is missing, null or empty mean that none failed. It is an error when the
-// response is not a JSON object, or an item has no itemIdentifier that is the id of a message of the batch.
-// Source: Lambda developer guide, services-sqs-errorhandling, "Success and failure conditions".
-func failedMessageIDs(response []byte, batch []types.Message) (map[string]bool, error) {
+// response is not a JSON object, or an item has no itemIdentifier that is one of the batch.
+// Source: Lambda developer guide, services-sqs-errorhandling, "Success and failure conditions", and the same heading of
+// services-ddb-batchfailurereporting.
+func failedItems(response []byte, batch []string) (map[string]bool, error) {
 	if len(bytes.TrimSpace(response)) == 0 {
 		return nil, nil
 	}
@@ -48,7 +71,7 @@ func failedMessageIDs(response []byte, batch []types.Message) (map[string]bool, 
 		}
 	}
 	known := map[string]bool{}
-	for _, id := range messageIDs(batch) {
+	for _, id := range batch {
 		known[id] = true
 	}
 	failed := map[string]bool{}
@@ -58,7 +81,7 @@ func failedMessageIDs(response []byte, batch []types.Message) (map[string]bool, 
 			return nil, errors.New("an item of batchItemFailures has no itemIdentifier")
 		}
 		if !known[id] {
-			return nil, fmt.Errorf("itemIdentifier must be the id of a message of the batch, got %q", id)
+			return nil, fmt.Errorf("itemIdentifier must be one of the batch, got %q", id)
 		}
 		failed[id] = true
 	}

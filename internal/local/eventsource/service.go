@@ -3,8 +3,13 @@ package eventsource
 import (
 	"context"
 	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -12,21 +17,35 @@ import (
 // Config holds what [New] needs.
 type Config struct {
 	Cloud *cloud.Cloud
+	// DB stores the checkpoints of streams, for which it is required, and which mappings were disabled; it must not be
+	// opened with NoSync.
+	DB *bbolt.DB
 	// Invoke runs a function and returns its response, or an error when the function failed or did not run.
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
-	Sink   hop.Sink // receives a hop of stage hop.Queue for each invocation
+	// Sink receives a hop of stage hop.Queue or hop.Stream for each invocation.
+	Sink hop.Sink
+	// Timeout returns a function's timeout, and whether there is such a function. Default: nothing is known about
+	// functions.
+	Timeout func(arn string) (timeout time.Duration, found bool)
 	// Wrap returns the queue to use in place of q, for example one that injects faults. Default: q itself.
 	Wrap func(queueARN string, q Queue) Queue
 }
 
 // A Service runs the stack's event source mappings.
 type Service struct {
-	cfg     Config
-	pollers []*poller
+	cfg   Config
+	drift *drift.Store
+
+	mu       sync.Mutex
+	mappings []*mapping // in the order of the template
+	// start runs a mapping; nil while the service does not run.
+	start func(*mapping)
 }
 
 // New returns a Service without event source mappings. It starts nothing.
-func New(cfg Config) *Service { return &Service{cfg: cfg} }
+func New(cfg Config) *Service {
+	return &Service{cfg: cfg, drift: drift.New(cfg.DB, "event source mappings")}
+}
 
 // Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
@@ -34,12 +53,34 @@ func (s *Service) Provisions() map[string]template.Provision {
 }
 
 // Run polls for all enabled event source mappings until ctx is done. It then cancels the invocations that are under
-// way, and their messages become visible again after their visibility timeout.
+// way: their messages become visible again after their visibility timeout, and their stream records are read again by
+// the next run. It returns an error when the checkpoint of a stream cannot be loaded or stored.
 func (s *Service) Run(ctx context.Context) error {
-	var running sync.WaitGroup
-	for _, m := range s.pollers {
-		running.Go(func() { m.run(ctx) })
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { // keeps the group open for mappings that are enabled later
+		<-ctx.Done()
+		return nil
+	})
+	s.mu.Lock()
+	s.start = func(m *mapping) {
+		running, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		m.stop = func() { stop(); <-ended }
+		group.Go(func() error {
+			defer close(ended)
+			return m.source.run(running)
+		})
 	}
-	running.Wait()
-	return nil
+	for _, m := range s.mappings {
+		if m.Enabled {
+			s.start(m)
+		}
+	}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.start = nil
+	}()
+	return group.Wait()
 }

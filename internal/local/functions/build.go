@@ -23,7 +23,30 @@ const metadataKey = "outboxkit:golambda"
 type source struct {
 	// Source is the folder of the package, relative to the assembly.
 	Source string `json:"source"`
+	// Origin is in its place for a package of a module that the app depends on, with the app's folder, relative to the
+	// assembly.
+	gobuild.Origin
+	App string `json:"app"`
 	gobuild.Settings
+}
+
+// validate returns an error that joins all that is wrong with the source.
+func (s *source) validate() error {
+	err := s.Settings.Validate()
+	if s.Module == "" && s.Package == "" && s.App == "" {
+		return errors.Join(relativeFolder("source", s.Source), err)
+	}
+	if s.Source != "" {
+		err = errors.Join(fmt.Errorf("source must not stand next to module, got %q", s.Source), err)
+	}
+	return errors.Join(relativeFolder("app", s.App), s.Origin.Validate(), err)
+}
+
+func relativeFolder(name, folder string) error {
+	if folder == "" || filepath.IsAbs(folder) {
+		return fmt.Errorf("%s must be a folder relative to the cloud assembly, got %q", name, folder)
+	}
+	return nil
 }
 
 // goSource returns what the template says about a function's source, or nil. The template may be a stranger's:
@@ -43,24 +66,32 @@ func goSource(r template.Resource) (*source, error) {
 	if err := dec.Decode(&s); err != nil {
 		return nil, fmt.Errorf("metadata %s: %w: it was written by another version, run cdk synth again", metadataKey, err)
 	}
-	err = s.Validate()
-	if s.Source == "" || filepath.IsAbs(s.Source) {
-		err = errors.Join(fmt.Errorf("source must be a folder relative to the cloud assembly, got %q", s.Source), err)
-	}
-	if err != nil {
+	if err := s.validate(); err != nil {
 		return nil, fmt.Errorf("metadata %s: %w", metadataKey, err)
 	}
 	return &s, nil
 }
 
 // target returns the build of the source for this machine.
-func (s *Service) target(src *source) gobuild.Target {
-	return gobuild.Target{
+func (s *Service) target(ctx context.Context, src *source) (gobuild.Target, error) {
+	t := gobuild.Target{
 		Dir:      filepath.Join(s.app, filepath.FromSlash(src.Source)),
 		GOOS:     runtime.GOOS,
 		GOARCH:   runtime.GOARCH,
 		Settings: src.Settings,
 	}
+	if src.Module != "" {
+		found, err := s.builder.Find(ctx, filepath.Join(s.app, filepath.FromSlash(src.App)), src.Origin)
+		if err != nil {
+			return t, fmt.Errorf("%w: run cdk synth again, and leave the cloud assembly where it was written", err)
+		}
+		t.Dir, t.Standalone = found.Dir, !found.Own
+		return t, nil
+	}
+	if info, err := os.Stat(t.Dir); err != nil || !info.IsDir() {
+		return t, fmt.Errorf("its source folder %s is not there: run cdk synth again, and leave the cloud assembly where it was written", t.Dir)
+	}
+	return t, nil
 }
 
 // buildDeclared builds the functions that the stack declares, in the background, by as few go commands as
@@ -68,8 +99,12 @@ func (s *Service) target(src *source) gobuild.Target {
 func (s *Service) buildDeclared() {
 	var targets []gobuild.Target
 	for _, r := range s.cfg.Declared {
-		if src, err := goSource(r); err == nil && src != nil {
-			targets = append(targets, s.target(src))
+		src, err := goSource(r)
+		if err != nil || src == nil {
+			continue
+		}
+		if t, err := s.target(s.life, src); err == nil {
+			targets = append(targets, t)
 		}
 	}
 	if len(targets) > 0 {
@@ -81,9 +116,9 @@ func (s *Service) buildDeclared() {
 // build compiles the source and gives the run a name of its own for the program in dir, so that a later build
 // does not change what runs. The error holds the compiler's output.
 func (s *Service) build(ctx context.Context, src *source, dir string) (program, error) {
-	t := s.target(src)
-	if info, err := os.Stat(t.Dir); err != nil || !info.IsDir() {
-		return program{}, fmt.Errorf("its source folder %s is not there: run cdk synth again, and leave the cloud assembly where it was written", t.Dir)
+	t, err := s.target(ctx, src)
+	if err != nil {
+		return program{}, err
 	}
 	built, err := s.builder.Program(ctx, t)
 	if err != nil {

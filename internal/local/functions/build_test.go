@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/outboxkit/transactional-outbox/internal/gobuild"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -79,7 +80,10 @@ func TestMetadataThatIsRefused(t *testing.T) {
 	}{
 		"no source":          {map[string]any{"tags": []any{"a"}}, []string{`source must be a folder relative to the cloud assembly, got ""`}},
 		"an absolute source": {map[string]any{"source": "/etc"}, []string{`got "/etc"`}},
-		"a field of before":  {map[string]any{"source": "x", "package": "-toolexec=/bin/evil"}, []string{`unknown field "package"`, "run cdk synth again"}},
+		"a field of before":  {map[string]any{"source": "x", "folder": "-toolexec=/bin/evil"}, []string{`unknown field "folder"`, "run cdk synth again"}},
+		"both":               {map[string]any{"source": "x", "module": "example.com/lib", "package": "fn", "app": ".."}, []string{`source must not stand next to module, got "x"`}},
+		"flags as names":     {map[string]any{"module": "-toolexec=/bin/evil", "package": "-overlay=x", "app": "/etc"}, []string{`Module must be the path of a module, got "-toolexec`, `Package must be a folder in the module, got "-overlay=x"`, `app must be a folder relative`}},
+		"all modules":        {map[string]any{"module": "all", "package": "../../..", "app": ".."}, []string{`Module must be the path of a module, got "all"`, `Package must be a folder in the module, got "../../.."`}},
 		"no object":          {"x", []string{"cannot unmarshal string"}},
 		"several": {
 			map[string]any{"tags": []any{"-toolexec=/bin/evil"}, "ldflags": []any{"-extld=/bin/evil"}, "flags": []any{"-toolexec=/bin/evil"}, "experiment": "a b", "fips140": "/evil"},
@@ -126,6 +130,35 @@ func TestTheSourceIsTheAssemblys(t *testing.T) {
 		if out, err := exec.Command(built.path).CombinedOutput(); err != nil || string(out) != checkout {
 			t.Errorf("the program prints %q (%v), want %q", out, err, checkout)
 		}
+	}
+}
+
+// A function of a module that the app depends on is found from the app's folder, which the template names.
+func TestTheSourceIsOfTheAppsModule(t *testing.T) {
+	root := t.TempDir()
+	for name, content := range map[string]string{
+		"app/go.mod":     "module example.com/app\n\ngo 1.25\n\nrequire example.com/lib v1.0.0\n\nreplace example.com/lib => ../lib\n",
+		"app/cdk.out/x":  "",
+		"lib/go.mod":     "module example.com/lib\n\ngo 1.25\n",
+		"lib/fn/main.go": "package main\n\nfunc main() { print(\"lib\") }\n",
+	} {
+		if err := write(filepath.Join(root, name), []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := New(Config{App: filepath.Join(root, "app", "cdk.out")})
+	t.Cleanup(s.Close)
+	origin := gobuild.Origin{Module: "example.com/lib", Package: "fn"}
+	built, err := s.build(t.Context(), &source{Origin: origin, App: ".."}, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(built.path).CombinedOutput(); err != nil || string(out) != "lib" {
+		t.Errorf("the program prints %q (%v), want lib", out, err)
+	}
+	_, err = s.build(t.Context(), &source{Origin: origin, App: "../.."}, t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), `module "example.com/lib" of the app in `+template.RealPath(root)) || !strings.Contains(err.Error(), "run cdk synth again, and leave the cloud assembly where it was written") {
+		t.Errorf("where the app is not: error is %v", err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // environ returns everything that a process of the function sees of the world, as Lambda sets it. Where a name
-// is set twice the last one holds: the template's variables do not override what Lambda reserves, nor
-// the endpoints that keep the function away from AWS.
+// is set twice the last one holds. The template's variables override nothing of the rest but what Lambda lets them
+// (see checkVariables).
 // Source: Lambda developer guide, configuration-envvars, "Defined runtime environment variables".
 func (f *function) environ(runtimeAPI string) []string {
 	env := []string{

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/process"
 )
 
@@ -66,7 +67,7 @@ func (f *function) start(ctx context.Context) (*environment, error) {
 	if wrap := f.service.cfg.Wrap; wrap != nil {
 		handler = wrap(Environment{Function: f.logicalID, Kill: e.process.Kill}, handler)
 	}
-	api := &http.Server{Handler: handler}
+	api := &http.Server{Handler: guard.AWS(handler)}
 	go api.Serve(listener) //nolint:errcheck // it ends when live closes the server
 	if !f.service.spawn(func() { e.live(api) }) {
 		e.live(api)

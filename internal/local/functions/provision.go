@@ -78,6 +78,9 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if n := p.ReservedConcurrentExecutions; n != nil && *n < 0 {
 		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions must be a whole number, 0 or more, got %d", *n)
 	}
+	if err := checkVariables(p.Environment.Variables); err != nil {
+		return template.Attributes{}, err
+	}
 	source, err := goSource(r)
 	if err != nil {
 		return template.Attributes{}, err

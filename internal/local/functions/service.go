@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/gobuild"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
@@ -121,6 +122,15 @@ func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byt
 	default:
 		return nil, fmt.Errorf("invoke %s: %w", f.logicalID, err)
 	}
+}
+
+// Timeout returns the timeout of the function with that ARN, and whether there is one.
+func (s *Service) Timeout(arn string) (timeout time.Duration, found bool) {
+	f, err := s.find(arn)
+	if err != nil {
+		return 0, false
+	}
+	return f.timeout, true
 }
 
 // Close ends every function's process, even a hung one, and returns when all have ended.

@@ -13,6 +13,8 @@ const (
 	Pipe     Stage = "pipe"     // a batch of stream records that a pipe handed to its target
 	Bus      Stage = "bus"      // an event that a rule's target accepted
 	Queue    Stage = "queue"    // a batch that an event source mapping handed to a function
+	Stream   Stage = "stream"   // a batch of stream records that an event source mapping handed to a function
+	Schedule Stage = "schedule" // an event that a schedule's target accepted
 	Function Stage = "function" // a line that a function wrote to its log
 )
 

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
 // The limits of an event's fields.
@@ -93,7 +95,7 @@ func (t *busTarget) entry(r Record, _ int) (types.PutEventsRequestEntry, error) 
 	if e.Time, err = t.eventTime(r); err != nil {
 		return e, err
 	}
-	detail := compact(r.Event)
+	detail := streams.Compact(r.Event)
 	if t.input != nil {
 		detail = t.input.render(r, &t.variables)
 	}

@@ -6,22 +6,24 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
+
+// retryLast is the longest wait between two attempts of the target or the dead-letter queue.
+const retryLast = 10 * time.Second
 
 // A delivery sends the batches of one lane to the target, or to the dead-letter queue.
 type delivery struct {
 	*Pipe
-	shard    string
-	progress *progress
-	since    time.Time // a time at which the records were not in the stream yet
+	batch streams.Batch
 }
 
 // An item is a record that is being delivered.
 type item struct {
 	Record
-	index   int   // among the records that were gathered together
-	retries int   // after customer errors
-	err     error // the target's last error
+	position int   // in the batch
+	retries  int   // after customer errors
+	err      error // the target's last error
 }
 
 // isCustomerError reports whether the last failure is the customer's, as AWS calls it. These count as attempts and are
@@ -111,14 +113,14 @@ func (d *delivery) giveUp(ctx context.Context, items []*item, condition Conditio
 	}
 	end := hop.Hop{Outcome: hop.Dropped, Target: d.TargetARN, Detail: reason(condition, items)}
 	if d.DeadLetter != nil {
-		rejected := Rejected{Shard: d.shard, Condition: condition, Records: records(items)}
+		rejected := Rejected{Shard: d.batch.Shard, Condition: condition, Records: records(items)}
 		for attempt := 0; ; attempt++ {
 			err := d.DeadLetter.Send(ctx, rejected)
 			if err == nil {
 				break
 			}
 			d.reportItems(items, hop.Hop{Outcome: hop.Retry, Target: d.DeadLetterARN, Detail: err.Error()})
-			if err := sleep(ctx, backoff(attempt, retryLast)); err != nil {
+			if err := streams.Sleep(ctx, streams.Backoff(attempt, retryLast)); err != nil {
 				return err
 			}
 		}
@@ -132,8 +134,8 @@ func (d *delivery) settle(items []*item, end hop.Hop) error {
 	if len(items) == 0 {
 		return nil
 	}
-	end.Latency = time.Since(d.since)
-	if err := d.progress.settle(items); err != nil {
+	end.Latency = time.Since(d.batch.Since)
+	if err := d.batch.Settle(positions(items)...); err != nil {
 		return err
 	}
 	d.reportItems(items, end)
@@ -142,7 +144,7 @@ func (d *delivery) settle(items []*item, end hop.Hop) error {
 
 func (d *delivery) retryLater(ctx context.Context, batch []*item, attempt int) error {
 	d.reportItems(batch, hop.Hop{Outcome: hop.Retry, Target: d.TargetARN, Detail: batch[0].err.Error()})
-	return sleep(ctx, backoff(attempt, retryLast))
+	return streams.Sleep(ctx, streams.Backoff(attempt, retryLast))
 }
 
 func (d *delivery) reportItems(items []*item, h hop.Hop) {
@@ -190,6 +192,14 @@ func records(items []*item) []Record {
 	found := make([]Record, len(items))
 	for i, it := range items {
 		found[i] = it.Record
+	}
+	return found
+}
+
+func positions(items []*item) []int {
+	found := make([]int, len(items))
+	for i, it := range items {
+		found[i] = it.position
 	}
 	return found
 }

@@ -1,10 +1,11 @@
 package pipes
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
 // An input is a compiled InputTemplate.
@@ -104,7 +105,7 @@ func compileVariable(name string) (func(Record, *pipeVariables) (any, bool), err
 	case "aws.pipes.event.ingestion-time":
 		return fact(func(*pipeVariables) string { return time.Now().UTC().Format(time.RFC3339Nano) }), nil
 	case "aws.pipes.event":
-		return func(r Record, _ *pipeVariables) (any, bool) { return compact(r.Event), true }, nil
+		return func(r Record, _ *pipeVariables) (any, bool) { return streams.Compact(r.Event), true }, nil
 	case "aws.pipes.event.json":
 		return func(r Record, _ *pipeVariables) (any, bool) { return r.Event, true }, nil
 	}
@@ -122,7 +123,7 @@ func (in *input) render(r Record, f *pipeVariables) string {
 		value, found := p.variable(r, f)
 		switch {
 		case in.isDoc && !p.quoted && found:
-			out.WriteString(compact(value))
+			out.WriteString(streams.Compact(value))
 		case in.isDoc && !p.quoted:
 			// AWS documents that the output stays valid JSON, but not the value of a path that does not exist. The empty
 			// string is our choice. The outbox does not depend on it: its items have every attribute.
@@ -142,7 +143,7 @@ func asStringContent(value any) string {
 	if _, text := value.(string); !text {
 		return strings.ReplaceAll(asText(value), `"`, "")
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(compact(value), `"`), `"`)
+	return strings.TrimSuffix(strings.TrimPrefix(streams.Compact(value), `"`), `"`)
 }
 
 // asText returns a value for use in free text.
@@ -150,16 +151,5 @@ func asText(value any) string {
 	if text, ok := value.(string); ok {
 		return text
 	}
-	return compact(value)
-}
-
-// compact returns the value as JSON, with <, > and & unescaped.
-func compact(value any) string {
-	var out strings.Builder
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
-		panic(fmt.Sprintf("a record is always JSON: %v", err))
-	}
-	return strings.TrimSuffix(out.String(), "\n")
+	return streams.Compact(value)
 }

@@ -159,7 +159,7 @@ func TestRetries(t *testing.T) {
 		f.poison["0001"] = true
 		run(t, f, Settings{BatchSize: 1, MaxRetries: 20}, time.Hour)
 		for i := 1; i < len(f.callTimes); i++ {
-			most := min(retryLast, retryFirst<<(i-1))
+			most := min(retryLast, 100*time.Millisecond<<(i-1))
 			if wait := f.callTimes[i].Sub(f.callTimes[i-1]); wait < most/2 || wait > most {
 				t.Errorf("wait %d is %v, want %v to %v", i, wait, most/2, most)
 			}
@@ -334,14 +334,17 @@ func TestBatches(t *testing.T) {
 			added = time.Now()
 		}()
 		run(t, f, Settings{BatchSize: 5}, 10*time.Minute)
-		if took := f.callTimes[0].Sub(added); took > idleMax {
+		if took := f.callTimes[0].Sub(added); took > maxIdle {
 			t.Errorf("took %v", took)
 		}
-		if latency := f.outcomes(hop.OK)[0].Latency; latency > idleMax {
+		if latency := f.outcomes(hop.OK)[0].Latency; latency > maxIdle {
 			t.Errorf("reported latency %v", latency)
 		}
 	})
 }
+
+// maxIdle is the longest pause of a reader between two reads.
+const maxIdle = 100 * time.Millisecond
 
 func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // The limits and defaults of a pipe with a DynamoDB stream.
@@ -76,13 +77,33 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if err != nil {
 		return template.Attributes{}, err
 	}
-	state := "RUNNING"
-	if p.DesiredState == "STOPPED" {
-		state = "STOPPED"
-	} else {
-		s.pipes = append(s.pipes, pipe)
+	m, err := s.manage(r, arn, p, pipe)
+	if err != nil {
+		return template.Attributes{}, err
 	}
-	return template.Attributes{Ref: p.Name, GetAtt: map[string]string{"Arn": arn, "CurrentState": state, "StateReason": ""}}, nil
+	s.mu.Lock()
+	s.pipes = append(s.pipes, m)
+	s.mu.Unlock()
+	d := m.describe()
+	return template.Attributes{Ref: p.Name, GetAtt: map[string]string{"Arn": arn, "CurrentState": string(d.CurrentState), "StateReason": d.StateReason}}, nil
+}
+
+// manage returns the pipe with the state that an earlier run left, or that of the template.
+func (s *Service) manage(r template.Resource, arn string, p properties, pipe *Pipe) (*managed, error) {
+	now := time.Now()
+	m := &managed{properties: r.Properties, pipe: pipe, state: state{Running: p.DesiredState != "STOPPED", Filters: p.patterns(), Modified: now}}
+	m.description = Description{
+		Name: p.Name, LogicalID: r.LogicalID, ARN: arn, Source: p.Source, Target: p.Target, RoleARN: fmt.Sprint(p.RoleArn), Created: now,
+	}
+	m.description.SourceParameters, _ = r.Properties["SourceParameters"].(map[string]any)
+	m.description.TargetParameters, _ = r.Properties["TargetParameters"].(map[string]any)
+	var changed state
+	found, err := s.drift.Load(r.LogicalID, r.Properties, &changed)
+	if err != nil || !found {
+		return m, err
+	}
+	m.state = changed
+	return m, m.apply()
 }
 
 // build returns the pipe, or an error that names everything that is wrong with the properties.
@@ -99,13 +120,13 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 	variables := pipeVariables{pipeARN: arn, pipeName: p.Name, sourceARN: p.Source, targetARN: p.Target}
 	pipe := &Pipe{
 		Settings:    stream.settings(&problems),
-		Stream:      newDynamoDBStream(s.config.Cloud.Streams(), p.Source, s.config.Cloud.Region),
-		Checkpoints: newBoltCheckpoints(s.config.DB, logicalID, p.Source),
+		Stream:      streams.New(s.config.Cloud.Streams(), p.Source, s.config.Cloud.Region),
+		Checkpoints: streams.NewCheckpoints(s.config.DB, "pipe "+logicalID, p.Source),
 		Sink:        s.config.Sink,
 	}
 	pipe.Name, pipe.TargetARN = logicalID, p.Target
 	var err error
-	pipe.Filter, err = p.filter()
+	pipe.Filter, err = compileFilter(p.patterns())
 	problems.add(err)
 	pipe.Target, err = s.target(p, variables)
 	problems.add(err)
@@ -153,14 +174,23 @@ func (p *streamParameters) settings(problems *problems) Settings {
 	return set
 }
 
-// filter returns a function that reports whether one of the patterns matches a record, or nil when there is no pattern.
-func (p *properties) filter() (func(Record) bool, error) {
-	filters := p.SourceParameters.FilterCriteria.Filters
+// patterns returns the patterns of the filter.
+func (p *properties) patterns() []string {
+	var patterns []string
+	for _, f := range p.SourceParameters.FilterCriteria.Filters {
+		patterns = append(patterns, f.Pattern)
+	}
+	return patterns
+}
+
+// compileFilter returns a function that reports whether one of the patterns matches a record, or nil when there is no
+// pattern.
+func compileFilter(filters []string) (func(Record) bool, error) {
 	var problems problems
 	problems.require(len(filters) <= maxFilters, "FilterCriteria must have at most %d filters, got %d", maxFilters, len(filters))
 	var patterns []*pattern.Pattern
 	for _, f := range filters {
-		compiled, err := pattern.Compile([]byte(f.Pattern), pattern.Pipes)
+		compiled, err := pattern.Compile([]byte(f), pattern.Pipes)
 		problems.add(err)
 		patterns = append(patterns, compiled)
 	}
@@ -168,7 +198,7 @@ func (p *properties) filter() (func(Record) bool, error) {
 		return nil, problems.joined()
 	}
 	return func(r Record) bool {
-		event, err := pattern.Decode([]byte(compact(r.Event)))
+		event, err := pattern.Decode([]byte(streams.Compact(r.Event)))
 		if err != nil {
 			return false // a record is always a JSON object
 		}

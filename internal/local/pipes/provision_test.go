@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -88,16 +89,16 @@ func TestProvision(t *testing.T) {
 		DeadLetterARN: "arn:aws:sqs:eu-central-1:000000000000:pipe-dlq",
 		BatchSize:     10, Parallel: 1, MaxRetries: 20, MaxAge: 6 * 3600e9, Bisect: true,
 	}
-	if len(s.pipes) != 1 || s.pipes[0].Settings != want {
-		t.Fatalf("got  %+v\nwant %+v", s.pipes[0].Settings, want)
+	if len(s.pipes) != 1 || s.pipes[0].pipe.Settings != want {
+		t.Fatalf("got  %+v\nwant %+v", s.pipes[0].pipe.Settings, want)
 	}
 }
 
 func TestStoppedPipeDoesNotRun(t *testing.T) {
 	s := New(Config{Cloud: localCloud(), DB: openDB(t)})
 	got, err := s.Provisions()["AWS::Pipes::Pipe"](t.Context(), pipeResource(t, `{"DesiredState": "STOPPED"}`))
-	if err != nil || got.GetAtt["CurrentState"] != "STOPPED" || len(s.pipes) != 0 {
-		t.Errorf("got %+v, %v, %d pipes", got, err, len(s.pipes))
+	if err != nil || got.GetAtt["CurrentState"] != "STOPPED" || s.pipes[0].Running {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
@@ -121,7 +122,7 @@ func TestFilter(t *testing.T) {
 		"changed":        {event("MODIFY", "outbox.event", "orders"), false},
 		"deleted":        {Record{Event: map[string]any{"eventName": "REMOVE", "dynamodb": map[string]any{}}}, false},
 	} {
-		if got := s.pipes[0].Filter(test.record); got != test.want {
+		if got := s.pipes[0].pipe.Filter(test.record); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
@@ -163,7 +164,7 @@ func TestProvisionRefused(t *testing.T) {
 
 func TestCheckpoints(t *testing.T) {
 	db := openDB(t)
-	c := newBoltCheckpoints(db, "OutboxPipe", streamARN)
+	c := streams.NewCheckpoints(db, "pipe OutboxPipe", streamARN)
 	if got, err := c.Load(); got != nil || err != nil {
 		t.Errorf("a new pipe has %v, %v", got, err)
 	}
@@ -183,7 +184,7 @@ func TestCheckpoints(t *testing.T) {
 	if err != nil || len(got) != 2 || got["a"].After != "2" || !got["b"].Ended {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if other, err := newBoltCheckpoints(db, "OutboxPipe", streamARN+"x").Load(); other != nil || err != nil {
+	if other, err := streams.NewCheckpoints(db, "pipe OutboxPipe", streamARN+"x").Load(); other != nil || err != nil {
 		t.Errorf("another stream has %v, %v", other, err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
 // maxGroupID is the longest group and deduplication id, in characters.
@@ -46,7 +48,7 @@ func (t *queueTarget) Deliver(ctx context.Context, records []Record) []error {
 
 func (t *queueTarget) entry(r Record, i int) (types.SendMessageBatchRequestEntry, error) {
 	e := types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i))}
-	body := compact(r.Event)
+	body := streams.Compact(r.Event)
 	if t.input != nil {
 		body = t.input.render(r, &t.variables)
 	}

@@ -30,7 +30,7 @@ func TestRestart(t *testing.T) {
 		p.Checkpoints = checkpoints
 		ctx, cancel := contextFor(time.Minute)
 		defer cancel()
-		if err := (&Service{pipes: []*Pipe{p}}).Run(ctx); err != nil {
+		if err := runPipe(ctx, p); err != nil {
 			t.Fatal(err)
 		}
 		if want := []string{"0001", "0002", "0003", "0001", "0002", "0003"}; !slices.Equal(f.accepted, want) || checkpoints.saves < 3 {
@@ -42,7 +42,7 @@ func TestRestart(t *testing.T) {
 		p := f.pipe(Settings{BatchSize: 10}, &fakes{fixture: f, era: -1}) // every call of it fails
 		ctx, cancel := contextFor(time.Minute)
 		defer cancel()
-		if err := (&Service{pipes: []*Pipe{p}}).Run(ctx); !errors.Is(err, errKilled) {
+		if err := runPipe(ctx, p); !errors.Is(err, errKilled) {
 			t.Errorf("any other error ends the run; got %v", err)
 		}
 	})

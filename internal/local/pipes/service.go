@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -17,7 +19,7 @@ import (
 type Config struct {
 	// Cloud has the endpoints of DynamoDB, SQS and EventBridge before the first pipe is provisioned. Required.
 	Cloud *cloud.Cloud
-	// DB stores the checkpoints; it must not be opened with NoSync. Required.
+	// DB stores the checkpoints and what is changed on pipes; it must not be opened with NoSync. Required.
 	DB *bbolt.DB
 	// Sink receives the hops. Default: they are discarded.
 	Sink hop.Sink
@@ -29,11 +31,18 @@ type Config struct {
 // A Service runs the template's pipes.
 type Service struct {
 	config Config
-	pipes  []*Pipe
+	drift  *drift.Store
+
+	mu    sync.Mutex
+	pipes []*managed // in the order of the template
+	// start runs a pipe; nil while the service does not run.
+	start func(*managed)
 }
 
 // New returns a Service without pipes.
-func New(config Config) *Service { return &Service{config: config} }
+func New(config Config) *Service {
+	return &Service{config: config, drift: drift.New(config.DB, "pipes")}
+}
 
 // Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
@@ -48,17 +57,42 @@ var ErrRestart = errors.New("the pipe restarts")
 // or stored.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, pipe := range s.pipes {
+	group.Go(func() error { // keeps the group open for pipes that are started later
+		<-ctx.Done()
+		return nil
+	})
+	s.mu.Lock()
+	s.start = func(m *managed) {
+		running, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		m.stop = func() { stop(); <-ended }
 		group.Go(func() error {
-			err := pipe.Run(ctx)
-			for errors.Is(err, ErrRestart) {
-				err = pipe.Run(ctx)
-			}
-			if err != nil {
-				return fmt.Errorf("pipe %s: %w", pipe.Name, err)
-			}
-			return nil
+			defer close(ended)
+			return runPipe(running, m.pipe)
 		})
 	}
+	for _, m := range s.pipes {
+		if m.Running {
+			s.start(m)
+		}
+	}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.start = nil
+	}()
 	return group.Wait()
+}
+
+// runPipe runs a pipe, again after each [ErrRestart], until ctx is done.
+func runPipe(ctx context.Context, pipe *Pipe) error {
+	err := pipe.Run(ctx)
+	for errors.Is(err, ErrRestart) {
+		err = pipe.Run(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("pipe %s: %w", pipe.Name, err)
+	}
+	return nil
 }

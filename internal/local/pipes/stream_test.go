@@ -17,6 +17,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/local/tables"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -29,6 +30,7 @@ type tableToBus struct {
 	aws    *fakeAWS
 	db     *bbolt.DB
 	table  template.Attributes
+	pipes  *Service // of the last run
 
 	mu   sync.Mutex
 	hops []hop.Hop
@@ -68,6 +70,7 @@ func (s *tableToBus) run(patch string) (stop func()) {
 		s.hops = append(s.hops, h)
 		s.aws.notify()
 	}})
+	s.pipes = service
 	resource := pipeResource(s.t, patch)
 	resource.Properties["Source"] = s.table.GetAtt["StreamArn"]
 	if _, err := service.Provisions()["AWS::Pipes::Pipe"](s.t.Context(), resource); err != nil {
@@ -213,8 +216,12 @@ func TestPoisonRecord(t *testing.T) {
 	}
 
 	// The message has what it takes to read the record back while the stream has it.
-	stream := newDynamoDBStream(s.cloud.Streams(), info.StreamArn, "eu-central-1")
-	page, err := (&reader{stream: stream, shard: info.ShardID}).read(t.Context())
+	stream := streams.New(s.cloud.Streams(), info.StreamArn, "eu-central-1")
+	cursor, err := stream.Open(t.Context(), info.ShardID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := stream.Read(t.Context(), info.ShardID, cursor)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,6 +76,42 @@ function expire(queue) {
   for (const [group, messages] of queue.fifoMessages) queue.fifoMessages.set(group, messages.filter(fresh));
 }
 
+// --- Browsers ------------------------------------------------------------------------------------
+// What the package guard of the local run does for its other listeners. fauxqs also takes forms, for SQS and for SNS, which
+// any page may post to this port. Only the SQS of the SDKs is let in: no page can send its content type, or set the
+// header with the operation, without asking first (a CORS preflight), and nobody answers.
+const ownHost = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i;
+const ownType = /^application\/x-amz-json-1\.[01]\s*(;|$)/i;
+function refusal({ method, headers }) {
+  const site = headers["sec-fetch-site"] ?? "none";
+  if (!ownHost.test(headers.host ?? "")) return `Host must be 127.0.0.1, localhost or [::1], got "${headers.host}"`;
+  if (headers.origin !== undefined) return `an AWS endpoint takes no request of a page, got one of the origin "${headers.origin}"`;
+  if (site !== "none") return `Sec-Fetch-Site must be none, got "${site}"`;
+  if (method !== "POST") return `the method must be POST, got ${method}`;
+  if (!ownType.test(headers["content-type"] ?? "")) return `Content-Type must be application/x-amz-json-1.0, got "${headers["content-type"] ?? ""}"`;
+  const target = headers["x-amz-target"] ?? "";
+  if (!target.startsWith("AmazonSQS.") && target !== depthsTarget) return `X-Amz-Target must name an operation of SQS, got "${target}"`;
+}
+app.addHook("onRequest", async (req, reply) => {
+  const why = refusal(req);
+  if (why) return reply.code(403).send({ __type: "AccessDeniedException", message: `refused by the local run: ${why}` });
+  if (req.headers["x-amz-target"] === depthsTarget) return reply.send(depths());
+});
+
+// --- Metrics -------------------------------------------------------------------------------------
+// What CloudWatch shows of all queues, in one answer. An SQS client cannot ask for the age of the oldest message.
+const depthsTarget = "OutboxLocal.Depths";
+function depths() {
+  return [...store.allQueues()].map((queue) => {
+    const waiting = queue.isFifo() ? [...queue.fifoMessages.values()].flat() : queue.messages;
+    let oldest = null;
+    const look = (message) => { if (oldest === null || message.sentTimestamp < oldest) oldest = message.sentTimestamp; };
+    waiting.forEach(look);
+    for (const { message } of queue.inflightMessages.values()) look(message);
+    return { name: queue.name, visible: waiting.length, notVisible: queue.inflightMessages.size, oldestSent: oldest };
+  });
+}
+
 // --- Start ---------------------------------------------------------------------------------------
 try {
   await app.listen({ host: "127.0.0.1", port: Number(port) });

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/process"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -87,7 +88,7 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 	if config.Wrap != nil {
 		handler = config.Wrap(handler)
 	}
-	s.endpoint = &http.Server{Handler: handler}
+	s.endpoint = &http.Server{Handler: guard.AWS(handler, guard.JSON...)}
 	if err := s.start(ctx); err != nil {
 		listener.Close()
 		return nil, err

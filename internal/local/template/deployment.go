@@ -32,6 +32,7 @@ type Deployed struct {
 type Skipped struct {
 	LogicalID, Type string
 	Name            string // as in Deployed
+	Ref             string // the placeholder to which references to it resolve
 	Reason          string // why the local run does not need it
 }
 

@@ -131,7 +131,7 @@ func (p *plan) add(id string, provisions map[string]Provision, byID map[string]p
 			return fmt.Errorf("%s (%s): the local run does not support this resource type", id, d.Type)
 		}
 		p.evaluator.skipped[id] = r
-		p.skipped = append(p.skipped, Skipped{LogicalID: id, Type: d.Type, Name: name, Reason: reason})
+		p.skipped = append(p.skipped, Skipped{LogicalID: id, Type: d.Type, Name: name, Ref: p.placeholder(r, ""), Reason: reason})
 		return nil
 	}
 	properties, _, err := p.prune(d.Properties)

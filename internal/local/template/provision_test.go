@@ -152,7 +152,7 @@ func TestSkippedResourcesStillResolve(t *testing.T) {
 	if !reflect.DeepEqual(env, want) {
 		t.Errorf("got %v, want %v", env, want)
 	}
-	role := template.Skipped{LogicalID: "Role", Type: "AWS::IAM::Role", Name: "Fn/ServiceRole", Reason: "permissions are not enforced locally"}
+	role := template.Skipped{LogicalID: "Role", Type: "AWS::IAM::Role", Name: "Fn/ServiceRole", Ref: "Orders-dev-Role", Reason: "permissions are not enforced locally"}
 	if len(d.Skipped) != 4 || d.Skipped[0] != role {
 		t.Errorf("skipped are %v", d.Skipped)
 	}

@@ -24,6 +24,7 @@ type Stack struct {
 	// Account and Region are empty where the app leaves them to the deployment.
 	Account, Region string
 
+	raw          []byte
 	file         string
 	metadataFile string
 	paths        paths
@@ -66,6 +67,7 @@ func (s *Stack) load() (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("template of %s: %w", s.DisplayName, err)
 	}
+	s.raw = raw
 	if err := decode(raw, &s.template); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.file, err)
 	}
@@ -81,6 +83,9 @@ func (s *Stack) load() (*Stack, error) {
 	}
 	return s, nil
 }
+
+// Body returns the template as it was synthesized.
+func (s *Stack) Body() []byte { return s.raw }
 
 // Declared returns the resources of a type as the template declares them: without properties, and whether or not
 // their condition holds.

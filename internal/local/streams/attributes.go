@@ -1,4 +1,4 @@
-package pipes
+package streams
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package pipes
+package streams
 
 import (
 	"context"
@@ -18,8 +18,9 @@ type dynamoDBStream struct {
 	region string
 }
 
-func newDynamoDBStream(client *dynamodbstreams.Client, arn, region string) *dynamoDBStream {
-	// The pipe retries itself, with short waits: the stream is on this machine.
+// New returns the stream with that ARN.
+func New(client *dynamodbstreams.Client, arn, region string) Stream {
+	// The reader retries itself, with short waits: the stream is on this machine.
 	once := dynamodbstreams.New(client.Options(), func(o *dynamodbstreams.Options) { o.Retryer = aws.NopRetryer{} })
 	return &dynamoDBStream{client: once, arn: arn, region: region}
 }
@@ -102,7 +103,7 @@ const resolution = time.Minute
 // Source: DynamoDB developer guide, time-to-live-ttl-streams.
 var timeToLive = map[string]any{"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
-// record returns the record in the form in which a pipe on AWS receives it.
+// record returns the record in the form in which a pipe or a function on AWS receives it.
 func (s *dynamoDBStream) record(in types.Record, read time.Time) Record {
 	data := in.Dynamodb
 	created := aws.ToTime(data.ApproximateCreationDateTime)
@@ -143,7 +144,8 @@ func (s *dynamoDBStream) record(in types.Record, read time.Time) Record {
 	return Record{
 		SequenceNumber: aws.ToString(data.SequenceNumber),
 		Arrival:        arrival,
-		Key:            compact(change["Keys"]),
+		Size:           int(aws.ToInt64(data.SizeBytes)),
+		Key:            Compact(change["Keys"]),
 		ID:             eventID(data.NewImage),
 		Event:          event,
 	}

@@ -1,4 +1,4 @@
-package pipes
+package streams
 
 import (
 	"encoding/json"
@@ -7,15 +7,30 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A boltCheckpoints stores the checkpoints of one pipe and one stream in a bucket of its own, so that a pipe starts
-// from the beginning when its table was created again.
+// Checkpoints stores the checkpoints of one reader's shards.
+type Checkpoints interface {
+	// Load returns the checkpoints by shard, or nil when none was ever saved.
+	Load() (map[string]Checkpoint, error)
+	// Save stores the checkpoints of some shards, all or none. Once it returns they survive a kill -9.
+	Save(checkpoints map[string]Checkpoint) error
+}
+
+// A Checkpoint is the place in a shard up to which all records are settled.
+type Checkpoint struct {
+	After string `json:"after,omitempty"` // sequence number of the last settled record; empty: none
+	Ended bool   `json:"ended,omitempty"` // the shard is closed and all its records are settled
+}
+
+// A boltCheckpoints stores the checkpoints of one reader and one stream in a bucket of its own.
 type boltCheckpoints struct {
 	db     *bbolt.DB
 	bucket []byte
 }
 
-func newBoltCheckpoints(db *bbolt.DB, pipe, stream string) *boltCheckpoints {
-	return &boltCheckpoints{db: db, bucket: []byte("pipe " + pipe + " from " + stream)}
+// NewCheckpoints returns the checkpoints of a reader in the database. They belong to one stream, so a reader starts
+// from the beginning when its table was created again. The database must not be opened with NoSync.
+func NewCheckpoints(db *bbolt.DB, reader, stream string) Checkpoints {
+	return &boltCheckpoints{db: db, bucket: []byte(reader + " from " + stream)}
 }
 
 // Load implements Checkpoints.
