@@ -71,36 +71,48 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		Declared: stack.Declared("AWS::Lambda::Function"), Sink: sink, Wrap: seams.function,
 	})
 	s.all = append(s.all, host)
-	invoke := store.Invocations(host.Invoke)
+	function := counted{host, store.Invocations(host.Invoke)}
 	queue, err := s.startPrograms(ctx, o, data, seams)
 	if err != nil {
 		return nil, err
 	}
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
-		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: sink, Wrap: seams.bus, Around: seams.targets,
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Functions: function, QueueExists: queue.Exists, Sink: sink,
+		Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
 	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe})
 	mapping := eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: invoke, Timeout: host.Timeout, Sink: sink, Wrap: seams.queue,
+		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, pipe, mapping)
-	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: invoke, Sink: sink})
+	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: function.Invoke, Sink: sink})
 	if err != nil {
 		return nil, err
 	}
 	s.all = append(s.all, s.api)
 	s.control, err = control.New(control.Config{
-		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: invoke, Metrics: store, Mappings: mapping, Pipes: pipe,
+		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, Metrics: store, Mappings: mapping, Pipes: pipe,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.all = append(s.all, s.control)
 	return s, nil
+}
+
+// counted are the functions, with metrics of their invocations.
+type counted struct {
+	*functions.Service
+	invoke metrics.Invoke
+}
+
+// Invoke runs a function as the host does, and counts it.
+func (c counted) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
+	return c.invoke(ctx, arn, payload)
 }
 
 // startPrograms starts, side by side because they take the longest, the parts that are programs of

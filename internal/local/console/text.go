@@ -89,6 +89,11 @@ func (c *textConsole) Ready(s Summary) {
 func (c *textConsole) Hop(h hop.Hop) {
 	var what string
 	switch h.Stage {
+	case hop.Schedule:
+		if h.Outcome == hop.OK {
+			return // a stack's schedules run every minute and are no event of a user
+		}
+		what = strings.TrimSpace(c.route(h) + "  " + h.Detail)
 	case hop.API:
 		what = h.Detail
 	case hop.Function:

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
@@ -34,9 +36,23 @@ func invalid(format string, args ...any) error {
 var actions = map[string]func(*Service, []byte) (any, error){
 	"PutEvents":         action((*Service).putEvents),
 	"TestEventPattern":  action((*Service).testEventPattern),
+	"DescribeEventBus":  action((*Service).describeEventBus),
 	"ListEventBuses":    action((*Service).listEventBuses),
+	"DescribeRule":      action((*Service).describeRule),
 	"ListRules":         action((*Service).listRules),
+	"EnableRule":        action((*Service).enableRule),
+	"DisableRule":       action((*Service).disableRule),
+	"PutRule":           action((*Service).putRule),
+	"DeleteRule":        action((*Service).deleteRule),
 	"ListTargetsByRule": action((*Service).listTargetsByRule),
+	"PutTargets":        action((*Service).putTargets),
+	"RemoveTargets":     action((*Service).removeTargets),
+	"ListArchives":      action((*Service).listArchives),
+	"DescribeArchive":   action((*Service).describeArchive),
+	"StartReplay":       action((*Service).startReplay),
+	"DescribeReplay":    action((*Service).describeReplay),
+	"ListReplays":       action((*Service).listReplays),
+	"CancelReplay":      action((*Service).cancelReplay),
 }
 
 // action returns a function that decodes the request of an operation and runs it.
@@ -101,49 +117,62 @@ func (s *Service) putEvents(request putEventsRequest) (putEventsResponse, error)
 	}
 	var response putEventsResponse
 	var deliveries []*delivery
+	var events []archived
 	for _, e := range request.Entries {
-		accepted, toDeliver := s.accept(e)
+		accepted, toDeliver, toArchive := s.accept(e)
 		if accepted.ErrorCode != "" {
 			response.FailedEntryCount++
 		}
 		response.Entries = append(response.Entries, accepted)
-		deliveries = append(deliveries, toDeliver...)
+		deliveries, events = append(deliveries, toDeliver...), append(events, toArchive...)
 	}
-	if err := s.journal.append(deliveries); err != nil {
+	if err := s.journal.append(deliveries, events...); err != nil {
 		return putEventsResponse{}, fmt.Errorf("store the deliveries in the journal: %w", err)
 	}
 	s.dispatcher.dispatch(deliveries)
 	return response, nil
 }
 
-// accept returns the answer to an entry, and the deliveries of its event to all targets of the rules that match.
-func (s *Service) accept(e entry) (result, []*delivery) {
+// accept returns the answer to an entry, and what follows from its event.
+func (s *Service) accept(e entry) (result, []*delivery, []archived) {
 	if r, refused := e.refusal(); refused {
-		return r, nil
+		return r, nil, nil
+	}
+	made, encoded := e.event(s.cloud.Region, time.Now())
+	decoded, err := pattern.Decode(encoded)
+	if err != nil {
+		return result{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."}, nil, nil
 	}
 	b, err := s.findBus(e.EventBusName)
 	if err != nil {
-		// AWS accepts such an event and loses it (aws/aws-cli issue 9186). Here an error is more useful.
-		return result{ErrorCode: "InvalidArgument", ErrorMessage: err.Error()}, nil
+		// AWS accepts such an event and loses it (aws/aws-cli issue 9186). The console says so.
+		s.dispatcher.sink(hop.Hop{At: time.Now(), Stage: hop.Bus, Resource: e.EventBusName, Outcome: hop.Dropped, Count: 1, Detail: "accepted, as on AWS, and lost: " + err.Error()})
+		return result{EventId: made.ID}, nil, nil
 	}
-	now := time.Now()
-	id, encoded := e.event(s.cloud.Region, now)
-	decoded, err := pattern.Decode(encoded)
-	if err != nil {
-		return result{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."}, nil
+	var events []archived
+	for _, a := range s.allArchives() {
+		if a.keeps(b, decoded) {
+			events = append(events, archived{a.bucket(), made.at(), encoded})
+		}
 	}
-	var deliveries []*delivery
+	return result{EventId: made.ID}, s.deliveriesOf(b, decoded, encoded, nil), events
+}
+
+// deliveriesOf returns the deliveries of an event to all targets of the rules that match. With a list of rules, only
+// those of them.
+func (s *Service) deliveriesOf(b *bus, decoded pattern.Event, encoded json.RawMessage, only []string) (deliveries []*delivery) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	now := time.Now()
 	for _, r := range b.rules {
-		if !r.enabled || !r.pattern.Match(decoded) {
+		if !r.isEnabled() || r.pattern == nil || !r.pattern.Match(decoded) || len(only) > 0 && !slices.Contains(only, r.arn) {
 			continue
 		}
 		for _, t := range r.targets {
 			deliveries = append(deliveries, &delivery{RuleARN: r.arn, TargetID: t.id, Event: encoded, AcceptedAt: now})
 		}
 	}
-	return result{EventId: id}, deliveries
+	return deliveries
 }
 
 type testEventPatternRequest struct{ Event, EventPattern string }
@@ -151,8 +180,8 @@ type testEventPatternRequest struct{ Event, EventPattern string }
 type testEventPatternResponse struct{ Result bool }
 
 // requiredFields are the fields that TestEventPattern requires of an event.
-// Source: EventBridge API reference, TestEventPattern.
-var requiredFields = []string{"id", "account", "source", "time", "region", "resources", "detail-type"}
+// The API reference, TestEventPattern, names resources too, but AWS does not need it.
+var requiredFields = []string{"id", "account", "source", "time", "region", "detail-type"}
 
 func (s *Service) testEventPattern(request testEventPatternRequest) (testEventPatternResponse, error) {
 	compiled, err := pattern.Compile([]byte(request.EventPattern), pattern.Rules)

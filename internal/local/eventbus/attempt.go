@@ -9,7 +9,7 @@ import (
 // An Attempt is one attempt to deliver an event to a target of a rule.
 type Attempt struct {
 	RuleARN  string
-	QueueARN string // the target
+	QueueARN string // the target: a queue, or a function
 	Event    json.RawMessage
 }
 

@@ -72,12 +72,3 @@ func (s *Service) findBus(nameOrARN string) (*bus, error) {
 func (s *Service) provisionBusPolicy(_ context.Context, r template.Resource) (template.Attributes, error) {
 	return template.Attributes{Ref: r.PhysicalName}, nil
 }
-
-// provisionArchive accepts an archive, which stores nothing locally.
-func (s *Service) provisionArchive(_ context.Context, r template.Resource) (template.Attributes, error) {
-	name := r.PhysicalName
-	if given, ok := r.Properties["ArchiveName"].(string); ok {
-		name = given
-	}
-	return template.Attributes{Ref: name, GetAtt: map[string]string{"Arn": s.cloud.ARN("events", "archive/"+name), "ArchiveName": name}}, nil
-}

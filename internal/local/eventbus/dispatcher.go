@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -75,8 +76,12 @@ type dispatcher struct {
 	policies Policies
 	target   func(ruleARN, targetID string) (target, bool)
 	sink     hop.Sink
-	around   Around        // nil: attempts run as they are
-	slots    chan struct{} // holds one token for each attempt under way
+	around   Around // nil: attempts run as they are
+	// functions and exists are nil where there are no functions and nothing is known about queues.
+	functions Functions
+	exists    func(queueARN string) bool
+	underWay  atomic.Int64  // deliveries
+	slots     chan struct{} // holds one token for each attempt under way
 
 	mu      sync.Mutex
 	waiting []*delivery
@@ -92,6 +97,7 @@ func newDispatcher(j journal, s sender, p Policies, target func(string, string) 
 
 // dispatch accepts deliveries that are in the journal. It does not block.
 func (d *dispatcher) dispatch(deliveries []*delivery) {
+	d.underWay.Add(int64(len(deliveries)))
 	d.mu.Lock()
 	d.waiting = append(d.waiting, deliveries...)
 	d.mu.Unlock()
@@ -116,7 +122,10 @@ func (d *dispatcher) run(ctx context.Context) {
 		d.waiting = nil
 		d.mu.Unlock()
 		for _, one := range batch {
-			deliveries.Go(func() { d.deliver(ctx, one) })
+			deliveries.Go(func() {
+				defer d.underWay.Add(-1)
+				d.deliver(ctx, one)
+			})
 		}
 	}
 }
@@ -150,7 +159,7 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		}
 		d.report(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Retry, Detail: failed.Error()})
 		// The last retry is due when the event's time is up.
-		if !sleep(ctx, min(backoff(one.Retries), left)) {
+		if !sleep(ctx, min(t.wait(one.Retries), left)) {
 			return
 		}
 		one.Retries++
@@ -173,12 +182,18 @@ func (d *dispatcher) attempt(ctx context.Context, t target, one *delivery) *fail
 }
 
 func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure {
-	if !d.policies.Allows(t.arn, principal, t.ruleARN) {
+	if !t.function && d.exists != nil && !d.exists(t.arn) {
+		return &failure{codeNoResource, true, errors.New("the queue " + t.arn + " does not exist")}
+	}
+	if !t.function && !d.policies.Allows(t.arn, principal, t.ruleARN) {
 		return &failure{codeNoPermissions, true, errors.New("the queue policy of " + t.arn + " does not allow the rule to send messages")}
 	}
 	body, err := t.input.apply(one.Event)
 	if err != nil {
 		return &failure{codeClientError, true, err}
+	}
+	if t.function {
+		return d.invoke(ctx, t, body)
 	}
 	return d.send(ctx, t.arn, message{body: string(body), group: t.group})
 }
@@ -198,6 +213,10 @@ func (d *dispatcher) send(ctx context.Context, queueARN string, m message) *fail
 func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed *failure, condition string) {
 	dropped := func(why string) {
 		d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Dropped, Detail: failed.Error() + "; " + why})
+	}
+	if errors.Is(failed, errFunction) {
+		dropped("as on AWS, the target's dead-letter queue does not receive what the function failed on")
+		return
 	}
 	if t.deadLetter == "" {
 		dropped("the target has no dead-letter queue")
@@ -252,6 +271,9 @@ func (d *dispatcher) finish(one *delivery, h hop.Hop) {
 
 func (d *dispatcher) report(one *delivery, h hop.Hop) {
 	h.At, h.Stage, h.Count, h.Latency = time.Now(), hop.Bus, 1, time.Since(one.AcceptedAt)
+	if one.Scheduled {
+		h.Stage = hop.Schedule
+	}
 	var event struct {
 		Detail struct {
 			ID any `json:"id"`

@@ -1,16 +1,23 @@
 // Package eventbus runs the stack's event buses: it accepts events over EventBridge's API, matches them against
-// the rules and delivers them to the rules' targets, which are SQS queues.
+// the rules and delivers them to the rules' targets, which are SQS queues and functions. It runs the schedules of rules,
+// and keeps and replays the events of archives.
 //
-// It guarantees that an event which PutEvents has acknowledged is, for each target of each rule it matched,
-// accepted by the target or by the target's dead-letter queue, or reported as dropped by a hop. After a restart,
-// and also after kill -9, it continues the deliveries that were under way. An event may be delivered more than
-// once, and in any order.
+// It guarantees that an event which PutEvents has acknowledged, or that a schedule has made, is, for each target of each
+// rule it matched, accepted by the target or by the target's dead-letter queue, or reported as dropped by a hop; and that
+// it is in each archive whose pattern it matches. After a restart, and also after kill -9, it continues the deliveries
+// and replays that were under way. An event may be delivered more than once, and in any order.
 //
 // The path of an event:
 //
 //	PutEvents → journal (on disk, before the answer) → dispatcher → target, or after the last retry → dead-letter queue
+//	schedule  ↗       ↘ archive → replay ↗
 //
 // A delivery to a target or dead-letter queue whose queue policy does not allow the rule fails as it does on AWS:
-// permanently. Not supported: schedules, targets other than SQS queues, input transformers, archives (accepted,
-// but they store nothing), and access control for callers of PutEvents.
+// permanently. An event for a bus that does not exist is accepted and lost, as on AWS, and a hop says so. A function
+// gets an event at most three times, as from Lambda's own queue of asynchronous invocations; what it fails on is dropped
+// and not in the target's dead-letter queue, as on AWS.
+//
+// What calls of the API change on the template's rules stays over a restart, until the template changes; a rule that
+// only a call has made exists until the end of the run. Not supported: other targets, input transformers, permissions of
+// functions (AWS::Lambda::Permission), and access control for callers.
 package eventbus

@@ -93,19 +93,24 @@ type event struct {
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// event returns the event of an entry that was not refused, and its id.
-func (e entry) event(region string, now time.Time) (id string, encoded json.RawMessage) {
+// event returns the event of an entry that was not refused.
+func (e entry) event(region string, now time.Time) (made event, encoded json.RawMessage) {
 	if e.Time != nil {
 		seconds, fraction := math.Modf(*e.Time)
 		now = time.Unix(int64(seconds), int64(fraction*1e9))
 	}
-	id = uuid.NewString()
-	made := event{
-		Version: "0", ID: id, DetailType: e.DetailType, Source: e.Source, Account: cloud.Account,
-		Time: now.UTC().Format("2006-01-02T15:04:05Z"), Region: region,
+	made = event{
+		Version: "0", ID: uuid.NewString(), DetailType: e.DetailType, Source: e.Source, Account: cloud.Account,
+		Time: now.UTC().Format(time.RFC3339), Region: region,
 		Resources: append([]string{}, e.Resources...), Detail: json.RawMessage(e.Detail),
 	}
-	return id, escapeForSQS(encode(made))
+	return made, escapeForSQS(encode(made))
+}
+
+// at returns the event's time, which is exact to the second.
+func (e event) at() time.Time {
+	at, _ := time.Parse(time.RFC3339, e.Time)
+	return at
 }
 
 // encode returns value as JSON and leaves <, > and & as they are. Its callers pass only strings, times and valid

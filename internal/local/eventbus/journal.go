@@ -16,7 +16,8 @@ type delivery struct {
 	TargetID   string
 	Event      json.RawMessage
 	AcceptedAt time.Time
-	Retries    int // made so far
+	Retries    int  // made so far
+	Scheduled  bool `json:",omitempty"` // the event comes from a schedule
 
 	key uint64 // in the journal
 }
@@ -41,6 +42,7 @@ type boltJournal struct {
 // A commit is one transaction of the journal.
 type commit struct {
 	appended []*delivery
+	archived []archived
 	changed  map[uint64][]byte // nil: removed
 	done     chan struct{}
 	err      error // valid once done is closed
@@ -70,14 +72,15 @@ func openJournal(db *bbolt.DB) (*boltJournal, []*delivery, error) {
 	return &boltJournal{db: db, next: newCommit()}, pending, err
 }
 
-// append adds deliveries. They are on disk when it returns without an error.
-func (j *boltJournal) append(deliveries []*delivery) error {
-	if len(deliveries) == 0 {
+// append adds deliveries, and events to archives. They are on disk when it returns without an error.
+func (j *boltJournal) append(deliveries []*delivery, events ...archived) error {
+	if len(deliveries) == 0 && len(events) == 0 {
 		return nil
 	}
 	j.mu.Lock()
 	mine := j.next
 	mine.appended = append(mine.appended, deliveries...)
+	mine.archived = append(mine.archived, events...)
 	j.commit()
 	<-mine.done
 	return mine.err
@@ -118,7 +121,7 @@ func (j *boltJournal) commit() {
 		return
 	}
 	j.committing = true
-	for ready := true; ready; ready = len(j.next.appended) > 0 {
+	for ready := true; ready; ready = len(j.next.appended)+len(j.next.archived) > 0 {
 		current := j.next
 		j.next = newCommit()
 		j.mu.Unlock()
@@ -139,6 +142,11 @@ func (c *commit) write(tx *bbolt.Tx) error {
 		}
 		d.key = key
 		if err := bucket.Put(encodeKey(key), encode(d)); err != nil {
+			return err
+		}
+	}
+	for _, event := range c.archived {
+		if err := event.write(tx); err != nil {
 			return err
 		}
 	}

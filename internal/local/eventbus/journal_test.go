@@ -42,6 +42,14 @@ func mustOpen(t *testing.T, db *bbolt.DB) (*boltJournal, []*delivery) {
 // afterKill returns the deliveries in a copy of the database as it is on disk now: what a kill -9 would leave.
 func afterKill(t *testing.T, db *bbolt.DB) []*delivery {
 	t.Helper()
+	j, pending := mustOpen(t, database(t, copyOf(t, db)))
+	j.close()
+	return pending
+}
+
+// copyOf returns the path of a copy of the database as it is on disk now.
+func copyOf(t *testing.T, db *bbolt.DB) string {
+	t.Helper()
 	raw, err := os.ReadFile(db.Path())
 	if err != nil {
 		t.Fatal(err)
@@ -50,9 +58,7 @@ func afterKill(t *testing.T, db *bbolt.DB) []*delivery {
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	j, pending := mustOpen(t, database(t, path))
-	j.close()
-	return pending
+	return path
 }
 
 func makeDeliveries(n int) []*delivery {

@@ -4,28 +4,60 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
-// The following operations let a person list buses and rules with the AWS CLI. They do not page.
+// The following operations read buses and rules. They do not page.
 
 type busDescription struct{ Name, Arn string }
 
+type listEventBusesRequest struct{ NamePrefix string }
+
 type listEventBusesResponse struct{ EventBuses []busDescription }
 
-func (s *Service) listEventBuses(struct{}) (listEventBusesResponse, error) {
+func (s *Service) listEventBuses(request listEventBusesRequest) (listEventBusesResponse, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	response := listEventBusesResponse{EventBuses: []busDescription{}}
 	for _, b := range s.buses {
-		response.EventBuses = append(response.EventBuses, busDescription{b.name, b.arn})
+		if strings.HasPrefix(b.name, request.NamePrefix) {
+			response.EventBuses = append(response.EventBuses, busDescription{b.name, b.arn})
+		}
 	}
 	slices.SortFunc(response.EventBuses, func(a, b busDescription) int { return strings.Compare(a.Name, b.Name) })
 	return response, nil
 }
 
-type listRulesRequest struct{ EventBusName string }
+type describeEventBusRequest struct{ Name string }
 
-type ruleDescription struct{ Name, Arn, EventBusName, EventPattern, State string }
+func (s *Service) describeEventBus(request describeEventBusRequest) (busDescription, error) {
+	b, err := s.findBus(request.Name)
+	if err != nil {
+		return busDescription{}, notFound(err)
+	}
+	return busDescription{b.name, b.arn}, nil
+}
+
+type listRulesRequest struct{ EventBusName, NamePrefix string }
+
+type ruleDescription struct {
+	Name, Arn, EventBusName, State string
+	EventPattern                   string `json:",omitempty"`
+	ScheduleExpression             string `json:",omitempty"`
+	Description                    string `json:",omitempty"`
+}
+
+func (r *rule) describe() ruleDescription {
+	d := ruleDescription{
+		Name: r.name, Arn: r.arn, EventBusName: r.bus.name, State: stateEnabled, EventPattern: string(r.properties.EventPattern),
+		ScheduleExpression: r.properties.ScheduleExpression, Description: r.properties.Description,
+	}
+	if !r.isEnabled() {
+		d.State = stateDisabled
+	}
+	return d
+}
 
 type listRulesResponse struct{ Rules []ruleDescription }
 
@@ -38,39 +70,36 @@ func (s *Service) listRules(request listRulesRequest) (listRulesResponse, error)
 	defer s.mu.RUnlock()
 	response := listRulesResponse{Rules: []ruleDescription{}}
 	for _, r := range b.rules {
-		state := "DISABLED"
-		if r.enabled {
-			state = "ENABLED"
+		if strings.HasPrefix(r.name, request.NamePrefix) {
+			response.Rules = append(response.Rules, r.describe())
 		}
-		response.Rules = append(response.Rules, ruleDescription{r.name, r.arn, b.name, string(r.source), state})
 	}
 	return response, nil
 }
 
+type describeRuleResponse struct {
+	ruleDescription
+	CreatedBy string
+}
+
+func (s *Service) describeRule(request ruleName) (describeRuleResponse, error) {
+	r, err := s.existingRule(request.EventBusName, request.Name)
+	if err != nil {
+		return describeRuleResponse{}, err
+	}
+	return describeRuleResponse{r.describe(), cloud.Account}, nil
+}
+
 type listTargetsRequest struct{ Rule, EventBusName string }
 
-type targetDescription struct{ Id, Arn string }
-
-type listTargetsResponse struct{ Targets []targetDescription }
+type listTargetsResponse struct{ Targets []targetProperties }
 
 func (s *Service) listTargetsByRule(request listTargetsRequest) (listTargetsResponse, error) {
-	b, err := s.findBus(request.EventBusName)
+	r, err := s.existingRule(request.EventBusName, request.Rule)
 	if err != nil {
-		return listTargetsResponse{}, notFound(err)
+		return listTargetsResponse{}, err
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	response := listTargetsResponse{Targets: []targetDescription{}}
-	for _, r := range b.rules {
-		if r.name != request.Rule {
-			continue
-		}
-		for _, t := range r.targets {
-			response.Targets = append(response.Targets, targetDescription{t.id, t.arn})
-		}
-		return response, nil
-	}
-	return response, &apiError{http.StatusBadRequest, "ResourceNotFoundException", "rule " + request.Rule + " does not exist on event bus " + b.name}
+	return listTargetsResponse{append([]targetProperties{}, r.properties.Targets...)}, nil
 }
 
 func notFound(err error) error {

@@ -44,7 +44,7 @@ func start(t testing.TB, resources ...template.Resource) *busWithQueues {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	s.events, err = eventbus.New(eventbus.Config{Cloud: s.cloud, DB: db, Policies: q, Sink: func(h hop.Hop) { s.hops <- h }})
+	s.events, err = eventbus.New(eventbus.Config{Cloud: s.cloud, DB: db, Policies: q, QueueExists: q.Exists, Sink: func(h hop.Hop) { s.hops <- h }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestDeadLetterQueueWithoutPolicy(t *testing.T) {
 }
 
 func TestMissingQueue(t *testing.T) {
-	s := start(t, queue("Dead"), policyFor("Rule", "Orders"), policyFor("Rule", "Dead"),
+	s := start(t, queue("Dead"), policyFor("Rule", "Dead"),
 		rule("Rule", map[string]any{"Id": "T", "Arn": arn("Orders"), "DeadLetterConfig": map[string]any{"Arn": arn("Dead")}}))
 	s.put(t, 1)
 	if code := aws.ToString(s.receive(t, "Dead").MessageAttributes["ERROR_CODE"].StringValue); code != "NO_RESOURCE" {

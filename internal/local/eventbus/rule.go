@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/schedule"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
@@ -20,21 +22,32 @@ const (
 	defaultAge     = 86_400 // seconds; also the maximum
 )
 
-// A rule sends the events that match its pattern to its targets.
+// A rule sends the events that match its pattern, and those of its schedule, to its targets.
 type rule struct {
-	logicalID string
-	name      string
-	arn       string
-	source    json.RawMessage // of the pattern
-	pattern   *pattern.Pattern
-	enabled   bool
-	targets   []target
+	logicalID  string // or the name, of a rule that the template does not have
+	name       string
+	arn        string
+	bus        *bus
+	properties ruleProperties
+	template   map[string]any    // its properties in the template; nil: it has none
+	pattern    *pattern.Pattern  // nil: no event matches
+	schedule   schedule.Schedule // nil: none
+	next       time.Time         // when the schedule is due; zero: not computed yet
+	targets    []target
 }
+
+func (r *rule) isEnabled() bool { return r.properties.State != stateDisabled }
+
+// The states of a rule. Source: EventBridge API reference, PutRule.
+const (
+	stateEnabled  = "ENABLED"
+	stateDisabled = "DISABLED"
+)
 
 // A target is one target of a rule.
 type target struct {
 	id         string
-	arn        string // of a queue
+	arn        string // of a queue or a function
 	logicalID  string // of the rule
 	ruleARN    string
 	input      input
@@ -42,31 +55,41 @@ type target struct {
 	retries    int
 	maxAge     time.Duration
 	deadLetter string // ARN of a queue, or empty
+	function   bool   // else a queue
 }
 
 // ruleProperties are the properties of AWS::Events::Rule.
 type ruleProperties struct {
 	Name               string
-	EventBusName       string // name or ARN
-	EventPattern       json.RawMessage
+	EventBusName       string          // name or ARN
+	EventPattern       json.RawMessage `json:",omitempty"`
 	ScheduleExpression string
 	State              string
 	Targets            []targetProperties
+	Description        string
 
-	Description template.Ignored
-	RoleArn     template.Ignored // for targets that the local run does not have
-	Tags        template.Ignored
+	RoleArn template.Ignored // for targets that the local run does not have
+	Tags    template.Ignored
 }
 
-// targetProperties are those that have a meaning for SQS queues.
+// targetProperties are those that have a meaning for SQS queues and functions.
 type targetProperties struct {
 	Id               string
 	Arn              string
-	Input            *string
-	InputPath        *string
-	SqsParameters    struct{ MessageGroupId string }
-	DeadLetterConfig struct{ Arn string }
-	RetryPolicy      struct{ MaximumRetryAttempts, MaximumEventAgeInSeconds *template.Int }
+	Input            *string           `json:",omitempty"`
+	InputPath        *string           `json:",omitempty"`
+	SqsParameters    *sqsParameters    `json:",omitempty"`
+	DeadLetterConfig *deadLetterConfig `json:",omitempty"`
+	RetryPolicy      *retryPolicy      `json:",omitempty"`
+}
+
+type sqsParameters struct{ MessageGroupId string }
+
+type deadLetterConfig struct{ Arn string }
+
+type retryPolicy struct {
+	MaximumRetryAttempts     *template.Int `json:",omitempty"`
+	MaximumEventAgeInSeconds *template.Int `json:",omitempty"`
 }
 
 func (s *Service) provisionRule(_ context.Context, r template.Resource) (template.Attributes, error) {
@@ -74,17 +97,21 @@ func (s *Service) provisionRule(_ context.Context, r template.Resource) (templat
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
+	if p.Name == "" {
+		p.Name = r.PhysicalName
+	}
 	b, err := s.findBus(p.EventBusName)
 	if err != nil {
 		return template.Attributes{}, fmt.Errorf("EventBusName: %w", err)
 	}
-	made, err := s.newRule(r, p, b)
+	made, err := s.newRule(r.LogicalID, p, b)
 	if err != nil {
 		return template.Attributes{}, err
 	}
-	s.mu.Lock()
-	b.rules = append(b.rules, made)
-	s.mu.Unlock()
+	made.template = r.Properties
+	if err := s.restore(made); err != nil {
+		return template.Attributes{}, err
+	}
 	ref := made.name
 	if b.name != defaultBus {
 		ref = b.name + "|" + made.name
@@ -93,53 +120,79 @@ func (s *Service) provisionRule(_ context.Context, r template.Resource) (templat
 }
 
 // newRule returns the rule, or an error that names everything that is wrong with it.
-func (s *Service) newRule(r template.Resource, p ruleProperties, b *bus) (*rule, error) {
-	made := &rule{logicalID: r.LogicalID, name: p.Name, source: p.EventPattern, enabled: p.State != "DISABLED"}
-	if made.name == "" {
-		made.name = r.PhysicalName
-	}
+func (s *Service) newRule(logicalID string, p ruleProperties, b *bus) (*rule, error) {
+	made := &rule{logicalID: logicalID, name: p.Name, bus: b, properties: p}
 	path := made.name
 	if b.name != defaultBus {
 		path = b.name + "/" + made.name
 	}
 	made.arn = s.cloud.ARN("events", "rule/"+path)
-	var problems []error
-	switch {
-	case p.ScheduleExpression != "":
-		problems = append(problems, fmt.Errorf("ScheduleExpression must be empty, the local run supports only rules with an EventPattern, got %q", p.ScheduleExpression))
-	case len(p.EventPattern) == 0:
-		problems = append(problems, errors.New("EventPattern is missing"))
-	default:
-		compiled, err := pattern.Compile(p.EventPattern, pattern.Rules)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("EventPattern: %w", err))
-		}
-		made.pattern = compiled
-	}
+	problems := made.compile(p)
 	if len(p.Targets) > maxTargets {
 		problems = append(problems, fmt.Errorf("Targets must have at most %d entries, got %d", maxTargets, len(p.Targets)))
 	}
+	ids := map[string]bool{}
 	for _, properties := range p.Targets {
 		t, err := newTarget(properties)
+		if ids[t.id] {
+			err = errors.Join(err, errors.New("Id must be unique in the rule"))
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("target %q: %w", properties.Id, err))
 		}
+		ids[t.id] = true
 		t.logicalID, t.ruleARN = made.logicalID, made.arn
 		made.targets = append(made.targets, t)
 	}
 	return made, errors.Join(problems...)
 }
 
+// compile sets the rule's pattern and schedule; a rule may have both.
+// Source: EventBridge API reference, PutRule.
+func (r *rule) compile(p ruleProperties) (problems []error) {
+	var err error
+	if p.State != "" && p.State != stateEnabled && p.State != stateDisabled {
+		problems = append(problems, fmt.Errorf("State must be %s or %s in the local run, got %q", stateEnabled, stateDisabled, p.State))
+	}
+	if len(p.EventPattern) == 0 && p.ScheduleExpression == "" {
+		problems = append(problems, errors.New("EventPattern or ScheduleExpression must be set"))
+	}
+	if len(p.EventPattern) > 0 {
+		if r.pattern, err = pattern.Compile(p.EventPattern, pattern.Rules); err != nil {
+			problems = append(problems, fmt.Errorf("EventPattern: %w", err))
+		}
+	}
+	if p.ScheduleExpression == "" {
+		return problems
+	}
+	if r.bus.name != defaultBus {
+		problems = append(problems, fmt.Errorf("ScheduleExpression must be empty, because schedules exist only on the default event bus, got %q on %s", p.ScheduleExpression, r.bus.name))
+	}
+	if r.schedule, err = schedule.Parse(p.ScheduleExpression); err != nil {
+		problems = append(problems, fmt.Errorf("ScheduleExpression: %w", err))
+	}
+	return problems
+}
+
+// targetID is the syntax of a target's id. Source: EventBridge API reference, Target.
+var targetID = regexp.MustCompile(`^[.\-_A-Za-z0-9]{1,64}$`)
+
 func newTarget(p targetProperties) (target, error) {
 	var problems []error
 	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	t := target{
-		id: p.Id, arn: p.Arn, group: p.SqsParameters.MessageGroupId, deadLetter: p.DeadLetterConfig.Arn,
-		retries: defaultRetries, maxAge: defaultAge * time.Second,
+	t := target{id: p.Id, arn: p.Arn, retries: defaultRetries, maxAge: defaultAge * time.Second, function: isFunction(p.Arn)}
+	if p.SqsParameters != nil {
+		t.group = p.SqsParameters.MessageGroupId
+	}
+	if p.DeadLetterConfig != nil {
+		t.deadLetter = p.DeadLetterConfig.Arn
+	}
+	if !targetID.MatchString(p.Id) {
+		refuse("Id must be 1 to 64 letters, digits, dots, dashes and underscores")
 	}
 	switch fifo := strings.HasSuffix(p.Arn, ".fifo"); {
-	case !isQueue(p.Arn):
-		refuse("Arn must be the ARN of an SQS queue in the local run, got %q", p.Arn)
+	case !isQueue(p.Arn) && !t.function:
+		refuse("Arn must be the ARN of an SQS queue or a function in the local run, got %q", p.Arn)
 	case fifo && t.group == "":
 		refuse("SqsParameters.MessageGroupId must be set, because the target is the FIFO queue %q", p.Arn)
 	case !fifo && t.group != "":
@@ -148,22 +201,37 @@ func newTarget(p targetProperties) (target, error) {
 	if t.deadLetter != "" && (!isQueue(t.deadLetter) || strings.HasSuffix(t.deadLetter, ".fifo")) {
 		refuse("DeadLetterConfig: Arn must be the ARN of a standard SQS queue, got %q", t.deadLetter)
 	}
-	if n := p.RetryPolicy.MaximumRetryAttempts; n != nil {
-		if t.retries = int(*n); *n < 0 || *n > defaultRetries {
-			refuse("RetryPolicy: MaximumRetryAttempts must be a whole number from 0 to %d, got %d", defaultRetries, *n)
-		}
+	if p.RetryPolicy != nil {
+		p.RetryPolicy.set(&t, refuse)
 	}
-	if n := p.RetryPolicy.MaximumEventAgeInSeconds; n != nil {
-		if t.maxAge = time.Duration(*n) * time.Second; *n < minAge || *n > defaultAge {
-			refuse("RetryPolicy: MaximumEventAgeInSeconds must be a whole number from %d to %d, got %d", minAge, defaultAge, *n)
-		}
+	if t.function {
+		// The retry policy is for handing the event over to Lambda, which always works here.
+		t.retries, t.maxAge = functionRetries, functionAge
 	}
 	var err error
 	t.input, err = newInput(p.Input, p.InputPath)
 	return t, errors.Join(append(problems, err)...)
 }
 
+func (p retryPolicy) set(t *target, refuse func(format string, args ...any)) {
+	if n := p.MaximumRetryAttempts; n != nil {
+		if t.retries = int(*n); *n < 0 || *n > defaultRetries {
+			refuse("RetryPolicy: MaximumRetryAttempts must be a whole number from 0 to %d, got %d", defaultRetries, *n)
+		}
+	}
+	if n := p.MaximumEventAgeInSeconds; n != nil {
+		if t.maxAge = time.Duration(*n) * time.Second; *n < minAge || *n > defaultAge {
+			refuse("RetryPolicy: MaximumEventAgeInSeconds must be a whole number from %d to %d, got %d", minAge, defaultAge, *n)
+		}
+	}
+}
+
 func isQueue(arn string) bool {
 	parts := strings.Split(arn, ":")
 	return len(parts) == 6 && parts[2] == "sqs"
+}
+
+func isFunction(arn string) bool {
+	parts := strings.Split(arn, ":")
+	return len(parts) >= 7 && parts[2] == "lambda" && parts[5] == "function"
 }

@@ -31,9 +31,9 @@ const (
 	killAfter      // the run is killed after the queue has it
 )
 
-// A schedule holds what outlives a kill: the queues, and the journal as far as it is on disk. Its fakes follow
+// A timetable holds what outlives a kill: the queues, and the journal as far as it is on disk. Its fakes follow
 // the plan.
-type schedule struct {
+type timetable struct {
 	targets map[string]target
 	denied  map[string]bool          // by ARN of the queue
 	maxAge  map[string]time.Duration // by ARN of the queue
@@ -66,9 +66,9 @@ func subject(arn string, m message) string {
 	return subjectName(arn, event.ID)
 }
 
-// A life is one dispatcher's view of the schedule, from a start to the next kill. After its kill it has no effect.
+// A life is one dispatcher's view of the timetable, from a start to the next kill. After its kill it has no effect.
 type life struct {
-	*schedule
+	*timetable
 	era int
 }
 
@@ -76,7 +76,7 @@ var errDead = &failure{codeConnection, false, errors.New("the run was killed")}
 
 func (l *life) send(ctx context.Context, arn string, m message) error {
 	l.mu.Lock()
-	if l.era != l.schedule.era {
+	if l.era != l.timetable.era {
 		l.mu.Unlock()
 		return errDead
 	}
@@ -103,7 +103,7 @@ func (l *life) send(ctx context.Context, arn string, m message) error {
 
 // receive returns the queue's answer to a message. Its caller holds the lock.
 func (l *life) receive(which string, m message, next step) error {
-	if l.era != l.schedule.era {
+	if l.era != l.timetable.era {
 		return errDead
 	}
 	if next == busy || next == gone {
@@ -127,7 +127,7 @@ func (l *life) receive(which string, m message, next step) error {
 
 // kill ends the life. Its caller holds the lock.
 func (l *life) kill() {
-	l.schedule.era++
+	l.timetable.era++
 	if !l.lazy {
 		l.flush()
 	}
@@ -135,7 +135,7 @@ func (l *life) kill() {
 	l.die()
 }
 
-func (s *schedule) flush() {
+func (s *timetable) flush() {
 	for key, d := range s.changed {
 		if d == nil {
 			delete(s.onDisk, key)
@@ -151,7 +151,7 @@ func (l *life) remove(d *delivery) { l.change(d.key, nil) }
 func (l *life) change(key uint64, d *delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.era == l.schedule.era {
+	if l.era == l.timetable.era {
 		l.changed[key] = d
 	}
 }
@@ -162,7 +162,7 @@ func (l *life) Allows(queueARN, _, _ string) bool { return !l.denied[queueARN] }
 func (l *life) around(ctx context.Context, a Attempt, deliver func(context.Context) error) error {
 	which := subject(a.QueueARN, message{body: string(a.Event)})
 	l.mu.Lock()
-	if l.era == l.schedule.era {
+	if l.era == l.timetable.era {
 		if last, retry := l.tried[which]; retry {
 			// The last retry is due when the event is too old, however short the wait is then.
 			wait, old := time.Since(last), time.Since(l.began) >= l.maxAge[a.QueueARN]
@@ -183,18 +183,18 @@ func (l *life) around(ctx context.Context, a Attempt, deliver func(context.Conte
 func (l *life) sink(h hop.Hop) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if h.Outcome == hop.Dropped && l.era == l.schedule.era {
+	if h.Outcome == hop.Dropped && l.era == l.timetable.era {
 		l.dropped[subjectName(h.Target, h.EventIDs[0])] = true
 	}
 }
 
 // live runs a dispatcher, and another after each kill, until end is done.
-func (s *schedule) live(end context.Context) {
+func (s *timetable) live(end context.Context) {
 	for end.Err() == nil {
 		var ctx context.Context
 		s.mu.Lock()
 		ctx, s.die = context.WithCancel(end)
-		l := &life{schedule: s, era: s.era}
+		l := &life{timetable: s, era: s.era}
 		s.tried = map[string]time.Time{}
 		var pending []*delivery
 		for key, d := range s.onDisk {
@@ -217,7 +217,7 @@ func (s *schedule) live(end context.Context) {
 func TestNothingIsLost(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := []step{taken, busy, busy, late, slow, gone, kill, killAfter}
-		s := &schedule{
+		s := &timetable{
 			targets: map[string]target{}, denied: map[string]bool{}, maxAge: map[string]time.Duration{}, plan: map[string][]step{}, onDisk: map[uint64]delivery{}, changed: map[uint64]*delivery{},
 			sent: map[string]int{}, deadLetters: map[string]string{}, dropped: map[string]bool{}, tries: map[string]int{},
 			lazy: rapid.Bool().Draw(rt, "lazy"),

@@ -10,8 +10,10 @@ import (
 	"syscall"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -31,7 +33,11 @@ type Config struct {
 	DB       *bbolt.DB    // stores the events that are not delivered yet
 	Port     int          // 0: the system chooses
 	Policies Policies
-	Sink     hop.Sink // receives a hop of stage hop.Bus for each delivery, retry, dead-letter message and dropped event
+	// Functions runs the functions that are targets of rules. Default: no function exists.
+	Functions Functions
+	// QueueExists reports whether there is a queue with that ARN. Default: nothing is known about queues.
+	QueueExists func(arn string) bool
+	Sink        hop.Sink // receives a hop of stage hop.Bus or hop.Schedule for each delivery, retry, dead-letter message and dropped event
 
 	// Wrap returns a handler that runs in front of the API, for example to inject faults. Default: none.
 	Wrap func(http.Handler) http.Handler
@@ -47,16 +53,27 @@ type Service struct {
 	server     *http.Server
 	serving    chan struct{} // closed when the server has ended
 
-	mu    sync.RWMutex
-	buses map[string]*bus // by name
+	db    *bbolt.DB
+	drift *drift.Store
+
+	mu       sync.RWMutex
+	buses    map[string]*bus  // by name
+	deleted  map[string]*rule // by key: rules of the template that a call has deleted
+	archives []*archive
+
+	changing      sync.Mutex    // held while a call changes a rule
+	rulesChanged  chan struct{} // holds a token when the schedules have changed
+	replaying     sync.Mutex    // guards replays
+	replays       map[string]*replay
+	replayStarted chan struct{} // holds a token when a replay was started
 }
 
 // New opens the journal, starts to listen on 127.0.0.1 and sets the cloud's EventBridge endpoint. Events are
 // accepted at once and delivered once [Service.Run] is called.
 func New(cfg Config) (*Service, error) {
-	journal, pending, err := openJournal(cfg.DB)
+	s, err := newService(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("open the journal of events: %w", err)
+		return nil, fmt.Errorf("event buses: %w", err)
 	}
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", cfg.Port))
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -66,16 +83,6 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("event buses: %w", err)
 	}
 	cfg.Cloud.SetEndpoint(cloud.EventBridge, "http://"+listener.Addr().String())
-	s := &Service{
-		cloud:   cfg.Cloud,
-		journal: journal,
-		serving: make(chan struct{}),
-		buses:   map[string]*bus{},
-	}
-	s.addBus(defaultBus)
-	s.dispatcher = newDispatcher(journal, newSender(cfg.Cloud), cfg.Policies, s.target, cfg.Sink)
-	s.dispatcher.around = cfg.Around
-	s.dispatcher.dispatch(pending)
 	var handler http.Handler = s
 	if cfg.Wrap != nil {
 		handler = cfg.Wrap(s)
@@ -88,10 +95,44 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// Run delivers events until ctx is done. What is not delivered by then stays in the journal.
+// newService returns a service that does not listen, with what earlier runs left in the database.
+func newService(cfg Config) (*Service, error) {
+	journal, pending, err := openJournal(cfg.DB)
+	if err != nil {
+		return nil, fmt.Errorf("open the journal of events: %w", err)
+	}
+	s := &Service{
+		cloud:   cfg.Cloud,
+		journal: journal,
+		serving: make(chan struct{}),
+		db:      cfg.DB,
+		drift:   drift.New(cfg.DB, "rules"),
+		buses:   map[string]*bus{},
+		deleted: map[string]*rule{},
+		replays: map[string]*replay{},
+
+		rulesChanged:  make(chan struct{}, 1),
+		replayStarted: make(chan struct{}, 1),
+	}
+	if err := s.loadReplays(); err != nil {
+		return nil, err
+	}
+	s.addBus(defaultBus)
+	s.dispatcher = newDispatcher(journal, newSender(cfg.Cloud), cfg.Policies, s.target, cfg.Sink)
+	s.dispatcher.around, s.dispatcher.functions, s.dispatcher.exists = cfg.Around, cfg.Functions, cfg.QueueExists
+	s.dispatcher.dispatch(pending)
+	return s, nil
+}
+
+// Run delivers events, runs schedules and replays until ctx is done. What is not delivered by then stays in the journal.
+// It returns an error when something cannot be stored.
 func (s *Service) Run(ctx context.Context) error {
-	s.dispatcher.run(ctx)
-	return nil
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { s.dispatcher.run(ctx); return nil })
+	group.Go(func() error { return s.runSchedules(ctx) })
+	group.Go(func() error { return s.runReplays(ctx) })
+	group.Go(func() error { return s.prune(ctx) })
+	return group.Wait()
 }
 
 // Close stops listening and writes the changes that the journal still holds in memory.

@@ -154,7 +154,7 @@ func (p *poller) deliver(ctx context.Context, batch payload) {
 	if len(failed) > 0 {
 		h.Outcome, h.Detail = hop.Retry, fmt.Sprintf("%d of %d failed: %s", len(failed), len(batch.messages), reason)
 	}
-	p.result.set(len(failed) > 0)
+	p.set(len(failed) > 0)
 	p.sink(h)
 }
 

@@ -157,7 +157,7 @@ func (m *streamMapping) call(ctx context.Context, p *part, payload []byte) (fail
 			failedAt = p.from + first
 		}
 	}
-	m.result.set(failedAt < p.to)
+	m.set(failedAt < p.to)
 	return failedAt, reason, m.settle(*p, failedAt, hop.Hop{Outcome: hop.OK, Target: m.FunctionARN, Latency: time.Since(started)})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,7 +97,9 @@ func (s *tableWithFunctions) run(db string, change map[string]any, functions ...
 func (s *tableWithFunctions) invoke(_ context.Context, arn string, payload []byte) ([]byte, error) {
 	var event struct {
 		Records []struct {
-			DynamoDB struct{ Keys struct{ PK struct{ S string } } }
+			DynamoDB struct {
+				Keys struct{ PK struct{ S string } }
+			}
 		}
 	}
 	if err := json.Unmarshal(payload, &event); err != nil {
@@ -285,7 +288,7 @@ func TestFailuresAndFilterOfAStream(t *testing.T) {
 	}
 	info := got.DDBStreamBatchInfo
 	if got.RequestContext.Condition != "RetryAttemptsExhausted" || got.RequestContext.FunctionARN != "arn:aws:lambda:eu-west-1:000000000000:function:auditor" ||
-		got.RequestContext.RequestID == "" || got.RequestContext.ApproximateInvokeCount < 2 || got.ResponseContext.StatusCode != 200 ||
+		got.RequestContext.RequestID == "" || got.RequestContext.ApproximateInvokeCount < 2 || got.ResponseContext.StatusCode != http.StatusOK ||
 		got.ResponseContext.ExecutedVersion != "$LATEST" || got.ResponseContext.FunctionError != "Unhandled" || got.Version != "1.0" || got.Timestamp == "" ||
 		info.StreamARN != s.table.GetAtt["StreamArn"] || info.BatchSize != 1 || info.StartSequenceNumber == "" ||
 		info.StartSequenceNumber != info.EndSequenceNumber || info.ShardID == "" || info.ApproximateArrivalOfFirstRecord == "" || info.ApproximateArrivalOfLastRecord == "" {

@@ -85,10 +85,20 @@ func (s *Service) provisionQueue(ctx context.Context, r template.Resource) (temp
 	if _, err := s.client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: aws.String(url), Attributes: attributes}); err != nil {
 		return template.Attributes{}, fmt.Errorf("set attributes of queue %s: %w", name, err)
 	}
+	s.mu.Lock()
+	s.known[arn] = true
+	s.mu.Unlock()
 	return template.Attributes{
 		Ref:    url,
 		GetAtt: map[string]string{"Arn": arn, "QueueName": name, "QueueUrl": url},
 	}, nil
+}
+
+// Exists reports whether the stack has the queue with that ARN.
+func (s *Service) Exists(arn string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.known[arn]
 }
 
 // queueName returns the template's name, or the generated one with the end that the names of FIFO queues must have.

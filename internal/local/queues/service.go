@@ -49,6 +49,7 @@ type Service struct {
 
 	mu       sync.RWMutex
 	policies map[string]policy // by queue ARN
+	known    map[string]bool   // ARNs of the stack's queues
 }
 
 // Start starts fauxqs on the data in Dir and returns once it answers. It sets the cloud's SQS endpoint.
@@ -66,7 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start fauxqs: %w", err)
 	}
-	s := &Service{cloud: cfg.Cloud, stderr: &lastOutput{next: cfg.Log}, policies: map[string]policy{}}
+	s := &Service{cloud: cfg.Cloud, stderr: &lastOutput{next: cfg.Log}, policies: map[string]policy{}, known: map[string]bool{}}
 	stdout, out := io.Pipe()
 	s.process, err = process.Start(process.Spec{
 		Path:   node,

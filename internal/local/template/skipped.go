@@ -23,7 +23,6 @@ var skips = []skip{
 	{"AWS::SNS::Topic", "receives alarms, which notify nobody here"},
 	{"AWS::SNS::Subscription", "receives alarms, which notify nobody here"},
 	{"AWS::SNS::TopicPolicy", "receives alarms, which notify nobody here"},
-	{"AWS::Events::Archive", "events are not archived locally"},
 	{"AWS::ApiGateway::Account", "lets API Gateway write logs, which are printed"},
 	{"AWS::ApiGateway::ApiKey", "API authorization is not enforced locally"},
 	{"AWS::ApiGateway::Authorizer", "API authorization is not enforced locally"},

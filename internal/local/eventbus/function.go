@@ -1,0 +1,51 @@
+package eventbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// How Lambda treats an event that EventBridge has handed over to it: two retries after one and two minutes, and at most
+// six hours. The target's dead-letter queue does not receive what the function failed on.
+// Source: Lambda developer guide, invocation-async-error-handling.
+const (
+	functionRetries = 2
+	functionAge     = 6 * time.Hour
+	functionWait    = time.Minute // before the first retry; twice as long before the second
+)
+
+// Functions invokes the stack's functions.
+type Functions interface {
+	// Invoke runs a function and returns an error when it failed or did not run.
+	Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error)
+	// Timeout returns a function's timeout, and whether there is such a function.
+	Timeout(arn string) (timeout time.Duration, found bool)
+}
+
+// errFunction is wrapped when the function has the event and failed.
+var errFunction = errors.New("the function failed")
+
+// invoke invokes the function of a target as Lambda does for EventBridge.
+func (d *dispatcher) invoke(ctx context.Context, t target, payload []byte) *failure {
+	found := false
+	if d.functions != nil {
+		_, found = d.functions.Timeout(t.arn)
+	}
+	if !found {
+		return &failure{codeNoResource, true, fmt.Errorf("the function %s does not exist", t.arn)}
+	}
+	if _, err := d.functions.Invoke(ctx, t.arn, payload); err != nil {
+		return &failure{codeTarget, false, fmt.Errorf("%w: %w", errFunction, err)}
+	}
+	return nil
+}
+
+// wait returns the wait before retry n of a target, counted from 0.
+func (t target) wait(n int) time.Duration {
+	if t.function {
+		return functionWait << n
+	}
+	return backoff(n)
+}

@@ -1,0 +1,204 @@
+package eventbus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+const functionARN = "arn:aws:lambda:eu-west-1:000000000000:function:heartbeat"
+
+// clockwork is a service without a listener in virtual time, with one function and one queue.
+type clockwork struct {
+	*Service
+	t       *testing.T
+	started time.Time
+
+	mu      sync.Mutex
+	calls   []time.Duration // of the function, since the start
+	events  []string
+	failing bool
+	sent    map[string][]message
+	hops    []hop.Hop
+}
+
+func newClockwork(t *testing.T, path string, properties map[string]any) *clockwork {
+	t.Helper()
+	w := &clockwork{t: t, started: time.Now(), sent: map[string][]message{}}
+	var err error
+	w.Service, err = newService(Config{
+		Cloud: cloud.New("eu-west-1"), DB: database(t, path), Policies: allowAll{}, Functions: w, Sink: func(h hop.Hop) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.hops = append(w.hops, h)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.dispatcher.sender = senderFunc(func(_ context.Context, arn string, m message) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.sent[arn] = append(w.sent[arn], m)
+		return nil
+	})
+	if _, err := w.provisionRule(t.Context(), template.Resource{LogicalID: "Schedule", PhysicalName: "every", Properties: properties}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// Invoke implements Functions.
+func (w *clockwork) Invoke(_ context.Context, _ string, payload []byte) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls, w.events = append(w.calls, time.Since(w.started)), append(w.events, string(payload))
+	if w.failing {
+		return nil, errors.New("out of order")
+	}
+	return nil, nil
+}
+
+// Timeout implements Functions.
+func (w *clockwork) Timeout(arn string) (time.Duration, bool) {
+	return time.Second, arn == functionARN
+}
+
+// run runs the service for a while.
+func (w *clockwork) run(d time.Duration) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	if err := w.Run(ctx); err != nil {
+		w.t.Error(err)
+	}
+	synctest.Wait()
+	w.journal.close()
+}
+
+func (w *clockwork) outcomes() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return snapshot{hops: w.hops}.outcomes()
+}
+
+func everyMinute(target map[string]any) map[string]any {
+	target["Id"] = "T"
+	return map[string]any{"ScheduleExpression": "rate(1 minute)", "Targets": []any{target}}
+}
+
+func inBubble(t *testing.T, name string, test func(t *testing.T, path string)) {
+	t.Run(name, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "j.db")
+		synctest.Test(t, func(t *testing.T) { test(t, path) })
+	})
+}
+
+func TestSchedule(t *testing.T) {
+	inBubble(t, "a rate begins after one period", func(t *testing.T, path string) {
+		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN}))
+		w.run(3*time.Minute + 30*time.Second)
+		expect(t, "calls", w.calls, []time.Duration{time.Minute, 2 * time.Minute, 3 * time.Minute})
+		expect(t, "outcomes", w.outcomes(), "ok ok ok ")
+		for _, h := range w.hops {
+			if h.Stage != hop.Schedule || h.Resource != "Schedule" || h.Target != functionARN {
+				t.Errorf("hop %+v", h)
+			}
+		}
+		var e map[string]any
+		if err := json.Unmarshal([]byte(w.events[0]), &e); err != nil {
+			t.Fatal(err)
+		}
+		if id, ok := e["id"].(string); !ok || len(id) != 36 {
+			t.Errorf("id %v", e["id"])
+		}
+		delete(e, "id")
+		expect(t, "event", e, map[string]any{
+			"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "account": cloud.Account, "region": "eu-west-1",
+			"time": w.started.Add(time.Minute).UTC().Format(time.RFC3339), "detail": map[string]any{},
+			"resources": []any{"arn:aws:events:eu-west-1:000000000000:rule/every"},
+		})
+	})
+	inBubble(t, "to a queue, with an input", func(t *testing.T, path string) {
+		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": queueARN, "Input": `{"now":true}`}))
+		w.run(90 * time.Second)
+		if got := w.sent[queueARN]; len(got) != 1 || got[0].body != `{"now":true}` {
+			t.Errorf("sent %+v", got)
+		}
+	})
+	inBubble(t, "a cron", func(t *testing.T, path string) { // a bubble begins at midnight
+		properties := everyMinute(map[string]any{"Arn": functionARN})
+		properties["ScheduleExpression"] = "cron(0/30 1 * * ? *)"
+		w := newClockwork(t, path, properties)
+		w.run(24 * time.Hour)
+		expect(t, "calls", w.calls, []time.Duration{time.Hour, 90 * time.Minute})
+	})
+	inBubble(t, "disabled and enabled", func(t *testing.T, path string) {
+		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN}))
+		go func() {
+			time.Sleep(90 * time.Second)
+			_, disabled := w.disableRule(ruleName{Name: "every"})
+			time.Sleep(2 * time.Minute)
+			_, enabled := w.enableRule(ruleName{Name: "every"})
+			if disabled != nil || enabled != nil {
+				t.Errorf("%v, %v", disabled, enabled)
+			}
+		}()
+		w.run(5 * time.Minute)
+		expect(t, "calls", w.calls, []time.Duration{time.Minute, 4*time.Minute + 30*time.Second})
+	})
+	inBubble(t, "an event that a kill interrupted", func(t *testing.T, path string) {
+		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN}))
+		if err := w.sendScheduled(w.buses[defaultBus].rules[0], time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if left := afterKill(t, w.db); len(left) != 1 || !left[0].Scheduled {
+			t.Errorf("left on disk: %+v", left)
+		}
+		w.journal.close()
+	})
+}
+
+func TestFunctionAsTarget(t *testing.T) {
+	inBubble(t, "retries", func(t *testing.T, path string) {
+		properties := everyMinute(map[string]any{"Arn": functionARN, "DeadLetterConfig": map[string]any{"Arn": deadLetterARN}})
+		properties["ScheduleExpression"] = "rate(1 day)"
+		w := newClockwork(t, path, properties)
+		w.failing = true
+		w.run(25 * time.Hour)
+		const day = 24 * time.Hour
+		expect(t, "calls", w.calls, []time.Duration{day, day + time.Minute, day + 3*time.Minute})
+		expect(t, "outcomes", w.outcomes(), "retry retry dropped ")
+		expect(t, "dead-letter messages", len(w.sent[deadLetterARN]), 0)
+	})
+	inBubble(t, "missing", func(t *testing.T, path string) {
+		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN + "x", "DeadLetterConfig": map[string]any{"Arn": deadLetterARN}}))
+		w.run(90 * time.Second)
+		if got := w.sent[deadLetterARN]; len(got) != 1 || got[0].attributes["ERROR_CODE"] != "NO_RESOURCE" || !strings.Contains(got[0].body, "Scheduled Event") {
+			t.Errorf("dead-letter messages %+v", got)
+		}
+	})
+	inBubble(t, "of a pattern", func(t *testing.T, path string) {
+		w := newClockwork(t, path, map[string]any{
+			"EventPattern": map[string]any{"source": []any{"orders"}}, "Targets": []any{map[string]any{"Id": "T", "Arn": functionARN, "InputPath": "$.detail"}},
+		})
+		if _, err := w.putEvents(putEventsRequest{[]entry{{Source: "orders", DetailType: "t", Detail: `{"id":"1"}`}}}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		expect(t, "events", w.events, []string{`{"id":"1"}`})
+		if len(w.hops) != 1 || w.hops[0].Stage != hop.Bus || w.hops[0].Outcome != hop.OK {
+			t.Errorf("hops %+v", w.hops)
+		}
+	})
+}
