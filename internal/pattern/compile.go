@@ -20,6 +20,7 @@ func (p path) String() string { return strings.Join(p, ".") }
 type condition struct {
 	tests  []test
 	absent bool // {"exists": false} is among the alternatives: a field without a value matches too
+	globs  []glob
 }
 
 // fields is a pattern without $or: the condition of each path must hold. When a pattern names a path twice, the last
@@ -113,6 +114,9 @@ func (c compiler) condition(at path, v value) (condition, error) {
 		default:
 			cond.tests = append(cond.tests, equals(item))
 		}
+	}
+	if len(cond.globs) > 0 && complexity(cond.globs) > maxComplexity {
+		return cond, invalid(at, "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences after a wildcard character")
 	}
 	return cond, nil
 }

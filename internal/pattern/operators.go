@@ -50,7 +50,7 @@ func (c compiler) operator(cond *condition, at path, v value) error {
 	case "equals-ignore-case":
 		t, err = ignoreCase(at, op.value, func(got, want string) bool { return got == want })
 	case "wildcard":
-		t, err = c.wildcard(at, op.value)
+		t, err = c.wildcard(cond, at, op.value)
 	case "anything-but":
 		t, err = c.anythingBut(at, op.value)
 	case "numeric":
@@ -107,7 +107,7 @@ func ignoreCase(at path, v value, holds func(got, want string) bool) (test, erro
 	return onText(func(got string) bool { return holds(strings.ToLower(got), want) }), nil
 }
 
-func (c compiler) wildcard(at path, v value) (test, error) {
+func (c compiler) wildcard(cond *condition, at path, v value) (test, error) {
 	if c.dialect == Pipes {
 		return nil, invalid(at, "wildcard is not supported in the filter of a pipe")
 	}
@@ -118,6 +118,7 @@ func (c compiler) wildcard(at path, v value) (test, error) {
 	if err != nil {
 		return nil, err
 	}
+	cond.globs = append(cond.globs, g)
 	return onText(g.matches), nil
 }
 

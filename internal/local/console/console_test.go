@@ -42,6 +42,15 @@ func TestTextNamesResources(t *testing.T) {
 			hop.Hop{At: at, Stage: hop.Pipe, Resource: "Unknown", Outcome: hop.DeadLetter, Latency: 0, Count: 1, Detail: "retries exhausted"},
 			"15:04:05.000  pipe      dead-letter        0s  Unknown  retries exhausted\n",
 		},
+		"a batch of a stream": {
+			hop.Hop{At: at, Stage: hop.Stream, Resource: "Unknown", Target: "fn-1", Outcome: hop.OK, Latency: time.Millisecond, Count: 2},
+			"15:04:05.000  stream    ok                1ms  Unknown → Outbox/One/Function, 2 events\n",
+		},
+		"a schedule": {hop.Hop{At: at, Stage: hop.Schedule, Resource: "Rule1", Target: "fn-1", Outcome: hop.OK}, ""},
+		"a schedule that fails": {
+			hop.Hop{At: at, Stage: hop.Schedule, Resource: "Rule1", Target: "fn-1", Outcome: hop.Retry, Latency: time.Millisecond, Detail: "timeout"},
+			"15:04:05.000  schedule  retry             1ms  Outbox/One/Rule → Outbox/One/Function  timeout\n",
+		},
 		"a structured log line": {
 			hop.Hop{At: at, Stage: hop.Function, Resource: "Fn1", Outcome: hop.OK, Detail: `{"timestamp":"x","level":"INFO","message":"event handled","eventId":"e-1","version":1}`},
 			"15:04:05.000  function  ok                     Outbox/One/Function  event handled  eventId=e-1 version=1\n",

@@ -9,7 +9,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
-	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -159,32 +158,5 @@ func TestProvisionRefused(t *testing.T) {
 				t.Error("a refused pipe would run")
 			}
 		})
-	}
-}
-
-func TestCheckpoints(t *testing.T) {
-	db := openDB(t)
-	c := streams.NewCheckpoints(db, "pipe OutboxPipe", streamARN)
-	if got, err := c.Load(); got != nil || err != nil {
-		t.Errorf("a new pipe has %v, %v", got, err)
-	}
-	if err := c.Save(nil); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := c.Load(); got == nil || err != nil {
-		t.Errorf("a pipe that has started has %v, %v", got, err)
-	}
-	if err := c.Save(map[string]Checkpoint{"a": {After: "1"}, "b": {Ended: true}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Save(map[string]Checkpoint{"a": {After: "2"}}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := c.Load()
-	if err != nil || len(got) != 2 || got["a"].After != "2" || !got["b"].Ended {
-		t.Errorf("got %v, %v", got, err)
-	}
-	if other, err := streams.NewCheckpoints(db, "pipe OutboxPipe", streamARN+"x").Load(); other != nil || err != nil {
-		t.Errorf("another stream has %v, %v", other, err)
 	}
 }

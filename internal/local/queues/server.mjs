@@ -12,6 +12,7 @@ const [fauxqs, data, port] = process.argv.slice(2);
 const load = (file) => import(pathToFileURL(join(fauxqs, "dist", file)));
 const { buildApp } = await load("app.js");
 const { PersistenceManager } = await load("persistence.js");
+const { SqsError } = await load("common/errors.js");
 const { SqsQueue, SqsStore } = await load("sqs/sqsStore.js");
 const { INVALID_MESSAGE_BODY_CHAR } = await load("sqs/sqsTypes.js");
 const { SnsStore } = await load("sns/snsStore.js");
@@ -56,13 +57,157 @@ INVALID_MESSAGE_BODY_CHAR.test = (body) => notAllowed.test(body);
 const ready = disk.db.prepare("UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL WHERE message_id = ?");
 disk.updateMessageReady = (id) => ready.run(id);
 
-// A long poll whose client has gone away must not receive messages: they would be in flight for nobody.
+// The request that is being handled.
 const request = new AsyncLocalStorage();
 app.addHook("onRequest", (req, _reply, next) => request.run(req, next));
+const operation = (req) => String(req.headers["x-amz-target"]).replace("AmazonSQS.", "");
+
+// A long poll whose client has gone away must not receive messages: they would be in flight for nobody.
+// A move to the dead-letter queue is no receive, and the message keeps the queue from which it came.
+// (SQS API reference, ReceiveMessage, DeadLetterQueueSourceArn)
 const dequeue = SqsQueue.prototype.dequeue;
-SqsQueue.prototype.dequeue = function (...args) {
-  return request.getStore()?.socket.destroyed ? [] : dequeue.apply(this, args);
+SqsQueue.prototype.dequeue = function (limit, visibility, resolve) {
+  if (request.getStore()?.socket.destroyed) return [];
+  return dequeue.call(this, limit, visibility, (arn) => {
+    const target = resolve(arn);
+    return target && { enqueue: (message) => target.enqueue(deadLetter(message, this.arn)) };
+  });
 };
+
+function deadLetter(message, source) {
+  message.approximateReceiveCount--;
+  message.extras = { ...message.extras, DeadLetterQueueSourceArn: source };
+  return message;
+}
+
+// fauxqs gives one message of a group at a time. SQS gives as many as fit, then those of the next group.
+// (SQS developer guide, FIFO-queues-understanding-logic)
+const dequeueOne = SqsQueue.prototype.dequeueFifo;
+SqsQueue.prototype.dequeueFifo = function (limit, visibility, resolve) {
+  if (Number(visibility ?? this.attributes.VisibilityTimeout) === 0) return dequeueOne.call(this, limit, visibility, resolve);
+  const received = [];
+  const locked = new Map(); // group → how many messages of it this receive has
+  while (received.length < Math.min(limit, 10)) {
+    const [next] = dequeueOne.call(this, 1, visibility, resolve);
+    if (!next) break;
+    received.push(next);
+    const group = this.inflightMessages.get(next.ReceiptHandle).message.messageGroupId;
+    locked.set(group, (locked.get(group) ?? 0) + 1);
+    this.fifoLockedGroups.delete(group); // open for the next turn
+  }
+  for (const [group, n] of locked) this.fifoLockedGroups.set(group, n);
+  return received;
+};
+
+// fauxqs puts messages of a group that become visible together back in the reverse order.
+const bySequence = (a, b) => (a.sequenceNumber < b.sequenceNumber ? -1 : 1);
+const changeVisibility = SqsQueue.prototype.changeVisibility;
+SqsQueue.prototype.changeVisibility = function (handle, seconds) {
+  const group = this.inflightMessages.get(handle)?.message.messageGroupId;
+  changeVisibility.call(this, handle, seconds);
+  if (this.isFifo()) this.fifoMessages.get(group)?.sort(bySequence);
+};
+
+// A receipt handle of a FIFO queue that has expired cannot delete the message. (SQS API reference, DeleteMessage: the
+// handle must be used before the visibility timeout expires.)
+const maxExpired = 10_000;
+const processTimers = SqsQueue.prototype.processTimers;
+SqsQueue.prototype.processTimers = function () {
+  if (!this.isFifo()) return processTimers.call(this);
+  this.expired ??= new Set();
+  const now = Date.now();
+  const groups = new Set();
+  for (const [handle, { message, visibilityDeadline }] of this.inflightMessages) {
+    if (visibilityDeadline > now) continue;
+    groups.add(message.messageGroupId);
+    this.expired.add(handle);
+    if (this.expired.size > maxExpired) this.expired.delete(this.expired.values().next().value);
+  }
+  processTimers.call(this);
+  for (const group of groups) this.fifoMessages.get(group)?.sort(bySequence);
+};
+const deleteMessage = SqsQueue.prototype.deleteMessage;
+SqsQueue.prototype.deleteMessage = function (handle) {
+  if (this.isFifo()) this.processTimers();
+  if (!this.expired?.has(handle)) return deleteMessage.call(this, handle);
+  const { body } = request.getStore();
+  const message = `Value ${handle} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.`;
+  const entry = body.Entries?.find((e) => e.ReceiptHandle === handle);
+  if (!entry) throw new SqsError("InvalidParameterValue", message);
+  entry.refusal = { Id: entry.Id, SenderFault: true, Code: "InvalidParameterValue", Message: message };
+  return false;
+};
+// Nor can an expired handle change the visibility timeout; fauxqs notices only at the next receive.
+app.addHook("preHandler", async (req) => {
+  if (operation(req).startsWith("ChangeMessageVisibility")) store.getQueue(req.body?.QueueUrl ?? "")?.processTimers();
+});
+
+// fauxqs drops the group id of a message in a standard queue and the trace header. The header of the request counts
+// where the message has none. (SQS developer guide, sqs-monitoring-x-ray)
+const createMessage = SqsStore.createMessage;
+SqsStore.createMessage = (body, ...rest) => {
+  const message = createMessage(body, ...rest);
+  const req = request.getStore();
+  const entries = req?.body?.Entries ?? [req?.body];
+  const entry = entries.find((e) => e?.MessageBody === body && !e.taken);
+  if (!entry) return message;
+  entry.taken = true;
+  message.messageGroupId ??= entry.MessageGroupId;
+  const trace = entry.MessageSystemAttributes?.AWSTraceHeader?.StringValue ?? req.headers["x-amzn-trace-id"];
+  if (trace) message.extras = { AWSTraceHeader: trace };
+  return message;
+};
+
+// What fauxqs' table has no column for.
+disk.db.exec(`
+  CREATE TABLE IF NOT EXISTS message_extras (message_id TEXT PRIMARY KEY, extras TEXT NOT NULL);
+  CREATE TRIGGER IF NOT EXISTS forget_extras AFTER DELETE ON sqs_messages
+    BEGIN DELETE FROM message_extras WHERE message_id = OLD.message_id; END;`);
+const insertExtras = disk.db.prepare("INSERT OR REPLACE INTO message_extras VALUES (?, ?)");
+const insertMessage = disk.insertMessage;
+disk.insertMessage = (queue, message) => {
+  insertMessage.call(disk, queue, message);
+  if (message.extras) insertExtras.run(message.messageId, JSON.stringify(message.extras));
+};
+const extras = new Map(disk.db.prepare("SELECT * FROM message_extras").all().map((row) => [row.message_id, row.extras]));
+for (const queue of store.allQueues()) {
+  const { ready, delayed, inflight } = queue.inspectMessages();
+  for (const message of [...ready, ...delayed, ...inflight.map((entry) => entry.message)]) {
+    if (extras.has(message.messageId)) message.extras = JSON.parse(extras.get(message.messageId));
+  }
+  // fauxqs reads messages in the order of their ids.
+  for (const group of queue.fifoMessages.values()) group.sort(bySequence);
+}
+app.addHook("preSerialization", async (req, _reply, payload) => {
+  if (operation(req) === "ReceiveMessage") (payload.Messages ?? []).forEach((m) => addExtras(req.body, m));
+  const refusals = (req.body?.Entries ?? []).map((entry) => entry.refusal).filter(Boolean);
+  if (operation(req) === "DeleteMessageBatch" && refusals.length > 0) {
+    payload.Successful = payload.Successful.filter(({ Id }) => !refusals.some((refusal) => refusal.Id === Id));
+    payload.Failed.push(...refusals);
+  }
+  return payload;
+});
+
+function addExtras(body, received) {
+  const wanted = [...(body.AttributeNames ?? []), ...(body.MessageSystemAttributeNames ?? [])];
+  const message = store.getQueue(body.QueueUrl)?.inflightMessages.get(received.ReceiptHandle)?.message;
+  for (const [name, value] of Object.entries(message?.extras ?? {})) {
+    if (wanted.includes("All") || wanted.includes(name)) received.Attributes = { ...received.Attributes, [name]: value };
+  }
+}
+
+// fauxqs puts a prefix before every error code of the old protocol. SQS has it before these only.
+// (SQS API reference, CommonErrors, and the errors of each action)
+const prefixed = new Set([
+  "BatchEntryIdsNotDistinct", "BatchRequestTooLong", "EmptyBatchRequest", "InvalidBatchEntryId", "MessageNotInflight",
+  "NonExistentQueue", "PurgeQueueInProgress", "QueueDeletedRecently", "TooManyEntriesInBatchRequest", "UnsupportedOperation",
+]);
+Object.defineProperty(SqsError.prototype, "queryErrorHeader", {
+  get() {
+    const code = prefixed.has(this.queryCode) ? `AWS.SimpleQueueService.${this.queryCode}` : this.queryCode;
+    return `${code};${this.senderFault ? "Sender" : "Receiver"}`;
+  },
+});
 
 // fauxqs never deletes old messages. SQS deletes one when its retention period, counted from the first send, is over.
 setInterval(() => {
