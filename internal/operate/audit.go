@@ -40,6 +40,8 @@ type LedgerRow struct {
 	// InQueue is how many messages the consumer's queue has: what is missing may be among them.
 	InQueue *Reading[Depth] `json:"inQueue"`
 	NoInbox bool            `json:"noInbox,omitempty"`
+	// Since is from when on events are the consumer's, where that is within the time: before, its rule may not have been there.
+	Since time.Time `json:"since,omitzero"`
 
 	name, queue string
 }
@@ -82,6 +84,7 @@ func Audit(ctx context.Context, s Search, missing func(MissingEffect) error) (*L
 	if err != nil {
 		return l, err
 	}
+	l.noteJoined(s, found)
 	l.Earlier, l.Incomplete = int64(found.earlier), !found.complete
 	if found.counts != nil {
 		l.count(found)
@@ -89,6 +92,19 @@ func Audit(ctx context.Context, s Search, missing func(MissingEffect) error) (*L
 		return l, err
 	}
 	return l, l.readQueues(ctx, s.Clients)
+}
+
+// noteJoined notes which consumers have joined within the time.
+func (l *Ledger) noteJoined(s Search, found *searched) {
+	from := time.Now().Add(-time.Duration(seconds(s.Outbox.EventRetentionSeconds)) * time.Second)
+	if s.Since.After(from) {
+		from = s.Since
+	}
+	for _, c := range found.consumers {
+		if c.Since.After(from) {
+			l.of(c.Name).Since = c.Since.UTC()
+		}
+	}
 }
 
 // of returns the row of the consumer with the name in the inbox.

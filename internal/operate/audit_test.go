@@ -121,3 +121,16 @@ func TestMissingListIsBounded(t *testing.T) {
 		t.Errorf("it shows %q", got)
 	}
 }
+
+// TestLedgerSaysSinceWhenAConsumerCounts: else one that has just joined seems to match nothing.
+func TestLedgerSaysSinceWhenAConsumerCounts(t *testing.T) {
+	w := newWorld(t)
+	w.queues[plantQueues+"Ship"]["CreatedTimestamp"] = fmt.Sprint(time.Now().Add(-time.Hour).Unix())
+	w.commit("OrderCreated", "o-1", 1, 2*time.Hour)
+	s, _ := w.search()
+	s.Full = true
+	l, missing, text := w.ledger(s)
+	if w.row(l, "Ship").Matched != 0 || !slices.Equal(missing, []string{"History o-1-1"}) || !strings.Contains(text, "Ship counts from ") {
+		t.Errorf("it lists %v:\n%s", missing, text)
+	}
+}

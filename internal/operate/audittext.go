@@ -90,6 +90,11 @@ func (l *Ledger) notes(command CommandLine) (notes []string) {
 	if l.Earlier > 0 {
 		notes = append(notes, fmt.Sprintf("→ %s not there either, of events that were written before: %s", counted(l.Earlier, "effect is", "effects are"), command.For("audit", "--since", "365d")))
 	}
+	for _, r := range l.Consumers {
+		if !r.Since.IsZero() {
+			notes = append(notes, fmt.Sprintf("%s counts from %s on: events from before may have passed its rule while that was not there yet", r.Consumer, clock(r.Since)))
+		}
+	}
 	var dead, missing []string
 	for _, r := range l.Consumers {
 		if r.DeadLetters > 0 {

@@ -34,7 +34,13 @@ type needs struct {
 	at         time.Time
 	several    bool // outboxes, which a command line must tell apart
 	found      []Need
-	unreadable []string
+	unreadable []unreadable
+}
+
+// unreadable is why figures could not be read, and which.
+type unreadable struct {
+	problem string
+	what    []string
 }
 
 func (n *needs) add(do, format string, args ...any) {
@@ -46,14 +52,22 @@ func (n *needs) read(what, problem string) bool {
 	if problem == "" {
 		return true
 	}
-	n.unreadable = append(n.unreadable, what+": "+problem)
+	for i := range n.unreadable {
+		if u := &n.unreadable[i]; u.problem == problem {
+			if !slices.Contains(u.what, what) {
+				u.what = append(u.what, what)
+			}
+			return false
+		}
+	}
+	n.unreadable = append(n.unreadable, unreadable{problem, []string{what}})
 	return false
 }
 
-// addUnreadable adds one need for all that could not be read: nobody can say then that nothing is wrong.
+// addUnreadable adds a need for each reason why something could not be read: nobody can say then that nothing is wrong.
 func (n *needs) addUnreadable() {
-	if len(n.unreadable) > 0 {
-		n.add("allow what is refused, or look again: "+strings.Join(slices.Compact(n.unreadable), "; "), "%d of the figures could not be read", len(n.unreadable))
+	for _, u := range n.unreadable {
+		n.add("allow what is refused, or look again: "+u.problem, "could not be read: %s", strings.Join(u.what, ", "))
 	}
 }
 

@@ -134,7 +134,7 @@ func TestWhatNeedsAPerson(t *testing.T) {
 		"dead letters of the rules":       {func(p *plant, _ *Stack) { p.queues[plantQueues+"rule-dead"]["ApproximateNumberOfMessages"] = "1" }, "the rules could not deliver 1 event:", "outbox dead-letters list --stack Orders"},
 		"dead letters of the pipe":        {func(p *plant, _ *Stack) { p.queues[plantQueues+"pipe-dead"]["ApproximateNumberOfMessages"] = "2" }, "given up on 2 batches", "outbox dead-letters list --stack Orders"},
 		"dead letters of the auditor":     {func(p *plant, _ *Stack) { p.queues[plantQueues+"auditor-dead"]["ApproximateNumberOfMessages"] = "1" }, "auditor gave up on 1 batch", "outbox audit --stack Orders --full --since 24h"},
-		"a queue that is gone":            {func(p *plant, _ *Stack) { delete(p.queues, plantQueues+"Ship") }, "1 of the figures could not be read", "the queue of Ship: SQS GetQueueAttributes: QueueDoesNotExist"},
+		"a queue that is gone":            {func(p *plant, _ *Stack) { delete(p.queues, plantQueues+"Ship") }, "could not be read: the queue of Ship", "SQS GetQueueAttributes: QueueDoesNotExist"},
 		"what has had no effect for long": {func(_ *plant, s *Stack) { note(t, table, s.Consumers[0].Name, "e-1", 2*time.Hour) }, "1 event had no effect at Ship, the oldest for 2 h", "outbox repair --stack Orders --consumer Ship --dry-run"},
 		"an alarm": {func(p *plant, _ *Stack) {
 			p.alarms = []cwtypes.MetricAlarm{{AlarmName: aws.String("PipeSilent"), StateValue: cwtypes.StateValueAlarm, AlarmDescription: aws.String("Start the pipe.")}}
