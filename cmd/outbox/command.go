@@ -53,7 +53,8 @@ func newRoot(std streams) *cobra.Command {
 		Use:   "outbox",
 		Short: "Run an outbox stack on this machine, and operate a deployed one",
 		Example: `  outbox local --stack Orders-dev
-  outbox redrive consumer --dlq URL --queue URL --memory 58d`,
+  outbox status --stack Orders-dev
+  outbox dead-letters list --stack Orders-dev`,
 		Version:       version(debug.ReadBuildInfo()),
 		SilenceErrors: true, // run prints them, in one place
 		SilenceUsage:  true, // the page is for those who ask
@@ -64,7 +65,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse(fmt.Errorf("%w; %s --help lists the flags", flagError(err), cmd.CommandPath()))
 	})
-	root.AddCommand(newLocal(), newRedrive(), newInbox())
+	root.AddCommand(newLocal(), newStatus(), newTrace(), newAudit(), newRepair(), newDeadLetters(), newReplay(), newPause(), newResume(), newInbox())
 	group(root)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	completeShells(root)
@@ -77,6 +78,7 @@ var allowed = map[string]string{
 	"int":      "a whole number",
 	"bool":     "true or false",
 	"duration": "0 or a duration such as 58d, 1392h or 5011200s",
+	"time":     "a time such as 2026-11-01T00:00:00Z, or a duration such as 2h or 3d, for so long ago",
 }
 
 // flagError returns what a flag allows, where the library's error shows how it failed to parse the value.
@@ -137,7 +139,7 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [command]",
 		Short:   "Show what a command does and takes",
-		Example: "  outbox help redrive consumer",
+		Example: "  outbox help dead-letters redrive",
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd := root
 			for _, name := range args {

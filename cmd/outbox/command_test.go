@@ -58,22 +58,44 @@ func TestMisuse(t *testing.T) {
 		args []string
 		says []string
 	}{
-		"an unknown command":             {[]string{"redirve"}, []string{`"redirve"`, "local, redrive"}},
-		"an unknown subcommand":          {[]string{"redrive", "topic"}, []string{`"topic"`, "consumer, pipe, rule"}},
-		"a command without its own":      {[]string{"redrive"}, []string{"consumer, pipe, rule"}},
-		"an unknown help topic":          {[]string{"help", "redirve"}, []string{`"redirve"`, "local, redrive"}},
-		"an unknown help subtopic":       {[]string{"help", "redrive", "topic"}, []string{`"topic"`, "consumer, pipe, rule"}},
+		"an unknown command":             {[]string{"replya"}, []string{`"replya"`, "pause, repair, replay"}},
+		"an unknown subcommand":          {[]string{"dead-letters", "move"}, []string{`"move"`, "discard, list, redrive, show"}},
+		"a command without its own":      {[]string{"dead-letters"}, []string{"discard, list, redrive, show"}},
+		"an unknown help topic":          {[]string{"help", "replya"}, []string{`"replya"`, "pause, repair, replay"}},
+		"an unknown help subtopic":       {[]string{"help", "dead-letters", "move"}, []string{`"move"`, "discard, list, redrive, show"}},
 		"an unknown shell":               {[]string{"completion", "dash"}, []string{`"dash"`, "bash, fish"}},
 		"an unknown flag":                {[]string{"local", "--prot", "1"}, []string{"--prot", "outbox local --help"}},
 		"an unknown flag of the command": {[]string{"--prot"}, []string{"--prot", "outbox --help"}},
-		"a flag without its value":       {[]string{"redrive", "rule", "--dlq"}, []string{"--dlq"}},
-		"a flag that is empty":           {[]string{"redrive", "rule", "--dlq", ""}, []string{"--dlq is required"}},
-		"all flags missing":              {[]string{"redrive", "consumer"}, []string{"--dlq is required", "--queue is required", "--memory is required"}},
-		"some flags missing":             {[]string{"redrive", "pipe", "--bus", "b"}, []string{"--dlq is required", "--table is required", "--source is required"}},
+		"a flag without its value":       {[]string{"inbox", "copy", "--table"}, []string{"--table"}},
+		"a flag that is empty":           {[]string{"replay", "--local", "--consumer", ""}, []string{"--consumer is required"}},
+		"all flags missing":              {[]string{"replay"}, []string{"--stack is required, or --local", "--consumer is required"}},
+		"some flags missing":             {[]string{"inbox", "copy", "--table", "t"}, []string{"--from is required", "--to is required"}},
 		"a value of another type":        {[]string{"local", "--port", "abc"}, []string{"--port must be a whole number", `"abc"`}},
 		"a switch of another type":       {[]string{"local", "--keep=maybe"}, []string{"--keep must be true or false", `"maybe"`}},
-		"a duration without a unit":      {[]string{"redrive", "consumer", "--memory", "37"}, []string{"--memory must be 0 or a duration such as 58d", `"37"`}},
-		"a negative duration":            {[]string{"redrive", "consumer", "--memory", "-1h"}, []string{"--memory must be", `"-1h"`}},
+		"a duration without a unit":      {[]string{"dead-letters", "list", "--older", "37"}, []string{"--older must be 0 or a duration such as 58d", `"37"`}},
+		"a negative duration":            {[]string{"dead-letters", "list", "--newer", "-1h"}, []string{"--newer must be", `"-1h"`}},
+		"ages with nothing between":      {[]string{"dead-letters", "list", "--local", "--older", "2d", "--newer", "1d"}, []string{"--older 48h0m0s and --newer 24h0m0s"}},
+		"a limit of nothing":             {[]string{"dead-letters", "list", "--local", "--limit", "0"}, []string{"--limit must be a whole number above 0, got 0"}},
+		"show without an id":             {[]string{"dead-letters", "show", "--local"}, []string{"takes one id", "got 0"}},
+		"yes to a dry run":               {[]string{"dead-letters", "redrive", "--local", "--yes", "--dry-run"}, []string{"--yes and --dry-run"}},
+		"a copy and no copy":             {[]string{"dead-letters", "discard", "--local", "--save", "f", "--no-save"}, []string{"--save and --no-save"}},
+		"a time that is none":            {[]string{"replay", "--local", "--consumer", "c", "--since", "yesterday"}, []string{"--since must be a time such as", `"yesterday"`}},
+		"a time span backwards":          {[]string{"replay", "--local", "--consumer", "c", "--since", "1h", "--until", "2h"}, []string{"--since must be before --until"}},
+		"a replay from nowhere":          {[]string{"replay", "--local", "--consumer", "c", "--from", "s3"}, []string{"--from must be table or archive", `"s3"`}},
+		"an archive and its limits":      {[]string{"replay", "--local", "--consumer", "c", "--from", "archive", "--type", "t"}, []string{"needs --since", "not with --type"}},
+		"a pause of nothing":             {[]string{"pause", "--local"}, []string{"one of --consumer and --pipe"}},
+		"a pause of both":                {[]string{"pause", "--local", "--consumer", "c", "--pipe"}, []string{"one of --consumer and --pipe"}},
+		"a resume of nothing":            {[]string{"resume", "--local"}, []string{"one of --consumer and --pipe"}},
+		"no stack and not local":         {[]string{"status"}, []string{"--stack is required, or --local"}},
+		"a port without a local run":     {[]string{"status", "--stack", "s", "--port", "4600"}, []string{"--port is the local run's"}},
+		"a port that is none":            {[]string{"status", "--local", "--port", "65536"}, []string{"--port must be a whole number from 1 to 65531, got 65536"}},
+		"a trace of nothing":             {[]string{"trace", "--local"}, []string{"takes one id", "got 0"}},
+		"a trace of two":                 {[]string{"trace", "--local", "a", "b"}, []string{"takes one id", "got 2"}},
+		"a trace that reads nothing":     {[]string{"trace", "--local", "--read", "0", "a"}, []string{"--read must be a whole number of 1 or more, got 0"}},
+		"an audit of no time":            {[]string{"audit", "--local", "--since", "1h", "--until", "2h"}, []string{"--since must be before --until, got 1h and 2h"}},
+		"an audit that lists less":       {[]string{"audit", "--local", "--limit", "-1"}, []string{"--limit must be a whole number of 0 or more, got -1"}},
+		"a repair without a rate":        {[]string{"repair", "--local", "--rate", "0", "--limit", "0"}, []string{"--rate must be a whole number from 1 to 1000, got 0", "--limit must be"}},
+		"a repair that is dry and not":   {[]string{"repair", "--local", "--yes", "--dry-run"}, []string{"--yes and --dry-run"}},
 		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65531", "70000"}},
 		"a word too many":                {[]string{"local", "Orders-dev"}, []string{`"Orders-dev"`, "flags only"}},
 		"a word too many for a shell":    {[]string{"completion", "bash", "now"}, []string{`"now"`}},
@@ -114,11 +136,12 @@ func TestExitCodes(t *testing.T) {
 		err  string
 	}{
 		"done":                  {[]string{"--version"}, exitDone, ""},
-		"help":                  {[]string{"redrive", "pipe", "--help"}, exitDone, ""},
+		"help":                  {[]string{"dead-letters", "redrive", "--help"}, exitDone, ""},
 		"it did not work":       {[]string{"local", "--app", nowhere}, exitFailed, "cdk synth"},
-		"an unknown command":    {[]string{"redirve"}, exitMisuse, "redirve"},
+		"no local run":          {[]string{"status", "--local", "--port", "1"}, exitFailed, "no local run answers on port 1"},
+		"an unknown command":    {[]string{"replya"}, exitMisuse, "replya"},
 		"an unknown flag":       {[]string{"local", "--prot"}, exitMisuse, "--prot"},
-		"a missing flag":        {[]string{"redrive", "rule"}, exitMisuse, "--dlq"},
+		"a missing flag":        {[]string{"dead-letters", "redrive"}, exitMisuse, "--stack"},
 		"a value that is wrong": {[]string{"local", "--port", "abc"}, exitMisuse, "abc"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -199,7 +222,7 @@ func TestShellCompletion(t *testing.T) {
 		}
 	}
 	// What the scripts ask for.
-	for words, want := range map[string]string{"redrive ": "consumer", "redrive consumer --m": "--memory", "inbox ": "copy"} {
+	for words, want := range map[string]string{"dead-letters ": "redrive", "dead-letters redrive --f": "--forgotten", "inbox ": "copy"} {
 		got := inProcess(t, "", append([]string{"__complete"}, strings.Split(words, " ")...)...)
 		if !strings.Contains(got.out, want) {
 			t.Errorf("outbox %s is not completed with %s but with %q", words, want, got.out)

@@ -1,7 +1,13 @@
 // Command outbox runs a synthesized outbox stack on this machine, and operates a deployed one.
 //
 //	outbox local           run a synthesized stack here
-//	outbox redrive         move dead-letter messages back to where they were not delivered
+//	outbox status          show how a stack stands, and what needs a person
+//	outbox trace           show what became of an event
+//	outbox audit           compare what was committed with what took effect
+//	outbox repair          send what is missing again, to the consumer that misses it
+//	outbox dead-letters    list, show, redrive and discard the dead-letter messages of a stack
+//	outbox replay          send events to one consumer again
+//	outbox pause, resume   pause a consumer or the pipe, and let it go on
 //	outbox inbox copy      carry a consumer's memory over to its new name
 //	outbox completion      print a script that completes commands and flags in your shell
 //

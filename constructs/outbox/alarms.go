@@ -53,11 +53,11 @@ func (o *TransactionalOutbox) addAlarms() {
 		},
 		{
 			id: pipeDeadLettersAlarmID, metric: o.MetricPipeDeadLetters(minutes(1)), threshold: 1,
-			description: "The pipe gave up on events. Fix what its log group names as the reason, then run `outbox redrive pipe`, at best within 24 hours, while the events are in the stream.",
+			description: "The pipe gave up on events. Fix what its log group names as the reason, then run `outbox dead-letters redrive`, at best within 24 hours, while the events are in the stream.",
 		},
 		{
 			id: ruleDeadLettersAlarmID, metric: o.MetricRuleDeadLetters(minutes(1)), threshold: 1,
-			description: "A rule could not deliver events to a consumer's queue. Fix what ERROR_MESSAGE of the messages names as the reason, then run `outbox redrive rule`.",
+			description: "A rule could not deliver events to a consumer's queue. See the reasons with `outbox dead-letters list`, fix them, then run `outbox dead-letters redrive`.",
 		},
 	})
 	if o.ownsTable() {
@@ -126,7 +126,7 @@ func (c *Consumer) addAlarms() {
 	addAlarms(c, props, []alarm{
 		{
 			id: "DeliveryFailedAlarm", metric: c.MetricDeliveryFailed(minutes(1)), threshold: 1,
-			description: "The rule gave up on delivering events to the queue. Fix what ERROR_MESSAGE of the messages in the rules' dead-letter queue names as the reason, then run `outbox redrive rule`.",
+			description: "The rule gave up on delivering events to the queue. See the reason with `outbox dead-letters list`, fix it, then run `outbox dead-letters redrive`.",
 		},
 		{
 			id: "DeliveryLostAlarm", metric: c.MetricDeliveryLost(minutes(1)), threshold: 1,
@@ -138,7 +138,7 @@ func (c *Consumer) addAlarms() {
 		},
 		{
 			id: "DeadLettersAlarm", metric: c.MetricDeadLetters(minutes(1)), threshold: 1,
-			description: "The consumer gave up on events. Fix the consumer, then run `outbox redrive consumer`.",
+			description: "The consumer gave up on events. See why with `outbox dead-letters list`, fix the consumer, then run `outbox dead-letters redrive`.",
 		},
 		{
 			id: "ErrorsAlarm", metric: c.MetricErrors(minutes(5)), threshold: transientFailures,

@@ -30,7 +30,7 @@ type bench struct {
 
 func main() {
 	file := flag.String("out", "docs/benchmarks.md", "`file` to write; - for standard output only")
-	only := flag.String("only", "", "comma-separated `names` of what to measure: synth, functions, latency, throughput, runtime; no file is written then (default: all)")
+	only := flag.String("only", "", "comma-separated `names` of what to measure: synth, functions, latency, throughput, runtime, redrive; no file is written then (default: all)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := measure(ctx, *file, *only)
@@ -59,6 +59,7 @@ func measure(ctx context.Context, file, only string) error {
 		{"latency", b.latency},
 		{"throughput", b.throughput},
 		{"runtime", b.runtime},
+		{"redrive", b.redrive},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), section.name) {
 			continue

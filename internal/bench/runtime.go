@@ -38,6 +38,21 @@ func (b *bench) runtime(ctx context.Context) error {
 	return nil
 }
 
+// redrive measures a redrive of 10,000 messages in the local run's SQS, by the command's own code.
+func (b *bench) redrive(ctx context.Context) error {
+	figures, err := goBench(ctx, "./internal/operate", "Redrive", "-benchtime=1x")
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, order := range []struct{ name, text string }{{"as_they_come", "as they come"}, {"in_order", "in the order of the versions of 1,000 aggregates"}} {
+		of := figures["BenchmarkRedrive/"+order.name]
+		rows = append(rows, []string{order.text, fmt.Sprintf("%.0f s", median(of["looked-s"])), fmt.Sprintf("%.0f s", median(of["redriven-s"]))})
+	}
+	b.table("`outbox dead-letters redrive` of 10,000 messages, in the local run's SQS", []string{"", "`list` of all of them", "redrive"}, rows...)
+	return nil
+}
+
 // goBench runs the benchmarks of a package on one processor. It returns the figures by benchmark and unit, one for each
 // run of the benchmark.
 func goBench(ctx context.Context, pkg, pattern string, args ...string) (map[string]map[string][]float64, error) {

@@ -2,23 +2,252 @@
 package operate
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/description"
 	"github.com/outboxkit/transactional-outbox/runtime/redrive"
 )
 
-// ShowRedrive prints what a redrive did. Its error names each message that was kept, with the reason, and says how many
-// are left; it is nil when nothing is.
-func ShowRedrive(out io.Writer, report redrive.Report) error {
-	fmt.Fprintf(out, "%d redriven, %d kept, %d still in flight\n", report.Redriven, len(report.Kept), report.Left)
-	var problems []error
-	for _, kept := range report.Kept {
-		problems = append(problems, fmt.Errorf("message %s was kept: %w", kept.MessageID, kept.Err))
+// A DeadLetterRedrive sends dead-letter messages back to where they were not delivered.
+type DeadLetterRedrive struct {
+	Filter DeadLetterFilter
+	// Forgotten also sends messages whose event the consumer may not remember any more.
+	Forgotten bool
+	DryRun    bool
+}
+
+// A DeadLetterResult is what became of the messages of one dead-letter queue.
+type DeadLetterResult struct {
+	Queue   string        `json:"queue"`
+	To      string        `json:"to,omitempty"`
+	Matched int           `json:"matched"` // about, before it began
+	Done    int           `json:"done"`    // redriven, or discarded
+	Kept    []KeptMessage `json:"kept,omitempty"`
+	Skipped int           `json:"skipped"` // that the filter does not match
+	Left    int           `json:"left"`    // that others have, by SQS's count
+}
+
+// A KeptMessage is a message that stays in its dead-letter queue, with the reason.
+type KeptMessage struct {
+	MessageID string `json:"messageId"`
+	Reason    string `json:"reason"`
+}
+
+// A deadLetterJob is the work on one dead-letter queue for one destination.
+type deadLetterJob struct {
+	queue *DeadLetterQueue
+	to    string    // where the messages go, for a person
+	of    *Consumer // only whose messages are meant; nil: the queue's
+	match func(types.Message) bool
+	// all is whether every message of the queue is meant.
+	all     bool
+	inOrder bool
+	work    func(context.Context, *redrive.Redriver) (redrive.Report, error)
+
+	matched int
+}
+
+func (j *deadLetterJob) label() string {
+	if j.of != nil {
+		return j.of.Label()
 	}
-	if report.Left > 0 {
-		problems = append(problems, fmt.Errorf("by SQS's count the queue holds %d more: another receiver has them or they have just arrived; redrive again in a minute", report.Left))
+	return j.queue.Label()
+}
+
+// jobsOf returns a job for each queue that may hold what the filter means; for a queue that consumers share, one for each of them.
+func jobsOf(s *Stack, filter DeadLetterFilter) []*deadLetterJob {
+	now := time.Now()
+	var jobs []*deadLetterJob
+	for _, q := range s.DeadLetterQueues() {
+		if filter.passesBy(q) {
+			continue
+		}
+		consumers := []*Consumer{nil}
+		if q.Kind == OfConsumer {
+			consumers = q.Consumers
+		}
+		shared := len(consumers) > 1
+		for _, c := range consumers {
+			if c != nil && filter.Consumer != "" && c.Label() != filter.Consumer {
+				continue
+			}
+			jobs = append(jobs, &deadLetterJob{
+				queue: q, of: c, all: !shared && filter.isEmpty(),
+				match: func(m types.Message) bool {
+					return (!shared || q.consumerOf(m) == c) && filter.matches(q.read(m), now)
+				},
+			})
+		}
+	}
+	return jobs
+}
+
+// count fills in how many messages are meant: by SQS's count where all are, else by looking.
+func (j *deadLetterJob) count(ctx context.Context, queues SQS) (err error) {
+	if j.all {
+		j.matched, err = countMessages(ctx, queues, j.queue.URL)
+		return err
+	}
+	_, err = look(ctx, queues, j.queue, mostLooked, func(m *DeadLetterMessage) {
+		if j.match(m.message) {
+			j.matched++
+		}
+	})
+	return err
+}
+
+// mostLooked is how many messages of a queue are looked at for a plan.
+const mostLooked = 10_000
+
+// toDestination makes the job send messages to where they were not delivered.
+func (j *deadLetterJob) toDestination(forgotten bool) error {
+	q := j.queue
+	switch q.Kind {
+	case OfRule:
+		j.to = "the queues that they were for"
+		j.work = func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) { return r.Rule(ctx, q.URL) }
+	case OfPipe:
+		target := redrive.PipeTarget{Bus: q.Outbox.Bus, OutboxTable: q.Outbox.Table, Source: q.Outbox.Source}
+		j.to = "bus " + target.Bus
+		j.work = func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) {
+			return r.Pipe(ctx, q.URL, target)
+		}
+	default:
+		memory, err := description.Seconds(j.of.MemorySeconds)
+		if err != nil {
+			return fmt.Errorf("memory of consumer %s: %w", j.of.Label(), err)
+		}
+		target := redrive.ConsumerTarget{Queue: j.of.Queue, Memory: memory}
+		if forgotten {
+			target.Memory = 0
+		}
+		j.to, j.inOrder = "queue "+queueName(target.Queue), j.of.Ordered
+		j.work = func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) {
+			return r.Consumer(ctx, q.URL, target)
+		}
+	}
+	return nil
+}
+
+// errNothingDone says that nothing was changed.
+var errNothingDone = errors.New("nothing was done: answer y, or give --yes")
+
+// Run shows what it will do, asks, and redrives. The results are those of the queues that it worked on; the error names
+// what stays. It may be interrupted and run again: a message is deleted only after it was accepted where it belongs.
+func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dialog) ([]DeadLetterResult, error) {
+	filter, err := r.Filter.resolve(s)
+	if err != nil {
+		return nil, err
+	}
+	jobs := jobsOf(s, filter)
+	for _, j := range jobs {
+		if err := j.toDestination(r.Forgotten); err != nil {
+			return nil, err
+		}
+	}
+	jobs, err = plan(ctx, c, jobs, d, func(j *deadLetterJob) string {
+		text := fmt.Sprintf("%s: about %d messages to %s", j.label(), j.matched, j.to)
+		if j.inOrder {
+			text += ", in the order of their versions"
+		}
+		return text
+	})
+	if filter.namesEvents() {
+		d.Say("%s", pipeHoldsNoEvents)
+	}
+	if err != nil || len(jobs) == 0 || r.DryRun {
+		return planned(jobs), err
+	}
+	if r.Forgotten {
+		d.Say("Messages whose event a consumer may have forgotten go, too: if it took effect before, it will again.")
+	}
+	if !d.Confirms("Redrive them?") {
+		return nil, errNothingDone
+	}
+	return runJobs(ctx, c, jobs, d, "redriven")
+}
+
+// plan counts what is meant, says it, and returns the jobs that have something to do.
+func plan(ctx context.Context, c Clients, jobs []*deadLetterJob, d *Dialog, line func(*deadLetterJob) string) ([]*deadLetterJob, error) {
+	var some []*deadLetterJob
+	for _, j := range jobs {
+		if err := j.count(ctx, c.SQS); err != nil {
+			return nil, err
+		}
+		if j.matched > 0 {
+			some = append(some, j)
+			d.Say("%s", line(j))
+		}
+	}
+	if len(some) == 0 {
+		d.Say("no dead-letter messages that match")
+	}
+	return some, nil
+}
+
+// planned returns results of jobs that were not run.
+func planned(jobs []*deadLetterJob) []DeadLetterResult {
+	all := []DeadLetterResult{}
+	for _, j := range jobs {
+		all = append(all, DeadLetterResult{Queue: j.label(), To: j.to, Matched: j.matched})
+	}
+	return all
+}
+
+// runJobs does the jobs one after the other, so that an operator can follow them.
+func runJobs(ctx context.Context, c Clients, jobs []*deadLetterJob, d *Dialog, done string) ([]DeadLetterResult, error) {
+	results := []DeadLetterResult{}
+	var problems []error
+	for _, j := range jobs {
+		progress := d.Begin(done+" of "+j.label(), j.matched)
+		selection := redrive.Selection{InOrder: j.inOrder, Progress: func(r redrive.Report) { progress.At(r.Redriven + len(r.Kept)) }}
+		if !j.all {
+			selection.Match = j.match
+		}
+		report, err := j.work(ctx, newRedriver(c).Selecting(selection))
+		progress.End(report.Redriven + len(report.Kept))
+		result := resultOf(j, report)
+		results = append(results, result)
+		d.Say("%s: %d %s, %d kept, %d still in flight", result.Queue, result.Done, done, len(result.Kept), result.Left)
+		problems = append(problems, err, result.problem())
+		if ctx.Err() != nil {
+			return results, errors.Join(append(problems, errors.New("interrupted; run it again to go on"))...)
+		}
+	}
+	return results, errors.Join(problems...)
+}
+
+func resultOf(j *deadLetterJob, report redrive.Report) DeadLetterResult {
+	result := DeadLetterResult{
+		Queue: j.label(), To: j.to, Matched: j.matched,
+		Done: report.Redriven, Skipped: report.Skipped, Left: report.Left,
+	}
+	for _, kept := range report.Kept {
+		result.Kept = append(result.Kept, KeptMessage{kept.MessageID, kept.Err.Error()})
+	}
+	return result
+}
+
+// maxKeptNamed is how many kept messages an error names.
+const maxKeptNamed = 20
+
+// problem returns what stays in the queue and why, nil where nothing does.
+func (r DeadLetterResult) problem() error {
+	var problems []error
+	for n, kept := range r.Kept {
+		if n == maxKeptNamed {
+			problems = append(problems, fmt.Errorf("%s: %d more messages were kept; --json names them all", r.Queue, len(r.Kept)-n))
+			break
+		}
+		problems = append(problems, fmt.Errorf("%s: message %s was kept: %s", r.Queue, kept.MessageID, kept.Reason))
+	}
+	if r.Left > 0 {
+		problems = append(problems, fmt.Errorf("%s: by SQS's count the queue holds %d more: another receiver has them or they have just arrived; try again in a few minutes", r.Queue, r.Left))
 	}
 	return errors.Join(problems...)
 }

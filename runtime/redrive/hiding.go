@@ -26,6 +26,10 @@ func (q *queueRedrive) keepHidden(ctx context.Context, messages []types.Message)
 	for _, m := range messages {
 		h.messages[m.ReceiptHandle] = true
 	}
+	if q.selection.InOrder { // they are hidden for longer
+		close(h.ended)
+		return h
+	}
 	go func() {
 		defer close(h.ended)
 		again := time.NewTicker(hideFor / 3)

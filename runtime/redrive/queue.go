@@ -17,6 +17,8 @@ const (
 	// hideFor is how long a message that is being redriven, or was kept, is hidden from the next receive. A message that
 	// takes longer is hidden again in time.
 	hideFor = time.Minute
+	// deleteWithin is how long the deletion of a message that was redriven may take.
+	deleteWithin = 10 * time.Second
 	// maxReceive is the most messages that one receive returns. Source: SQS API reference, ReceiveMessage.
 	maxReceive = 10
 	// emptyInARow is how many receives in a row must bring nothing before the queue counts as empty. Each waits for a
@@ -38,10 +40,12 @@ type queueRedrive struct {
 	*Redriver
 	queue   string
 	forward func(context.Context, types.Message) error
-	began   time.Time       // by SQS's clock
-	settled time.Time       // from when on what is sent has a later time than began, by our clock
-	known   map[string]bool // the messages met so far, by id; true: it was redriven
-	late    int             // how many of them were kept because they came later
+	began   time.Time        // by SQS's clock
+	settled time.Time        // from when on what is sent has a later time than began, by our clock
+	known   map[string]bool  // the messages met so far, by id; true: it was redriven
+	late    int              // how many of them were kept because they came later
+	held    map[string]held  // the messages that are hidden and stay, by id
+	stuck   map[string]int64 // for a redrive in order: the lowest version of an aggregate that was kept
 
 	// How many receives in a row, the last one included, brought no message, and none that is new.
 	empty, fruitless int
@@ -51,7 +55,8 @@ type queueRedrive struct {
 
 // redriveQueue forwards the messages of the queue, each once.
 func (r *Redriver) redriveQueue(ctx context.Context, queue string, forward func(context.Context, types.Message) error) (Report, error) {
-	q := &queueRedrive{Redriver: r, queue: queue, forward: forward, known: map[string]bool{}}
+	q := &queueRedrive{Redriver: r, queue: queue, forward: forward, known: map[string]bool{}, held: map[string]held{}, stuck: map[string]int64{}}
+	defer q.giveBack(ctx)
 	if err := q.run(ctx); err != nil {
 		return q.report, fmt.Errorf("redrive %s: %w", queue, err)
 	}
@@ -65,7 +70,7 @@ func (q *queueRedrive) run(ctx context.Context) error {
 	}
 	q.began, q.settled = now, time.Now().Add(clockStep)
 	for ended := false; !ended; {
-		messages, err := q.receive(ctx)
+		messages, err := q.next(ctx)
 		if err != nil {
 			return err
 		}
@@ -88,21 +93,22 @@ func (q *queueRedrive) run(ctx context.Context) error {
 }
 
 // hasEnded reports whether to stop receiving, and notes how many messages are left. Receives must have been in vain for a
-// while: emptyInARow of them brought nothing, or nothing new; as many more of these as messages were kept, which come up
+// while: emptyInARow of them brought nothing, or nothing new; as many more of these as messages stay, which come up
 // again after hideFor and may stand before others. Then it ends when one of these holds:
 //
-//   - by SQS's count nothing is left but what was kept
+//   - by SQS's count nothing is left but what stays
 //   - emptyAtMost receives in a row brought nothing: others have the rest, or the count is wrong
 //   - the last receive brought messages: there are some, but none that is new
 func (q *queueRedrive) hasEnded(ctx context.Context) (bool, error) {
-	if q.empty < emptyInARow && q.fruitless < emptyInARow+len(q.report.Kept)-q.late {
+	stays := len(q.report.Kept) + q.report.Skipped
+	if q.empty < emptyInARow && q.fruitless < emptyInARow+stays-q.late {
 		return false, nil
 	}
 	total, _, err := q.count(ctx)
 	if err != nil {
 		return false, err
 	}
-	q.report.Left = max(0, total-len(q.report.Kept))
+	q.report.Left = max(0, total-stays)
 	return q.report.Left == 0 || q.empty >= emptyAtMost || q.empty == 0, nil
 }
 
@@ -113,10 +119,16 @@ func (q *queueRedrive) handle(ctx context.Context, messages []types.Message) (fr
 	}
 	hidden := q.keepHidden(ctx, messages)
 	defer hidden.stop()
+	for _, m := range messages {
+		q.hold(m)
+	}
 	if err := pause(ctx, time.Until(q.settled)); err != nil {
 		return false, err
 	}
 	for _, m := range messages {
+		if err := ctx.Err(); err != nil {
+			return fresh, err
+		}
 		id := aws.ToString(m.MessageId)
 		moved, met := q.known[id]
 		switch {
@@ -124,6 +136,9 @@ func (q *queueRedrive) handle(ctx context.Context, messages []types.Message) (fr
 			// Delivered once more although it was deleted, as standard queues may do.
 			err = q.remove(ctx, m)
 		case met:
+		case q.selection.Match != nil && !q.selection.Match(m):
+			q.known[id] = false
+			q.report.Skipped++
 		case !sentAt(m).Before(q.began.Add(clockStep)):
 			q.keep(m, errCameLater)
 			q.late++
@@ -141,26 +156,47 @@ func (q *queueRedrive) handle(ctx context.Context, messages []types.Message) (fr
 
 // move forwards a message, and deletes it if that worked.
 func (q *queueRedrive) move(ctx context.Context, m types.Message) error {
-	if err := q.forward(ctx, m); err != nil {
+	if err := q.behind(m); err != nil {
 		q.keep(m, err)
-		return ctx.Err()
+		return nil
+	}
+	if err := q.forward(ctx, m); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err() // it was interrupted, which says nothing about the message
+		}
+		q.keep(m, err)
+		return nil
 	}
 	q.known[aws.ToString(m.MessageId)] = true
 	q.report.Redriven++
+	defer q.progress()
 	return q.remove(ctx, m)
+}
+
+func (q *queueRedrive) progress() {
+	if q.selection.Progress != nil {
+		q.selection.Progress(q.report)
+	}
 }
 
 func (q *queueRedrive) keep(m types.Message, reason error) {
 	id := aws.ToString(m.MessageId)
 	q.known[id] = false
 	q.report.Kept = append(q.report.Kept, Kept{MessageID: id, Err: reason})
+	q.holdUp(m)
+	q.progress()
 }
 
+// remove deletes a message that was redriven, also when the redrive is interrupted at that moment: else it would be
+// redriven twice.
 func (q *queueRedrive) remove(ctx context.Context, m types.Message) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteWithin)
+	defer cancel()
 	_, err := q.clients.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.queue, ReceiptHandle: m.ReceiptHandle})
 	if err != nil {
 		return fmt.Errorf("message %s was redriven but could not be deleted: %w", aws.ToString(m.MessageId), err)
 	}
+	delete(q.held, aws.ToString(m.MessageId))
 	return nil
 }
 
@@ -196,7 +232,7 @@ func (q *queueRedrive) receive(ctx context.Context) ([]types.Message, error) {
 	out, err := q.clients.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:              &q.queue,
 		MaxNumberOfMessages:   maxReceive,
-		VisibilityTimeout:     seconds(hideFor),
+		VisibilityTimeout:     seconds(q.hideFor()),
 		WaitTimeSeconds:       1, // asks all of SQS's servers, so that none is overlooked
 		MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{

@@ -48,7 +48,7 @@ func TestREADMEFromEmptyFolderToEffect(t *testing.T) {
 	m.compareWithExample("go.sum")
 	m.script("cd $CHECKOUT/examples/shipping && go mod tidy -diff")
 	m.script("go tool outbox --version | grep -q 'outbox version'")
-	m.script("go tool outbox redrive rule --help | grep -q -- --dlq")
+	m.script("go tool outbox dead-letters redrive --help | grep -q -- --forgotten")
 
 	run, err := localrun.Start(ctx, localrun.Options{
 		Tool: []string{"go", "tool", "outbox"}, Dir: m.dir, Args: []string{"--port", "0"}, Env: []string{"TMPDIR=" + t.TempDir()},

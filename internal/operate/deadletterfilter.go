@@ -1,0 +1,84 @@
+package operate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A DeadLetterFilter says which dead-letter messages are meant: those for which everything that is given holds.
+type DeadLetterFilter struct {
+	Consumer  string        // id or name
+	Type      string        // of the event
+	Aggregate string        // "Order#o-1", or "o-1" for any type
+	Reason    string        // a part of the reason, in any case
+	Older     time.Duration // sent at least so long ago
+	Newer     time.Duration // sent at most so long ago
+	ID        string        // of the message or of the event
+}
+
+// Validate reports what is wrong with the filter.
+func (f DeadLetterFilter) Validate() error {
+	if f.Older > 0 && f.Newer > 0 && f.Older > f.Newer {
+		return fmt.Errorf("--older %s and --newer %s leave nothing between them", f.Older, f.Newer)
+	}
+	return nil
+}
+
+// isEmpty reports whether all messages are meant.
+func (f DeadLetterFilter) isEmpty() bool { return f == DeadLetterFilter{} }
+
+// resolve replaces the consumer's name by its label, and reports an error when the stack has none with the name.
+func (f DeadLetterFilter) resolve(s *Stack) (DeadLetterFilter, error) {
+	if f.Consumer == "" {
+		return f, nil
+	}
+	c, err := FindConsumer(s.Consumers, f.Consumer)
+	if err != nil {
+		return f, err
+	}
+	f.Consumer = c.Label()
+	return f, nil
+}
+
+// passesBy reports whether no message of the queue can be meant.
+func (f DeadLetterFilter) passesBy(q *DeadLetterQueue) bool {
+	if q.Kind == OfPipe {
+		return f.namesEvents()
+	}
+	if f.Consumer == "" {
+		return false
+	}
+	for _, c := range q.Consumers {
+		if c.Label() == f.Consumer {
+			return false
+		}
+	}
+	return true
+}
+
+// namesEvents reports whether the filter asks for what only an event has, which a pipe's message does not hold.
+func (f DeadLetterFilter) namesEvents() bool {
+	return f.Consumer != "" || f.Type != "" || f.Aggregate != ""
+}
+
+// matches reports whether the message is meant.
+func (f DeadLetterFilter) matches(m *DeadLetterMessage, now time.Time) bool {
+	is := func(want string, got ...string) bool {
+		if want == "" {
+			return true
+		}
+		for _, g := range got {
+			if g == want {
+				return true
+			}
+		}
+		return false
+	}
+	age := now.Sub(m.SentAt)
+	return is(f.Consumer, m.Consumer) && is(f.Type, m.Type) && is(f.Aggregate, m.Aggregate(), m.AggregateID) && is(f.ID, m.MessageID, m.EventID) &&
+		strings.Contains(strings.ToLower(m.Reason), strings.ToLower(f.Reason)) &&
+		(f.Older == 0 || age >= f.Older) && (f.Newer == 0 || age <= f.Newer)
+}
+
+const pipeHoldsNoEvents = "The pipe's dead-letter messages name no events: --consumer, --type and --aggregate leave them out."

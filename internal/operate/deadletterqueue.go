@@ -1,0 +1,85 @@
+package operate
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// A DeadLetterKind is whose messages a dead-letter queue holds.
+type DeadLetterKind string
+
+// The kinds of dead-letter queues.
+const (
+	OfConsumer DeadLetterKind = "consumer" // what a consumer could not handle
+	OfRule     DeadLetterKind = "rule"     // what a rule could not put into a consumer's queue
+	OfPipe     DeadLetterKind = "pipe"     // places in the stream that a pipe gave up
+)
+
+// A DeadLetterQueue is one of a stack's.
+type DeadLetterQueue struct {
+	Kind DeadLetterKind
+	URL  string
+	// Consumers are those whose messages it may hold. A pipe's holds messages of none.
+	Consumers []*Consumer
+	// Outbox is the one whose pipe's it is; nil for another kind.
+	Outbox *Outbox
+}
+
+// Label returns how messages call the queue: "Ship", "Ship, Bill" where two consumers share it, "rules" or "pipe".
+func (q *DeadLetterQueue) Label() string {
+	switch q.Kind {
+	case OfRule:
+		return "rules"
+	case OfPipe:
+		return "pipe"
+	default:
+		var labels []string
+		for _, c := range q.Consumers {
+			labels = append(labels, c.Label())
+		}
+		return strings.Join(labels, ", ")
+	}
+}
+
+// DeadLetterQueues returns the dead-letter queues of the stack in the order of the flow: pipes, rules, consumers.
+func (s *Stack) DeadLetterQueues() []*DeadLetterQueue {
+	var all []*DeadLetterQueue
+	queue := func(kind DeadLetterKind, url string) *DeadLetterQueue {
+		if url == "" {
+			return &DeadLetterQueue{} // of a consumer of another app, whose queues nobody has told
+		}
+		if n := slices.IndexFunc(all, func(q *DeadLetterQueue) bool { return q.Kind == kind && q.URL == url }); n >= 0 {
+			return all[n]
+		}
+		q := &DeadLetterQueue{Kind: kind, URL: url}
+		all = append(all, q)
+		return q
+	}
+	for _, o := range s.Outboxes {
+		queue(OfPipe, o.PipeDeadLetterQueue).Outbox = o
+		queue(OfRule, o.RuleDeadLetterQueue)
+	}
+	for _, c := range s.Consumers {
+		rules := queue(OfRule, c.RuleDeadLetterQueue)
+		rules.Consumers = append(rules.Consumers, c)
+	}
+	for _, c := range s.Consumers {
+		own := queue(OfConsumer, c.DeadLetterQueue)
+		own.Consumers = append(own.Consumers, c)
+	}
+	order := []DeadLetterKind{OfPipe, OfRule, OfConsumer}
+	slices.SortStableFunc(all, func(a, b *DeadLetterQueue) int {
+		return cmp.Compare(slices.Index(order, a.Kind), slices.Index(order, b.Kind))
+	})
+	return all
+}
+
+// queueName returns the name of the queue with the URL.
+func queueName(url string) string { return url[strings.LastIndex(url, "/")+1:] }
+
+// isQueue reports whether a queue's ARN and its URL name the same queue: account and name are in both.
+func isQueue(arn, url string) bool {
+	words := strings.Split(arn, ":") // arn:aws:sqs:region:account:name
+	return len(words) == 6 && strings.HasSuffix(url, "/"+words[4]+"/"+words[5])
+}
