@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -109,18 +107,15 @@ func visible(ctx context.Context, t *testing.T, run *localrun.Run, output string
 // expectOutcome runs the command on the run's stack.
 func expectOutcome(t *testing.T, run *localrun.Run, code int, says string, args ...string) {
 	t.Helper()
-	out, stderr, got := command(t, run, args...)
-	if got != code || !strings.Contains(out+stderr, says) {
-		t.Errorf("outbox %s: exit code %d, want %d and %q:\n%s%s", strings.Join(args, " "), got, code, says, out, stderr)
-	}
+	operate(t, run, args[0], args[1:]...).check(t, code, says)
 }
 
 // fromJSON runs the command on the run's stack and decodes what it prints.
 func fromJSON(t *testing.T, run *localrun.Run, into any, args ...string) {
 	t.Helper()
-	out, stderr, _ := command(t, run, append(args, "--json")...)
-	if err := json.Unmarshal([]byte(out), into); err != nil {
-		t.Fatalf("%v: %s%s", err, out, stderr)
+	said := operate(t, run, args[0], append(args[1:], "--json")...)
+	if err := json.Unmarshal([]byte(said.out), into); err != nil {
+		t.Fatalf("%v: %s%s", err, said.out, said.err)
 	}
 }
 
@@ -133,20 +128,4 @@ func take(t *testing.T, run *localrun.Run, output string, hidden int32) {
 	if err != nil || len(out.Messages) != 1 {
 		t.Fatalf("take a message from %s: %v, %d messages", output, err, len(out.Messages))
 	}
-}
-
-// command runs the command on the run's stack as an operator on AWS does, who has endpoints that are the run's.
-func command(t *testing.T, run *localrun.Run, args ...string) (out, stderr string, code int) {
-	t.Helper()
-	cmd := exec.CommandContext(within(t), binary, append(args, "--stack", stack)...)
-	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_REGION="+run.Summary.Region)
-	for _, e := range run.Summary.Endpoints {
-		cmd.Env = append(cmd.Env, e.Service.Variable()+"="+e.URL)
-	}
-	var stdout, errors bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &errors
-	if err := cmd.Run(); cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return stdout.String(), errors.String(), cmd.ProcessState.ExitCode()
 }

@@ -69,7 +69,7 @@ func TestOperate(t *testing.T) {
 	t.Run("nothing is wrong", func(t *testing.T) {
 		operate(t, run, "status").check(t, 0, "pipe          RUNNING", "PublisherTwo", "nothing needs a person")
 		operate(t, run, "status", "--json").check(t, 0, `"needs": []`)
-		eventually(t, func() string {
+		eventuallyRight(t, func() string {
 			if got := operate(t, run, "trace", order); got.code != 0 || strings.Count(got.out, "effect at ") != 3 {
 				return got.out + got.err
 			}
@@ -82,7 +82,7 @@ func TestOperate(t *testing.T) {
 		operate(t, run, "pause", "--consumer", "PublisherTwo", "--yes").check(t, 0)
 		operate(t, run, "status").check(t, 1, "PublisherTwo", "disabled", "→ outbox resume --stack "+stack+" --consumer PublisherTwo")
 		stopped = post(t, run, tea)
-		eventually(t, func() string {
+		eventuallyRight(t, func() string {
 			got := operate(t, run, "trace", "Order#"+stopped)
 			if !strings.Contains(got.out, "1 message waits in its queue") {
 				return got.out + got.err
@@ -111,7 +111,7 @@ func TestOperate(t *testing.T) {
 		args := []string{"--full", "--until", farAhead}
 		operate(t, run, "repair", append(args, "--dry-run")...).check(t, 0, "PublisherTwo: 1 event to send", "PublisherOne: 0 events to send")
 		operate(t, run, "repair", append(args, "--yes")...).check(t, 0, "PublisherTwo: 1 sent")
-		eventually(t, func() string {
+		eventuallyRight(t, func() string {
 			if got := operate(t, run, "audit", args...); got.code != 0 {
 				return got.out + got.err
 			}
@@ -150,8 +150,8 @@ func settle(t *testing.T, run *localrun.Run, order string) {
 	}
 }
 
-// eventually tries until there is nothing that is wrong.
-func eventually(t *testing.T, wrong func() string) {
+// eventuallyRight tries until there is nothing that is wrong.
+func eventuallyRight(t *testing.T, wrong func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		text := wrong()
