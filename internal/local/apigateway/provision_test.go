@@ -23,8 +23,8 @@ func TestRefusedResources(t *testing.T) {
 		change   change
 		want     string
 	}{
-		"a property it does not know": {"Api", func(p map[string]any) { p["Body"] = map[string]any{} }, `unknown field "Body"`},
-		"binary media types":          {"Api", func(p map[string]any) { p["BinaryMediaTypes"] = []any{"*/*"} }, `unknown field "BinaryMediaTypes"`},
+		"a property it does not know": {"Api", func(p map[string]any) { p["Body"] = map[string]any{} }, "property Body is not supported by the local run"},
+		"binary media types":          {"Api", func(p map[string]any) { p["BinaryMediaTypes"] = []any{"*/*"} }, "property BinaryMediaTypes is not supported by the local run"},
 		"another API":                 {"Orders", func(p map[string]any) { p["RestApiId"] = "other" }, `RestApiId must be the RestApi of this stack, got "other"`},
 		"an unknown parent":           {"Orders", func(p map[string]any) { p["ParentId"] = "nope" }, `ParentId must be a resource of the API, got "nope"`},
 		"a path twice":                {"Order", func(p map[string]any) { p["ParentId"], p["PathPart"] = "root", "orders" }, `PathPart is "orders", but /orders exists`},
@@ -44,7 +44,7 @@ func TestRefusedResources(t *testing.T) {
 		"a Uri that is none":              {"PostOrders", integration("Uri", "https://example.com"), "Uri must be arn:aws:apigateway"},
 		"a function's Uri that is none":   {"PatchOrder", integration("Uri", "arn:aws:lambda:eu-central-1:0:function:x"), "Uri must be …:lambda:path"},
 		"a passthrough behavior":          {"PostOrders", integration("PassthroughBehavior", "ALWAYS"), `WHEN_NO_TEMPLATES or NEVER, got "ALWAYS"`},
-		"content handling":                {"PostOrders", integration("ContentHandling", "CONVERT_TO_TEXT"), `unknown field "ContentHandling"`},
+		"content handling":                {"PostOrders", integration("ContentHandling", "CONVERT_TO_TEXT"), "property Integration.ContentHandling is not supported by the local run"},
 		"a template's syntax":             {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: "\n#if("}), "RequestTemplates: application/json: mapping template: Parse error on line 2"},
 		"too large a template":            {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: strings.Repeat("x", maxTemplate+1)}), "at most 307200 bytes, got 307201"},
 		"an undeclared request parameter": {"PostOrders", integration("RequestParameters", map[string]any{"integration.request.header.X": "method.request.header.X"}), "the method does not declare method.request.header.X"},
