@@ -128,6 +128,15 @@ func TestTextReadyShowsEverything(t *testing.T) {
 	}
 }
 
+// TestTextHidesLambdasOwnLines checks that START, END and REPORT do not hide what happens.
+func TestTextHidesLambdasOwnLines(t *testing.T) {
+	var out bytes.Buffer
+	console.Text(&out).Hop(hop.Hop{Stage: hop.Platform, Outcome: hop.OK, Resource: "Fn", Detail: "START RequestId: 1 Version: $LATEST"})
+	if out.Len() > 0 {
+		t.Errorf("it prints %q", out.String())
+	}
+}
+
 func TestTextFaults(t *testing.T) {
 	var out bytes.Buffer
 	text := console.Text(&out)

@@ -89,6 +89,8 @@ func (c *textConsole) Ready(s Summary) {
 func (c *textConsole) Hop(h hop.Hop) {
 	var what string
 	switch h.Stage {
+	case hop.Platform:
+		return // three lines an invocation would hide the others; the JSON form has them
 	case hop.API:
 		what = h.Detail
 	case hop.Function:

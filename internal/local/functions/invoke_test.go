@@ -52,14 +52,19 @@ func TestEnvironmentIsLambdasAndNothingElse(t *testing.T) {
 	h.cfg.Cloud.SetEndpoint(cloud.SQS, "http://127.0.0.1:1")
 	a := h.ask(h.function(props{
 		"MemorySize":    "256",
-		"Environment":   map[string]any{"Variables": map[string]any{"TABLE": "orders", "AWS_REGION": "mars-1", "AWS_ENDPOINT_URL_SQS": "https://aws"}},
+		"Environment":   map[string]any{"Variables": map[string]any{"TABLE": "orders", "AWS_REGION": "mars-1", "AWS_ENDPOINT_URL_SQS": "https://aws", "AWS_SESSION_TOKEN": "mine", "AWS_CONFIG_FILE": "/home"}},
 		"LoggingConfig": map[string]any{"LogFormat": "JSON", "LogGroup": "group", "ApplicationLogLevel": "DEBUG", "SystemLogLevel": "WARN"},
 	}), order{})
 	want := map[string]string{
 		"LANG":                            "en_US.UTF-8",
-		"PATH":                            "/usr/local/bin:/usr/bin:/bin",
-		"HOME":                            os.TempDir(),
-		"TMPDIR":                          os.TempDir(),
+		"PATH":                            "/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+		"LD_LIBRARY_PATH":                 ".*/stack-Probe:.*/stack-Probe/lib:" + regexp.QuoteMeta(a.Dir+":"+a.Dir+"/lib") + ":/opt/lib",
+		"LAMBDA_RUNTIME_DIR":              ".*/stack-Probe",
+		"AWS_XRAY_CONTEXT_MISSING":        "LOG_ERROR",
+		"AWS_XRAY_DAEMON_ADDRESS":         "127.0.0.1:2000",
+		"AWS_CONFIG_FILE":                 os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE":     os.DevNull,
+		"AWS_SESSION_TOKEN":               "local",
 		"TABLE":                           "orders",
 		"TZ":                              ":UTC",
 		"AWS_LAMBDA_RUNTIME_API":          `127\.0\.0\.1:\d+`,
@@ -255,7 +260,7 @@ func TestLogLinesArriveWhole(t *testing.T) {
 		t.Errorf("%d lines, want %d: %.200q", len(got), len(want), got)
 	}
 	for _, one := range h.hops {
-		if one.Stage != hop.Function || one.Resource != "Probe" {
+		if one.Stage != hop.Function && one.Stage != hop.Platform || one.Resource != "Probe" {
 			t.Errorf("a line is reported by %s %s", one.Stage, one.Resource)
 		}
 	}

@@ -14,6 +14,7 @@ const (
 	Bus      Stage = "bus"      // an event that a rule's target accepted
 	Queue    Stage = "queue"    // a batch that an event source mapping handed to a function
 	Function Stage = "function" // a line that a function wrote to its log
+	Platform Stage = "platform" // a line that Lambda adds to a function's log: START, END and REPORT
 )
 
 // An Outcome is how a hop ended.
