@@ -54,6 +54,9 @@ var (
 
 // fit returns the value as the type has it: scalars converted, and without what is wrong or not known.
 func (d *decoder) fit(value any, t reflect.Type, at []string) any {
+	if value == nil {
+		return nil
+	}
 	if pointer := reflect.PointerTo(t); pointer.Implements(jsonType) || pointer.Implements(textType) {
 		return d.check(value, t, at)
 	}
