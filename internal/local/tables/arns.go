@@ -77,7 +77,7 @@ func (a arns) response(r *http.Response) error {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	_ = r.Body.Close()
-	renamed := body
+	var renamed []byte
 	if name == getRecords && r.StatusCode == http.StatusOK {
 		if renamed, err = a.records(body); err != nil {
 			return fmt.Errorf("read the answer to %s: %w", getRecords, err)
