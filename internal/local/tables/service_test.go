@@ -114,6 +114,12 @@ func TestTables(t *testing.T) {
 		if !errors.As(err, &missing) || !strings.HasPrefix(missing.ErrorMessage(), "Requested resource not found: the local run has the tables of its stack only. Put the table into the stack, or create it") {
 			t.Errorf("error is %v", err)
 		}
+		_, err = s.cloud.DynamoDB().TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{{
+			Put: &types.Put{TableName: aws.String("elsewhere"), Item: map[string]types.AttributeValue{"pk": text("x")}},
+		}}})
+		if !errors.As(err, &missing) || !strings.Contains(missing.ErrorMessage(), "the local run has the tables of its stack only") {
+			t.Errorf("error of a transaction is %v", err)
+		}
 	})
 	t.Run("a second time it is found", func(t *testing.T) {
 		again, err := s.Provisions()["AWS::DynamoDB::Table"](ctx, orders(map[string]any{"TimeToLiveSpecification": map[string]any{"AttributeName": "expiresAt", "Enabled": false}}))
