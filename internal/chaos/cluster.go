@@ -33,6 +33,9 @@ type cluster struct {
 func newCluster(options localrun.Options, log *history.Log) *cluster {
 	c := &cluster{options: options, log: log, ready: make(chan struct{})}
 	c.options.OnHop = func(h hop.Hop) {
+		if h.Stage == hop.Platform {
+			return // START, END and REPORT say nothing about events
+		}
 		c.touch()
 		log.Hop(h)
 	}

@@ -217,7 +217,7 @@ func awaitPublishers(t *testing.T, run *localrun.Run, order string, functions ..
 func logged(run *localrun.Run, function, order string) func(hop.Hop) bool {
 	return func(h hop.Hop) bool {
 		return h.Stage == hop.Function && h.Outcome == hop.OK &&
-			strings.Contains(run.Name(h.Resource), function) && strings.Contains(h.Detail, `"`+order+`"`)
+			strings.Contains(run.Name(h.Resource), function) && strings.Contains(handlerLine(h.Detail), `"`+order+`"`)
 	}
 }
 

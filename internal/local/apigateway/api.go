@@ -100,7 +100,7 @@ func (r *resource) add(id, part string) (*resource, error) {
 }
 
 // match returns the resource and the method for the rest of a path, split at its slashes and still escaped, and stores
-// the path parameters.
+// the path parameters, still escaped too.
 func (r *resource) match(verb string, path []string, parameters map[string]string) (*resource, *method) {
 	if len(path) == 0 {
 		for _, name := range []string{verb, "ANY"} {
@@ -121,17 +121,13 @@ func (r *resource) match(verb string, path []string, parameters map[string]strin
 	}
 	if child := r.parameter; child != nil && part != "" {
 		if found, m := child.match(verb, path[1:], parameters); m != nil {
-			parameters[child.variable] = part
+			parameters[child.variable] = path[0]
 			return found, m
 		}
 	}
 	if child := r.greedy; child != nil {
-		rest, err := url.PathUnescape(strings.Join(path, "/"))
-		if err != nil {
-			return nil, nil
-		}
 		if found, m := child.match(verb, nil, parameters); m != nil {
-			parameters[child.variable] = rest
+			parameters[child.variable] = strings.Join(path, "/")
 			return found, m
 		}
 	}

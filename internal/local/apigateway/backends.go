@@ -3,11 +3,14 @@ package apigateway
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
@@ -49,14 +52,43 @@ func (d *dynamoDB) call(ctx context.Context, request backendRequest) (*backendRe
 // Source: API Gateway developer guide, how-to-mock-integration.
 type mock struct{}
 
-// mockStatus matches the status in text that need not be strict JSON: CDK itself writes { statusCode: 200 }.
-var mockStatus = regexp.MustCompile(`\bstatusCode["']?\s*:\s*["']?([1-5]\d\d)\b`)
-
 func (mock) call(_ context.Context, request backendRequest) (*backendResponse, error) {
-	found := mockStatus.FindSubmatch(request.body)
-	if found == nil {
-		return nil, internal(default5xx, fmt.Errorf("the request template of a MOCK integration made no statusCode: %s", request.body))
+	status, err := mockStatus(request.body)
+	if err != nil {
+		return nil, internal(default5xx, fmt.Errorf("the request template of a MOCK integration must make {\"statusCode\": <number>}, got %s: %w", excerptOf(request.body), err))
 	}
-	status, err := strconv.Atoi(string(found[1]))
-	return &backendResponse{status: status, header: http.Header{}}, err
+	return &backendResponse{status: status, header: http.Header{}}, nil
+}
+
+// mockStatus returns the statusCode in the text, which must be a number. Names need no quotes, as in { statusCode: 200 },
+// which CDK writes for CORS.
+func mockStatus(text []byte) (int, error) {
+	var answer struct {
+		StatusCode *int `json:"statusCode"`
+	}
+	if err := json.Unmarshal(quoteNames(text), &answer); err != nil {
+		return 0, err
+	}
+	if answer.StatusCode == nil || *answer.StatusCode < 100 || *answer.StatusCode > 599 {
+		return 0, errors.New("statusCode must be a number from 100 to 599")
+	}
+	return *answer.StatusCode, nil
+}
+
+// bareNames matches, outside of strings, a name without quotes before a colon; strings match as well, to be skipped.
+var bareNames = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[A-Za-z_$][\w$]*\s*:`)
+
+// quoteNames puts names and strings in single quotes into the quotes of JSON.
+func quoteNames(text []byte) []byte {
+	return bareNames.ReplaceAllFunc(text, func(found []byte) []byte {
+		switch found[0] {
+		case '"':
+			return found
+		case '\'':
+			return strconv.AppendQuote(nil, string(found[1:len(found)-1]))
+		default:
+			name, _, _ := strings.Cut(string(found), ":")
+			return []byte(strconv.Quote(strings.TrimSpace(name)) + ":")
+		}
+	})
 }

@@ -16,15 +16,20 @@
 // # What differs from API Gateway
 //
 //   - Authorization, API keys, throttling, caching, access logs, binary media types and CORS settings
-//     outside methods have no effect. Exactly one RestApi a stack is supported.
+//     outside methods have no effect: events have no authorizer, and identity says nothing about the caller.
+//     Exactly one RestApi a stack is supported.
 //   - A deployment is not a snapshot: every stage serves the methods that the template has.
+//   - There is no CloudFront in front: its headers are missing, and it respells none.
 //   - Two settings that AWS leaves undocumented follow what users report: a reference to nothing is the
 //     empty string, and the empty string holds in #if. Write #if($x != "") and both readings agree.
 //   - $input.json keeps the meaning of JSON, not its spelling: API Gateway may write "\/" for "/".
 //   - A method that Java has and the local run lacks is an error that names it, as are JSONPath filters
 //     and slices, and regular expressions that JavaScript reads otherwise. "\\" as an argument needs
 //     single quotes ('\\'): velocityjs misreads it in double ones.
+//   - A superfluous #end is ignored, and not refused.
 //   - The texts of $context.error.validationErrorString follow API Gateway's validator, but no document
-//     lists them, nor says whether quotes in them are escaped: here they are not.
+//     lists them, nor says whether quotes in them are escaped: here they are not. The text of the 400 for a
+//     body that begins like JSON and is none is our own.
+//   - A remapped Date or Server keeps its value: what API Gateway overwrites it with is documented nowhere.
 //   - An integer is what JSON Schema draft 4 says: neither 1.0 nor 1e1. API Gateway may be more generous.
 package apigateway

@@ -32,10 +32,18 @@ type exchange struct {
 	stage    *stage
 	method   *method // nil until it is routed
 	path     string  // below the stage, as the caller wrote it
-	body     []byte
-	params   params
-	query    url.Values
-	context  requestContext
+	// header holds what the API sees of the request's headers, and spelled the same with the client's spelling. Neither
+	// has Host.
+	header  http.Header
+	spelled map[string][]string
+	// encoded holds the path parameters as the caller wrote them.
+	encoded map[string]string
+	// traced reports whether a backend was called, which gives the response a trace header.
+	traced  bool
+	body    []byte
+	params  params
+	query   url.Values
+	context requestContext
 }
 
 // params holds the request's parameters, as $input.params() shows them. Of several values of one name the
@@ -100,7 +108,10 @@ func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
 	if s == nil {
 		x.stage = &stage{}
 	}
-	x.params = params{Path: map[string]string{}, Query: lastValues(x.query), Header: lastValues(r.Header)}
+	x.spelled = withoutDropped(spelled(r))
+	x.header = canonical(x.spelled)
+	x.encoded = map[string]string{}
+	x.params = params{Path: map[string]string{}, Query: lastValues(x.query), Header: lastValues(x.spelled)}
 	x.params.Header["Host"] = r.Host
 	sourceIP, _, _ := net.SplitHostPort(r.RemoteAddr)
 	domain, _, _ := strings.Cut(r.Host, ":")
@@ -141,6 +152,19 @@ func extendedRequestID() string {
 func (x *exchange) route(r *resource, m *method) {
 	x.method = m
 	x.context.ResourceID, x.context.ResourcePath = r.id, r.path
+}
+
+// setPathParameters stores the path parameters, which the template of a resource's path names.
+func (x *exchange) setPathParameters(encoded map[string]string) error {
+	x.encoded = encoded
+	for name, value := range encoded {
+		decoded, err := url.PathUnescape(value)
+		if err != nil {
+			return &gatewayError{kind: default4xx, message: "Bad Request", cause: err}
+		}
+		x.params.Path[name] = decoded
+	}
+	return nil
 }
 
 // readBody reads the request's body.

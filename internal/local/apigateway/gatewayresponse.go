@@ -44,6 +44,7 @@ var defaults = map[responseType]struct {
 	apiConfiguration:     {http.StatusInternalServerError, "InternalServerErrorException"},
 	integrationFailure:   {http.StatusGatewayTimeout, "InternalServerErrorException"},
 	integrationTimeout:   {http.StatusGatewayTimeout, "InternalServerErrorException"},
+	default4xx:           {http.StatusBadRequest, "BadRequestException"},
 	default5xx:           {http.StatusInternalServerError, "InternalServerErrorException"},
 }
 

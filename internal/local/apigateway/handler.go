@@ -20,7 +20,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(header, out.header)
 	header.Set("X-Amzn-Requestid", x.context.RequestID)
 	header.Set("X-Amz-Apigw-Id", x.context.ExtendedRequestID)
-	header.Set("X-Amzn-Trace-Id", "Root="+x.context.XrayTraceID)
+	if x.traced && err == nil {
+		header.Set("X-Amzn-Trace-Id", "Root="+x.context.XrayTraceID)
+	}
 	header.Set("Content-Length", strconv.Itoa(len(out.body)))
 	w.WriteHeader(out.status)
 	// The request has had its effect even if the caller is gone.
@@ -32,7 +34,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Service) handle(w http.ResponseWriter, r *http.Request) (*exchange, response, error) {
 	name, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 	stage := s.api.stage(name)
-	x := newExchange(r, stage, "/"+path, &s.api)
+	x := newExchange(r, stage, "/"+strings.TrimLeft(path, "/"), &s.api)
 	out, err := s.answer(w, x, stage != nil)
 	if err == nil {
 		return x, out, nil
@@ -52,11 +54,15 @@ func (s *Service) answer(w http.ResponseWriter, x *exchange, staged bool) (respo
 	if path := strings.Trim(x.path, "/"); path != "" {
 		parts = strings.Split(path, "/")
 	}
-	found, m := s.api.root.match(x.request.Method, parts, x.params.Path)
+	parameters := map[string]string{}
+	found, m := s.api.root.match(x.request.Method, parts, parameters)
 	if m == nil {
 		return response{}, &gatewayError{kind: missingToken, message: "Missing Authentication Token", cause: errors.New("no such resource or method")}
 	}
 	x.route(found, m)
+	if err := x.setPathParameters(parameters); err != nil {
+		return response{}, err
+	}
 	if err := x.readBody(w); err != nil {
 		return response{}, err
 	}

@@ -31,6 +31,9 @@ type integrationProperties struct {
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Integration timeout".
 const defaultTimeout = 29 * time.Second
 
+// mockType is the Type of an integration without a backend.
+const mockType = "MOCK"
+
 // newIntegration returns the integration of a method.
 func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integration, error) {
 	if p.Integration == nil {
@@ -47,7 +50,7 @@ func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integ
 			return nil, err
 		}
 		return &lambdaProxy{invoke: s.config.Invoke, arn: arn, timeout: timeout}, nil
-	case "MOCK":
+	case mockType:
 		return s.newMapped(ctx, p, mock{}, timeout)
 	case "AWS":
 		action, err := dynamoDBAction(p.Integration.URI)

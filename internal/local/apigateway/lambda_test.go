@@ -45,8 +45,6 @@ func TestFunction(t *testing.T) {
 		"answers another object": {`{"errorMessage":"x"}`, nil, 502},
 		"answers null":           {`null`, nil, 502},
 		"answers nothing set":    {`{}`, nil, 200},
-		"answers base64":         {`{"body":"aGk=","isBase64Encoded":true}`, nil, 200},
-		"answers bad base64":     {`{"body":"?","isBase64Encoded":true}`, nil, 502},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer, failure = tt.answer, tt.failure

@@ -26,6 +26,7 @@ type mapped struct {
 	renderer    *renderer
 	backend     backend
 	timeout     time.Duration
+	isMock      bool
 	passthrough string
 	parameters  []mapping
 	templates   map[string]mappingTemplate // by content type
@@ -51,7 +52,7 @@ const (
 // newMapped returns a mapped integration, or an error for what API Gateway would refuse at deployment.
 func (s *Service) newMapped(ctx context.Context, method methodProperties, b backend, timeout time.Duration) (*mapped, error) {
 	p := method.Integration
-	m := &mapped{renderer: s.renderer, backend: b, timeout: timeout, passthrough: p.PassthroughBehavior}
+	m := &mapped{renderer: s.renderer, backend: b, timeout: timeout, isMock: p.Type == mockType, passthrough: p.PassthroughBehavior}
 	switch m.passthrough {
 	case "":
 		m.passthrough = whenNoMatch
@@ -186,6 +187,7 @@ func (m *mapped) serve(ctx context.Context, x *exchange) (response, error) {
 		return response{}, timedOut(err, &gatewayError{kind: integrationFailure, message: "Network error communicating with endpoint", cause: err})
 	}
 	x.context.Integration = &contextIntegration{Status: answer.status}
+	x.traced = !m.isMock
 	return m.response(ctx, x, answer, overrides)
 }
 
@@ -196,6 +198,9 @@ func (m *mapped) request(ctx context.Context, x *exchange) (backendRequest, rend
 		value, ok, err := p.resolve(ctx, x, m.renderer, nil)
 		if err != nil {
 			return backendRequest{}, rendered{}, internal(default5xx, err)
+		}
+		if ok && m.refuses(p.target) {
+			return backendRequest{}, rendered{}, internal(default5xx, fmt.Errorf("integration.request.header.%s: API Gateway sets this header itself", p.target))
 		}
 		if ok {
 			request.header.Set(p.target, value)
@@ -213,6 +218,10 @@ func (m *mapped) request(ctx context.Context, x *exchange) (backendRequest, rend
 		return request, rendered{}, nil
 	}
 	out, err := m.renderer.render(ctx, t, x.variables(x.body))
+	if errors.Is(err, errMalformedBody) {
+		// No page of AWS has the text of this response; the status was recorded.
+		return backendRequest{}, rendered{}, &gatewayError{kind: default4xx, message: "Invalid request body", cause: err}
+	}
 	if err != nil {
 		return backendRequest{}, rendered{}, internal(default5xx, fmt.Errorf("request template of %s: %w", contentType, err))
 	}
@@ -242,7 +251,9 @@ func (m *mapped) response(ctx context.Context, x *exchange, from *backendRespons
 	after := rendered{}
 	if len(chosen.templates) > 0 {
 		var err error
-		if after, err = m.renderer.render(ctx, t, x.variables(from.body)); err != nil {
+		variables := x.variables(from.body)
+		variables.Overrides = &before
+		if after, err = m.renderer.render(ctx, t, variables); err != nil {
 			return response{}, internal(default5xx, fmt.Errorf("response template of status %d: %w", chosen.status, err))
 		}
 		out.body = []byte(after.Output)
@@ -253,7 +264,14 @@ func (m *mapped) response(ctx context.Context, x *exchange, from *backendRespons
 		}
 		maps.Copy(out.header, canonical(overrides.Header))
 	}
+	out.header = remap(out.header, remappedIfMapped, droppedIfMapped)
 	return out, nil
+}
+
+// refuses reports whether a mapping to the header fails when it has a value.
+func (m *mapped) refuses(header string) bool {
+	header = http.CanonicalHeaderKey(header)
+	return illegalForAll[header] || !m.isMock && illegalForAWS[header]
 }
 
 // choose returns the integration response for a status: the first whose pattern matches all of it.
@@ -267,10 +285,12 @@ func (m *mapped) choose(status int) *mappedResponse {
 	return nil
 }
 
+// canonical returns the headers with Go's spelling.
 func canonical(header map[string][]string) http.Header {
 	out := make(http.Header, len(header))
-	for name, values := range header {
-		out[http.CanonicalHeaderKey(name)] = values
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		key := http.CanonicalHeaderKey(name)
+		out[key] = append(out[key], header[name]...)
 	}
 	return out
 }

@@ -111,9 +111,9 @@ func (m mapping) resolve(ctx context.Context, x *exchange, r *renderer, from *ba
 	case constant:
 		return m.name, true, nil
 	case requestHeader:
-		return first(x.request.Header.Values(m.name))
+		return first(x.header.Values(m.name))
 	case requestHeaders:
-		return all(x.request.Header.Values(m.name))
+		return all(x.header.Values(m.name))
 	case requestQuery:
 		return first(x.query[m.name])
 	case requestQueries:

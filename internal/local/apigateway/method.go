@@ -146,7 +146,7 @@ const defaultKey = "$default"
 func (x *exchange) parameter(p parameter) string {
 	switch p.in {
 	case "header":
-		return x.request.Header.Get(p.name)
+		return x.header.Get(p.name)
 	case "path":
 		return x.params.Path[p.name]
 	default:

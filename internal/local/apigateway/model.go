@@ -16,7 +16,10 @@ import (
 )
 
 // A model is the JSON schema of a body. Without a schema it takes every body.
-type model struct{ schema *jsonschema.Schema }
+type model struct {
+	schema   *jsonschema.Schema
+	document any // the schema as it is declared
+}
 
 func (s *Service) provisionModel(_ context.Context, r template.Resource) (template.Attributes, error) {
 	var p struct {
@@ -36,7 +39,7 @@ func (s *Service) provisionModel(_ context.Context, r template.Resource) (templa
 	if name == "" {
 		name = r.PhysicalName
 	}
-	m, err := newModel(name, p.Schema)
+	m, err := s.api.newModel(name, p.Schema)
 	if err != nil {
 		return template.Attributes{}, fmt.Errorf("property Schema: %w", err)
 	}
@@ -44,9 +47,14 @@ func (s *Service) provisionModel(_ context.Context, r template.Resource) (templa
 	return template.Attributes{Ref: name}, nil
 }
 
-// newModel compiles a schema, which a template gives as an object or as a string.
+// modelURL is the place of an API's models, by which they refer to each other.
+// Source: API Gateway developer guide, models-mappings-models, "Creating more complex models".
+const modelURL = "https://apigateway.amazonaws.com/restapis/%s/models/%s"
+
+// newModel compiles a schema, which a template gives as an object or as a string. It may refer to models of the API that
+// are there already, as API Gateway has it.
 // Source: API Gateway developer guide, models-mappings-models: JSON schema draft 4.
-func newModel(name string, schema json.RawMessage) (*model, error) {
+func (a *api) newModel(name string, schema json.RawMessage) (*model, error) {
 	var text string
 	if json.Unmarshal(schema, &text) == nil {
 		schema = json.RawMessage(text)
@@ -57,9 +65,9 @@ func newModel(name string, schema json.RawMessage) (*model, error) {
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft4)
-	compiler.UseLoader(noLoader{})
+	compiler.UseLoader(modelLoader{a})
 	compiler.RegisterVocabulary(&jsonschema.Vocabulary{URL: "local:draft-4-integers", Compile: compileInteger})
-	location := "model:" + name
+	location := fmt.Sprintf(modelURL, a.id, name)
 	if err := compiler.AddResource(location, document); err != nil {
 		return nil, err
 	}
@@ -67,7 +75,7 @@ func newModel(name string, schema json.RawMessage) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model{schema: compiled}, nil
+	return &model{schema: compiled, document: document}, nil
 }
 
 // draft4Integer refuses 1.0 and 1e1 where the type is integer: for draft 4 an integer is a number without a fraction or
@@ -94,11 +102,19 @@ func (draft4Integer) Validate(ctx *jsonschema.ValidatorContext, value any) {
 	}
 }
 
-// noLoader refuses references out of the schema, such as to another model of the API.
-type noLoader struct{}
+// A modelLoader finds the other models of an API, and nothing else.
+type modelLoader struct{ api *api }
 
-func (noLoader) Load(url string) (any, error) {
-	return nil, fmt.Errorf("a reference to %s is not supported by the local run: put the definition into the same model", url)
+// Load implements jsonschema.URLLoader.
+func (l modelLoader) Load(url string) (any, error) {
+	name, ok := strings.CutPrefix(url, fmt.Sprintf(modelURL, l.api.id, ""))
+	if found := l.api.models[name]; ok && found != nil {
+		if found.document == nil {
+			return map[string]any{}, nil // Empty and Error take everything here
+		}
+		return found.document, nil
+	}
+	return nil, fmt.Errorf("$ref must be %s of a model that is declared before, got %s", fmt.Sprintf(modelURL, l.api.id, "<name>"), url)
 }
 
 // validate checks a body. The error's text is $context.error.validationErrorString. An absent body is

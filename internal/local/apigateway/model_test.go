@@ -39,7 +39,7 @@ func TestValidationErrors(t *testing.T) {
 			inObject := json.RawMessage(tt.schema)
 			inString := json.RawMessage(compact(tt.schema))
 			for _, schema := range []json.RawMessage{inObject, inString} {
-				m, err := newModel("M", schema)
+				m, err := (&api{}).newModel("M", schema)
 				if err != nil {
 					t.Fatal(err)
 				}

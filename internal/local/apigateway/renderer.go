@@ -16,12 +16,14 @@ type variables struct {
 	Params         *params           `json:"params"`
 	Context        *requestContext   `json:"context"`
 	StageVariables map[string]string `json:"stageVariables"`
+	Overrides      *rendered         `json:"overrides,omitempty"` // of the request's template, for the response's
 }
 
 // rendered is the output of a mapping template.
 type rendered struct {
 	Output        string              `json:"output"`
 	Error         string              `json:"error"`
+	Malformed     bool                `json:"malformed"`     // the error is a body that looks like JSON and is none
 	Status        int                 `json:"status"`        // $context.responseOverride.status, or 0
 	Header        map[string][]string `json:"header"`        // $context.responseOverride.header
 	RequestHeader map[string][]string `json:"requestHeader"` // $context.requestOverride.header

@@ -30,6 +30,7 @@ const (
 var (
 	errRenderTimeout = fmt.Errorf("the mapping template did not end within %s", renderTimeout)
 	errRendererLost  = errors.New("the renderer's process ended")
+	errMalformedBody = errors.New("the body begins like JSON and is none")
 )
 
 // A rendererProcess is one run of vtl/main.mjs.
@@ -147,6 +148,9 @@ func (c *rendererProcess) do(ctx context.Context, m message) (rendered, error) {
 	defer timeout.Stop()
 	select {
 	case out := <-answer:
+		if out.Malformed {
+			return rendered{}, fmt.Errorf("%w: %s", errMalformedBody, out.Error)
+		}
 		if out.Error != "" {
 			return rendered{}, fmt.Errorf("mapping template: %s", out.Error)
 		}

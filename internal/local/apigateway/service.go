@@ -61,7 +61,9 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	}
 	s := &Service{config: config, api: newAPI(), renderer: newRenderer(), listener: listener}
 	s.running, s.stop = context.WithCancel(context.Background())
-	s.server = &http.Server{Handler: guard.API(s), ReadHeaderTimeout: 10 * time.Second}
+	s.server = &http.Server{
+		Handler: guard.API(s), ReadHeaderTimeout: 10 * time.Second, ConnContext: withConnection, DisableGeneralOptionsHandler: true,
+	}
 	return s, nil
 }
 
@@ -102,7 +104,7 @@ func (s *Service) Local(text string) string {
 // take longer.
 func (s *Service) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.server.Serve(s.listener) }()
+	go func() { served <- s.server.Serve(spellingListener{s.listener}) }()
 	var ended error
 	select {
 	case ended = <-served:

@@ -137,6 +137,27 @@ func TestTextReadyShowsEverything(t *testing.T) {
 	}
 }
 
+// TestTextShortensALineWithinALine checks what the runtime for Node.js makes of a handler's own JSON.
+func TestTextShortensALineWithinALine(t *testing.T) {
+	var out bytes.Buffer
+	console.Text(&out).Hop(hop.Hop{
+		Stage: hop.Function, Outcome: hop.OK, Resource: "Fn",
+		Detail: `{"timestamp":"2026-10-08T07:30:29.443Z","level":"INFO","requestId":"79b5e81f","message":"{\"message\":\"handled\",\"id\":\"o-1\"}"}`,
+	})
+	if got := strings.TrimSpace(out.String()); !strings.HasSuffix(got, "Fn  handled  id=o-1") {
+		t.Errorf("it prints %q", got)
+	}
+}
+
+// TestTextHidesLambdasOwnLines checks that START, END and REPORT do not hide what happens.
+func TestTextHidesLambdasOwnLines(t *testing.T) {
+	var out bytes.Buffer
+	console.Text(&out).Hop(hop.Hop{Stage: hop.Platform, Outcome: hop.OK, Resource: "Fn", Detail: "START RequestId: 1 Version: $LATEST"})
+	if out.Len() > 0 {
+		t.Errorf("it prints %q", out.String())
+	}
+}
+
 func TestTextFaults(t *testing.T) {
 	var out bytes.Buffer
 	text := console.Text(&out)

@@ -14,7 +14,7 @@ var omittedFields = map[string]bool{"timestamp": true, "time": true, "level": tr
 const metricsField = "_aws"
 
 // logLine shortens a structured log line for a person: its message, then its fields as name=value in
-// the order of the line. It returns "" for a line of metrics, and any other line unchanged.
+// the order of the line. A message that is itself such a line is shortened too. It returns "" for a line of metrics, and any other line unchanged.
 func logLine(line string) string {
 	dec := json.NewDecoder(strings.NewReader(line))
 	dec.UseNumber()
@@ -37,6 +37,9 @@ func logLine(line string) string {
 			return ""
 		case name == "message" || name == "msg":
 			message = fmt.Sprint(value)
+			if strings.HasPrefix(message, "{") { // a line of JSON in the entry of a runtime
+				message = logLine(message)
+			}
 		case !omittedFields[fmt.Sprint(name)]:
 			fields = append(fields, fmt.Sprintf("%v=%v", name, value))
 		}

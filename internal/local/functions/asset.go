@@ -28,10 +28,12 @@ type program struct {
 // An interpreter runs handlers written in a language of its own, by a runtime client that plays the part of
 // Lambda's: it loads the handler and talks to the Runtime API.
 type interpreter struct {
-	find   func(context.Context) (string, error)
-	args   []string // before the client's path
-	client string   // file name
-	source []byte   // of the client
+	find func(context.Context) (string, error)
+	args []string // before the client's path
+	// packages returns the folders in which the client looks for the SDK that Lambda's runtime brings along.
+	packages func(interpreter string) []string
+	client   string // file name
+	source   []byte // of the client
 	// inline is the file that Lambda puts inline code into.
 	// Source: CloudFormation template reference, AWS::Lambda::Function Code, ZipFile.
 	inline string
@@ -40,12 +42,16 @@ type interpreter struct {
 var (
 	//go:embed client.mjs
 	nodeClient []byte
-	node       = interpreter{find: toolchain.Node, client: "client.mjs", source: nodeClient, inline: "index.js"}
+	node       = interpreter{find: toolchain.Node, client: "client.mjs", source: nodeClient, inline: "index.js", packages: nodePackages}
 
 	//go:embed client.py
 	pythonClient []byte
-	// Unbuffered (-u), or the log would lag behind; no cache files (-B) in the assembly.
-	python = interpreter{find: toolchain.Python, args: []string{"-u", "-B"}, client: "client.py", source: pythonClient, inline: "index.py"}
+	// Unbuffered (-u), or the log would lag behind; no cache files (-B) in the assembly; none of the packages that this
+	// machine happens to have (-S).
+	python = interpreter{
+		find: toolchain.Python, args: []string{"-u", "-B", "-S"}, client: "client.py", source: pythonClient, inline: "index.py",
+		packages: pythonPackages,
+	}
 )
 
 // fromAsset returns the program of a function that is not compiled here. dir takes what has to be written.
@@ -130,7 +136,7 @@ func (i interpreter) run(ctx context.Context, p properties, assets assets, dir s
 	if err != nil {
 		return program{}, err
 	}
-	return program{path: path, args: append(slices.Clone(i.args), client), root: root}, nil
+	return program{path: path, args: slices.Concat(i.args, []string{client}, i.packages(path)), root: root}, nil
 }
 
 func write(path string, content []byte) error {

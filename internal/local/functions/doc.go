@@ -16,6 +16,11 @@
 // and then invocations wait. An environment ends when it crashes, when an invocation runs into its
 // timeout or is cancelled, and after five idle minutes.
 //
+// Lambda's own lines of an invocation (START, END and REPORT, or platform.start and platform.report where the LogFormat
+// is JSON) are hops of the stage "platform". Node.js and Python handlers log in the formats of Lambda's runtimes, and get
+// the SDK that those bring along from their own code or from the app: from its node_modules, or from its virtual
+// environment.
+//
 // Different from Lambda: an idle environment is not frozen, the function is given its MemorySize, which is not
-// enforced, and the only isolation is a bare process environment.
+// enforced, the only isolation is a bare process environment, and LD_LIBRARY_PATH leaves out the system's folders.
 package functions

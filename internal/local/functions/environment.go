@@ -29,6 +29,8 @@ type environment struct {
 	ended   chan struct{} // closed when the process has ended and all it wrote is passed on
 	expiry  *time.Timer   // while it is idle; fn.mu guards it
 
+	init        time.Duration    // how long it took to start; 0 after it is reported
+	memory      int              // MB at most used, as far as known
 	asks        chan struct{}    // one element when the runtime has asked for an invocation
 	invocations chan *invocation // to the request that asked
 
@@ -77,6 +79,7 @@ func (f *function) start(ctx context.Context) (*environment, error) {
 		e.kill()
 		return nil, err
 	}
+	e.init = time.Since(began)
 	return e, nil
 }
 
@@ -107,11 +110,12 @@ func (e *environment) awaitInit(ctx context.Context, began time.Time) error {
 	case <-e.ended:
 		kind, reason = TypeExit, "the process ended during init: "+exitReason(e.process.Err())
 	}
-	if said := e.reportedInitFailure(); said != nil {
+	said := e.reportedInitFailure()
+	if said != nil {
 		kind, reason = said.Type, said.Message
 	}
 	tail := e.log.tail()
-	if tail != "" {
+	if said == nil && tail != "" {
 		reason += fmt.Sprintf("; its last line is %q", tail[strings.LastIndexByte(tail, '\n')+1:])
 	}
 	return e.fn.fail(kind, reason, tail, time.Since(began))
@@ -134,13 +138,22 @@ func (e *environment) invoke(ctx context.Context, payload []byte) ([]byte, error
 	case <-timer.C:
 		return nil, e.timedOut(began)
 	}
+	response, err := e.await(ctx, inv, began, timer.C)
+	if ctx.Err() == nil {
+		e.report(inv, time.Since(began), err)
+	}
+	return response, err
+}
+
+// await returns the answer to an invocation that the process has taken.
+func (e *environment) await(ctx context.Context, inv *invocation, began time.Time, timeout <-chan time.Time) ([]byte, error) {
 	select {
 	case <-inv.answered:
 	case <-e.ended:
 		return e.lastWords(inv, began)
 	case <-ctx.Done():
 		return nil, e.abandon(ctx)
-	case <-timer.C:
+	case <-timeout:
 		return nil, e.timedOut(began)
 	}
 	// The invocation ends when the runtime asks for the next one. Until then its time counts.
@@ -150,10 +163,20 @@ func (e *environment) invoke(ctx context.Context, payload []byte) ([]byte, error
 	case <-e.ended:
 	case <-ctx.Done():
 		e.kill()
-	case <-timer.C:
+	case <-timeout:
 		e.kill()
 	}
 	return e.result(inv)
+}
+
+// report logs the end of an invocation. The process may be gone, and with it what it used.
+func (e *environment) report(inv *invocation, took time.Duration, err error) {
+	if memory := peakMemory(e.process.PID()); memory > 0 && !e.hasEnded() {
+		e.memory = memory
+	}
+	<-inv.started
+	e.fn.logReport(report{inv: inv, duration: took, init: e.init, memory: e.memory, failure: asFunctionError(err)})
+	e.init = 0
 }
 
 // lastWords returns the answer of a process that has ended: it may have given one just before.

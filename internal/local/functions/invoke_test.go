@@ -58,9 +58,14 @@ func TestEnvironmentIsLambdasAndNothingElse(t *testing.T) {
 	}), order{})
 	want := map[string]string{
 		"LANG":                                "en_US.UTF-8",
-		"PATH":                                "/usr/local/bin:/usr/bin:/bin",
-		"HOME":                                os.TempDir(),
-		"TMPDIR":                              os.TempDir(),
+		"PATH":                                "/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+		"LD_LIBRARY_PATH":                     ".*/stack-Probe:.*/stack-Probe/lib:" + regexp.QuoteMeta(a.Dir+":"+a.Dir+"/lib") + ":/opt/lib",
+		"LAMBDA_RUNTIME_DIR":                  ".*/stack-Probe",
+		"AWS_XRAY_CONTEXT_MISSING":            "LOG_ERROR",
+		"AWS_XRAY_DAEMON_ADDRESS":             "127.0.0.1:2000",
+		"AWS_CONFIG_FILE":                     os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE":         os.DevNull,
+		"AWS_SESSION_TOKEN":                   "local",
 		"TABLE":                               "orders",
 		"TZ":                                  ":UTC",
 		"AWS_LAMBDA_RUNTIME_API":              `127\.0\.0\.1:\d+`,
@@ -80,13 +85,11 @@ func TestEnvironmentIsLambdasAndNothingElse(t *testing.T) {
 		"AWS_ACCESS_KEY_ID":                   "local",
 		"AWS_SECRET_ACCESS_KEY":               "local",
 		"AWS_EC2_METADATA_DISABLED":           "true",
-		"AWS_CONFIG_FILE":                     os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE":         os.DevNull,
+		"AWS_ENDPOINT_URL_SQS":                "http://127.0.0.1:1",
+		"AWS_ENDPOINT_URL":                    "http://127.0.0.1:2",
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
 		"AWS_USE_FIPS_ENDPOINT":               "false",
 		"AWS_USE_DUALSTACK_ENDPOINT":          "false",
-		"AWS_ENDPOINT_URL":                    "http://127.0.0.1:2",
-		"AWS_ENDPOINT_URL_SQS":                "http://127.0.0.1:1",
 	}
 	got := map[string]string{}
 	for _, entry := range a.Env {
@@ -262,7 +265,7 @@ func TestLogLinesArriveWhole(t *testing.T) {
 		t.Errorf("%d lines, want %d: %.200q", len(got), len(want), got)
 	}
 	for _, one := range h.hops {
-		if one.Stage != hop.Function || one.Resource != "Probe" {
+		if one.Stage != hop.Function && one.Stage != hop.Platform || one.Resource != "Probe" {
 			t.Errorf("a line is reported by %s %s", one.Stage, one.Resource)
 		}
 	}

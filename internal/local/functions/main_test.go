@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,7 +129,7 @@ func (h *host) logged(outcome hop.Outcome) []string {
 	defer h.mu.Unlock()
 	var found []string
 	for _, one := range h.hops {
-		if one.Outcome == outcome {
+		if one.Outcome == outcome && one.Stage == hop.Function {
 			found = append(found, one.Detail)
 		}
 	}
@@ -158,6 +159,46 @@ func (h *host) await(n int, prefix string) {
 			h.t.Fatalf("%d lines begin with %q, want %d", count, prefix, n)
 		}
 	}
+}
+
+// awaitLine waits until the function has logged a line that ends so, and returns it.
+func (h *host) awaitLine(end string) string {
+	h.t.Helper()
+	return h.awaitHop(func(one hop.Hop) bool { return one.Stage == hop.Function && strings.HasSuffix(one.Detail, end) }).Detail
+}
+
+// awaitHop waits for the first hop that is as asked.
+func (h *host) awaitHop(asked func(hop.Hop) bool) hop.Hop {
+	h.t.Helper()
+	deadline := time.After(patience)
+	for {
+		h.mu.Lock()
+		changed := h.changed
+		at := slices.IndexFunc(h.hops, asked)
+		if at >= 0 {
+			defer h.mu.Unlock()
+			return h.hops[at]
+		}
+		h.mu.Unlock()
+		select {
+		case <-changed:
+		case <-deadline:
+			h.t.Fatal("there is no such hop")
+		}
+	}
+}
+
+// platform returns the lines that Lambda itself has logged so far.
+func (h *host) platform() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var lines []string
+	for _, one := range h.hops {
+		if one.Stage == hop.Platform {
+			lines = append(lines, one.Detail)
+		}
+	}
+	return lines
 }
 
 type props map[string]any

@@ -48,7 +48,7 @@ type properties struct {
 		LogFormat           string
 		LogGroup            string
 		ApplicationLogLevel string
-		SystemLogLevel      template.Ignored
+		SystemLogLevel      string
 	}
 	TracingConfig struct{ Mode string }
 

@@ -25,6 +25,7 @@ type invocation struct {
 	trace    string // X-Ray tracing header
 	payload  []byte
 
+	started  chan struct{} // closed when its start is logged
 	answered chan struct{} // closed when response or failure is set
 	response []byte
 	failure  *FunctionError
@@ -36,6 +37,7 @@ func newInvocation(payload []byte, deadline time.Time, traced bool) *invocation 
 		deadline: deadline,
 		trace:    newTrace(traced),
 		payload:  payload,
+		started:  make(chan struct{}),
 		answered: make(chan struct{}),
 	}
 }
@@ -76,6 +78,8 @@ func (e *environment) handleNext(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
 		e.current = inv
 		e.mu.Unlock()
+		e.fn.logStart(inv)
+		close(inv.started)
 		header := w.Header()
 		header.Set("Content-Type", "application/json")
 		header.Set("Lambda-Runtime-Aws-Request-Id", inv.id)

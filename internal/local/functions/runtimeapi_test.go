@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
 // runtimeOf is the Runtime API of an environment without a process.
 func runtimeOf(t *testing.T) (*environment, *httptest.Server) {
-	e := &environment{fn: &function{arn: "arn:f"}, asks: make(chan struct{}, 1), invocations: make(chan *invocation), log: &logWriter{}}
+	e := &environment{fn: &function{arn: "arn:f", service: &Service{cfg: Config{Sink: func(hop.Hop) {}}}}, asks: make(chan struct{}, 1), invocations: make(chan *invocation), log: &logWriter{}}
 	server := httptest.NewServer(e.runtimeAPI())
 	t.Cleanup(server.Close)
 	return e, server

@@ -16,6 +16,7 @@ const (
 	Stream   Stage = "stream"   // a batch of stream records that an event source mapping handed to a function
 	Schedule Stage = "schedule" // an event that a schedule's target accepted
 	Function Stage = "function" // a line that a function wrote to its log
+	Platform Stage = "platform" // a line that Lambda adds to a function's log: START, END and REPORT
 )
 
 // An Outcome is how a hop ended.

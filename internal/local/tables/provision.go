@@ -63,7 +63,6 @@ func (s *Service) attributes(t *types.TableDescription) template.Attributes {
 	name := aws.ToString(t.TableName)
 	att := map[string]string{"Arn": s.cloud.ARN("dynamodb", "table/"+name)}
 	if t.LatestStreamArn != nil {
-		// The ARN has the region "ddblocal": with any other, DynamoDB Local does not find the stream.
 		att["StreamArn"] = *t.LatestStreamArn
 	}
 	if t.TableId != nil {

@@ -26,15 +26,22 @@ var answeredBeforeCommit = map[string]bool{
 }
 
 // newProxy returns the endpoint for the clients. It holds the response to an operation of answeredBeforeCommit until
-// the operation is on disk.
-func newProxy(server http.RoundTripper, client *dynamodb.Client) http.Handler {
+// the operation is on disk, and names what it has in the stack's region.
+func newProxy(server http.RoundTripper, client *dynamodb.Client, region string) http.Handler {
 	target := &url.URL{Scheme: "http", Host: anyHost}
+	names := arns{region: region}
 	return &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			names.request(r.Out)
+		},
 		Transport: server,
 		ModifyResponse: func(r *http.Response) error {
+			if err := names.response(r); err != nil {
+				return err
+			}
 			if r.StatusCode != http.StatusOK {
-				return addChecksum(r)
+				return completeError(r)
 			}
 			if answeredBeforeCommit[operation(r.Request)] {
 				return awaitCommit(r.Request.Context(), client)
@@ -66,20 +73,39 @@ func newTransport(server func() (address string, err error)) *http.Transport {
 // checksum is the header with the CRC-32 of the body.
 const checksum = "X-Amz-Crc32"
 
-// addChecksum adds to an error response the checksum that DynamoDB sends with every response, and DynamoDB Local only
-// with successes. The SDK reads a missing one as 0 and writes a warning to the log of each function.
-func addChecksum(r *http.Response) error {
-	if r.Header.Get(checksum) != "" {
-		return nil
-	}
+// DynamoDB Local's words for a table that it does not have, and what a caller here can do about it.
+const (
+	noTable  = "Cannot do operations on a non-existent table"
+	tryTable = "Requested resource not found: the local run has the tables of its stack only. " +
+		"Put the table into the stack, or create it at this endpoint (aws dynamodb create-table --endpoint-url)"
+)
+
+// completeError explains the error for a missing table, which may belong to another stack, and adds the checksum that
+// DynamoDB sends with every response, and DynamoDB Local only with successes. The SDK reads a missing one as 0 and writes
+// a warning to the log of each function.
+func completeError(r *http.Response) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return fmt.Errorf("read the error: %w", err)
 	}
 	_ = r.Body.Close()
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	r.Header.Set(checksum, strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
+	explained := bytes.ReplaceAll(body, []byte(noTable), []byte(tryTable))
+	setBody(r, explained)
+	if r.Header.Get(checksum) == "" || !bytes.Equal(body, explained) {
+		setChecksum(r, explained)
+	}
 	return nil
+}
+
+// setBody replaces the body of a response.
+func setBody(r *http.Response, body []byte) {
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+}
+
+func setChecksum(r *http.Response, body []byte) {
+	r.Header.Set(checksum, strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
 }
 
 // operation returns the X of "X-Amz-Target: DynamoDB_20120810.X".

@@ -84,7 +84,7 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 	}
 	s := &Service{cloud: config.Cloud, program: program, portFile: portFile(dir)}
 	transport := newTransport(s.serverAddress)
-	handler := newProxy(transport, s.directClient(transport))
+	handler := newProxy(transport, s.directClient(transport), config.Cloud.Region)
 	if config.Wrap != nil {
 		handler = config.Wrap(handler)
 	}

@@ -90,7 +90,7 @@ func TestTables(t *testing.T) {
 		if first.Ref != "Dev-Orders" || first.GetAtt["Arn"] != "arn:aws:dynamodb:eu-central-1:000000000000:table/Dev-Orders" {
 			t.Errorf("got %+v", first)
 		}
-		if !strings.HasPrefix(first.GetAtt["StreamArn"], "arn:aws:dynamodb:ddblocal:000000000000:table/Dev-Orders/stream/") {
+		if !strings.HasPrefix(first.GetAtt["StreamArn"], "arn:aws:dynamodb:eu-central-1:000000000000:table/Dev-Orders/stream/") {
 			t.Errorf("StreamArn is %q", first.GetAtt["StreamArn"])
 		}
 	})
@@ -105,6 +105,20 @@ func TestTables(t *testing.T) {
 		ttl, err := s.cloud.DynamoDB().DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &first.Ref})
 		if err != nil || aws.ToString(ttl.TimeToLiveDescription.AttributeName) != "expiresAt" {
 			t.Errorf("time to live: %+v, %v", ttl.TimeToLiveDescription, err)
+		}
+	})
+	t.Run("everything is in the stack's region, and items stay as they are", func(t *testing.T) { checkRegion(t, s, first) })
+	t.Run("a table of another stack", func(t *testing.T) {
+		_, err := s.cloud.DynamoDB().GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("elsewhere"), Key: map[string]types.AttributeValue{"pk": text("x")}})
+		var missing *types.ResourceNotFoundException
+		if !errors.As(err, &missing) || !strings.HasPrefix(missing.ErrorMessage(), "Requested resource not found: the local run has the tables of its stack only. Put the table into the stack, or create it") {
+			t.Errorf("error is %v", err)
+		}
+		_, err = s.cloud.DynamoDB().TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{{
+			Put: &types.Put{TableName: aws.String("elsewhere"), Item: map[string]types.AttributeValue{"pk": text("x")}},
+		}}})
+		if !errors.As(err, &missing) || !strings.Contains(missing.ErrorMessage(), "the local run has the tables of its stack only") {
+			t.Errorf("error of a transaction is %v", err)
 		}
 	})
 	t.Run("a second time it is found", func(t *testing.T) {

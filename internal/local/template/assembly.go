@@ -18,6 +18,9 @@ type Assembly struct {
 
 // ReadAssembly reads the manifest in dir, and the manifests of the stages below it.
 func ReadAssembly(dir string) (*Assembly, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("the cloud assembly must be the folder that `cdk synth` writes, got the file %s: include a template in a CDK app (cloudformation-include) and run `npx cdk synth`", dir)
+	}
 	a := &Assembly{dir: dir}
 	err := a.read(dir)
 	switch {

@@ -12,13 +12,14 @@ import (
 	"strings"
 )
 
-// unsupported holds the intrinsics that need something which the local run does not have.
+// unsupported holds the intrinsics that need something which the local run does not have, and what to do instead.
 var unsupported = map[string]string{
-	"Fn::ImportValue": "exports of other stacks are not known locally",
+	"Fn::ImportValue": "exports of other stacks are not known locally: one stack runs here, so put the resource and what uses it into the same stack",
 	"Fn::GetAZs":      "there are no availability zones locally",
 	"Fn::Cidr":        "there are no networks locally",
-	"Fn::Transform":   "macros run in AWS only",
-	"Fn::ForEach":     "loops are not expanded locally",
+	"Fn::Transform": "macros run in AWS only: deploy the template once, and include in the CDK app (cloudformation-include) what " +
+		"`aws cloudformation get-template --template-stage Processed` returns",
+	"Fn::ForEach": "loops are not expanded locally: write a loop in the CDK app, which synthesizes each resource",
 }
 
 // intrinsic returns the name and the argument of {"Fn::Name": argument} or {"Ref": argument}.
@@ -106,10 +107,18 @@ func (e *evaluator) call(name string, argument any) (any, error) {
 	}
 }
 
+// forEach begins the key of a loop: Fn::ForEach::<name>.
+// Source: CloudFormation template reference, intrinsic-function-reference-foreach.
+const forEach = "Fn::ForEach::"
+
+// whyUnsupported returns why an intrinsic cannot be used, and what to do.
 func whyUnsupported(name string) string {
 	switch name {
 	case "Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not":
 		return "it is allowed in Conditions only"
+	}
+	if strings.HasPrefix(name, forEach) {
+		name = "Fn::ForEach"
 	}
 	if why, ok := unsupported[name]; ok {
 		return "the local run does not support it: " + why

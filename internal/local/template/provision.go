@@ -18,23 +18,16 @@ type Environment struct {
 // template, and resolves the outputs. provisions holds the Provision for each resource type that the local run supports.
 //
 // It creates nothing when the template has resource types or intrinsics that the local run does not support, or
-// references to nothing: the error then lists all of them. The error of a Provision ends it at once and is prefixed
-// with the logical id and type.
+// references to nothing: the error then lists all of them. The errors of the Provisions are all reported too, each
+// prefixed with the logical id and type; a resource that needs one that failed is only named.
 func (s *Stack) Provision(ctx context.Context, env Environment, provisions map[string]Provision) (*Deployment, error) {
 	p, err := s.plan(env, provisions)
 	if err != nil {
 		return nil, fmt.Errorf("stack %s: %w", s.Name, err)
 	}
 	d := &Deployment{Stack: s.Name, Skipped: p.skipped}
-	for _, r := range p.resources {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		deployed, err := p.create(ctx, r, provisions[r.Type])
-		if err != nil {
-			return nil, fmt.Errorf("%s (%s): %w", r.LogicalID, r.Type, err)
-		}
-		d.Resources = append(d.Resources, deployed)
+	if d.Resources, err = p.createAll(ctx, provisions); err != nil {
+		return nil, err
 	}
 	if d.Outputs, err = p.resolveOutputs(); err != nil {
 		return nil, fmt.Errorf("stack %s: %w", s.Name, err)
@@ -70,11 +63,8 @@ var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
 // plan checks the whole template.
 func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, error) {
 	p := &plan{evaluator: s.evaluator(env)}
-	if err := p.checkTransform(); err != nil {
-		return nil, err
-	}
 	byID := map[string]planned{}
-	var problems []error
+	problems := []error{p.checkTransform()}
 	for _, id := range s.template.Resources.names {
 		active, err := p.isActive(id)
 		switch {
@@ -101,18 +91,23 @@ func (s *Stack) evaluator(env Environment) *evaluator {
 	}
 }
 
-// checkTransform accepts only the transform that adds intrinsics, which this package supports.
+// checkTransform accepts only the transform that adds intrinsics, which this package supports in part.
 func (p *plan) checkTransform() error {
 	list, ok := p.template.Transform.([]any)
 	if !ok && p.template.Transform != nil {
 		list = []any{p.template.Transform}
 	}
+	var problems []error
 	for _, transform := range list {
-		if transform != "AWS::LanguageExtensions" {
-			return fmt.Errorf("transform %v: %s", transform, whyUnsupported("Fn::Transform"))
+		name := transform
+		if call, ok := transform.(map[string]any); ok {
+			name = call["Name"]
+		}
+		if name != "AWS::LanguageExtensions" {
+			problems = append(problems, fmt.Errorf("transform %v: %s", name, whyUnsupported("Fn::Transform")))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 func (p *plan) add(id string, provisions map[string]Provision, byID map[string]planned) error {
@@ -126,9 +121,9 @@ func (p *plan) add(id string, provisions map[string]Provision, byID map[string]p
 	}
 	name := p.stack.readableName(r)
 	if provisions[d.Type] == nil {
-		reason := skipReason(d.Type)
-		if reason == "" {
-			return fmt.Errorf("%s (%s): the local run does not support this resource type", id, d.Type)
+		reason, err := p.skip(d)
+		if err != nil {
+			return fmt.Errorf("%s (%s): %w", id, d.Type, err)
 		}
 		p.evaluator.skipped[id] = r
 		p.skipped = append(p.skipped, Skipped{LogicalID: id, Type: d.Type, Name: name, Ref: p.placeholder(r, ""), Reason: reason})
@@ -179,12 +174,8 @@ func (p *plan) addOutput(name string) error {
 
 // prefixErrors adds the prefix to each of several joined errors.
 func prefixErrors(prefix string, err error) error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return fmt.Errorf("%s: %w", prefix, err)
-	}
 	var all []error
-	for _, err := range joined.Unwrap() {
+	for _, err := range each(err) {
 		all = append(all, fmt.Errorf("%s: %w", prefix, err))
 	}
 	return errors.Join(all...)
@@ -220,26 +211,6 @@ func (p *plan) sort(byID map[string]planned) error {
 		}
 	}
 	return nil
-}
-
-func (p *plan) create(ctx context.Context, r planned, provision Provision) (Deployed, error) {
-	properties, err := p.resolve(r.properties)
-	if err != nil {
-		return Deployed{}, err
-	}
-	if properties == nil {
-		properties = map[string]any{}
-	}
-	var ok bool
-	if r.Properties, ok = properties.(map[string]any); !ok {
-		return Deployed{}, errors.New("Properties must be an object")
-	}
-	attributes, err := provision(ctx, r.Resource)
-	if err != nil {
-		return Deployed{}, err
-	}
-	p.created[r.LogicalID] = attributes
-	return Deployed{Resource: r.Resource, Attributes: attributes, Name: r.name}, nil
 }
 
 func (p *plan) resolveOutputs() ([]Output, error) {

@@ -31,6 +31,10 @@ func (w *walker) visit(v any, at []string) {
 			return
 		}
 		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if strings.HasPrefix(name, "Fn::") { // a loop or macro beside other members
+				w.problem(append(at, name), errors.New(whyUnsupported(name)))
+				continue
+			}
 			w.visit(v[name], append(at, name))
 		}
 	case []any:

@@ -22,6 +22,9 @@ type Resource struct {
 	Properties map[string]any
 	// Metadata is the metadata of the resource, for example the place of a function's source.
 	Metadata map[string]any
+
+	// unknown takes the properties that Decode does not know, while Stack.Provision runs.
+	unknown *[]error
 }
 
 // Attributes holds the values to which references to a resource resolve.
@@ -39,22 +42,6 @@ type Provision func(ctx context.Context, r Resource) (Attributes, error)
 
 // Ignored is the type of a property that has no effect locally.
 type Ignored = any
-
-// Decode reads the properties into a struct with json tags. A property that the struct does not have is an error that
-// names it: the local run must not silently ignore what it does not support. Properties without an effect locally have
-// the type [Ignored]. CloudFormation's numbers and booleans may be strings; the types [Int] and [Bool] accept both.
-func (r Resource) Decode(into any) error {
-	raw, err := json.Marshal(r.Properties)
-	if err != nil {
-		return fmt.Errorf("properties: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("property not supported by the local run: %w", err)
-	}
-	return nil
-}
 
 // An Int is a whole number that a template may write as a number or as a string.
 type Int int64

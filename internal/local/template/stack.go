@@ -67,6 +67,9 @@ func (s *Stack) load() (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("template of %s: %w", s.DisplayName, err)
 	}
+	if err := checkForm(raw); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.file, err)
+	}
 	s.raw = raw
 	if err := decode(raw, &s.template); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.file, err)

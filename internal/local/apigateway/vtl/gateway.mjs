@@ -1,23 +1,27 @@
 // The context that API Gateway provides to a mapping template: $input, $util, $context, $stageVariables.
 // Source: API Gateway developer guide, api-gateway-mapping-template-reference.
 
-import { Host, Once, text } from './java.mjs';
+import { ArrayList, Host, Once, text } from './java.mjs';
 import { parse, stringify } from './json.mjs';
 import { select } from './jsonpath.mjs';
 
 /** The variables of one render. */
-export function variables({ body, params, context, stageVariables }) {
+export function variables({ body, params, context, stageVariables, overrides = {} }) {
   return {
     input: input(body, params),
     util,
     context: {
       ...context,
       requestOverride: new Once('$context.requestOverride', {
-        header: new Once('$context.requestOverride.header'),
+        header: new Once('$context.requestOverride.header', {}, single(overrides.requestHeader)),
         querystring: new Once('$context.requestOverride.querystring'),
         path: new Once('$context.requestOverride.path'),
       }),
-      responseOverride: new Once('$context.responseOverride', { header: new Once('$context.responseOverride.header') }),
+      responseOverride: new Once(
+        '$context.responseOverride',
+        { header: new Once('$context.responseOverride.header', {}, single(overrides.header)) },
+        overrides.status ? { status: overrides.status } : {},
+      ),
     },
     stageVariables,
   };
@@ -38,11 +42,15 @@ function input(raw, params) {
   }, { body });
 }
 
-/** A body that is not JSON is one string, as for Jayway's lenient parser. */
+/** A body that begins like JSON and is none. */
+export class MalformedBody extends Error {}
+
+/** A body that does not even begin like an object or a list is one string, as for Jayway's lenient parser. */
 function read(body) {
   try {
     return parse(body);
-  } catch {
+  } catch (error) {
+    if (/^\s*[{[]/.test(body)) throw new MalformedBody(error.message);
     return body;
   }
 }
@@ -86,6 +94,10 @@ export function overrides({ requestOverride, responseOverride }) {
     header: values(header),
   };
 }
+
+/** Headers as the template that set them sees them: a value, or a list of several. */
+const single = (headers) => Object.fromEntries(
+  Object.entries(headers ?? {}).map(([key, list]) => [key, list.length === 1 ? list[0] : ArrayList.from(list)]));
 
 function values(set) {
   const keys = Object.keys(set);

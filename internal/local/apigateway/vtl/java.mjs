@@ -17,15 +17,17 @@ export class Host {
   constructor(name, methods, properties = {}) { Object.assign(this, { name, methods, properties }); }
 }
 
-/** A map whose keys can be set once only. */
+/** A map whose keys can be set once only, by each of the two templates of a request: `earlier` holds what the first has set. */
 export class Once {
   #name;
-  constructor(name, values = {}) {
+  #earlier;
+  constructor(name, values = {}, earlier = {}) {
     this.#name = name;
-    Object.assign(this, values);
+    this.#earlier = new Set(Object.keys(earlier));
+    Object.assign(this, values, earlier);
   }
   static check(map, key) {
-    if (Object.hasOwn(map, key)) throw new Error(`${map.#name}.${key} is set twice: an override can be applied once only`);
+    if (Object.hasOwn(map, key) && !map.#earlier.delete(key)) throw new Error(`${map.#name}.${key} is set twice: an override can be applied once only`);
   }
 }
 

@@ -7,7 +7,7 @@
 // The one argument is the folder of the velocityjs package. The process ends with its standard input.
 
 import { createRequire } from 'node:module';
-import { overrides, variables } from './gateway.mjs';
+import { MalformedBody, overrides, variables } from './gateway.mjs';
 import { Engine } from './velocity.mjs';
 
 const { parse } = createRequire(import.meta.url)(process.argv[2]);
@@ -25,7 +25,7 @@ function answer(line) {
     const output = engine.render(templates[template], scope);
     return { id, output, ...overrides(scope.context) };
   } catch (error) {
-    return { id, error: error.message };
+    return { id, error: error.message, malformed: error instanceof MalformedBody };
   }
 }
 

@@ -8,6 +8,22 @@ import { ArrayList, assign, calculate, compare, double, element, equal, holds, i
 // Source: API Gateway developer guide, api-gateway-execution-service-limits-table, "Iterations in a #foreach loop".
 const maxIterations = 1000;
 
+// velocityjs accepts a block without its #end. A text behind the source is then in the block, and else behind it.
+const sentinel = '\u{e000}end of the source\u{e000}';
+
+/** The head of the innermost block that contains the sentinel, if one does. */
+function unclosed(nodes, head) {
+  for (const node of nodes) {
+    if (Array.isArray(node)) {
+      const open = unclosed(node.slice(1), node[0]);
+      if (open) return open;
+    } else if (head && typeof node === 'string' && node.includes(sentinel)) {
+      return head;
+    }
+  }
+  return undefined;
+}
+
 /** The body of a #define: rendered wherever it is referenced. */
 class Block {
   constructor(nodes) { this.nodes = nodes; }
@@ -20,7 +36,10 @@ export class Engine {
   constructor(parse) { this.#parse = parse; }
 
   compile(source) {
-    return this.#parse(source);
+    const tree = this.#parse(source);
+    const open = unclosed(this.#parse(source + '\n' + sentinel));
+    if (open) throw new Error(`Parse error on line ${open.pos?.first_line ?? '?'}: #${open.type} has no #end`);
+    return tree;
   }
 
   /** The tree of a string within a template. The strings of a template are few, so their trees are stored. */
