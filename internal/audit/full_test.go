@@ -72,6 +72,9 @@ func (e *endless) DescribeTable(context.Context, *dynamodb.DescribeTableInput, .
 
 // TestFullAuditNeedsTheMemoryOfAPage: ten times as many events need no more memory.
 func TestFullAuditNeedsTheMemoryOfAPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads 110,000 events")
+	}
 	heap := map[int]uint64{}
 	for _, events := range []int{10_000, 100_000} {
 		table := &endless{events: events, item: outboxItem(t, "e", "OrderCreated", 1)}
