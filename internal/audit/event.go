@@ -91,9 +91,9 @@ func (p Place) Message(item Item, at time.Time) (string, error) {
 
 // TextForSQS returns JSON as the body of a message: with the two characters escaped that JSON allows unescaped and SQS refuses.
 // Source: SQS API reference, SendMessage.
-func TextForSQS(json []byte) string {
-	return strings.NewReplacer("\uFFFE", `\ufffe`, "\uFFFF", `\uffff`).Replace(string(json))
-}
+func TextForSQS(json []byte) string { return forSQS.Replace(string(json)) }
+
+var forSQS = strings.NewReplacer("\uFFFE", `\ufffe`, "\uFFFF", `\uffff`)
 
 // scalar returns the text of a string or number attribute, and nothing for any other.
 func scalar(item Item, name string) string {

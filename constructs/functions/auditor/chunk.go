@@ -39,8 +39,6 @@ type pending struct {
 	WrittenAt      int64  `json:"w"` // epoch milliseconds
 	SequenceNumber string `json:"s"`
 	Consumers      []int  `json:"c"` // indices of the chunk's consumers
-
-	size int // as JSON
 }
 
 // add adds an event for the consumers, and reports whether it had room.

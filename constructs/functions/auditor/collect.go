@@ -66,13 +66,14 @@ type collector struct {
 
 	chunk      chunk
 	size       int
-	first      string // sequence number of the chunk's first event
+	first      string    // sequence number of the chunk's first event
+	newest     time.Time // when the chunk's newest event was written
 	unreadable int
 }
 
 func (c *collector) begin(sequenceNumber string) {
 	c.chunk = chunk{Layout: chunkLayout, Source: c.settings.Outbox.Source}
-	c.size, c.first = sizeOf(c.chunk), sequenceNumber
+	c.size, c.first, c.newest = sizeOf(c.chunk), sequenceNumber, time.Time{}
 }
 
 // add adds the event of a record to the chunk, and sends the chunk before where it is full.
@@ -98,17 +99,19 @@ func (c *collector) add(ctx context.Context, raw json.RawMessage) error {
 	if len(matched) == 0 {
 		return nil
 	}
-	if c.chunk.add(event, matched, &c.size) {
-		if len(c.chunk.Events) == 1 {
-			c.first = event.SequenceNumber
+	if !c.chunk.add(event, matched, &c.size) {
+		if err := c.send(ctx); err != nil {
+			return err
 		}
-		return nil
+		c.begin(event.SequenceNumber)
+		c.chunk.add(event, matched, &c.size) // an empty chunk has room
 	}
-	if err := c.send(ctx); err != nil {
-		return err
+	if len(c.chunk.Events) == 1 {
+		c.first = event.SequenceNumber
 	}
-	c.begin(event.SequenceNumber)
-	c.chunk.add(event, matched, &c.size) // an empty chunk has room
+	if event.WrittenAt.After(c.newest) {
+		c.newest = event.WrittenAt
+	}
 	return nil
 }
 
@@ -125,14 +128,16 @@ func (c *collector) send(ctx context.Context) error {
 	if len(c.chunk.Events) == 0 {
 		return nil
 	}
-	c.chunk.DueAt = time.Now().Add(c.confirmWithin)
+	// By the time of the write, so that the time that a batch takes to be full is none of that which effects may take.
+	wait := max(0, min(c.confirmWithin, time.Until(c.newest.Add(c.confirmWithin))))
+	c.chunk.DueAt = time.Now().Add(wait)
 	body, err := json.Marshal(c.chunk)
 	if err != nil {
 		return fmt.Errorf("encode a pending message: %w", err)
 	}
 	_, err = c.queues.SendMessage(ctx, &sqs.SendMessageInput{
 		QueueUrl: &c.settings.Outbox.Audit.Pending, MessageBody: aws.String(audit.TextForSQS(body)),
-		DelaySeconds: int32(min(longestDelay, c.confirmWithin) / time.Second),
+		DelaySeconds: int32(min(longestDelay, wait) / time.Second),
 	})
 	if err != nil {
 		return fmt.Errorf("put events into the pending queue: %w", err)

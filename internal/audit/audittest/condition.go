@@ -72,8 +72,8 @@ func (c condition) term(term string) bool {
 }
 
 func (c condition) name(word string) string {
-	if real, ok := c.names[word]; ok {
-		return real
+	if name, ok := c.names[word]; ok {
+		return name
 	}
 	return word
 }
