@@ -53,11 +53,11 @@ func (o *TransactionalOutbox) addAlarms() {
 		},
 		{
 			id: pipeDeadLettersAlarmID, metric: o.MetricPipeDeadLetters(minutes(1)), threshold: 1,
-			description: "The pipe gave up on events. Fix what its log group names as the reason, then run `outbox redrive pipe`, at best within 24 hours, while the events are in the stream.",
+			description: "The pipe gave up on events. Fix what its log group names as the reason, then run `outbox dead-letters redrive`, at best within 24 hours, while the events are in the stream.",
 		},
 		{
 			id: ruleDeadLettersAlarmID, metric: o.MetricRuleDeadLetters(minutes(1)), threshold: 1,
-			description: "A rule could not deliver events to a consumer's queue. Fix what ERROR_MESSAGE of the messages names as the reason, then run `outbox redrive rule`.",
+			description: "A rule could not deliver events to a consumer's queue. Fix what ERROR_MESSAGE of the messages names as the reason, then run `outbox dead-letters redrive`.",
 		},
 	})
 	if o.ownsTable() {
@@ -113,7 +113,7 @@ func (o *TransactionalOutbox) pipeSilentAlarm() alarm {
 			},
 		}),
 		threshold: 1, datapoints: silentDatapoints, periods: silentPeriods,
-		description: "Events are written and the pipe takes up none. Look at the pipe's State and StateReason, fix the reason, and start the pipe: its events are in the stream for 24 hours. Nothing is wrong if clients only repeated old requests, or items were deleted by hand.",
+		description: "Events are written and the pipe takes up none. Run `outbox status` to see the pipe's state and why, fix the reason, and start the pipe with `outbox resume`: its events are in the stream for 24 hours. Nothing is wrong if clients only repeated old requests, or items were deleted by hand.",
 	}
 }
 
@@ -126,11 +126,11 @@ func (c *Consumer) addAlarms() {
 	addAlarms(c, props, []alarm{
 		{
 			id: "DeliveryFailedAlarm", metric: c.MetricDeliveryFailed(minutes(1)), threshold: 1,
-			description: "The rule gave up on delivering events to the queue. Fix what ERROR_MESSAGE of the messages in the rules' dead-letter queue names as the reason, then run `outbox redrive rule`.",
+			description: "The rule gave up on delivering events to the queue. Fix what ERROR_MESSAGE of the messages in the rules' dead-letter queue names as the reason, then run `outbox dead-letters redrive`.",
 		},
 		{
 			id: "DeliveryLostAlarm", metric: c.MetricDeliveryLost(minutes(1)), threshold: 1,
-			description: "The rule could not even use its dead-letter queue: events are lost to this consumer. Let EventBridge send to the rules' dead-letter queue, then replay the archive for this consumer's rule.",
+			description: "The rule could not even use its dead-letter queue: events are lost to this consumer. Let EventBridge send to the rules' dead-letter queue, then run `outbox replay` for this consumer, or find the events with `outbox audit --full` and run `outbox repair`.",
 		},
 		{
 			id: "OldestMessageAlarm", metric: c.MetricOldestMessageAge(minutes(1)), threshold: *props.OldestMessageAge.ToSeconds(nil),
@@ -138,7 +138,7 @@ func (c *Consumer) addAlarms() {
 		},
 		{
 			id: "DeadLettersAlarm", metric: c.MetricDeadLetters(minutes(1)), threshold: 1,
-			description: "The consumer gave up on events. Fix the consumer, then run `outbox redrive consumer`.",
+			description: "The consumer gave up on events. Fix the consumer, then run `outbox dead-letters redrive`.",
 		},
 		{
 			id: "ErrorsAlarm", metric: c.MetricErrors(minutes(5)), threshold: transientFailures,
