@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -69,11 +70,9 @@ func TestOperate(t *testing.T) {
 	t.Run("nothing is wrong", func(t *testing.T) {
 		operate(t, run, "status").check(t, 0, "pipe          RUNNING", "PublisherTwo", "nothing needs a person")
 		operate(t, run, "status", "--json").check(t, 0, `"needs": []`)
-		eventually(t, func() string {
-			if got := operate(t, run, "trace", order); got.code != 0 || strings.Count(got.out, "effect at ") != 3 {
-				return got.out + got.err
-			}
-			return ""
+		eventually(t, "the trace shows three effects", func(context.Context) bool {
+			got := operate(t, run, "trace", order)
+			return got.code == 0 && strings.Count(got.out, "effect at ") == 3
 		})
 	})
 
@@ -82,12 +81,8 @@ func TestOperate(t *testing.T) {
 		operate(t, run, "pause", "--consumer", "PublisherTwo", "--yes").check(t, 0)
 		operate(t, run, "status").check(t, 1, "PublisherTwo", "disabled", "→ outbox resume --stack "+stack+" --consumer PublisherTwo")
 		stopped = post(t, run, tea)
-		eventually(t, func() string {
-			got := operate(t, run, "trace", "Order#"+stopped)
-			if !strings.Contains(got.out, "1 message waits in its queue") {
-				return got.out + got.err
-			}
-			return ""
+		eventually(t, "the trace shows that the order's two events wait", func(context.Context) bool {
+			return strings.Contains(operate(t, run, "trace", "Order#"+stopped).out, "2 messages wait in its queue")
 		})
 	})
 
@@ -111,11 +106,8 @@ func TestOperate(t *testing.T) {
 		args := []string{"--full", "--until", farAhead}
 		operate(t, run, "repair", append(args, "--dry-run")...).check(t, 0, "PublisherTwo: 1 event to send", "PublisherOne: 0 events to send")
 		operate(t, run, "repair", append(args, "--yes")...).check(t, 0, "PublisherTwo: 1 sent")
-		eventually(t, func() string {
-			if got := operate(t, run, "audit", args...); got.code != 0 {
-				return got.out + got.err
-			}
-			return ""
+		eventually(t, "nothing is missing any more", func(context.Context) bool {
+			return operate(t, run, "audit", args...).code == 0
 		})
 		operate(t, run, "status").check(t, 0, "nothing needs a person")
 	})
@@ -147,20 +139,6 @@ func settle(t *testing.T, run *localrun.Run, order string) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// eventually tries until there is nothing that is wrong.
-func eventually(t *testing.T, wrong func() string) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		text := wrong()
-		if text == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %s still:\n%s", patience, text)
-		}
 	}
 }
 
