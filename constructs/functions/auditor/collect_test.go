@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-
 	"github.com/outboxkit/transactional-outbox/internal/audit"
 	"github.com/outboxkit/transactional-outbox/internal/description"
 )
@@ -210,4 +209,3 @@ func TestTheLongestEventFits(t *testing.T) {
 		}
 	})
 }
-

@@ -290,3 +290,16 @@ func bodyOf(t *testing.T, event record.Event) string {
 	}
 	return body
 }
+
+func textValue(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+// markerOf returns the marker that shipping's inbox leaves.
+func markerOf(e audit.Event) audit.Item {
+	text := textValue
+	number := func(n int64) types.AttributeValue { return &types.AttributeValueMemberN{Value: fmt.Sprint(n)} }
+	return audit.Item{
+		record.AttrPK: text(record.MarkerKey(shipping, e.Source, e.ID)), record.AttrSource: text(e.Source),
+		record.AttrAggregateType: text(e.AggregateType), record.AttrAggregateID: text(e.AggregateID),
+		record.AttrVersion: number(e.Version), record.AttrHandledAt: number(time.Now().UnixMilli()),
+	}
+}

@@ -7,12 +7,12 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/audit"
 )
 
-const (
-	// pageSize is how many items of a list are read at once.
-	pageSize = 1000
-	// sweepsAtMost is how many items of a list one run reads: the rest is for the next one, so that a long list costs no more.
-	sweepsAtMost = 10_000
-)
+// pageSize is how many items of a list are read at once.
+const pageSize = 1000
+
+// sweepsAtMost is how many items of a list one run reads: the rest is for the next one, so that a long list costs no more. A
+// test makes it smaller.
+var sweepsAtMost = 10_000
 
 // A sweep looks again for the missing effects of one consumer, the oldest first.
 type sweep struct {

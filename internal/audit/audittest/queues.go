@@ -252,3 +252,10 @@ func (p *Parameters) GetParametersByPath(_ context.Context, in *ssm.GetParameter
 	})
 	return out, err
 }
+
+// HideFirst hides the first message of a queue, as a receiver does.
+func (q *Queues) HideFirst(url string, d time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queues[url].messages[0].visibleAt = time.Now().Add(d)
+}

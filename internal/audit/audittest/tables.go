@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -24,6 +25,8 @@ type Calls struct {
 	// Before returns the error of a request, which then has no effect. After returns the error with which a request is answered
 	// that had one. Both may be nil.
 	Before, After func(name string) error
+	// Takes is how long each request takes.
+	Takes time.Duration
 }
 
 // Count returns how many requests of a name were made.
@@ -35,6 +38,7 @@ func (c *Calls) Count(name string) int {
 
 // do makes a request.
 func (c *Calls) do(name string, request func()) error {
+	time.Sleep(c.Takes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {
@@ -60,6 +64,8 @@ type Tables struct {
 
 	// ReadUnits and WriteUnits are what the requests cost, by DynamoDB's rules for reads that are eventually consistent or not.
 	ReadUnits, WriteUnits float64
+	// Gone is a table that does not exist.
+	Gone string
 	// Unprocessed makes BatchGetItem leave the keys behind the first so many for another time.
 	Unprocessed int
 }
@@ -98,13 +104,17 @@ func (t *Tables) Items(table, prefix string) []Item {
 }
 
 func (t *Tables) sorted(table string, is func(Item) bool) []Item {
-	var found []Item
-	for _, item := range t.items[table] {
+	var keys []string
+	for k, item := range t.items[table] {
 		if is(item) {
-			found = append(found, item)
+			keys = append(keys, k)
 		}
 	}
-	slices.SortFunc(found, func(a, b Item) int { return strings.Compare(key(a), key(b)) })
+	slices.Sort(keys)
+	var found []Item
+	for _, k := range keys {
+		found = append(found, t.items[table][k])
+	}
 	return found
 }
 
@@ -145,6 +155,10 @@ func (t *Tables) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInput,
 	err := t.do("BatchGetItem", func() {
 		n := 0
 		for table, request := range in.RequestItems {
+			if table == t.Gone {
+				refused = &types.ResourceNotFoundException{}
+				return
+			}
 			seen := map[string]bool{}
 			for _, k := range request.Keys {
 				if n++; seen[key(k)] || n > 100 {
