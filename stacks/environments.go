@@ -27,6 +27,8 @@ type Environment struct {
 	EventRetentionDays int
 	// ArchiveDays is how long the bus's archive keeps events for a replay; 0 makes no archive.
 	ArchiveDays int
+	// Dashboard adds the outbox's CloudWatch dashboard, for which AWS charges from the fourth in an account on.
+	Dashboard bool
 	// ConsumerConcurrency is how many batches of one consumer's queue are worked on at once, 2 to 1000.
 	ConsumerConcurrency int
 	// Throttling of the whole API.
@@ -109,6 +111,7 @@ func Prod() Environment {
 		LogRetention:        awslogs.RetentionDays_THREE_MONTHS,
 		EventRetentionDays:  30,
 		ArchiveDays:         90,
+		Dashboard:           true,
 		ConsumerConcurrency: 50,
 		Throttling:          Throttling{Rate: 1000, Burst: 2000},
 		Authorization:       IAM,

@@ -17,11 +17,15 @@ const (
 	publisherTwoEntry          = "lambdas/order-created-publisher-two"
 	orderUpdatedPublisherEntry = "lambdas/order-updated-publisher"
 	updateOrderEntry           = "lambdas/update-order"
+
+	// Of the outbox itself, for Monitor and Audit.
+	heartbeatEntry = "constructs/functions/heartbeat"
+	auditorEntry   = "constructs/functions/auditor"
 )
 
 // FunctionEntries returns the folders of all functions, so that the app can have them built at once.
 func FunctionEntries() []string {
-	return []string{publisherOneEntry, publisherTwoEntry, orderUpdatedPublisherEntry, updateOrderEntry}
+	return []string{publisherOneEntry, publisherTwoEntry, orderUpdatedPublisherEntry, updateOrderEntry, heartbeatEntry, auditorEntry}
 }
 
 // The environment variables with which functions find their business tables.

@@ -94,6 +94,9 @@ func newOutbox(scope constructs.Construct, env Environment) *outbox.Transactiona
 		PointInTimeRecovery: jsii.Bool(env.PointInTimeRecovery),
 		LogRetention:        env.LogRetention,
 		Alarms:              &outbox.AlarmProps{Topic: alarmTopic(scope, env)},
+		Monitor:             &outbox.MonitorProps{},
+		Audit:               &outbox.AuditProps{},
+		Dashboard:           jsii.Bool(env.Dashboard),
 	}
 	if env.ArchiveDays > 0 {
 		props.ArchiveRetention = awscdk.Duration_Days(jsii.Number(env.ArchiveDays))

@@ -47,3 +47,13 @@ func ExampleFunctionProps() {
 
 	app.Synth(nil)
 }
+
+// A function that a library ships, in a module that the app's go.mod requires. The library's own go.mod says what it needs.
+func ExampleFunctionProps_module() {
+	stack := awscdk.NewStack(awscdk.NewApp(nil), jsii.String("Greetings"), nil)
+
+	golambda.NewFunction(stack, jsii.String("Sweep"), &golambda.FunctionProps{
+		Module: jsii.String("example.com/sweeper"),
+		Entry:  jsii.String("functions/sweep"),
+	})
+}

@@ -39,7 +39,7 @@ const (
 )
 
 // NewFunction adds a Go function on provided.al2023, with JSON logs, a log group of its own, active
-// X-Ray tracing, and a role that may do nothing but log, trace and, with a VPC, use its network.
+// X-Ray tracing unless Tracing says otherwise, and a role that may do nothing but log, trace and, with a VPC, use its network.
 //
 // Properties that are wrong stop the synthesis with one panic that lists everything [FunctionProps.Validate]
 // finds, before anything is added. So does an entry that is no main package or does not compile, with the go
@@ -78,7 +78,7 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) a
 		Role:                         newRole(group, logGroup, c.inVPC()),
 		LogGroup:                     logGroup,
 		LoggingFormat:                awslambda.LoggingFormat_JSON,
-		Tracing:                      awslambda.Tracing_ACTIVE,
+		Tracing:                      c.Tracing,
 	}
 	apply(c.Options, &functionProps)
 	function := awslambda.NewFunction(group, jsii.String(functionID), &functionProps)

@@ -26,7 +26,7 @@ var ownOptions = map[string]string{
 	"LogFormat":                    "logs are JSON",
 	"LoggingFormat":                "logs are JSON",
 	"Role":                         "a function has a role of its own, which Function.AddToRolePolicy and InitialPolicy extend",
-	"Tracing":                      "tracing is active",
+	"Tracing":                      "set FunctionProps.Tracing",
 }
 
 // validateOptions refuses, by name, what is set elsewhere.

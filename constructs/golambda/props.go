@@ -51,9 +51,12 @@ type FunctionProps struct {
 	// that CloudWatch Logs needs; for an imported key the synthesis warns and shows what the owner must add.
 	// Default: keys that AWS owns or manages.
 	EncryptionKey awskms.IKey
+	// Tracing is whether invocations are traced with X-Ray, for which AWS charges by the trace.
+	// Default: awslambda.Tracing_ACTIVE.
+	Tracing awslambda.Tracing
 	// Options is everything else that CDK's own function takes: VPC, security groups, layers, ephemeral
 	// storage, log level, file system and so on. What has a field above, and what this package sets itself
-	// (Role, LogGroup, LoggingFormat, Tracing and the older settings of logs), is refused there.
+	// (Role, LogGroup, LoggingFormat and the older settings of logs), is refused there.
 	// Default: CDK's defaults.
 	Options *awslambda.FunctionOptions
 }
@@ -85,6 +88,9 @@ func (p *FunctionProps) WithDefaults() *FunctionProps {
 	}
 	if c.RemovalPolicy == "" {
 		c.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
+	}
+	if c.Tracing == "" {
+		c.Tracing = awslambda.Tracing_ACTIVE
 	}
 	return &c
 }

@@ -32,6 +32,9 @@ type alarm struct {
 	description string
 
 	datapoints, periods float64 // default: the last period alone
+
+	comparison      awscloudwatch.ComparisonOperator // default: at least the threshold
+	missingBreaches bool                             // where the metric always has datapoints while all is well
 }
 
 func (o *TransactionalOutbox) addAlarms() {
@@ -59,6 +62,12 @@ func (o *TransactionalOutbox) addAlarms() {
 	})
 	if o.ownsTable() {
 		addAlarms(o, o.alarmProps, []alarm{o.pipeSilentAlarm()})
+	}
+	if o.monitor != nil {
+		o.addMonitorAlarms()
+	}
+	if o.auditor != nil {
+		o.auditor.addAlarms()
 	}
 }
 
@@ -104,7 +113,7 @@ func (o *TransactionalOutbox) pipeSilentAlarm() alarm {
 			},
 		}),
 		threshold: 1, datapoints: silentDatapoints, periods: silentPeriods,
-		description: "Events are written and the pipe takes up none. Look at the pipe's State and StateReason, fix the reason, and start the pipe: its events are in the stream for 24 hours. Nothing is wrong if clients only repeated old requests, or items were deleted by hand.",
+		description: "Events are written and the pipe takes up none. Run `outbox status` to see the pipe's state and why, fix the reason, and start the pipe with `outbox resume`: its events are in the stream for 24 hours. Nothing is wrong if clients only repeated old requests, or items were deleted by hand.",
 	}
 }
 
@@ -121,7 +130,7 @@ func (c *Consumer) addAlarms() {
 		},
 		{
 			id: "DeliveryLostAlarm", metric: c.MetricDeliveryLost(minutes(1)), threshold: 1,
-			description: "The rule could not even use its dead-letter queue: events are lost to this consumer. Let EventBridge send to the rules' dead-letter queue, then replay the archive for this consumer's rule.",
+			description: "The rule could not even use its dead-letter queue: events are lost to this consumer. Let EventBridge send to the rules' dead-letter queue, then run `outbox replay` for this consumer, or find the events with `outbox audit --full` and run `outbox repair`.",
 		},
 		{
 			id: "OldestMessageAlarm", metric: c.MetricOldestMessageAge(minutes(1)), threshold: *props.OldestMessageAge.ToSeconds(nil),
@@ -153,15 +162,22 @@ func addAlarms(scope constructs.Construct, props *AlarmProps, alarms []alarm) {
 		if a.datapoints > 0 {
 			datapoints = &a.datapoints
 		}
+		if a.comparison == "" {
+			a.comparison = awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+		}
+		// Several of these metrics exist only while they are not zero.
+		missing := awscloudwatch.TreatMissingData_NOT_BREACHING
+		if a.missingBreaches {
+			missing = awscloudwatch.TreatMissingData_BREACHING
+		}
 		added := awscloudwatch.NewAlarm(scope, &a.id, &awscloudwatch.AlarmProps{
 			Metric:             a.metric,
 			Threshold:          &a.threshold,
 			EvaluationPeriods:  jsii.Number(max(a.periods, 1)),
 			DatapointsToAlarm:  datapoints,
-			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-			// Several of these metrics exist only while they are not zero.
-			TreatMissingData: awscloudwatch.TreatMissingData_NOT_BREACHING,
-			AlarmDescription: &a.description,
+			ComparisonOperator: a.comparison,
+			TreatMissingData:   missing,
+			AlarmDescription:   &a.description,
 		})
 		if props.Topic != nil {
 			action := &topicAction{props.Topic}

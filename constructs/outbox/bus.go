@@ -44,11 +44,14 @@ func (s keepSettings) keepNamed() awscdk.RemovalPolicy {
 	return s.keep()
 }
 
-// newArchive adds an archive of everything that is on the bus. A replay goes to the rules again, not in order.
+// newArchive adds an archive of everything that is on the bus but heartbeats, which nobody would replay. A replay goes to the rules again, not in order.
 func newArchive(f *flow, p TransactionalOutboxProps) awsevents.CfnArchive {
 	props := &awsevents.CfnArchiveProps{
 		SourceArn:     f.eventBus.EventBusArn(),
 		RetentionDays: p.ArchiveRetention.ToDays(nil),
+	}
+	if p.Monitor != nil {
+		props.EventPattern = map[string]any{"source": []any{map[string]any{"anything-but": []any{f.heartbeatSource()}}}}
 	}
 	if p.EncryptionKey != nil {
 		keypolicy.AllowArchive(f.scope, p.EncryptionKey)

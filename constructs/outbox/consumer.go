@@ -71,6 +71,8 @@ func (f *flow) AddConsumer(id *string, props *ConsumerProps) *Consumer {
 	c.mapping = c.newMapping(config)
 	c.addAlarms()
 	c.describe(config)
+	c.beAudited(config)
+	c.show(config)
 	return c
 }
 
@@ -109,20 +111,27 @@ func (c *Consumer) queues(config *consumerConfig) (queue, deadLetterQueue awssqs
 	return queue, deadLetterQueue
 }
 
-// newRule sends the events that match to the queue.
-//
-// CfnRule, because the package of CDK's ready-made targets pulls in a hundred others.
+// newRule sends the events that match to the consumer's queue.
 func (c *Consumer) newRule(config *consumerConfig) awsevents.CfnRule {
 	f := c.flow
 	if f.ruleDeadLetterQueue == nil {
 		f.ruleDeadLetterQueue = f.newDeadLetterQueue(f.scope, ruleDeadLetterQueueID)
 	}
-	rule := awsevents.NewCfnRule(c, jsii.String(ruleID), &awsevents.CfnRuleProps{
+	rule := f.newRule(c, ruleID, config.pattern(), c.queue)
+	f.createBeforePipe(rule)
+	return rule
+}
+
+// newRule sends the events on the bus that match the pattern to the queue.
+//
+// CfnRule, because the package of CDK's ready-made targets pulls in a hundred others.
+func (f *flow) newRule(scope constructs.Construct, id string, pattern map[string]any, queue awssqs.IQueue) awsevents.CfnRule {
+	rule := awsevents.NewCfnRule(scope, &id, &awsevents.CfnRuleProps{
 		EventBusName: f.eventBus.EventBusName(),
-		EventPattern: config.pattern(),
+		EventPattern: pattern,
 		Targets: []any{&awsevents.CfnRule_TargetProperty{
 			Id:  jsii.String(queueID),
-			Arn: c.queue.QueueArn(),
+			Arn: queue.QueueArn(),
 			RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
 				MaximumEventAgeInSeconds: jsii.Number(ruleMaxAgeSeconds),
 				MaximumRetryAttempts:     jsii.Number(ruleMaxRetries),
@@ -130,12 +139,11 @@ func (c *Consumer) newRule(config *consumerConfig) awsevents.CfnRule {
 			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: f.ruleDeadLetterQueue.QueueArn()},
 		}},
 	})
-	for _, queue := range []awssqs.IQueue{c.queue, f.ruleDeadLetterQueue} {
+	for _, queue := range []awssqs.IQueue{queue, f.ruleDeadLetterQueue} {
 		if permission := f.letSend(queue, f.ruleARNs()); permission != nil {
 			rule.Node().AddDependency(permission)
 		}
 	}
-	f.createBeforePipe(rule)
 	return rule
 }
 

@@ -41,7 +41,8 @@ type ConsumerProps struct {
 	// characters. They, Sources, AggregateTypes and Detail make a pattern of at most 2048 characters.
 	// Default: every type.
 	EventTypes *[]*string
-	// Sources are the sources whose events it gets: at least one, of 1 to 256 bytes without '#'.
+	// Sources are the sources whose events it gets: at least one, of 1 to 256 bytes without '#', and not that of the outbox's
+	// heartbeats.
 	// Default: the outbox's own Source.
 	Sources *[]*string
 	// AggregateTypes are the aggregate types whose events it gets, for example "Order": at least one, of 1 to 128
@@ -69,7 +70,8 @@ type ConsumerProps struct {
 	// keeps it that long.
 	// Default: false.
 	Ordered *bool
-	// Inbox is whether the function gets what runtime/inbox needs for effects that happen once.
+	// Inbox is whether the function gets what runtime/inbox needs for effects that happen once. Without it, the audit cannot
+	// tell what the consumer has done with its events.
 	// Default: Inbox_TABLE.
 	Inbox Inbox
 	// InboxTTL is how long the inbox remembers an event, in whole seconds from as long as it can come again to 10000 days. It can

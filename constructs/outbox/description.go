@@ -22,7 +22,7 @@ const descriptionLayout = "1"
 
 // describe leaves in the account what the parts of the outbox are called there. Nothing of the outbox may depend on the
 // parameter, which names all of them.
-func (o *TransactionalOutbox) describe(c outboxConfig) {
+func (o *TransactionalOutbox) describe(c outboxConfig) awsssm.CfnParameter {
 	d := description.Outbox{
 		Version:                 descriptionLayout,
 		Path:                    *o.place.deployed(),
@@ -34,11 +34,13 @@ func (o *TransactionalOutbox) describe(c outboxConfig) {
 		MaximumRecordAgeSeconds: *c.recordAge.seconds(),
 		PipeDeadLetterQueue:     *o.pipeDeadLetterQueue.QueueUrl(),
 		RuleDeadLetterQueue:     *o.ruleDeadLetterQueue.QueueUrl(),
+		Heartbeat:               o.monitor.describe(o),
+		Audit:                   o.auditor.describe(),
 	}
 	if o.archive != nil {
 		d.Archive = *o.archive.AttrArn()
 	}
-	newParameter(o, o.place.stack, *o.parameterPath()+"/outbox", "The parts of a transactional outbox, for its auditor and the command outbox", d)
+	return newParameter(o, o.place.stack, *o.parameterPath()+"/outbox", "The parts of a transactional outbox, for its auditor and the command outbox", d)
 }
 
 // describe leaves in the account what the parts of the consumer are called there.
@@ -146,22 +148,33 @@ func (p place) deployed() *string { return jsii.String(*p.deployedStack() + "/" 
 // deployedStack returns the name under which the outermost stack is deployed, a token.
 func (p place) deployedStack() *string { return awscdk.NewScopedAws(p.outermost).StackName() }
 
-// longestInParameterName bounds one part of a parameter's name, which has at most 1011 characters in all.
-// Source: Systems Manager API reference, PutParameter, Name.
-const longestInParameterName = 400
+// A naming is how the path of a construct becomes a part of a name.
+type naming struct {
+	not     *regexp.Regexp // what it must not hold
+	plain   *regexp.Regexp // of paths that no other path comes out the same as
+	slash   string         // in place of one
+	longest int
+}
 
 var (
-	notInParameterName   = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
-	plainInParameterName = regexp.MustCompile(`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`)
+	// A parameter's name has at most 1011 characters in all.
+	// Source: Systems Manager API reference, PutParameter, Name.
+	parameterNaming = naming{regexp.MustCompile(`[^A-Za-z0-9_.-]`), regexp.MustCompile(`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`), ".", 400}
+	// A dashboard's has 255, of which a stack's name may have 128, and a hyphen follows.
+	// Source: CloudWatch API reference, PutDashboard; CloudFormation API reference, CreateStack.
+	dashboardNaming = naming{regexp.MustCompile(`[^A-Za-z0-9_-]`), regexp.MustCompile(`^[A-Za-z0-9_-]+$`), "-", 255 - 128 - 1}
 )
 
-// inParameterName returns the path of a construct as one part of a parameter's name, with dots for slashes. Where other
-// paths could come out the same, a hash tells them apart.
-func inParameterName(path string) string {
-	name := notInParameterName.ReplaceAllString(strings.ReplaceAll(path, "/", "."), "-")
-	if plainInParameterName.MatchString(path) && len(name) <= longestInParameterName {
+// inParameterName returns the path of a construct as one part of a parameter's name, with dots for slashes.
+func inParameterName(path string) string { return parameterNaming.of(path) }
+
+// of returns the path as a part of a name. Where other paths could come out the same, a hash tells them apart.
+func (n naming) of(path string) string {
+	name := n.not.ReplaceAllString(strings.ReplaceAll(path, "/", n.slash), "-")
+	if n.plain.MatchString(path) && len(name) <= n.longest {
 		return name
 	}
 	hash := sha256.Sum256([]byte(path))
-	return name[:min(len(name), longestInParameterName)] + "-" + hex.EncodeToString(hash[:4])
+	suffix := "-" + hex.EncodeToString(hash[:4])
+	return name[:min(len(name), n.longest-len(suffix))] + suffix
 }

@@ -53,6 +53,26 @@ func ExampleNewTransactionalOutbox() {
 	})
 }
 
+// Nothing waits unseen: a heartbeat, the audit of every effect, alarms, and a dashboard.
+func ExampleNewTransactionalOutbox_watched() {
+	stack := awscdk.NewStack(awscdk.NewApp(nil), jsii.String("Orders"), nil)
+
+	outbox.NewTransactionalOutbox(stack, jsii.String("Outbox"), &outbox.TransactionalOutboxProps{
+		Source:  jsii.String("orders"),
+		Alarms:  &outbox.AlarmProps{Topic: awssns.NewTopic(stack, jsii.String("OnCall"), nil)},
+		Monitor: &outbox.MonitorProps{MaximumLag: awscdk.Duration_Minutes(jsii.Number(2))},
+		Audit: &outbox.AuditProps{
+			Repair: &outbox.RepairProps{MaximumPerMinute: jsii.Number(30)},
+			Consumers: &[]*outbox.AuditedConsumer{{ // of another app
+				Name:       jsii.String("Analytics/Orders/Revenue"),
+				InboxTable: awsdynamodb.Table_FromTableName(stack, jsii.String("RevenueInbox"), jsii.String("revenue-inbox")),
+				EventTypes: jsii.Strings("OrderCreated"),
+			}},
+		},
+		Dashboard: jsii.Bool(true),
+	})
+}
+
 // A consumer that handles the events of each order in the order of their versions. Its name stays the same
 // wherever the construct moves to.
 func ExampleTransactionalOutbox_AddConsumer_ordered() {

@@ -36,6 +36,9 @@ type flow struct {
 	logRetention awslogs.RetentionDays
 	alarmProps   *AlarmProps
 	alarmsNotify bool // once their topic lets the alarms publish
+
+	auditor   *auditor   // nil without an audit, and for an imported outbox
+	dashboard *dashboard // likewise
 }
 
 // attachTo makes the construct that embeds the flow a node of the tree. The flow must not be empty then:

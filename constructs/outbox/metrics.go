@@ -94,11 +94,20 @@ func (c *Consumer) ruleName() *string {
 }
 
 func sumMetric(namespace, name string, dimensions map[string]*string, options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return newMetric(namespace, name, "Sum", dimensions, options)
+}
+
+// ownMetric returns a metric that a function of the construct emits.
+func ownMetric(name, statistic string, dimensions map[string]*string, options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return newMetric(ownNamespace, name, statistic, dimensions, options)
+}
+
+func newMetric(namespace, name, statistic string, dimensions map[string]*string, options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	metric := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace:     &namespace,
 		MetricName:    &name,
 		DimensionsMap: &dimensions,
-		Statistic:     jsii.String("Sum"),
+		Statistic:     &statistic,
 	})
 	if options == nil {
 		return metric

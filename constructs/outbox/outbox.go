@@ -20,6 +20,7 @@ const (
 	pipeDeadLetterQueueID = "PipeDeadLetterQueue"
 	ruleDeadLetterQueueID = "RuleDeadLetterQueue"
 	descriptionID         = "Description"
+	dashboardID           = "Dashboard"
 )
 
 // ownIDs are not free for consumers, not even while an outbox has no such part.
@@ -27,6 +28,9 @@ var ownIDs = []string{
 	tableID, inboxTableID, eventBusID, archiveID,
 	pipeID, pipeRoleID, pipeLogGroupID, pipeDeadLetterQueueID, ruleDeadLetterQueueID, descriptionID,
 	pipeFailedAlarmID, pipeThrottledAlarmID, pipeSilentAlarmID, pipeDeadLettersAlarmID, ruleDeadLettersAlarmID,
+	heartbeatID, heartbeatScheduleID, heartbeatRuleID, heartbeatQueueID, heartbeatMissingAlarmID, heartbeatLagAlarmID,
+	auditorID, auditScheduleID, auditTableID, auditQueueID, auditDeadLetterQueueID, auditMappingID, auditedID, auditSilentAlarmID, auditDeadLettersAlarmID,
+	dashboardID,
 }
 
 // A TransactionalOutbox is a table for events and the way from it to a bus. See the package documentation.
@@ -36,6 +40,7 @@ type TransactionalOutbox struct {
 
 	pipeDeadLetterQueue awssqs.IQueue
 	archive             awsevents.CfnArchive
+	monitor             *monitor // nil without one
 }
 
 // NewTransactionalOutbox adds an outbox to a stack. It panics, before anything is added, with all that is
@@ -51,6 +56,7 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 		found.busID(at.id())
 	}
 	c.check(&found)
+	c.audit.check(&found, c, at)
 	found.suppliedHere(at.stack, c.EventBus, c.Table, c.InboxTable, c.EncryptionKey, c.Alarms)
 	found.refuse("transactional outbox", id)
 
@@ -71,6 +77,7 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 		logRetention: c.LogRetention,
 		alarmProps:   c.Alarms,
 	}}
+	prebuildOwnFunctions(scope, c)
 	o.attachTo(o, scope, id)
 	warnOfRegion(o, *o.place.stack.Region())
 	if o.table == nil {
@@ -85,8 +92,19 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 	}
 	o.pipeDeadLetterQueue = o.newDeadLetterQueue(o, pipeDeadLetterQueueID)
 	o.pipe = newPipe(&o.flow, o.pipeDeadLetterQueue, c.TransactionalOutboxProps)
+	if c.Monitor != nil {
+		o.monitor = o.newMonitor(c.maximumLag)
+	}
+	if c.Audit != nil {
+		o.auditor = o.newAuditor(c.audit)
+	}
 	o.addAlarms()
-	o.describe(c)
+	o.auditor.beginAfter(o.describe(c))
+	o.auditor.coverElsewhere()
+	o.warnOfUnseen(c)
+	if c.Dashboard != nil && *c.Dashboard {
+		o.dashboard = o.newDashboard()
+	}
 	return o
 }
 

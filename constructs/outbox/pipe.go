@@ -41,7 +41,7 @@ func newPipe(f *flow, deadLetterQueue awssqs.IQueue, p TransactionalOutboxProps)
 				DeadLetterConfig:          &awspipes.CfnPipe_DeadLetterConfigProperty{Arn: deadLetterQueue.QueueArn()},
 			},
 			FilterCriteria: &awspipes.CfnPipe_FilterCriteriaProperty{
-				Filters: []any{&awspipes.CfnPipe_FilterProperty{Pattern: jsii.String(newEventsOf(*f.source))}},
+				Filters: []any{&awspipes.CfnPipe_FilterProperty{Pattern: jsii.String(newEventsOf(f.pipedSources(p)...))}},
 			},
 		},
 		Target: f.eventBus.EventBusArn(),
@@ -83,16 +83,24 @@ func (f *flow) createBeforePipe(part constructs.IConstruct) {
 	}
 }
 
-// newEventsOf returns the pipe's filter. INSERT keeps out TTL deletes and clean-ups; the marker keeps out the other
+// pipedSources are the sources whose events the pipe lets through.
+func (f *flow) pipedSources(p TransactionalOutboxProps) []string {
+	if p.Monitor == nil {
+		return []string{*f.source}
+	}
+	return []string{*f.source, *f.heartbeatSource()}
+}
+
+// newEventsOf returns the filter for new events of the sources in a stream. INSERT keeps out TTL deletes and clean-ups; the marker keeps out the other
 // items of a table that is shared with business data; the source keeps a writer of the table from publishing in
 // another application's name.
-func newEventsOf(source string) string {
-	is := func(value string) map[string]any { return map[string]any{"S": []string{value}} }
+func newEventsOf(sources ...string) string {
+	is := func(values ...string) map[string]any { return map[string]any{"S": values} }
 	pattern, err := json.Marshal(map[string]any{
 		"eventName": []string{"INSERT"},
 		"dynamodb": map[string]any{"NewImage": map[string]any{
 			record.AttrRecordType: is(record.RecordTypeEvent),
-			record.AttrSource:     is(source),
+			record.AttrSource:     is(sources...),
 		}},
 	})
 	if err != nil {

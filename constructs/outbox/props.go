@@ -97,6 +97,19 @@ type TransactionalOutboxProps struct {
 	// Alarms adds alarms to the outbox and each of its consumers.
 	// Default: no alarms.
 	Alarms *AlarmProps
+
+	// Monitor sends a heartbeat through the outbox once a minute, so that a quiet system and a dead one differ. Set Alarms, too,
+	// or nobody learns of it.
+	// Default: no monitor.
+	Monitor *MonitorProps
+	// Audit looks for the effect of every event at every consumer that has an inbox, whatever becomes of pipe, rules and
+	// queues. Set Alarms, too. With a supplied Table, see that nothing but the pipe reads its stream.
+	// Default: no audit.
+	Audit *AuditProps
+	// Dashboard adds a CloudWatch dashboard with what there is to see of the outbox and all its consumers, in the order in which
+	// events flow. AWS charges 3 USD a month for each dashboard after the third of an account.
+	// Default: false.
+	Dashboard *bool
 }
 
 // AlarmProps are the settings of the alarms. Each alarm watches for something that needs a person, and its description is what
@@ -154,7 +167,9 @@ const (
 // outboxConfig is a copy of the properties in which every setting that has a default has a value.
 type outboxConfig struct {
 	TransactionalOutboxProps
-	eventRetention, archiveRetention, recordAge, batchingWindow span
+	eventRetention, archiveRetention, recordAge, batchingWindow, maximumLag span
+
+	audit *auditConfig // nil without Audit
 }
 
 func (p TransactionalOutboxProps) withDefaults() outboxConfig {
@@ -180,6 +195,13 @@ func (p TransactionalOutboxProps) withDefaults() outboxConfig {
 		c.LogRetention = defaultLogKeeping
 	}
 	c.Alarms = c.Alarms.withDefaults()
+	if c.Monitor != nil {
+		c.maximumLag = spanOf(c.Monitor.MaximumLag)
+	}
+	if !c.maximumLag.given() {
+		c.maximumLag = spanFor(defaultMaximumLag)
+	}
+	c.audit = c.Audit.withDefaults()
 	return c
 }
 
@@ -233,6 +255,21 @@ func (c outboxConfig) check(found *problems) {
 	found.number("ParallelizationFactor", c.ParallelizationFactor, 1, 10)
 	found.days("ArchiveRetention", c.archiveRetention, 0)
 	found.alarms(c.Alarms)
+	found.monitor(c)
+}
+
+// longestMaximumLag is how late heartbeats may be at most without an alarm.
+const longestMaximumLag = time.Hour
+
+// monitor checks what heartbeats need.
+func (f *problems) monitor(c outboxConfig) {
+	if c.Monitor == nil {
+		return
+	}
+	f.knownDuration("Monitor.MaximumLag", c.maximumLag, minute, longestMaximumLag)
+	if c.Source != nil && len(*c.Source) <= record.MaxSource && len(record.HeartbeatSource(*c.Source)) > record.MaxSource {
+		f.add("Source must have at most %d bytes with Monitor, whose heartbeats have a longer one, got %d", record.MaxSource-len(record.HeartbeatSource("")), len(*c.Source))
+	}
 }
 
 // source checks the source of an outbox's events.

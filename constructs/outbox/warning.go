@@ -33,3 +33,13 @@ func warnOfRegion(scope constructs.Construct, region string) {
 		warn(scope, "region", fmt.Sprintf("the region %s had no EventBridge Pipes in %s: check that it has them now, or the deployment fails at the pipe", region, regionsLookedAt))
 	}
 }
+
+// warnOfUnseen warns of what the monitor and the audit find out and nobody learns, and of what they need and cannot see.
+func (o *TransactionalOutbox) warnOfUnseen(c outboxConfig) {
+	if c.Alarms == nil && (c.Monitor != nil || c.Audit != nil) {
+		warn(o, "unseen", "Monitor and Audit notify nobody without Alarms: set Alarms, best with a Topic")
+	}
+	if c.Audit != nil && c.Table != nil {
+		warn(o, "readers", "a stream allows two readers, and that of a global table only one: the pipe and the auditor are two, so nothing else may read the stream of Table, and it must not be a global table")
+	}
+}

@@ -86,6 +86,7 @@ func TestGoFunctionOverrides(t *testing.T) {
 			Environment:                  &map[string]*string{"GREETING": jsii.String("b")},
 			ReservedConcurrentExecutions: jsii.Number(5),
 			Description:                  jsii.String("Says hello."),
+			Tracing:                      awslambda.Tracing_PASS_THROUGH,
 			LogRetention:                 awslogs.RetentionDays_ONE_DAY,
 			RemovalPolicy:                awscdk.RemovalPolicy_DESTROY,
 			EncryptionKey:                awskms.NewKey(stack, jsii.String("Key"), nil),
@@ -98,7 +99,7 @@ func TestGoFunctionOverrides(t *testing.T) {
 	}
 	same(t, "function", tpl.readable(function.Properties), `{
 		"Architectures": ["x86_64"], "Handler": "bootstrap", "MemorySize": 1024, "Runtime": "provided.al2023", "Timeout": 60,
-		"TracingConfig": {"Mode": "Active"}, "Environment": {"Variables": {"GREETING": "b"}}, "ReservedConcurrentExecutions": 5,
+		"TracingConfig": {"Mode": "PassThrough"}, "Environment": {"Variables": {"GREETING": "b"}}, "ReservedConcurrentExecutions": 5,
 		"Description": "Says hello.", "KmsKeyArn": "${Key.Arn}"
 	}`)
 	same(t, "log group", tpl.readable(tpl.part(t, "Hello/LogGroup").Properties), `{"RetentionInDays": 1, "KmsKeyId": "${Key.Arn}"}`)
@@ -194,7 +195,7 @@ func TestGoFunctionRefusesAllAtOnce(t *testing.T) {
 		"Options.Architecture must not be set: set FunctionProps.Architecture",
 		"Options.LogRetention must not be set: set FunctionProps.LogRetention",
 		"Options.MemorySize must not be set: set FunctionProps.MemorySize",
-		"Options.Tracing must not be set: tracing is active"
+		"Options.Tracing must not be set: set FunctionProps.Tracing"
 	]`)
 	if stack.Node().TryFindChild(jsii.String("Hello")) != nil {
 		t.Error("a refused function was added all the same")
