@@ -113,17 +113,14 @@ func runCaller(t *testing.T, out *recorder) (aws.Config, func()) {
 // this machine. What it does is seen at the same endpoint.
 func TestNothingGoesOutside(t *testing.T) {
 	out := &recorder{ready: make(chan console.Summary, 1)}
-	// A developer's profile must not be seen either.
+	// A configuration that an SDK finds must not lead it out: the function's home is the temporary folder.
 	home := t.TempDir()
-	for name, content := range map[string]string{
-		"config": "[default]\nendpoint_url = https://aws.example\nregion = mars-1\n", "credentials": "[default]\naws_access_key_id = AKIDREAL\naws_secret_access_key = real\n",
-	} {
-		if err := os.MkdirAll(filepath.Join(home, ".aws"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(home, ".aws", name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	t.Setenv("TMPDIR", home)
+	if err := os.Mkdir(filepath.Join(home, ".aws"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, ".aws", "config"), []byte("[default]\nignore_configured_endpoint_urls = true\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	endpoint, end := runCaller(t, out)
 	invoked, err := lambda.NewFromConfig(endpoint).Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("caller"), Payload: []byte("{}")})

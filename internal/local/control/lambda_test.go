@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func TestInvoke(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if string(out.Payload) != `{"a":1}` || out.StatusCode != 200 || out.FunctionError != nil || *out.ExecutedVersion != "$LATEST" {
+		if string(out.Payload) != `{"a":1}` || out.StatusCode != http.StatusOK || out.FunctionError != nil || *out.ExecutedVersion != "$LATEST" {
 			t.Errorf("%s: %+v", name, out)
 		}
 		<-e.host.invoked
@@ -65,7 +66,7 @@ func TestInvoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	tail, _ := base64.StdEncoding.DecodeString(aws.ToString(failed.LogResult))
-	if aws.ToString(failed.FunctionError) != "Unhandled" || failed.StatusCode != 200 || string(tail) != "last line" {
+	if aws.ToString(failed.FunctionError) != "Unhandled" || failed.StatusCode != http.StatusOK || string(tail) != "last line" {
 		t.Errorf("the failure: %+v", failed)
 	}
 	if want := `{"errorMessage":"it \u003cfailed\u003e","errorType":"Boom"}`; string(failed.Payload) != want {
@@ -73,7 +74,7 @@ func TestInvoke(t *testing.T) {
 	}
 
 	accepted, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("Fn"), InvocationType: types.InvocationTypeEvent})
-	if err != nil || accepted.StatusCode != 202 {
+	if err != nil || accepted.StatusCode != http.StatusAccepted {
 		t.Fatalf("Event: %+v, %v", accepted, err)
 	}
 	select {
@@ -85,7 +86,7 @@ func TestInvoke(t *testing.T) {
 		t.Error("Event: the function was not invoked")
 	}
 	dry, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("Fn"), InvocationType: types.InvocationTypeDryRun})
-	if err != nil || dry.StatusCode != 204 || len(e.host.invoked) > 0 {
+	if err != nil || dry.StatusCode != http.StatusNoContent || len(e.host.invoked) > 0 {
 		t.Errorf("DryRun: %+v, %v", dry, err)
 	}
 

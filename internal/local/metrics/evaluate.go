@@ -55,10 +55,10 @@ func (a *alarm) decide(points []point, lived int) (state, reason string) {
 	if a.DatapointsToAlarm != nil {
 		m = int(*a.DatapointsToAlarm)
 	}
-	over, real := 0, 0
+	over, known := 0, 0
 	for _, p := range points {
-		if p != missing && real < n {
-			real++
+		if p != missing && known < n {
+			known++
 			if p == breaching {
 				over++
 			}
@@ -67,24 +67,24 @@ func (a *alarm) decide(points []point, lived int) (state, reason string) {
 	why := func(over int) string {
 		return fmt.Sprintf("Threshold Crossed: %d of the last %d datapoints were breaching (%s %s), %d are needed.", over, n, a.ComparisonOperator, a.Threshold, m)
 	}
-	if real == n {
+	if known == n {
 		return stateOf(over >= m), why(over)
 	}
-	switch fill := max(0, min(n, lived)-real); a.TreatMissingData {
+	switch fill := max(0, min(n, lived)-known); a.TreatMissingData {
 	case "breaching":
-		if over+fill < m && real == 0 && lived < n {
+		if over+fill < m && known == 0 && lived < n {
 			return InsufficientData, "Unchecked: Initial alarm creation"
 		}
 		return stateOf(over+fill >= m), why(over+fill) + fmt.Sprintf(" Missing data counts as breaching: %d.", fill)
 	case "notBreaching":
 		return stateOf(over >= m), why(over) + " Missing data counts as good."
 	case "ignore":
-		if over >= m || real-over > n-m {
+		if over >= m || known-over > n-m {
 			return stateOf(over >= m), why(over)
 		}
 		return a.state, "Missing data is ignored: the state is maintained."
 	default:
-		if real == 0 {
+		if known == 0 {
 			return InsufficientData, fmt.Sprintf("Insufficient Data: %d datapoints were unknown.", n)
 		}
 		return stateOf(over >= m || premature(points, m)), why(over)

@@ -167,11 +167,11 @@ func (s *Store) observeRule(h hop.Hop, of resource) {
 		return
 	}
 	put("Invocations")
-	switch {
-	case h.Outcome == hop.DeadLetter:
+	switch h.Outcome {
+	case hop.DeadLetter:
 		put("FailedInvocations")
 		put("InvocationsSentToDlq")
-	case h.Outcome == hop.Dropped:
+	case hop.Dropped:
 		put("FailedInvocations")
 		if of.hasDeadLetter {
 			put("InvocationsFailedToBeSentToDlq")

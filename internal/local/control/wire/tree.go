@@ -57,8 +57,9 @@ func tree(v reflect.Value) any {
 		return v.Int()
 	case reflect.Float64:
 		return v.Float()
+	default:
+		panic(fmt.Sprintf("an answer has a %s, which no protocol has", v.Type()))
 	}
-	panic(fmt.Sprintf("an answer has a %s, which no protocol has", v.Type()))
 }
 
 func structFields(v reflect.Value) object {
@@ -90,6 +91,7 @@ func absent(v reflect.Value) bool {
 		return v.IsNil()
 	case reflect.String:
 		return v.Len() == 0
+	default:
+		return false
 	}
-	return false
 }
