@@ -190,7 +190,7 @@ func ShowDeadLetters(ctx context.Context, c Clients, s *Stack, id string, limit 
 func (l *DeadLetterList) notFound(id string) error {
 	for _, q := range l.Queues {
 		if q.Looked < q.Total {
-			return fmt.Errorf("no message with id %q among those looked at; %s has about %d and %d were looked at: raise --limit", id, q.Label, q.Total, q.Looked)
+			return fmt.Errorf("no message with id %q among those looked at; %s has about %d and %d were looked at: others may have the rest, or raise --limit", id, q.Label, q.Total, q.Looked)
 		}
 	}
 	return fmt.Errorf("no dead-letter queue of the stack has a message or an event with id %q", id)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/description"
 	"github.com/outboxkit/transactional-outbox/runtime/redrive"
@@ -174,11 +175,16 @@ func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 
 // plan counts what is meant, says it, and returns the jobs that have something to do.
 func plan(ctx context.Context, c Clients, jobs []*deadLetterJob, d *Dialog, line func(*deadLetterJob) string) ([]*deadLetterJob, error) {
+	var counts errgroup.Group
+	counts.SetLimit(looksAtOnce)
+	for _, j := range jobs {
+		counts.Go(func() error { return j.count(ctx, c.SQS) })
+	}
+	if err := counts.Wait(); err != nil {
+		return nil, err
+	}
 	var some []*deadLetterJob
 	for _, j := range jobs {
-		if err := j.count(ctx, c.SQS); err != nil {
-			return nil, err
-		}
 		if j.matched > 0 {
 			some = append(some, j)
 			d.Say("%s", line(j))

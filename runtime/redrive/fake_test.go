@@ -120,7 +120,7 @@ func (q *queues) byHandle(url, handle string) *stored {
 	return nil
 }
 
-func (q *queues) DeleteMessage(_ context.Context, in *sqs.DeleteMessageInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {
+func (q *queues) DeleteMessage(ctx context.Context, in *sqs.DeleteMessageInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m := q.byHandle(*in.QueueUrl, *in.ReceiptHandle)
@@ -129,6 +129,9 @@ func (q *queues) DeleteMessage(_ context.Context, in *sqs.DeleteMessageInput, _ 
 	}
 	if q.keepAll != nil {
 		return nil, q.keepAll
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	if q.deliverAgain {
 		q.deliverAgain, m.visible = false, time.Now()
