@@ -96,7 +96,7 @@ func TestMisuse(t *testing.T) {
 		"an audit that lists less":       {[]string{"audit", "--local", "--limit", "-1"}, []string{"--limit must be a whole number of 0 or more, got -1"}},
 		"a repair without a rate":        {[]string{"repair", "--local", "--rate", "0", "--limit", "0"}, []string{"--rate must be a whole number from 1 to 1000, got 0", "--limit must be"}},
 		"a repair that is dry and not":   {[]string{"repair", "--local", "--yes", "--dry-run"}, []string{"--yes and --dry-run"}},
-		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65531", "70000"}},
+		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65530", "70000"}},
 		"a word too many":                {[]string{"local", "Orders-dev"}, []string{`"Orders-dev"`, "flags only"}},
 		"a word too many for a shell":    {[]string{"completion", "bash", "now"}, []string{`"now"`}},
 		"a name with a separator":        {[]string{"inbox", "copy", "--table", "t", "--from", "a#b", "--to", "c"}, []string{"--from must be", `"a#b"`}},

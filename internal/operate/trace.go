@@ -3,8 +3,11 @@ package operate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/audit"
@@ -222,13 +225,17 @@ func (t Tracer) locate(ctx context.Context, open []effect, trace *Trace) error {
 // never the consumers' own queues: a message there that is received too often becomes a dead letter itself.
 func (t Tracer) deadLetters(ctx context.Context, jobs *errgroup.Group, open []effect) map[string]*Reading[*audit.DeadLetters] {
 	letters := map[string]*Reading[*audit.DeadLetters]{}
+	ids := map[string]bool{}
+	for _, e := range open {
+		ids[e.Event.ID] = true
+	}
 	look := func(url string) {
 		if url == "" || letters[url] != nil {
 			return
 		}
 		letters[url] = &Reading[*audit.DeadLetters]{}
 		into(ctx, jobs, letters[url], func(ctx context.Context) (*audit.DeadLetters, error) {
-			return audit.Peek(ctx, t.Clients.SQS, url)
+			return audit.Peek(ctx, &untilFound{SQS: t.Clients.SQS, ids: maps.Clone(ids)}, url)
 		})
 	}
 	look(t.Outbox.PipeDeadLetterQueue)
@@ -237,6 +244,30 @@ func (t Tracer) deadLetters(ctx context.Context, jobs *errgroup.Group, open []ef
 		look(e.consumer.RuleDeadLetterQueue)
 	}
 	return letters
+}
+
+// untilFound is a queue in which no more is looked for once all events were found: to know that a queue has no more messages
+// takes SQS some seconds, and nobody has asked for the others.
+type untilFound struct {
+	SQS
+	ids map[string]bool // those that were not found yet
+}
+
+// ReceiveMessage receives nothing, at once, where all were found.
+func (q *untilFound) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, o ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	if len(q.ids) == 0 {
+		return &sqs.ReceiveMessageOutput{}, nil
+	}
+	out, err := q.SQS.ReceiveMessage(ctx, in, o...)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range out.Messages {
+		if event, err := record.Decode([]byte(aws.ToString(m.Body))); err == nil {
+			delete(q.ids, event.ID)
+		}
+	}
+	return out, nil
 }
 
 // locate fills in where the event of an effect that is not confirmed waits.

@@ -164,3 +164,15 @@ func TestTraceSaysThatThePipeStands(t *testing.T) {
 		t.Errorf("it shows\n%s", shown)
 	}
 }
+
+// TestTraceStopsLookingOnceItHasFound: that a queue has no more messages, SQS says only after seconds.
+func TestTraceStopsLookingOnceItHasFound(t *testing.T) {
+	w := newWorld(t)
+	it := w.commit("OrderCreated", "o-1", 1, time.Hour)
+	w.handle("History", it)
+	w.consumer("Mail").Pattern = []byte(`{"source":["others"]}`)
+	w.bury(plantQueues+"Ship-dead", w.body(it), nil)
+	if _, shown := w.trace("o-1-1"); !strings.Contains(shown, "dead-lettered") || w.requests["ReceiveMessage"] != 1 {
+		t.Errorf("it received %d times, want once:\n%s", w.requests["ReceiveMessage"], shown)
+	}
+}

@@ -1,192 +1,133 @@
 package e2e
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
-	"net"
 	"os"
-	"os/exec"
-	"strconv"
+	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// said is what a command came to.
-type said struct {
-	code     int
-	out, err string
-}
-
-// operate runs the command on the stack, with the endpoints of the run in place of AWS's.
-func operate(t *testing.T, run *localrun.Run, subcommand string, args ...string) said {
-	t.Helper()
-	return command(t, run.Cloud().Environ(), append([]string{subcommand, "--stack", stack}, args...)...)
-}
-
-func command(t *testing.T, env []string, args ...string) said {
-	t.Helper()
-	cmd := exec.CommandContext(within(t), binary, args...)
-	cmd.Env = append(os.Environ(), env...)
-	var out, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &stderr
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return said{cmd.ProcessState.ExitCode(), out.String(), stderr.String()}
-}
-
-// check checks the exit code of a command and that it said all of the texts.
-func (s said) check(t *testing.T, code int, texts ...string) {
-	t.Helper()
-	if s.code != code {
-		t.Fatalf("exit code %d, want %d; it said\n%s%s", s.code, code, s.out, s.err)
-	}
-	for _, text := range texts {
-		if !strings.Contains(s.out+s.err, text) {
-			t.Errorf("it does not say %q:\n%s%s", text, s.out, s.err)
-		}
-	}
-}
-
-// TestOperate: somebody stops a consumer and purges its queue; the command says what is wrong, what is missing, and repairs it.
-func TestOperate(t *testing.T) {
+// TestTheCommandOnARunningStack: it finds everything by the stack's name, moves what it can, and ends with 1 while something
+// is left.
+func TestTheCommandOnARunningStack(t *testing.T) {
 	t.Parallel()
 	run := start(t, assembly)
-	order := post(t, run, tea)
-	awaitPublishers(t, run, order, "PublisherOne", "PublisherTwo", "OrderUpdatedPublisher")
 
-	t.Run("nothing is wrong", func(t *testing.T) {
-		operate(t, run, "status").check(t, 0, "pipe          RUNNING", "PublisherTwo", "nothing needs a person")
-		operate(t, run, "status", "--json").check(t, 0, `"needs": []`)
-		eventuallyRight(t, func() string {
-			if got := operate(t, run, "trace", order); got.code != 0 || strings.Count(got.out, "effect at ") != 3 {
-				return got.out + got.err
-			}
-			return ""
-		})
-	})
-
-	var stopped string
-	t.Run("a consumer is stopped", func(t *testing.T) {
-		operate(t, run, "pause", "--consumer", "PublisherTwo", "--yes").check(t, 0)
-		operate(t, run, "status").check(t, 1, "PublisherTwo", "disabled", "→ outbox resume --stack "+stack+" --consumer PublisherTwo")
-		stopped = post(t, run, tea)
-		eventuallyRight(t, func() string {
-			got := operate(t, run, "trace", "Order#"+stopped)
-			if !strings.Contains(got.out, "1 message waits in its queue") {
-				return got.out + got.err
-			}
-			return ""
-		})
-	})
-
-	t.Run("its queue is purged", func(t *testing.T) {
-		if _, err := run.Cloud().SQS().PurgeQueue(within(t), &sqs.PurgeQueueInput{QueueUrl: aws.String(run.Summary.Outputs["PublisherTwoQueueUrl"])}); err != nil {
-			t.Fatal(err)
-		}
-		operate(t, run, "resume", "--consumer", "PublisherTwo", "--yes").check(t, 0)
-		settle(t, run, stopped)
-		got := operate(t, run, "audit", "--full", "--until", farAhead, "--json")
-		got.check(t, 1, "1 effects are missing")
-		var line struct {
-			Missing struct{ Consumer, ID string }
-		}
-		if err := json.Unmarshal([]byte(strings.SplitN(got.out, "\n", 2)[0]), &line); err != nil || line.Missing.Consumer != "PublisherTwo" || line.Missing.ID != stopped+"-1" {
-			t.Errorf("it lists %+v (%v):\n%s", line, err, got.out)
+	t.Run("a message that somebody has looked at", func(t *testing.T) {
+		id := post(t, run, tea)
+		awaitPublishers(t, run, id, "PublisherOne")
+		deliver(t, run, "PublisherOneDeadLetterQueueUrl", eventOf(t, run, id), 1)
+		take(t, run, "PublisherOneDeadLetterQueueUrl", 1) // SQS's count is 0 from now on, a second later it is visible again
+		expectOutcome(t, run, 0, "PublisherOne: 1 redriven, 0 kept, 0 still in flight", "dead-letters", "redrive", "--consumer", "PublisherOne", "--yes")
+		if _, err := run.Wait(within(t), 2, logged(run, "PublisherOne", id)); err != nil {
+			t.Errorf("the consumer did not get the event once more: %v", err)
 		}
 	})
 
-	t.Run("and repaired", func(t *testing.T) {
-		args := []string{"--full", "--until", farAhead}
-		operate(t, run, "repair", append(args, "--dry-run")...).check(t, 0, "PublisherTwo: 1 event to send", "PublisherOne: 0 events to send")
-		operate(t, run, "repair", append(args, "--yes")...).check(t, 0, "PublisherTwo: 1 sent")
-		eventuallyRight(t, func() string {
-			if got := operate(t, run, "audit", args...); got.code != 0 {
-				return got.out + got.err
-			}
-			return ""
-		})
-		operate(t, run, "status").check(t, 0, "nothing needs a person")
+	t.Run("a message that somebody holds", func(t *testing.T) {
+		id := post(t, run, tea)
+		awaitPublishers(t, run, id, "PublisherOne")
+		deliver(t, run, "PublisherOneDeadLetterQueueUrl", eventOf(t, run, id), 1)
+		take(t, run, "PublisherOneDeadLetterQueueUrl", 600)
+		expectOutcome(t, run, 0, "no dead-letter messages that match", "dead-letters", "redrive", "--consumer", "PublisherOne", "--yes")
+		expectOutcome(t, run, 0, "looked at 0 of about 1 messages", "dead-letters", "list")
+		expectOutcome(t, run, 1, "holds 1 more", "dead-letters", "redrive", "--yes")
 	})
 
-	t.Run("what is not there", func(t *testing.T) {
-		command(t, run.Cloud().Environ(), "status", "--stack", "Nowhere").check(t, 1, `there is no stack "Nowhere"`)
-		operate(t, run, "trace", "no-such-order").check(t, 1, `no event with the id "no-such-order"`)
-		operate(t, run, "audit").check(t, 1, "has no Audit", "--full")
+	t.Run("an event that EventBridge could not decrypt", func(t *testing.T) {
+		deliver(t, run, "RuleDeadLetterQueueUrl", `{"source":"aws.events","detail-type":"Encrypted Events","detail":{"kms-key-arn":"arn:aws:kms:key","encrypted-payload":"AgR4"}}`, 1)
+		expectOutcome(t, run, 1, "arn:aws:kms:key", "dead-letters", "redrive", "--reason", "no error code", "--yes")
+		var list struct {
+			Messages []struct{ Kind, MessageID string }
+		}
+		fromJSON(t, run, &list, "dead-letters", "list", "--reason", "no error code")
+		if len(list.Messages) != 1 || list.Messages[0].Kind != "rule" {
+			t.Fatalf("the list is %+v, want the one of the rules", list)
+		}
+		id := list.Messages[0].MessageID
+		expectOutcome(t, run, 0, `"encrypted-payload": "AgR4"`, "dead-letters", "show", id)
+		save := filepath.Join(t.TempDir(), "copies.jsonl")
+		expectOutcome(t, run, 0, "rules: 1 discarded", "dead-letters", "discard", "--id", id, "--save", save, "--yes")
+		expectOutcome(t, run, 1, `no message with id "`+id, "dead-letters", "show", id) // PublisherOne's is still held
+		if text, err := os.ReadFile(save); err != nil || !strings.Contains(string(text), "AgR4") {
+			t.Errorf("the copy is %s (%v)", text, err)
+		}
+	})
+
+	t.Run("a replay", func(t *testing.T) {
+		id := post(t, run, tea)
+		awaitPublishers(t, run, id, "PublisherOne", "PublisherTwo")
+		expectOutcome(t, run, 0, "1 OrderCreated", "replay", "--consumer", "PublisherOne", "--aggregate", "Order#"+id, "--yes")
+		if _, err := run.Wait(within(t), 2, logged(run, "PublisherOne", id)); err != nil {
+			t.Errorf("the consumer did not get the event once more: %v", err)
+		}
+	})
+
+	t.Run("a paused consumer", func(t *testing.T) {
+		expectOutcome(t, run, 0, "consumer PublisherOne is Disabled", "pause", "--consumer", "PublisherOne", "--yes")
+		id := post(t, run, tea)
+		eventually(t, "the event waits in the queue", func(ctx context.Context) bool { return visible(ctx, t, run, "PublisherOneQueueUrl") == "1" })
+		expectOutcome(t, run, 0, "consumer PublisherOne is Enabled", "resume", "--consumer", "PublisherOne", "--yes")
+		awaitPublishers(t, run, id, "PublisherOne")
+	})
+
+	t.Run("a paused pipe", func(t *testing.T) {
+		expectOutcome(t, run, 0, "the pipe is STOPPED", "pause", "--pipe", "--yes")
+		id := post(t, run, tea)
+		expectOutcome(t, run, 0, "the pipe is RUNNING", "resume", "--pipe", "--yes")
+		awaitPublishers(t, run, id, "PublisherOne", "PublisherTwo")
 	})
 }
 
-// farAhead is later than any event's time.
-const farAhead = "2100-01-01T00:00:00Z"
-
-// settle gives an order's event a time at which the consumers' rules count as active, minutes after their queues were made.
-func settle(t *testing.T, run *localrun.Run, order string) {
+// eventOf is the message body of an order's first event.
+func eventOf(t *testing.T, run *localrun.Run, order string) string {
 	t.Helper()
-	_, err := run.Cloud().DynamoDB().UpdateItem(within(t), &dynamodb.UpdateItemInput{
-		TableName: aws.String(run.Summary.Outputs["OutboxTableName"]),
-		Key: map[string]types.AttributeValue{
-			record.AttrPK: &types.AttributeValueMemberS{Value: record.PartitionKey("Order", order)},
-			record.AttrSK: &types.AttributeValueMemberS{Value: record.SortKey(order + "-1")},
-		},
-		UpdateExpression:         aws.String("SET #at = :at"),
-		ExpressionAttributeNames: map[string]string{"#at": record.AttrWrittenAt},
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)},
-		},
+	return envelope(t, query(within(t), t, run, "OutboxTableName", record.AttrPK, "Order#"+order)[0])
+}
+
+// visible returns how many messages of the queue of an output are visible.
+func visible(ctx context.Context, t *testing.T, run *localrun.Run, output string) string {
+	t.Helper()
+	out, err := run.Cloud().SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(run.Summary.Outputs[output]), AttributeNames: []sqstypes.QueueAttributeName{"ApproximateNumberOfMessages"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return out.Attributes["ApproximateNumberOfMessages"]
 }
 
-// eventuallyRight tries until there is nothing that is wrong.
-func eventuallyRight(t *testing.T, wrong func() string) {
+// expectOutcome runs the command on the run's stack.
+func expectOutcome(t *testing.T, run *localrun.Run, code int, says string, args ...string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		text := wrong()
-		if text == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %s still:\n%s", patience, text)
-		}
+	operate(t, run, args[0], args[1:]...).check(t, code, says)
+}
+
+// fromJSON runs the command on the run's stack and decodes what it prints.
+func fromJSON(t *testing.T, run *localrun.Run, into any, args ...string) {
+	t.Helper()
+	said := operate(t, run, args[0], append(args[1:], "--json")...)
+	if err := json.Unmarshal([]byte(said.out), into); err != nil {
+		t.Fatalf("%v: %s%s", err, said.out, said.err)
 	}
 }
 
-// TestOperateLocally: with --local the command finds the endpoints by the port, and the one stack that runs.
-func TestOperateLocally(t *testing.T) {
-	t.Parallel()
-	port := strconv.Itoa(freePorts(t))
-	start(t, assembly, "--port", port)
-	command(t, nil, "status", "--local", "--port", port).check(t, 0, stack+" in the local run on port "+port, "nothing needs a person")
-}
-
-// freePorts returns the first of five ports in a row that nothing listens on.
-func freePorts(t *testing.T) int {
+// take receives a message and hides it for some seconds.
+func take(t *testing.T, run *localrun.Run, output string, hidden int32) {
 	t.Helper()
-	for first := 21510; first < 32000; first += 10 {
-		free := true
-		for port := first; port < first+5 && free; port++ {
-			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-			if free = err == nil; free {
-				_ = l.Close()
-			}
-		}
-		if free {
-			return first
-		}
+	out, err := run.Cloud().SQS().ReceiveMessage(within(t), &sqs.ReceiveMessageInput{
+		QueueUrl: aws.String(run.Summary.Outputs[output]), VisibilityTimeout: hidden, WaitTimeSeconds: 5,
+	})
+	if err != nil || len(out.Messages) != 1 {
+		t.Fatalf("take a message from %s: %v, %d messages", output, err, len(out.Messages))
 	}
-	t.Fatal("there are no five free ports in a row")
-	return 0
 }
