@@ -57,7 +57,7 @@ func (o *TransactionalOutbox) addAlarms() {
 		},
 		{
 			id: ruleDeadLettersAlarmID, metric: o.MetricRuleDeadLetters(minutes(1)), threshold: 1,
-			description: "A rule could not deliver events to a consumer's queue. See the reasons with `outbox dead-letters list`, fix them, then run `outbox dead-letters redrive`.",
+			description: "A rule could not deliver events to a consumer's queue. Read the reasons with `outbox dead-letters list`, fix them, then run `outbox dead-letters redrive`.",
 		},
 	})
 	if o.ownsTable() {
@@ -113,7 +113,7 @@ func (o *TransactionalOutbox) pipeSilentAlarm() alarm {
 			},
 		}),
 		threshold: 1, datapoints: silentDatapoints, periods: silentPeriods,
-		description: "Events are written and the pipe takes up none. Look at the pipe's State and StateReason, fix the reason, and start the pipe: its events are in the stream for 24 hours. Nothing is wrong if clients only repeated old requests, or items were deleted by hand.",
+		description: "Events are written and the pipe takes up none. Run `outbox status` to see the pipe's state and why, fix the reason, and start the pipe with `outbox resume`: its events are in the stream for 24 hours. Nothing is wrong if clients only repeated old requests, or items were deleted by hand.",
 	}
 }
 
@@ -126,11 +126,11 @@ func (c *Consumer) addAlarms() {
 	addAlarms(c, props, []alarm{
 		{
 			id: "DeliveryFailedAlarm", metric: c.MetricDeliveryFailed(minutes(1)), threshold: 1,
-			description: "The rule gave up on delivering events to the queue. See the reason with `outbox dead-letters list`, fix it, then run `outbox dead-letters redrive`.",
+			description: "The rule gave up on delivering events to the queue. Read the reason with `outbox dead-letters list`, fix it, then run `outbox dead-letters redrive`.",
 		},
 		{
 			id: "DeliveryLostAlarm", metric: c.MetricDeliveryLost(minutes(1)), threshold: 1,
-			description: "The rule could not even use its dead-letter queue: events are lost to this consumer. Let EventBridge send to the rules' dead-letter queue, then replay the archive for this consumer's rule.",
+			description: "The rule could not even use its dead-letter queue: events are lost to this consumer. Let EventBridge send to the rules' dead-letter queue, then run `outbox replay` for this consumer, or find the events with `outbox audit --full` and run `outbox repair`.",
 		},
 		{
 			id: "OldestMessageAlarm", metric: c.MetricOldestMessageAge(minutes(1)), threshold: *props.OldestMessageAge.ToSeconds(nil),
@@ -138,7 +138,7 @@ func (c *Consumer) addAlarms() {
 		},
 		{
 			id: "DeadLettersAlarm", metric: c.MetricDeadLetters(minutes(1)), threshold: 1,
-			description: "The consumer gave up on events. See why with `outbox dead-letters list`, fix the consumer, then run `outbox dead-letters redrive`.",
+			description: "The consumer gave up on events. Read why with `outbox dead-letters list`, fix the consumer, then run `outbox dead-letters redrive`.",
 		},
 		{
 			id: "ErrorsAlarm", metric: c.MetricErrors(minutes(5)), threshold: transientFailures,

@@ -1,6 +1,8 @@
 package outbox
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -14,7 +16,7 @@ import (
 // grant lets the auditor do what it does without any consumer, and returns what it needs to read the stream.
 func (a *auditor) grant() awsiam.Grant {
 	o := a.outbox
-	a.allow(a.table.TableArn(), "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem")
+	a.allow(a.table.TableArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem")
 	a.useKey("dynamodb", a.table.EncryptionKey())
 	grantQueue(a.queue, a.function, "sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 	grantQueue(a.deadLetterQueue, a.function, "sqs:SendMessage")
@@ -80,8 +82,9 @@ func (a *auditor) grantInbox(table awsdynamodb.ITable, consumer string, ordered 
 		}
 	}
 	grant.keys = append(grant.keys, receiptKeys(consumer, ordered)...)
-	for operator, condition := range grant.keys.conditions() {
-		grant.statement.AddCondition(&operator, *condition)
+	conditions := grant.keys.conditions()
+	for _, operator := range slices.Sorted(maps.Keys(conditions)) { // in an order that is the same at every synth
+		grant.statement.AddCondition(&operator, *conditions[operator])
 	}
 }
 

@@ -83,7 +83,7 @@ func TestAudit(t *testing.T) {
 func TestWhatTheAuditorMayDo(t *testing.T) {
 	tpl := synthesizeAudit(t, outbox.TransactionalOutboxProps{})
 	same(t, "permissions", tpl.roleStatements(t, "Outbox/Auditor/Role")[1:], `[
-		{"Effect": "Allow", "Action": ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query"], "Resource": "${Outbox/AuditTable.Arn}"},
+		{"Effect": "Allow", "Action": ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], "Resource": "${Outbox/AuditTable.Arn}"},
 		{"Effect": "Allow", "Action": ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"], "Resource": "${Outbox/AuditQueue.Arn}"},
 		{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "${Outbox/AuditDeadLetterQueue.Arn}"},
 		{"Effect": "Allow", "Action": "ssm:GetParametersByPath", "Resource": [

@@ -107,8 +107,9 @@ func provisionAPI(t *testing.T, service *apigateway.Service, edits ...func(tpl m
 	}
 	provisions := service.Provisions()
 	for _, typ := range []string{
-		"AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::Events::EventBus", "AWS::Events::Rule",
+		"AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::Events::Archive", "AWS::Events::EventBus", "AWS::Events::Rule",
 		"AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Pipes::Pipe", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy",
+		"AWS::SSM::Parameter",
 	} {
 		provisions[typ] = nameOnly
 	}
@@ -136,7 +137,8 @@ func editTemplate(t *testing.T, file string, edits ...func(tpl map[string]any)) 
 }
 
 func nameOnly(_ context.Context, r local.Resource) (local.Attributes, error) {
-	arn := "arn:aws:test:eu-central-1:" + cloud.Account + ":" + r.LogicalID
+	// With slashes, as in the ARN of a rule, which has three parts.
+	arn := "arn:aws:test:eu-central-1:" + cloud.Account + ":part/" + r.LogicalID + "/" + r.LogicalID
 	return local.Attributes{
 		Ref:    r.LogicalID,
 		GetAtt: map[string]string{"Arn": arn, "StreamArn": arn + "/stream", "QueueName": r.LogicalID, "QueueUrl": arn, "Name": r.LogicalID},
