@@ -12,7 +12,8 @@ import (
 const (
 	// reloadAfter is how long the descriptions hold: a consumer that was just deployed is known a minute later.
 	reloadAfter = time.Minute
-	// recompileAfter is how long consumers hold whose descriptions have not changed: a queue may have been made anew.
+	// recompileAfter is how long consumers hold whose descriptions have not changed: a queue or the pipe may have been made
+	// anew.
 	recompileAfter = time.Hour
 )
 
@@ -20,6 +21,7 @@ const (
 type catalog struct {
 	parameters audit.Parameters
 	queues     audit.QueueDescriber
+	pipes      audit.PipeDescriber
 	path       string
 
 	mu         sync.Mutex
@@ -42,7 +44,11 @@ func (c *catalog) load(ctx context.Context) (audit.Settings, audit.Consumers, er
 	}
 	now := time.Now()
 	if c.compiledAt.IsZero() || now.Sub(c.compiledAt) >= recompileAfter || !reflect.DeepEqual(settings, c.settings) {
-		consumers, err := audit.Compile(ctx, c.queues, settings.Consumers)
+		began, err := audit.PipeBegan(ctx, c.pipes, settings.Outbox.Pipe)
+		if err != nil {
+			return audit.Settings{}, nil, err
+		}
+		consumers, err := audit.Compile(ctx, c.queues, began, settings.Consumers)
 		if err != nil {
 			return audit.Settings{}, nil, err
 		}
