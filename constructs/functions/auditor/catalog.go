@@ -31,6 +31,16 @@ type catalog struct {
 	compiledAt time.Time
 }
 
+// keepSince leaves a consumer that was known before what is its own since then: with a new queue it does not join again, and
+// what waited in the old one may be lost.
+func keepSince(consumers, before audit.Consumers) {
+	for _, c := range consumers {
+		if old := before.Named(c.Name); old != nil && old.Since.Before(c.Since) {
+			c.Since, c.Joined = old.Since, old.Joined
+		}
+	}
+}
+
 // load returns the outbox's settings and its consumers. An error must not be taken for an outbox without consumers.
 func (c *catalog) load(ctx context.Context) (audit.Settings, audit.Consumers, error) {
 	c.mu.Lock()
@@ -52,6 +62,7 @@ func (c *catalog) load(ctx context.Context) (audit.Settings, audit.Consumers, er
 		if err != nil {
 			return audit.Settings{}, nil, err
 		}
+		keepSince(consumers, c.consumers)
 		c.consumers, c.compiledAt = consumers, now
 	}
 	c.settings, c.loadedAt = settings, now

@@ -185,6 +185,35 @@ func TestAConsumerThatIsOlderThanThePipeIsAskedForEverything(t *testing.T) {
 	}
 }
 
+// A deployment that replaces a queue deletes the old one, with what is in it. One that adds a consumer again does not.
+func TestAConsumerWithANewQueueDoesNotJoinAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		away bool
+		want []string
+	}{"replaced": {false, []string{"o1-1"}}, "removed and added": {true, nil}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				a := f.auditor()
+				f.minutes(a, 2)
+				_, rec := f.commit("o1")
+				described := f.parameters.Values["consumer/Shipping"]
+				if delete(f.parameters.Values, "consumer/Shipping"); test.away {
+					f.minutes(a, 2)
+				}
+				f.queues.Create(queueOf(shipping))
+				f.parameters.Values["consumer/Shipping"] = described
+				f.change(func(o *description.Outbox) { o.MaximumRecordAgeSeconds = "3600" }) // a deployment changes a description
+				time.Sleep(2 * time.Minute)
+				f.mustStream(a, rec)
+				if got := f.pendingFor(shipping); !slices.Equal(got, test.want) {
+					t.Errorf("looked for are %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
+}
+
 // Every other error makes the batch come again: nothing must be left out because a service is slow for a while.
 func TestAnErrorOfPipesIsNotAPipeThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
