@@ -65,7 +65,7 @@ committed, consumers: consumer, matched, effects, deadLetters, missing, inQueue)
 			s.Dialog = operate.NewDialog(nil, cmd.ErrOrStderr(), false, isTerminal(cmd.ErrOrStderr()))
 			ledger, err := showLedger(cmd, s, on, limit)
 			if err == nil && ledger.Missing() > 0 {
-				return fmt.Errorf("%d effects are missing", ledger.Missing())
+				return missingError(ledger.Missing())
 			}
 			return err
 		},
@@ -80,6 +80,14 @@ committed, consumers: consumer, matched, effects, deadLetters, missing, inQueue)
 		return nil
 	})
 	return cmd
+}
+
+// missingError returns the error by which a command says that effects are missing.
+func missingError(n int64) error {
+	if n == 1 {
+		return errors.New("1 effect is missing")
+	}
+	return fmt.Errorf("%d effects are missing", n)
 }
 
 // showLedger audits and prints what is missing and the ledger.

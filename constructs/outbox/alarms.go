@@ -1,6 +1,9 @@
 package outbox
 
 import (
+	"regexp"
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -42,7 +45,7 @@ func (o *TransactionalOutbox) addAlarms() {
 		return
 	}
 	o.letAlarmsNotify()
-	addAlarms(o, o.alarmProps, []alarm{
+	o.newAlarms(o, []alarm{
 		{
 			id: pipeFailedAlarmID, metric: o.MetricPipeFailed(minutes(5)), threshold: transientFailures,
 			description: "The pipe fails to put events on the bus. Fix what its log group names as the reason; the pipe tries again by itself.",
@@ -61,7 +64,7 @@ func (o *TransactionalOutbox) addAlarms() {
 		},
 	})
 	if o.ownsTable() {
-		addAlarms(o, o.alarmProps, []alarm{o.pipeSilentAlarm()})
+		o.newAlarms(o, []alarm{o.pipeSilentAlarm()})
 	}
 	if o.monitor != nil {
 		o.addMonitorAlarms()
@@ -113,7 +116,7 @@ func (o *TransactionalOutbox) pipeSilentAlarm() alarm {
 			},
 		}),
 		threshold: 1, datapoints: silentDatapoints, periods: silentPeriods,
-		description: "Events are written and the pipe takes up none. Run `outbox status` to see the pipe's state and why, fix the reason, and start the pipe with `outbox resume`: its events are in the stream for 24 hours. Nothing is wrong if clients only repeated old requests, or items were deleted by hand.",
+		description: "Events are written and the pipe takes up none. Run `outbox status` to see the pipe's state and its reason, fix the reason, and start a stopped pipe with `outbox resume --pipe`: its events are in the stream for 24 hours. Nothing is wrong if clients only repeated old requests, or items were deleted by hand.",
 	}
 }
 
@@ -123,7 +126,7 @@ func (c *Consumer) addAlarms() {
 		return
 	}
 	c.flow.letAlarmsNotify()
-	addAlarms(c, props, []alarm{
+	c.flow.newAlarms(c, []alarm{
 		{
 			id: "DeliveryFailedAlarm", metric: c.MetricDeliveryFailed(minutes(1)), threshold: 1,
 			description: "The rule gave up on delivering events to the queue. Read the reason with `outbox dead-letters list`, fix it, then run `outbox dead-letters redrive`.",
@@ -156,7 +159,19 @@ func minutes(n float64) *awscloudwatch.MetricOptions {
 	return &awscloudwatch.MetricOptions{Period: awscdk.Duration_Minutes(&n)}
 }
 
-func addAlarms(scope constructs.Construct, props *AlarmProps, alarms []alarm) {
+// commands are the command lines in an alarm's description.
+var commands = regexp.MustCompile("`(outbox [^`]+)`")
+
+// instructions returns what to do about an alarm, with command lines that can be typed as they are. It has far less than
+// CloudWatch's 1024 characters, whatever the stack is called. Source: CloudWatch API reference, PutMetricAlarm, AlarmDescription.
+func (f *flow) instructions(text string) *string {
+	stack := strings.ReplaceAll(*f.place.deployedStack(), "$", "$$") // a token, in which $ is no group
+	return jsii.String(commands.ReplaceAllString(text, "`$1 --stack "+stack+"`"))
+}
+
+// newAlarms adds alarms below the scope.
+func (f *flow) newAlarms(scope constructs.Construct, alarms []alarm) {
+	topic := f.alarmProps.Topic
 	for _, a := range alarms {
 		var datapoints *float64
 		if a.datapoints > 0 {
@@ -177,10 +192,10 @@ func addAlarms(scope constructs.Construct, props *AlarmProps, alarms []alarm) {
 			DatapointsToAlarm:  datapoints,
 			ComparisonOperator: a.comparison,
 			TreatMissingData:   missing,
-			AlarmDescription:   &a.description,
+			AlarmDescription:   f.instructions(a.description),
 		})
-		if props.Topic != nil {
-			action := &topicAction{props.Topic}
+		if topic != nil {
+			action := &topicAction{topic}
 			added.AddAlarmAction(action)
 			added.AddOkAction(action)
 		}

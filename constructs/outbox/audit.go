@@ -33,9 +33,10 @@ const (
 
 // How the auditor reads the stream. Lambda's reads of a stream are free, and the more records in a batch, the fewer
 // invocations. What it gives up on after 23 hours is still in the stream for an hour.
+// Source of the longest window: Lambda API reference, CreateEventSourceMapping, MaximumBatchingWindowInSeconds.
 const (
 	auditBatchSize     = 1000
-	auditBatchWindow   = minute
+	auditLongestWindow = 5 * minute
 	auditRetryAttempts = 10
 	auditRecordAge     = 23 * time.Hour
 
@@ -88,7 +89,7 @@ func (a *auditor) newMapping() awslambda.CfnEventSourceMapping {
 		EventSourceArn:                 a.outbox.table.TableStreamArn(),
 		StartingPosition:               jsii.String(string(awslambda.StartingPosition_TRIM_HORIZON)),
 		BatchSize:                      jsii.Number(auditBatchSize),
-		MaximumBatchingWindowInSeconds: jsii.Number(auditBatchWindow.Seconds()),
+		MaximumBatchingWindowInSeconds: jsii.Number(a.props.batchingWindow().Seconds()),
 		MaximumRetryAttempts:           jsii.Number(auditRetryAttempts),
 		MaximumRecordAgeInSeconds:      jsii.Number(auditRecordAge.Seconds()),
 		BisectBatchOnFunctionError:     true,
@@ -103,6 +104,12 @@ func (a *auditor) newMapping() awslambda.CfnEventSourceMapping {
 	// CloudFormation must not create it before the function may read the stream.
 	a.grant().ApplyBefore(mapping)
 	return mapping
+}
+
+// batchingWindow returns how long a batch may take to become full: each that ends with its window costs an invocation and a
+// message. The first of its events is looked at as much later, so it is a third of ConfirmWithin at most.
+func (c *auditConfig) batchingWindow() time.Duration {
+	return min(auditLongestWindow, (c.confirmWithin.length / 3).Truncate(second))
 }
 
 // beginAfter makes the auditor begin when a description is there: what it read before, it would never look for.
@@ -161,7 +168,7 @@ const silentMinutes = 15
 
 // addAlarms adds the alarms of the auditor itself.
 func (a *auditor) addAlarms() {
-	addAlarms(a.outbox, a.outbox.alarmProps, []alarm{
+	a.outbox.newAlarms(a.outbox, []alarm{
 		{
 			id: auditSilentAlarmID, metric: a.outbox.metricAuditRuns(minutes(silentMinutes)), threshold: 1,
 			comparison: awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD, missingBreaches: true,
@@ -179,9 +186,9 @@ func (a *auditor) addConsumerAlarms(scope constructs.Construct, consumer string)
 	if a.outbox.alarmProps == nil {
 		return
 	}
-	addAlarms(scope, a.outbox.alarmProps, []alarm{{
+	a.outbox.newAlarms(scope, []alarm{{
 		id: unconfirmedAlarmID, metric: a.outbox.auditMetric("OldestUnconfirmed", "Maximum", consumer, minutes(1)),
 		threshold: a.props.alarmAfter.length.Seconds(), comparison: awscloudwatch.ComparisonOperator_GREATER_THAN_THRESHOLD,
-		description: "An event has had no effect at this consumer for too long. Run `outbox audit` to see which, and `outbox trace` to see where it is. Fix the reason; what is in no queue any more, `outbox repair` sends to this consumer again.",
+		description: "An event has had no effect at this consumer for too long. Run `outbox audit` to see which, and `outbox trace EVENT` to see where it is. Fix the reason; what is in no queue any more, `outbox repair` sends to this consumer again.",
 	}})
 }

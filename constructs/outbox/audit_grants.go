@@ -21,6 +21,7 @@ func (a *auditor) grant() awsiam.Grant {
 	grantQueue(a.queue, a.function, "sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 	grantQueue(a.deadLetterQueue, a.function, "sqs:SendMessage")
 	a.grantParameters()
+	a.allow(o.pipe.AttrArn(), "pipes:DescribePipe") // when it was created
 	if a.repairs() {
 		grantGetItem(o.table, a.function, nil)
 		grantQueue(o.pipeDeadLetterQueue, a.function, peekActions...)

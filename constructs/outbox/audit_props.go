@@ -23,6 +23,9 @@ import (
 // It covers the consumers that are added to this outbox, and of other apps those in Consumers. One without an inbox leaves no
 // receipt and cannot be audited: the synthesis warns.
 //
+// A consumer that is deployed with the outbox is asked for every event; one that joins it later, for those from five minutes
+// after its queue was made on. A batch of the stream waits for a third of ConfirmWithin to become full, for 5 minutes at most.
+//
 // Two readers are all that a shard of a stream allows, and the pipe and the auditor are two; of a global table, only one is
 // allowed. So nothing else may read the stream of an outbox table that is audited.
 // Source: DynamoDB developer guide, Streams; Lambda developer guide, services-dynamodb-eventsourcemapping.
@@ -39,10 +42,11 @@ import (
 //
 // What it costs in us-east-1, by the list prices of 2026. Nothing is written for an event that goes well:
 //
-//	per million events with two consumers   2 million keys in batches, half a read unit each     0.13 USD
-//	                                        SQS, up to 1000 events a message                     0.05 at most
-//	                                        Lambda; its reads of the stream are free             0.01
+//	per million events with two consumers   2 million keys in batches, half a read unit each,
+//	                                        and half as much again where one is ordered          0.19 USD
+//	                                        SQS, Lambda, logs; reads of the stream are free      0.01
 //	a month                                 43,200 runs: Lambda, receives, a query a consumer    0.10
+//	a month and shard                       8,640 batches, where something is always written     0.02
 //	                                        metric of the runs, 2 alarms                         0.50
 //	a month and consumer                    4 metrics, while they have values, and 1 alarm       1.30
 type AuditProps struct {

@@ -128,7 +128,7 @@ func (o *TransactionalOutbox) addMonitorAlarms() {
 	everyMinute := minutes(1)
 	counted := minutes(1)
 	counted.Statistic = jsii.String("SampleCount")
-	addAlarms(o, o.alarmProps, []alarm{
+	o.newAlarms(o, []alarm{
 		{
 			id: heartbeatMissingAlarmID, metric: o.MetricHeartbeatLag(counted), threshold: 1,
 			comparison: awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD, missingBreaches: true,

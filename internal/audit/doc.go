@@ -2,7 +2,8 @@
 // a position in the transaction that commits it, so nothing needs to be written to find out what is missing.
 //
 //	settings, err := audit.Load(ctx, parameters, "/outboxkit/Orders/Outbox")
-//	consumers, err := audit.Compile(ctx, queues, settings.Consumers)
+//	began, err := audit.PipeBegan(ctx, pipes, settings.Outbox.Pipe)
+//	consumers, err := audit.Compile(ctx, queues, began, settings.Consumers)
 //	for each event:
 //		matched, err := consumers.Match(place, item, event.WrittenAt)
 //	verdicts, err := audit.Confirm(ctx, tables, effects)
@@ -18,9 +19,21 @@
 // list until it is redriven. An event that waits somewhere longer than the audit does is on the list too, until its effect
 // comes.
 //
-// Not found is what leaves no receipt to look for: a consumer without an inbox; an event of a new consumer's first five
-// minutes, when its rule may not have been active; an effect outside of DynamoDB that did not happen although its marker was
-// written; and an event that expired in the stream while the auditor stood still for a day, for which there is the full audit.
+// Not found is what leaves no receipt to look for: a consumer without an inbox; an event of the first five minutes of a
+// consumer that joined a running outbox, when its rule may not have been active; an effect outside of DynamoDB that did not
+// happen although its marker was written; and an event that expired in the stream while the auditor stood still for a day, for
+// which there is the full audit.
+//
+// A consumer whose queue is older than the pipe, as all are that were deployed with the outbox, did not join: the pipe comes
+// after every rule and reads the stream from its oldest record, so each event is the consumer's from the beginning. Of a pipe
+// that was replaced that holds for the day that is in the stream. Where the pipe cannot be described, every consumer counts as
+// one that joined.
+//
+// A queue that a deployment replaces is as young as one that joined, and what waited in the old queue is gone. The auditor goes
+// on with what it knew of the consumer, and what it had read from the stream is looked for by the consumer's name. Not found
+// are only events that it had not read when it was started anew at the same time, as after a deployment that changes it too:
+// up to the batching window and five minutes of them, or more where it stood still. A full audit, which knows nothing of the
+// old queue, counts from five minutes after the new one too.
 //
 // # What the auditor costs
 //

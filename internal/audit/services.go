@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/pipes"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
@@ -39,6 +40,11 @@ type TableReader interface {
 // QueueDescriber reads a queue's attributes. A *sqs.Client fits.
 type QueueDescriber interface {
 	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
+}
+
+// PipeDescriber describes a pipe. A *pipes.Client fits.
+type PipeDescriber interface {
+	DescribePipe(context.Context, *pipes.DescribePipeInput, ...func(*pipes.Options)) (*pipes.DescribePipeOutput, error)
 }
 
 // QueueReader looks into a queue and leaves its messages there. A *sqs.Client fits.

@@ -101,7 +101,7 @@ func (l *Ledger) noteJoined(s Search, found *searched) {
 		from = s.Since
 	}
 	for _, c := range found.consumers {
-		if c.Since.After(from) {
+		if c.Joined && c.Since.After(from) {
 			l.of(c.Name).Since = c.Since.UTC()
 		}
 	}

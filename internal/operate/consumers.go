@@ -15,13 +15,17 @@ import (
 // withInbox is the value of [description.Consumer.Inbox] for a consumer with an inbox.
 const withInbox = "TABLE"
 
-// compile returns those of the consumers that have an inbox, ready to match events.
-func compile(ctx context.Context, c Clients, consumers []*Consumer) (audit.Consumers, error) {
+// compile returns those of the outbox's consumers that have an inbox, ready to match events.
+func compile(ctx context.Context, c Clients, o *Outbox, consumers []*Consumer) (audit.Consumers, error) {
 	descriptions := make([]description.Consumer, len(consumers))
 	for i, one := range consumers {
 		descriptions[i] = one.Consumer
 	}
-	return audit.Compile(ctx, c.SQS, descriptions)
+	began, err := audit.PipeBegan(ctx, c.Pipes, o.Pipe)
+	if err != nil {
+		return nil, err
+	}
+	return audit.Compile(ctx, c.SQS, began, descriptions)
 }
 
 // placeOf returns the account and the Region of an outbox, as the ARN of one of its queues names them.

@@ -86,7 +86,7 @@ func (s Search) Run(ctx context.Context, found func(MissingEffect) error) (*sear
 		return nil, err
 	}
 	result := &searched{}
-	if result.consumers, err = compile(ctx, s.Clients, some); err != nil {
+	if result.consumers, err = compile(ctx, s.Clients, s.Outbox, some); err != nil {
 		return nil, err
 	}
 	letters, err := s.letters(ctx, some)

@@ -51,7 +51,8 @@ func (s *Status) heartbeat(h *HeartbeatStatus) string {
 		if b.Arrived.IsZero() {
 			return "none has arrived in the last " + span(lookBackForBeat)
 		}
-		return fmt.Sprintf("arrived %s ago, after %s on its way (at most %s)",
+		// CloudWatch knows the minute of its arrival, by its beginning.
+		return fmt.Sprintf("arrived at most %s ago, after %s on its way (at most %s)",
 			span(s.At.Sub(b.Arrived)), milliseconds(b.LagMS), span(time.Duration(h.MaximumLagSeconds)*time.Second))
 	})
 }
@@ -161,7 +162,7 @@ func state(r *Reading[Part]) string {
 
 func age(r *Reading[Age]) string {
 	return optional(r, func(a Age) string {
-		if !a.Known {
+		if !a.Known || a.Seconds == 0 {
 			return "-"
 		}
 		return span(time.Duration(a.Seconds) * time.Second)

@@ -326,7 +326,7 @@ type matcher struct {
 
 // matchers returns one for each of the outbox's consumers, those without an inbox too.
 func (t Tracer) matchers(ctx context.Context) ([]matcher, error) {
-	compiled, err := compile(ctx, t.Clients, t.Outbox.Consumers)
+	compiled, err := compile(ctx, t.Clients, t.Outbox, t.Outbox.Consumers)
 	if err != nil {
 		return nil, err
 	}

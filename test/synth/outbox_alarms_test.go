@@ -52,7 +52,7 @@ func TestAlarms(t *testing.T) {
 	} {
 		got := maps.Clone(tpl.part(t, path).Properties)
 		// Who reads it at night must learn what to do.
-		if text := fmt.Sprint(got["AlarmDescription"]); !regexp.MustCompile(`(Fix|Raise|Run|Read|Let) [^.]+\.`).MatchString(text) {
+		if text := fmt.Sprint(tpl.readable(got["AlarmDescription"])); !regexp.MustCompile(`(?i)\b(fix|raise|run|read|let) [^.]+\.`).MatchString(text) {
 			t.Errorf("%s does not say what to do: %s", path, text)
 		}
 		delete(got, "AlarmDescription")
@@ -70,6 +70,55 @@ func TestAlarms(t *testing.T) {
 	if n := len(tpl.ofType("AWS::CloudWatch::Alarm")); n != 11 {
 		t.Errorf("there are %d alarms, the test knows 11", n)
 	}
+}
+
+// Who is called at night types the command as it stands in the alarm, with the name that the stack has been deployed under.
+func TestCommandsInAlarmsNameTheStack(t *testing.T) {
+	check := func(t *testing.T, tpl template, stack string, want int) {
+		t.Helper()
+		commands := 0
+		for id, alarm := range tpl.ofType("AWS::CloudWatch::Alarm") {
+			raw := alarm.Properties["AlarmDescription"]
+			if _, plain := raw.(string); !plain {
+				// One Fn::Join of texts and the stack's name is what every tool understands.
+				for _, part := range raw.(map[string]any)["Fn::Join"].([]any)[1].([]any) {
+					if ref, isToken := part.(map[string]any); isToken && len(ref) != 1 || isToken && ref["Ref"] == nil {
+						t.Errorf("the description of %s has %v", id, part)
+					}
+				}
+			}
+			text := fmt.Sprint(tpl.readable(raw))
+			for _, command := range regexp.MustCompile("`outbox [^`]*`").FindAllString(text, -1) {
+				commands++
+				if !strings.HasSuffix(command, " --stack "+stack+"`") {
+					t.Errorf("%s says %s", id, command)
+				}
+			}
+			// Source: CloudWatch API reference, PutMetricAlarm; CloudFormation API reference, CreateStack (a name's 128).
+			if n := len(strings.ReplaceAll(text, stack, strings.Repeat("x", 128))); n > 1024 {
+				t.Errorf("the description of %s may have %d characters", id, n)
+			}
+		}
+		if commands != want {
+			t.Errorf("the alarms name %d commands, want %d", commands, want)
+		}
+	}
+	props := outbox.TransactionalOutboxProps{Alarms: &outbox.AlarmProps{}, Monitor: &outbox.MonitorProps{}, Audit: &outbox.AuditProps{}}
+	t.Run("in a stack", func(t *testing.T) {
+		stack := newStack(t)
+		guard(t, func() {
+			newOutbox(stack, props).AddConsumer(jsii.String("Shipping"), &outbox.ConsumerProps{GoFunction: greeter()})
+		})
+		check(t, synthesize(t, stack), "${AWS::StackName}", 16)
+	})
+	t.Run("in a nested stack", func(t *testing.T) {
+		stack := newStack(t)
+		nested := awscdk.NewNestedStack(stack, jsii.String("Nested"), nil)
+		guard(t, func() { newOutbox(nested, props) })
+		tpl := synthesizeNested(t, stack)[0]
+		parameter := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprint(tpl.readable(tpl.part(t, "Nested/Outbox/Auditor").Properties["Environment"].(map[string]any)["Variables"].(map[string]any)["AUDIT_PARAMETERS"])), "/outboxkit/"), "/Nested.Outbox")
+		check(t, tpl, parameter, 9)
+	})
 }
 
 func TestAlarmsAreOptIn(t *testing.T) {

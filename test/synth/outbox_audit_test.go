@@ -56,7 +56,7 @@ func TestAudit(t *testing.T) {
 	delete(properties, "FilterCriteria")
 	same(t, "mapping", properties, `{
 		"FunctionName": "${Outbox/Auditor}", "EventSourceArn": "${Outbox/Table.StreamArn}", "StartingPosition": "TRIM_HORIZON",
-		"BatchSize": 1000, "MaximumBatchingWindowInSeconds": 60, "MaximumRetryAttempts": 10, "MaximumRecordAgeInSeconds": 82800,
+		"BatchSize": 1000, "MaximumBatchingWindowInSeconds": 300, "MaximumRetryAttempts": 10, "MaximumRecordAgeInSeconds": 82800,
 		"BisectBatchOnFunctionError": true, "FunctionResponseTypes": ["ReportBatchItemFailures"],
 		"DestinationConfig": {"OnFailure": {"Destination": "${Outbox/AuditDeadLetterQueue.Arn}"}}}`)
 	same(t, "filter", filter, `{"Filters": [{"Pattern": "{\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]},\"source\":{\"S\":[\"orders\"]}}},\"eventName\":[\"INSERT\"]}"}]}`)
@@ -79,6 +79,16 @@ func TestAudit(t *testing.T) {
 		"deadLetterQueue": "${Outbox/AuditDeadLetterQueue}", "confirmWithinSeconds": "900", "alarmAfterSeconds": "3600"}`)
 }
 
+// A batch of the stream is read soon enough for its events to be looked at when they are due.
+func TestTheAuditorsBatchesFitConfirmWithin(t *testing.T) {
+	for within, want := range map[float64]float64{60: 20, 100: 33, 900: 300, 12 * 3600: 300} {
+		tpl := synthesizeAudit(t, outbox.TransactionalOutboxProps{Audit: &outbox.AuditProps{ConfirmWithin: awscdk.Duration_Seconds(&within)}})
+		if got := tpl.part(t, "Outbox/AuditMapping").Properties["MaximumBatchingWindowInSeconds"]; got != want {
+			t.Errorf("with a ConfirmWithin of %v seconds the window is %v, want %v", within, got, want)
+		}
+	}
+}
+
 // It may read what consumers leave in the inbox and nothing that others keep there, and changes nothing without Repair.
 func TestWhatTheAuditorMayDo(t *testing.T) {
 	tpl := synthesizeAudit(t, outbox.TransactionalOutboxProps{})
@@ -89,6 +99,7 @@ func TestWhatTheAuditorMayDo(t *testing.T) {
 		{"Effect": "Allow", "Action": "ssm:GetParametersByPath", "Resource": [
 			"arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/outboxkit/${AWS::StackName}/Outbox",
 			"arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/outboxkit/${AWS::StackName}/Outbox/*"]},
+		{"Effect": "Allow", "Action": "pipes:DescribePipe", "Resource": "${Outbox/Pipe.Arn}"},
 		{"Effect": "Allow", "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], "Resource": "${Outbox/Table.StreamArn}"},
 		{"Effect": "Allow", "Action": "dynamodb:ListStreams", "Resource": "*"},
 		{"Effect": "Allow", "Action": "dynamodb:BatchGetItem", "Resource": "${Outbox/InboxTable.Arn}", "Condition": {

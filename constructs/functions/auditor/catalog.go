@@ -12,7 +12,8 @@ import (
 const (
 	// reloadAfter is how long the descriptions hold: a consumer that was just deployed is known a minute later.
 	reloadAfter = time.Minute
-	// recompileAfter is how long consumers hold whose descriptions have not changed: a queue may have been made anew.
+	// recompileAfter is how long consumers hold whose descriptions have not changed: a queue or the pipe may have been made
+	// anew.
 	recompileAfter = time.Hour
 )
 
@@ -20,6 +21,7 @@ const (
 type catalog struct {
 	parameters audit.Parameters
 	queues     audit.QueueDescriber
+	pipes      audit.PipeDescriber
 	path       string
 
 	mu         sync.Mutex
@@ -27,6 +29,16 @@ type catalog struct {
 	consumers  audit.Consumers
 	loadedAt   time.Time
 	compiledAt time.Time
+}
+
+// keepSince leaves a consumer that was known before what is its own since then: with a new queue it does not join again, and
+// what waited in the old one may be lost.
+func keepSince(consumers, before audit.Consumers) {
+	for _, c := range consumers {
+		if old := before.Named(c.Name); old != nil && old.Since.Before(c.Since) {
+			c.Since, c.Joined = old.Since, old.Joined
+		}
+	}
 }
 
 // load returns the outbox's settings and its consumers. An error must not be taken for an outbox without consumers.
@@ -42,10 +54,15 @@ func (c *catalog) load(ctx context.Context) (audit.Settings, audit.Consumers, er
 	}
 	now := time.Now()
 	if c.compiledAt.IsZero() || now.Sub(c.compiledAt) >= recompileAfter || !reflect.DeepEqual(settings, c.settings) {
-		consumers, err := audit.Compile(ctx, c.queues, settings.Consumers)
+		began, err := audit.PipeBegan(ctx, c.pipes, settings.Outbox.Pipe)
 		if err != nil {
 			return audit.Settings{}, nil, err
 		}
+		consumers, err := audit.Compile(ctx, c.queues, began, settings.Consumers)
+		if err != nil {
+			return audit.Settings{}, nil, err
+		}
+		keepSince(consumers, c.consumers)
 		c.consumers, c.compiledAt = consumers, now
 	}
 	c.settings, c.loadedAt = settings, now

@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"github.com/outboxkit/transactional-outbox/internal/audit"
 	"github.com/outboxkit/transactional-outbox/internal/description"
@@ -140,6 +143,114 @@ func TestAConsumerThatJoinsIsAskedForWhatCameAfterIt(t *testing.T) {
 		f.minutes(a, 20)
 		f.expectListed(history+": o1-1", history+": o2-1", history+": o3-1", shipping+": o3-1")
 	})
+}
+
+// The pipe tells a consumer that was there first from one that joined. What cannot be known counts as if it joined.
+func TestAConsumerThatIsOlderThanThePipeIsAskedForEverything(t *testing.T) {
+	everything := []string{"o1", "o2", "o3", "o4"}
+	for name, test := range map[string]struct {
+		pipe func(*fixture)
+		want []string
+	}{
+		"a first deployment":       {func(f *fixture) { f.pipe.Created = time.Now() }, everything},
+		"the pipe was replaced":    {func(f *fixture) { f.pipe.Created = time.Now().Add(48 * time.Hour) }, []string{"o3", "o4"}},
+		"it may not be described":  {func(f *fixture) { f.refuse("DescribePipe", "AccessDeniedException") }, []string{"o3", "o4"}},
+		"it is gone":               {func(f *fixture) { f.pipe.Created = time.Time{} }, []string{"o3", "o4"}},
+		"it begins at the latest":  {func(f *fixture) { f.pipe.Created, f.pipe.Latest = time.Now(), true }, []string{"o3", "o4"}},
+		"it is older by a second":  {func(f *fixture) { f.pipe.Created = time.Now().Add(-time.Second) }, []string{"o3", "o4"}},
+		"it is of the same second": {func(f *fixture) { f.pipe.Created = time.Now().Add(100 * time.Millisecond) }, everything},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				time.Sleep(500 * time.Millisecond) // the queue's time is rounded down
+				f.queues.Create(queueOf(shipping))
+				test.pipe(f)
+				var records []json.RawMessage
+				for _, order := range everything {
+					_, rec := f.commit(order)
+					records = append(records, rec)
+					time.Sleep(150 * time.Second)
+				}
+				f.mustStream(f.auditor(), records...)
+				var want []string
+				for _, order := range test.want {
+					want = append(want, order+"-1")
+				}
+				if got := f.pendingFor(shipping); !slices.Equal(got, want) {
+					t.Errorf("looked for are %q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+// A deployment that replaces a queue deletes the old one, with what is in it. One that adds a consumer again does not.
+func TestAConsumerWithANewQueueDoesNotJoinAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		away bool
+		want []string
+	}{"replaced": {false, []string{"o1-1"}}, "removed and added": {true, nil}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				a := f.auditor()
+				f.minutes(a, 2)
+				_, rec := f.commit("o1")
+				described := f.parameters.Values["consumer/Shipping"]
+				if delete(f.parameters.Values, "consumer/Shipping"); test.away {
+					f.minutes(a, 2)
+				}
+				f.queues.Create(queueOf(shipping))
+				f.parameters.Values["consumer/Shipping"] = described
+				f.change(func(o *description.Outbox) { o.MaximumRecordAgeSeconds = "3600" }) // a deployment changes a description
+				time.Sleep(2 * time.Minute)
+				f.mustStream(a, rec)
+				if got := f.pendingFor(shipping); !slices.Equal(got, test.want) {
+					t.Errorf("looked for are %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// Every other error makes the batch come again: nothing must be left out because a service is slow for a while.
+func TestAnErrorOfPipesIsNotAPipeThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.refuse("DescribePipe", "ThrottlingException")
+		_, rec := f.commit("o1")
+		if _, err := f.stream(f.auditor(), rec); err == nil {
+			t.Error("a batch was accepted although it is not known whose the events are")
+		}
+	})
+}
+
+// refuse lets a service answer an operation with an error.
+func (f *fixture) refuse(operation, code string) {
+	f.calls.Before = func(name string) error {
+		if name == operation {
+			return &smithy.GenericAPIError{Code: code}
+		}
+		return nil
+	}
+}
+
+// pendingFor returns the events in the pending queue that are a consumer's.
+func (f *fixture) pendingFor(consumer string) []string {
+	var ids []string
+	for _, body := range f.queues.Bodies(pendingURL) {
+		c, err := parseChunk(body)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, p := range c.Events {
+			if slices.ContainsFunc(p.Consumers, func(at int) bool { return c.Consumers[at] == consumer }) {
+				ids = append(ids, p.ID)
+			}
+		}
+	}
+	return ids
 }
 
 func TestAQueueThatIsGoneHasLostItsEvents(t *testing.T) {

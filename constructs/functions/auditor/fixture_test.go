@@ -47,6 +47,7 @@ type fixture struct {
 	calls      audittest.Calls
 	tables     *audittest.Tables
 	queues     *audittest.Queues
+	pipe       *audittest.Pipe
 	parameters *audittest.Parameters
 	metrics    buffer
 	logs       buffer
@@ -61,9 +62,10 @@ func newFixture(t *testing.T) *fixture {
 	f.tables = audittest.NewTables(&f.calls)
 	f.queues = audittest.NewQueues(&f.calls, time.Now().Add(-time.Hour), pendingURL, rulesDLQ, pipeDLQ,
 		queueOf(shipping), dlqOf(shipping), queueOf(history), dlqOf(history))
+	f.pipe = &audittest.Pipe{Calls: &f.calls, Name: "orders-pipe", Created: time.Now().Add(-time.Hour)}
 	f.parameters = &audittest.Parameters{Calls: &f.calls, Values: map[string]string{}}
 	f.describe("outbox", description.Outbox{
-		Version: "1", Path: "Orders/Outbox", Source: "orders", Table: outboxTable, EventRetentionSeconds: "604800",
+		Version: "1", Path: "Orders/Outbox", Source: "orders", Table: outboxTable, EventRetentionSeconds: "604800", Pipe: "orders-pipe",
 		RuleDeadLetterQueue: rulesDLQ, PipeDeadLetterQueue: pipeDLQ,
 		Audit: &description.Audit{Table: listTable, Pending: pendingURL, ConfirmWithinSeconds: "900", AlarmAfterSeconds: "3600", RepairPerMinute: "60"},
 	})
@@ -103,7 +105,7 @@ func (f *fixture) addConsumer(name string, ordered bool) {
 func (f *fixture) auditor() *auditor {
 	return &auditor{
 		tables: f.tables, queues: f.queues,
-		catalog: catalog{parameters: f.parameters, queues: f.queues, path: "/outboxkit/Orders/Outbox"},
+		catalog: catalog{parameters: f.parameters, queues: f.queues, pipes: f.pipe, path: "/outboxkit/Orders/Outbox"},
 		metrics: &f.metrics, logger: slog.New(slog.NewJSONHandler(&f.logs, nil)),
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/pipes"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
@@ -41,7 +42,7 @@ func wire(ctx context.Context) (*auditor, error) {
 	queues := sqs.NewFromConfig(cfg)
 	return &auditor{
 		tables: dynamodb.NewFromConfig(cfg), queues: queues,
-		catalog: catalog{parameters: ssm.NewFromConfig(cfg), queues: queues, path: path},
+		catalog: catalog{parameters: ssm.NewFromConfig(cfg), queues: queues, pipes: pipes.NewFromConfig(cfg), path: path},
 		metrics: os.Stdout, logger: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}, nil
 }

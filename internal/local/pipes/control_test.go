@@ -110,6 +110,25 @@ func TestTemplateWins(t *testing.T) {
 	}
 }
 
+// A pipe is as old as the data in which it was made first; with another source it is another pipe.
+func TestCreationTimeOutlivesTheRun(t *testing.T) {
+	db := openDB(t)
+	created := func(patch string) time.Time {
+		s := New(Config{Cloud: localCloud(), DB: db})
+		if _, err := s.Provisions()["AWS::Pipes::Pipe"](t.Context(), pipeResource(t, patch)); err != nil {
+			t.Fatal(err)
+		}
+		return s.List()[0].Created
+	}
+	first := created(`{}`)
+	if again := created(`{"Description": "new"}`); !again.Equal(first) {
+		t.Errorf("it was made at %s, and after a restart at %s", first, again)
+	}
+	if other := created(`{"Source": "arn:aws:dynamodb:eu-central-1:000000000000:table/other/stream/2026-01-01T00:00:00.000"}`); !other.After(first) {
+		t.Errorf("a pipe with another source was made at %s, the one before at %s", other, first)
+	}
+}
+
 func TestUnknownPipe(t *testing.T) {
 	s := New(Config{Cloud: localCloud(), DB: openDB(t)})
 	if _, err := s.Describe("x"); !errors.Is(err, ErrNotFound) {

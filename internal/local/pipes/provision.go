@@ -90,10 +90,13 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 
 // manage returns the pipe with the state that an earlier run left, or that of the template.
 func (s *Service) manage(r template.Resource, arn string, p properties, pipe *Pipe) (*managed, error) {
-	now := time.Now()
-	m := &managed{properties: r.Properties, pipe: pipe, state: state{Running: p.DesiredState != "STOPPED", Filters: p.patterns(), Modified: now}}
+	created, err := s.created(r.LogicalID, p.Source)
+	if err != nil {
+		return nil, err
+	}
+	m := &managed{properties: r.Properties, pipe: pipe, state: state{Running: p.DesiredState != "STOPPED", Filters: p.patterns(), Modified: time.Now()}}
 	m.description = Description{
-		Name: p.Name, LogicalID: r.LogicalID, ARN: arn, Source: p.Source, Target: p.Target, RoleARN: fmt.Sprint(p.RoleArn), Created: now,
+		Name: p.Name, LogicalID: r.LogicalID, ARN: arn, Source: p.Source, Target: p.Target, RoleARN: fmt.Sprint(p.RoleArn), Created: created,
 	}
 	m.description.SourceParameters, _ = r.Properties["SourceParameters"].(map[string]any)
 	m.description.TargetParameters, _ = r.Properties["TargetParameters"].(map[string]any)
@@ -104,6 +107,18 @@ func (s *Service) manage(r template.Resource, arn string, p properties, pipe *Pi
 	}
 	m.state = changed
 	return m, m.apply()
+}
+
+// created returns when the pipe was made: by the first run on this data that has it with the same source. Another source makes
+// it another pipe. Source: CloudFormation template reference, AWS::Pipes::Pipe, Source ("Update requires: Replacement").
+func (s *Service) created(logicalID, source string) (time.Time, error) {
+	var at time.Time
+	found, err := s.creations.Load(logicalID, source, &at)
+	if err != nil || found {
+		return at, err
+	}
+	at = time.Now()
+	return at, s.creations.Save(logicalID, source, at)
 }
 
 // build returns the pipe, or an error that names everything that is wrong with the properties.

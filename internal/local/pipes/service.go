@@ -30,8 +30,9 @@ type Config struct {
 
 // A Service runs the template's pipes.
 type Service struct {
-	config Config
-	drift  *drift.Store
+	config    Config
+	drift     *drift.Store
+	creations *drift.Store
 
 	mu    sync.Mutex
 	pipes []*managed // in the order of the template
@@ -41,7 +42,7 @@ type Service struct {
 
 // New returns a Service without pipes.
 func New(config Config) *Service {
-	return &Service{config: config, drift: drift.New(config.DB, "pipes")}
+	return &Service{config: config, drift: drift.New(config.DB, "pipes"), creations: drift.New(config.DB, "creations of pipes")}
 }
 
 // Provisions returns the resource types of this package.
