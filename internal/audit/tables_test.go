@@ -151,7 +151,7 @@ func TestFullAuditFindsWhatIsMissing(t *testing.T) {
 				want = append(want, c.Name+": "+id)
 				continue
 			}
-			receipt[record.AttrPK] = text(Effect{event, c}.receiptKey())
+			receipt[record.AttrPK] = text(Effect{Event: event, Consumer: c}.receiptKey())
 			put(t, inbox, receipt)
 		}
 	}

@@ -132,6 +132,7 @@ func TestWhatIsShownDoesNotCommandTheTerminal(t *testing.T) {
 		var out strings.Builder
 		l := list(t, q, DeadLetterFilter{})
 		l.Print(&out)
+		l.Advise(&out, CommandLine{}, DeadLetterFilter{})
 		for _, id := range []string{"o-2-1", "m-2"} {
 			shown, err := ShowDeadLetters(t.Context(), Clients{SQS: q}, watched(), id, 100)
 			if err != nil || len(shown) != 1 {

@@ -252,6 +252,10 @@ func (r DeadLetterResult) problem() error {
 		}
 		problems = append(problems, fmt.Errorf("%s: message %s was kept: %s", r.Queue, kept.MessageID, kept.Reason))
 	}
+	if len(r.Kept) > 0 {
+		problems = append(problems, fmt.Errorf("%s: what was kept waits there. What its consumer may have forgotten: see with outbox trace that it had no effect, then add --forgotten. "+
+			"What nobody can read: outbox dead-letters discard", r.Queue))
+	}
 	if r.Left > 0 {
 		problems = append(problems, fmt.Errorf("%s: by SQS's count the queue holds %d more: another receiver has them or they have just arrived; try again in a few minutes", r.Queue, r.Left))
 	}
