@@ -179,7 +179,7 @@ func (n *needs) mapping(c *Consumer, s *ConsumerStatus) {
 }
 
 func (n *needs) rule(c *Consumer, s *ConsumerStatus) {
-	repair := n.command(c.Outbox, "repair", "--consumer", s.Consumer, "--full", "--until", due) // what was lost a moment ago is on no list yet
+	repair := n.command(c.Outbox, "repair", "--consumer", s.Consumer, "--full", "--until", notYoung) // what was lost a moment ago is on no list yet
 	switch s.Rule.Value.State {
 	case Missing:
 		target := fmt.Sprintf("Id=Queue,Arn=%s,DeadLetterConfig={Arn=%s}", s.arn(), beside(s.arn(), c.RuleDeadLetterQueue))

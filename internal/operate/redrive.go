@@ -152,7 +152,7 @@ func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 		}
 	}
 	jobs, err = plan(ctx, c, jobs, d, func(j *deadLetterJob) string {
-		text := fmt.Sprintf("%s: about %d messages to %s", j.label(), j.matched, j.to)
+		text := fmt.Sprintf("%s: about %s to %s", j.label(), counted(int64(j.matched), "message", "messages"), j.to)
 		if j.inOrder {
 			text += ", in the order of their versions"
 		}

@@ -112,9 +112,9 @@ func colon(reason string) string {
 	return ": " + reason
 }
 
-// due is until when an event must have been written that somebody looks for on purpose: [young] ones may be on their way. A
+// notYoung is until when an event must have been written that somebody looks for on purpose: [young] ones may be on their way. A
 // repair's own default waits for the audit's ConfirmWithin.
-const due = "1m"
+const notYoung = "1m"
 
 // writeAdvice writes what to type about the effects that are missing.
 func (t *Trace) writeAdvice(w io.Writer, command CommandLine) {
@@ -137,7 +137,7 @@ func (t *Trace) writeAdvice(w io.Writer, command CommandLine) {
 				}
 				add(command.For("dead-letters list", of...))
 			case Nowhere:
-				add(command.For("repair", "--consumer", c.Consumer, "--aggregate", e.AggregateType+"#"+e.AggregateID, "--full", "--until", due))
+				add(command.For("repair", "--consumer", c.Consumer, "--aggregate", e.AggregateType+"#"+e.AggregateID, "--full", "--until", notYoung))
 			default:
 			}
 		}
