@@ -81,6 +81,7 @@ may each see a part. The age is since the message was first sent, which for a co
 				return operate.PrintJSON(cmd.OutOrStdout(), list)
 			}
 			list.Print(cmd.OutOrStdout())
+			list.Advise(cmd.OutOrStdout(), on.command(), filter)
 			return nil
 		},
 	}

@@ -25,6 +25,8 @@ command to type.
 It exits with 1 when something needs a person, which a figure that it could not read does too: "?", with the reason at the
 end. Everything else is shown all the same. It changes nothing and receives no message.
 
+What each alarm means, and what to do then: https://github.com/outboxkit/transactional-outbox/blob/main/docs/operations.md
+
 --json prints one object, with --watch one a line: stack, where, at, outboxes (path, pipe, heartbeat, audit, pipeDeadLetters,
 ruleDeadLetters, consumers), imported, alarms, needs (what, do). A reading has value, or error where there is none.`,
 		Example: `  outbox status --stack Orders-dev

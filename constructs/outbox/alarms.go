@@ -27,7 +27,7 @@ const (
 const transientFailures = 3
 
 // An alarm watches for something that needs a person: its metric reaches the threshold at as many datapoints of the last
-// periods. The description says what to do.
+// periods. The description says what to do; docs/operations.md has a section for each alarm, which says it at length.
 type alarm struct {
 	id          string
 	metric      awscloudwatch.IMetric

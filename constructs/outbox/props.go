@@ -113,7 +113,7 @@ type TransactionalOutboxProps struct {
 }
 
 // AlarmProps are the settings of the alarms. Each alarm watches for something that needs a person, and its description is what
-// to do:
+// to do, at length in docs/operations.md:
 //
 //	PipeFailedAlarm, PipeThrottledAlarm   3 executions within 5 minutes
 //	PipeDeadLettersAlarm                  1 message in the pipe's dead-letter queue

@@ -11,6 +11,9 @@ import (
 type Effect struct {
 	Event    Event
 	Consumer *Consumer
+	// Passed is whether another consumer has had the effect of the event. Then the event has passed the bus, and no message
+	// of the pipe's dead-letter queue stands for it.
+	Passed bool
 }
 
 // A Verdict says what the inbox has about an effect.

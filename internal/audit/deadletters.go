@@ -77,6 +77,8 @@ type DeadLetters struct {
 
 type eventKey struct{ source, id string }
 
+func keyOf(e Event) eventKey { return eventKey{e.Source, e.ID} }
+
 func (d *DeadLetters) add(letter DeadLetter) {
 	at := len(d.Messages)
 	d.Messages = append(d.Messages, letter)
@@ -94,10 +96,13 @@ func (d *DeadLetters) add(letter DeadLetter) {
 
 // Find returns a message in which the event of a missing effect waits, or may wait.
 func (d *DeadLetters) Find(e Effect) (DeadLetter, bool) {
-	for _, at := range d.byEvent[eventKey{e.Event.Source, e.Event.ID}] {
+	for _, at := range d.byEvent[keyOf(e.Event)] {
 		if d.Messages[at].isFor(e.Consumer) {
 			return d.Messages[at], true
 		}
+	}
+	if e.Passed {
+		return DeadLetter{}, false
 	}
 	for _, at := range d.ofPipes {
 		if d.Messages[at].covers(e.Event) {

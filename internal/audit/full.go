@@ -126,14 +126,21 @@ func (f Full) look(ctx context.Context, items []Item, counts *Counts, missing fu
 		}
 		counts.Committed++
 		for _, c := range consumers {
-			effects = append(effects, Effect{event, c})
+			effects = append(effects, Effect{Event: event, Consumer: c})
 		}
 	}
 	verdicts, err := Confirm(ctx, f.Tables, effects)
 	if err != nil {
 		return err
 	}
+	passed := map[eventKey]bool{}
 	for i, v := range verdicts {
+		if v.Confirmed {
+			passed[keyOf(effects[i].Event)] = true
+		}
+	}
+	for i, v := range verdicts {
+		effects[i].Passed = passed[keyOf(effects[i].Event)]
 		c := counts.of(effects[i].Consumer)
 		c.Matched++
 		if v.Confirmed {

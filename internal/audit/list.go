@@ -115,11 +115,17 @@ func (l List) NoteCheck(ctx context.Context, u Unconfirmed, nextCheckAt time.Tim
 	return err
 }
 
+// lookAfterRepair is when the auditor looks for the effect of an event that was sent again.
+const lookAfterRepair = time.Minute
+
 // NoteRepair notes that the event is about to be sent again, and reports whether the caller is to do so: it is not where the
-// event has left the list, or somebody else sends it.
+// event has left the list, or somebody else sends it. The auditor looks for its effect soon: an alarm waits for that.
 func (l List) NoteRepair(ctx context.Context, u Unconfirmed, at time.Time) (bool, error) {
 	before := u.Repairs
 	u.Repairs, u.RepairedAt = u.Repairs+1, at
+	if soon := at.Add(lookAfterRepair); soon.Before(u.NextCheckAt) {
+		u.NextCheckAt = soon
+	}
 	return l.putAsRead(ctx, u, before)
 }
 

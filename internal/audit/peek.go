@@ -27,11 +27,25 @@ const (
 	maxReceive = 10
 	// emptyInARow is how many receives in a row must bring nothing new before the queue counts as read.
 	emptyInARow = 2
+	// emptyAtAGlance is the same for a glance, whose receives do not wait: each asks some of SQS's servers only.
+	// Source: SQS developer guide, sqs-short-and-long-polling.
+	emptyAtAGlance = 8
 )
 
 // Peek returns the messages of dead-letter queues, by URL; an empty URL is ignored. The messages stay in their queues, hidden
 // while it looks; each counts as received once more.
 func Peek(ctx context.Context, queues QueueReader, urls ...string) (*DeadLetters, error) {
+	return lookInto(ctx, queues, urls, peek{emptyInARow: emptyInARow, wait: 1}) // a second asks all of SQS's servers, so that none is overlooked
+}
+
+// Glance is Peek for somebody who waits for the answer: it ends when it has as many messages of a queue as SQS counts, which
+// may leave out what was sent within the last minute, and waits for none that another receiver has.
+// Source: SQS API reference, GetQueueAttributes, for the counts.
+func Glance(ctx context.Context, queues QueueReader, urls ...string) (*DeadLetters, error) {
+	return lookInto(ctx, queues, urls, peek{emptyInARow: emptyAtAGlance, untilCounted: true})
+}
+
+func lookInto(ctx context.Context, queues QueueReader, urls []string, how peek) (*DeadLetters, error) {
 	found := &DeadLetters{Complete: true}
 	seen := map[string]bool{"": true}
 	for _, url := range urls {
@@ -39,7 +53,8 @@ func Peek(ctx context.Context, queues QueueReader, urls ...string) (*DeadLetters
 			continue
 		}
 		seen[url] = true
-		p := peek{queues: queues, url: url, messages: map[string]types.Message{}}
+		p := how
+		p.queues, p.url, p.messages = queues, url, map[string]types.Message{}
 		complete, err := p.run(ctx)
 		p.release(context.WithoutCancel(ctx))
 		if err != nil {
@@ -59,17 +74,22 @@ type peek struct {
 	url      string
 	messages map[string]types.Message // by id
 	order    []string
+
+	wait         int32 // seconds that a receive waits for messages
+	emptyInARow  int
+	untilCounted bool // it ends with as many messages as SQS counts
 }
 
 // run receives until nothing new comes, and reports whether that was all.
 func (p *peek) run(ctx context.Context) (complete bool, err error) {
-	if total, err := p.count(ctx); err != nil || total == 0 {
+	total, err := p.count(ctx)
+	if err != nil || total == 0 {
 		return err == nil, err
 	}
-	for empty := 0; empty < emptyInARow; empty++ {
+	for empty := 0; empty < p.emptyInARow && !(p.untilCounted && len(p.order) >= total); empty++ {
 		out, err := p.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &p.url, MaxNumberOfMessages: maxReceive, VisibilityTimeout: hideFor,
-			WaitTimeSeconds:       1, // asks all of SQS's servers, so that none is overlooked
+			WaitTimeSeconds:       p.wait,
 			MessageAttributeNames: []string{"All"},
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 				types.MessageSystemAttributeNameSentTimestamp, types.MessageSystemAttributeNameDeadLetterQueueSourceArn,
@@ -89,7 +109,7 @@ func (p *peek) run(ctx context.Context) (complete bool, err error) {
 			return false, nil
 		}
 	}
-	total, err := p.count(ctx)
+	total, err = p.count(ctx)
 	return total <= len(p.order), err
 }
 

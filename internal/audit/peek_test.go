@@ -1,10 +1,13 @@
 package audit_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/outboxkit/transactional-outbox/internal/audit"
 	"github.com/outboxkit/transactional-outbox/internal/audit/audittest"
@@ -84,6 +87,43 @@ func TestPeekSaysWhereAnotherReceiverHasMessages(t *testing.T) {
 		found, err := audit.Peek(t.Context(), q, ownDLQ)
 		if err != nil || found.Complete || len(found.Messages) != 1 {
 			t.Errorf("found are %d messages, complete %t (%v); want 1 of 2", len(found.Messages), found.Complete, err)
+		}
+	})
+}
+
+// noWaits fails a receive that waits.
+type noWaits struct {
+	audit.QueueReader
+	t *testing.T
+}
+
+func (q noWaits) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, o ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	if in.WaitTimeSeconds > 0 {
+		q.t.Errorf("a receive waits for %d s", in.WaitTimeSeconds)
+	}
+	return q.QueueReader.ReceiveMessage(ctx, in, o...)
+}
+
+// TestAGlanceDoesNotWait: it ends with as many messages as SQS counts, and soon where another receiver has some.
+func TestAGlanceDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := &audittest.Calls{}
+		q := audittest.NewQueues(calls, time.Now(), ownDLQ)
+		for i := range 12 {
+			q.Put(ownDLQ, body(fmt.Sprintf("%q", fmt.Sprint("e", i))), nil, nil)
+		}
+		for _, hidden := range []int{0, 1} {
+			for range hidden {
+				q.HideFirst(ownDLQ, time.Minute)
+			}
+			before := calls.Count("ReceiveMessage")
+			found, err := audit.Glance(t.Context(), noWaits{q, t}, ownDLQ)
+			if err != nil || found.Complete != (hidden == 0) || len(found.Messages) != 12-hidden {
+				t.Errorf("with %d hidden it found %d of 12 messages, complete %t (%v)", hidden, len(found.Messages), found.Complete, err)
+			}
+			if n := calls.Count("ReceiveMessage") - before; n > 2+8*hidden {
+				t.Errorf("with %d hidden it took %d receives", hidden, n)
+			}
 		}
 	})
 }

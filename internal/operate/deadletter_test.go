@@ -132,6 +132,7 @@ func TestWhatIsShownDoesNotCommandTheTerminal(t *testing.T) {
 		var out strings.Builder
 		l := list(t, q, DeadLetterFilter{})
 		l.Print(&out)
+		l.Advise(&out, CommandLine{}, DeadLetterFilter{})
 		for _, id := range []string{"o-2-1", "m-2"} {
 			shown, err := ShowDeadLetters(t.Context(), Clients{SQS: q}, watched(), id, 100)
 			if err != nil || len(shown) != 1 {
@@ -176,7 +177,7 @@ func TestRedrive(t *testing.T) {
 		if len(results) != 4 {
 			t.Errorf("results are %+v, want those of rules, Bill, Ship and History", results)
 		}
-		for _, want := range []string{"Ship: about 1 messages to queue ship", "History: about 1 messages to queue history, in the order of their versions", "pipe's dead-letter messages", "Redrive them? [y/N]"} {
+		for _, want := range []string{"Ship: about 1 message to queue ship", "History: about 1 message to queue history, in the order of their versions", "pipe's dead-letter messages", "Redrive them? [y/N]"} {
 			if !strings.Contains(notes.String(), want) {
 				t.Errorf("it did not say %q but\n%s", want, notes)
 			}

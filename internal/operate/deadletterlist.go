@@ -101,6 +101,20 @@ func (l *DeadLetterList) Print(out io.Writer) {
 	fmt.Fprintf(out, "%d shown, of %d looked at in %d dead-letter queues\n", len(l.Messages), looked, len(l.Queues))
 }
 
+// Advise prints what to type next about the messages of a list, in the words of the command line.
+func (l *DeadLetterList) Advise(out io.Writer, command CommandLine, filter DeadLetterFilter) {
+	if len(l.Messages) == 0 {
+		return
+	}
+	first := l.Messages[0]
+	fmt.Fprintf(out, "→ all of one of them: %s\n", terminal.Visible(command.For("dead-letters show", cmp.Or(first.EventID, first.MessageID))))
+	var of []string
+	if filter.Consumer != "" {
+		of = []string{"--consumer", filter.Consumer}
+	}
+	fmt.Fprintf(out, "→ once the reason is fixed: %s\n", terminal.Visible(command.For("dead-letters redrive", append(of, "--dry-run")...)))
+}
+
 // whose returns the consumer of a message, and the kind of its queue where that is not the consumer's.
 func (m *DeadLetterMessage) whose() string {
 	switch m.Kind {

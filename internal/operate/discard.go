@@ -44,7 +44,7 @@ func (r DeadLetterDiscard) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 		return nil, err
 	}
 	jobs, err := plan(ctx, c, jobsOf(s, filter), d, func(j *deadLetterJob) string {
-		return fmt.Sprintf("%s: about %d messages to discard%s", j.label(), j.matched, lossOf(j.queue.Kind))
+		return fmt.Sprintf("%s: about %s to discard%s", j.label(), counted(int64(j.matched), "message", "messages"), lossOf(j.queue.Kind))
 	})
 	if filter.namesEvents() {
 		d.Say("%s", pipeHoldsNoEvents)

@@ -94,7 +94,9 @@ func (n *needs) outbox(o *Outbox, s *OutboxStatus) {
 		n.consumer(&s.Consumers[i])
 	}
 	if a := s.Audit; a != nil && n.read("the auditor's dead letters", a.DeadLetters.Error) && a.DeadLetters.Value > 0 {
-		n.add(n.command(o, "audit", "--full", "--since", "24h"), "the auditor gave up on %s of records, whose effects nobody has looked for", counted(a.DeadLetters.Value, "batch", "batches"))
+		n.add(n.command(o, "audit", "--full", "--since", "24h")+"; then "+n.aws("sqs purge-queue", "--queue-url", o.Audit.DeadLetterQueue),
+			"the auditor gave up on %s of records, whose effects nobody has looked for: look for them, and then delete its messages, which hold no events",
+			counted(a.DeadLetters.Value, "batch", "batches"))
 	}
 }
 
@@ -171,12 +173,13 @@ func (n *needs) mapping(c *Consumer, s *ConsumerStatus) {
 	case p.State == "Disabled" || p.State == "Disabling":
 		n.add(n.command(c.Outbox, "resume", "--consumer", s.Consumer), "the event source mapping of %s is %s: its messages wait in the queue, until they are too old", s.Consumer, p.State)
 	case p.Reason != "":
-		n.add("fix what it names; Lambda tries again by itself", "Lambda cannot poll the queue of %s: %s", s.Consumer, p.Reason)
+		n.add(fmt.Sprintf("read the log of function %s and fix what it names; Lambda tries again by itself", c.Function),
+			"Lambda does not get on with the queue of %s: %s", s.Consumer, p.Reason)
 	}
 }
 
 func (n *needs) rule(c *Consumer, s *ConsumerStatus) {
-	repair := n.command(c.Outbox, "repair", "--consumer", s.Consumer)
+	repair := n.command(c.Outbox, "repair", "--consumer", s.Consumer, "--full", "--until", notYoung) // what was lost a moment ago is on no list yet
 	switch s.Rule.Value.State {
 	case Missing:
 		target := fmt.Sprintf("Id=Queue,Arn=%s,DeadLetterConfig={Arn=%s}", s.arn(), beside(s.arn(), c.RuleDeadLetterQueue))
@@ -205,11 +208,12 @@ func beside(arn, url string) string {
 func (n *needs) aws(words string, args ...string) string {
 	line := []string{"aws", words}
 	if c := n.v.command; c.Local {
-		port := c.Port + portOfControl
-		if strings.HasPrefix(words, "events ") {
-			port = c.Port + portOfEventBridge
+		service, _, _ := strings.Cut(words, " ")
+		port, ok := map[string]int{"events": portOfEventBridge, "sqs": portOfSQS}[service]
+		if !ok {
+			port = portOfControl
 		}
-		line = append(line, "--endpoint-url", "http://"+loopback(port))
+		line = append(line, "--endpoint-url", "http://"+loopback(c.Port+port))
 	}
 	for _, arg := range args {
 		line = append(line, quote(arg))

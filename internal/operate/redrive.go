@@ -152,7 +152,7 @@ func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 		}
 	}
 	jobs, err = plan(ctx, c, jobs, d, func(j *deadLetterJob) string {
-		text := fmt.Sprintf("%s: about %d messages to %s", j.label(), j.matched, j.to)
+		text := fmt.Sprintf("%s: about %s to %s", j.label(), counted(int64(j.matched), "message", "messages"), j.to)
 		if j.inOrder {
 			text += ", in the order of their versions"
 		}
@@ -251,6 +251,10 @@ func (r DeadLetterResult) problem() error {
 			break
 		}
 		problems = append(problems, fmt.Errorf("%s: message %s was kept: %s", r.Queue, kept.MessageID, kept.Reason))
+	}
+	if len(r.Kept) > 0 {
+		problems = append(problems, fmt.Errorf("%s: what was kept waits there. What its consumer may have forgotten: see with outbox trace that it had no effect, then add --forgotten. "+
+			"What nobody can read: outbox dead-letters discard", r.Queue))
 	}
 	if r.Left > 0 {
 		problems = append(problems, fmt.Errorf("%s: by SQS's count the queue holds %d more: another receiver has them or they have just arrived; try again in a few minutes", r.Queue, r.Left))

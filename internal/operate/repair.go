@@ -76,6 +76,7 @@ type ConsumerRepair struct {
 
 	of     *Consumer
 	behind bool
+	ofPipe bool // some wait in the pipe's dead-letter queue
 	plan   []MissingEffect
 }
 
@@ -169,6 +170,7 @@ func (c *ConsumerRepair) add(m MissingEffect, now time.Time) bool {
 	switch {
 	case m.DeadLettered != nil:
 		c.DeadLettered++
+		c.ofPipe = c.ofPipe || m.ofPipe
 	case c.of.Queue == "":
 		c.NoQueue++
 	case now.Sub(m.RepairedAt) < settled:
@@ -210,7 +212,11 @@ func (r *RepairResult) show(d *Dialog, command CommandLine) (total int) {
 			d.Say("  … and %d more", n)
 		}
 		if c.DeadLettered > 0 {
-			d.Say("  what waits in a dead-letter queue: %s", command.For("dead-letters redrive", "--consumer", c.Consumer))
+			of := []string{"--consumer", c.Consumer}
+			if c.ofPipe {
+				of = nil // the pipe's messages are no consumer's
+			}
+			d.Say("  what waits in a dead-letter queue: %s", command.For("dead-letters redrive", of...))
 		}
 		if c.Behind > 0 {
 			d.Say("  its queue has messages, among which those may be: wait until it is through, or give --behind")

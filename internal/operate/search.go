@@ -46,6 +46,7 @@ type MissingEffect struct {
 
 	effect   audit.Effect
 	consumer *Consumer
+	ofPipe   bool               // it waits in the pipe's dead-letter queue
 	listed   *audit.Unconfirmed // nil where the auditor does not have it on its list
 }
 
@@ -276,7 +277,7 @@ func (d *deadLetters) fill(m *MissingEffect) {
 	for _, some := range d.all {
 		if letter, ok := some.Find(m.effect); ok {
 			reason := strings.TrimSpace(letter.Reason)
-			m.DeadLettered = &reason
+			m.DeadLettered, m.ofPipe = &reason, letter.Shard != ""
 			return
 		}
 	}

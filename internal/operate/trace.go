@@ -63,6 +63,9 @@ type TracedEffect struct {
 	InFlight int64 `json:"inFlight,omitempty"`
 	// RepairedAt is when the event was sent to the consumer again.
 	RepairedAt time.Time `json:"repairedAt,omitzero"`
+
+	ofPipe     bool // it waits in the pipe's dead-letter queue
+	notAllSeen bool // a dead-letter queue has messages that could not be looked at
 }
 
 // An EffectState is what became of an event at a consumer.
@@ -159,8 +162,18 @@ func (t Tracer) confirm(ctx context.Context, all []effect) (open []effect, err e
 	if err != nil {
 		return nil, err
 	}
+	passed := map[string]bool{}
+	for i, v := range verdicts {
+		if v.Confirmed {
+			passed[asked[i].Event.ID] = true
+		}
+	}
+	for i := range open {
+		open[i].Passed = passed[open[i].Event.ID]
+	}
 	for i, v := range verdicts {
 		e := asked[i]
+		e.Passed = passed[e.Event.ID]
 		e.traced.At, e.traced.Reason = v.HandledAt.UTC(), v.Reason
 		if v.HandledAt.IsZero() {
 			e.traced.At = time.Time{}
@@ -235,7 +248,7 @@ func (t Tracer) deadLetters(ctx context.Context, jobs *errgroup.Group, open []ef
 		}
 		letters[url] = &Reading[*audit.DeadLetters]{}
 		into(ctx, jobs, letters[url], func(ctx context.Context) (*audit.DeadLetters, error) {
-			return audit.Peek(ctx, &untilFound{SQS: t.Clients.SQS, ids: maps.Clone(ids)}, url)
+			return audit.Glance(ctx, &untilFound{SQS: t.Clients.SQS, ids: maps.Clone(ids)}, url)
 		})
 	}
 	look(t.Outbox.PipeDeadLetterQueue)
@@ -246,8 +259,7 @@ func (t Tracer) deadLetters(ctx context.Context, jobs *errgroup.Group, open []ef
 	return letters
 }
 
-// untilFound is a queue in which no more is looked for once all events were found: to know that a queue has no more messages
-// takes SQS some seconds, and nobody has asked for the others.
+// untilFound is a queue in which no more is looked for once all events were found: nobody has asked for the others.
 type untilFound struct {
 	SQS
 	ids map[string]bool // those that were not found yet
@@ -282,6 +294,7 @@ func (e effect) locate(now time.Time, letters []*Reading[*audit.DeadLetters], de
 				e.dead(letter)
 				return
 			}
+			e.traced.notAllSeen = e.traced.notAllSeen || !r.Value.Complete
 		}
 	}
 	if depth != nil {
@@ -312,7 +325,7 @@ func (e effect) dead(letter audit.DeadLetter) {
 	if !letter.SentAt.IsZero() {
 		e.traced.At = letter.SentAt.UTC()
 	}
-	if letter.Shard != "" {
+	if e.traced.ofPipe = letter.Shard != ""; e.traced.ofPipe {
 		e.traced.Reason = "among what the pipe gave up, or from the minutes around it: " + letter.Reason
 	}
 }

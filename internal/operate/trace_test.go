@@ -176,3 +176,47 @@ func TestTraceStopsLookingOnceItHasFound(t *testing.T) {
 		t.Errorf("it received %d times, want once:\n%s", w.requests["ReceiveMessage"], shown)
 	}
 }
+
+// giveUp puts a message into the pipe's dead-letter queue that may stand for what was written around that time.
+func (w *world) giveUp(at time.Time) {
+	w.bury(plantQueues+"pipe-dead", fmt.Sprintf(`{"context":{"condition":"RetryAttemptsExhausted"},"DDBStreamBatchInfo":{"shardId":"s-1","startSequenceNumber":"1","endSequenceNumber":"9",
+		"approximateArrivalOfFirstRecord":%[1]q,"approximateArrivalOfLastRecord":%[1]q,"batchSize":1,"streamArn":"arn"}}`, at.UTC().Format(time.RFC3339)), nil)
+}
+
+// TestWhatAnotherConsumerHasThePipeDidNotGiveUp: a message of the pipe names a time and no event, and does not stand for one
+// that has passed the bus.
+func TestWhatAnotherConsumerHasThePipeDidNotGiveUp(t *testing.T) {
+	w := newWorld(t)
+	it := w.commit("OrderCreated", "o-1", 1, time.Hour)
+	w.giveUp(record.WrittenAt(it))
+	for _, tc := range []struct {
+		before func()
+		state  EffectState
+		pipe   bool
+		says   string
+	}{
+		{func() {}, DeadLettered, true, "→ outbox dead-letters list --stack Orders\n"},
+		{func() { w.handle("History", it) }, Nowhere, false, "outbox repair --stack Orders --consumer Ship --aggregate 'Order#o-1' --full"},
+	} {
+		tc.before()
+		trace, text := w.trace("Order#o-1")
+		if got := stateOf(t, trace, "Ship"); got.State != tc.state || !strings.Contains(text, tc.says) {
+			t.Errorf("it is %+v, want %s; it said\n%s", got, tc.state, text)
+		}
+		_, said, err := w.repair(t.Context(), func(r *Repair) { r.Full, r.DryRun = true, true }, "")
+		if err != nil || strings.Contains(said, "dead-letters redrive --stack Orders\n") != tc.pipe || strings.Contains(said, "Ship: 1 event to send") == tc.pipe {
+			t.Errorf("a repair said (%v)\n%s", err, said)
+		}
+	}
+}
+
+// TestNowhereOnlyWhereAllWasSeen: what another receiver has may be the event.
+func TestNowhereOnlyWhereAllWasSeen(t *testing.T) {
+	w := newWorld(t)
+	w.commit("OrderCreated", "o-1", 1, time.Hour)
+	w.queues[plantQueues+"Ship-dead"]["ApproximateNumberOfMessagesNotVisible"] = "1"
+	_, text := w.trace("Order#o-1")
+	if !strings.Contains(text, "not all dead-letter messages could be looked at") {
+		t.Errorf("it said\n%s", text)
+	}
+}

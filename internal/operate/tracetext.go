@@ -85,6 +85,9 @@ func (c TracedEffect) words(e TracedEvent, now time.Time) string {
 		}
 	default:
 		text = "NOWHERE" + colon(c.Reason) + "; its queue is empty, and it is in no dead-letter queue"
+		if c.notAllSeen {
+			text = "NOWHERE to be seen" + colon(c.Reason) + "; its queue is empty, and not all dead-letter messages could be looked at: others have received some, look again in a minute"
+		}
 	}
 	if c.State != DeadLettered && !c.At.IsZero() {
 		text += "; the audit has missed it for " + span(now.Sub(c.At))
@@ -109,6 +112,10 @@ func colon(reason string) string {
 	return ": " + reason
 }
 
+// notYoung is until when an event must have been written that somebody looks for on purpose: [young] ones may be on their way. A
+// repair's own default waits for the audit's ConfirmWithin.
+const notYoung = "1m"
+
 // writeAdvice writes what to type about the effects that are missing.
 func (t *Trace) writeAdvice(w io.Writer, command CommandLine) {
 	var lines []string
@@ -124,9 +131,13 @@ func (t *Trace) writeAdvice(w io.Writer, command CommandLine) {
 		for _, c := range e.Consumers {
 			switch c.State {
 			case DeadLettered:
-				add(command.For("dead-letters list", "--consumer", c.Consumer))
+				of := []string{"--consumer", c.Consumer}
+				if c.ofPipe {
+					of = nil // the pipe's messages are no consumer's
+				}
+				add(command.For("dead-letters list", of...))
 			case Nowhere:
-				add(command.For("repair", "--consumer", c.Consumer, "--aggregate", e.AggregateType+"#"+e.AggregateID, "--full"))
+				add(command.For("repair", "--consumer", c.Consumer, "--aggregate", e.AggregateType+"#"+e.AggregateID, "--full", "--until", notYoung))
 			default:
 			}
 		}
