@@ -49,7 +49,7 @@ func (s *Service) Allows(queueARN, servicePrincipal, sourceARN string) bool {
 	s.mu.RLock()
 	p, known := s.policies[queueARN], s.known[queueARN]
 	s.mu.RUnlock()
-	if p == nil && !known && s.client != nil {
+	if p == nil && !known {
 		p = s.attributePolicy(queueARN)
 	}
 	return p.allows(queueARN, servicePrincipal, sourceARN)
@@ -57,20 +57,28 @@ func (s *Service) Allows(queueARN, servicePrincipal, sourceARN string) bool {
 
 // attributePolicy returns the policy that somebody gave to a queue after it was made, none where it cannot be read.
 func (s *Service) attributePolicy(queueARN string) policy {
-	url := s.cloud.QueueURL(queueARN)
-	ctx, cancel := context.WithTimeout(context.Background(), attributeTimeout)
-	defer cancel()
-	out, err := s.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNamePolicy},
-	})
-	if err != nil {
-		return nil
-	}
-	parsed, err := parsePolicy([]byte(out.Attributes[string(types.QueueAttributeNamePolicy)]))
+	parsed, err := parsePolicy([]byte(s.attributesOf(queueARN)[string(types.QueueAttributeNamePolicy)]))
 	if err != nil {
 		return nil
 	}
 	return parsed
+}
+
+// attributesOf returns the attributes of a queue that the template does not have, nil where there is none.
+func (s *Service) attributesOf(queueARN string) map[string]string {
+	if s.client == nil {
+		return nil
+	}
+	url := s.cloud.QueueURL(queueARN)
+	ctx, cancel := context.WithTimeout(context.Background(), attributeTimeout)
+	defer cancel()
+	out, err := s.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNamePolicy, types.QueueAttributeNameQueueArn},
+	})
+	if err != nil {
+		return nil
+	}
+	return out.Attributes
 }
 
 // attributeTimeout is how long fauxqs may take for one answer.

@@ -241,6 +241,9 @@ func TestPolicyOfAQueueOutsideOfTheTemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !s.Exists(arn) || s.Exists(arn+"2") {
+		t.Error("the queue is there, and no other")
+	}
 	if s.Allows(arn, bus, ruleARN) {
 		t.Error("a queue without a policy lets the bus in")
 	}
