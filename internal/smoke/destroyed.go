@@ -59,6 +59,9 @@ func (j *job) deletedStack(ctx context.Context) (string, error) {
 	if err == nil {
 		return "", fmt.Errorf("stack %s is still there: run `npx cdk destroy %s` first", j.Stack.Name, j.Stack.Name)
 	}
+	if !hasCode(err, "ValidationError") { // CloudFormation's word for a stack that is not there
+		return "", fmt.Errorf("look for stack %s: %w", j.Stack.Name, err)
+	}
 	var found cftypes.StackSummary
 	pages := cloudformation.NewListStacksPaginator(j.Clients.Stacks, &cloudformation.ListStacksInput{StackStatusFilter: []cftypes.StackStatus{cftypes.StackStatusDeleteComplete}})
 	for pages.HasMorePages() {

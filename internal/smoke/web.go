@@ -95,7 +95,7 @@ func (w *Web) sns(ctx context.Context, element string, parameters url.Values) (s
 		return "", err
 	}
 	if got.status != http.StatusOK {
-		return "", &smithy.GenericAPIError{Code: fmt.Sprintf("SNS %d", got.status), Message: got.body}
+		return "", &smithy.GenericAPIError{Code: cmp.Or(textOfElement(got.body, "Code"), fmt.Sprint(got.status)), Message: cmp.Or(textOfElement(got.body, "Message"), got.body)}
 	}
 	return textOfElement(got.body, element), nil
 }

@@ -46,7 +46,9 @@ func TestTheCommandOnARunningStack(t *testing.T) {
 	t.Run("an event that EventBridge could not decrypt", func(t *testing.T) {
 		deliver(t, run, "RuleDeadLetterQueueUrl", `{"source":"aws.events","detail-type":"Encrypted Events","detail":{"kms-key-arn":"arn:aws:kms:key","encrypted-payload":"AgR4"}}`, 1)
 		expectOutcome(t, run, 1, "arn:aws:kms:key", "dead-letters", "redrive", "--reason", "no error code", "--yes")
-		var list struct{ Messages []struct{ Kind, MessageID string } }
+		var list struct {
+			Messages []struct{ Kind, MessageID string }
+		}
 		fromJSON(t, run, &list, "dead-letters", "list", "--reason", "no error code")
 		if len(list.Messages) != 1 || list.Messages[0].Kind != "rule" {
 			t.Fatalf("the list is %+v, want the one of the rules", list)
