@@ -20,7 +20,7 @@ type smokeFlags struct {
 	list       bool
 	report     string
 	production bool
-	wait       time.Duration
+	wait       duration
 }
 
 func newSmoke() *cobra.Command {
@@ -67,10 +67,11 @@ interrupted.`,
 	flags.BoolVar(&f.AfterDestroy, "after-destroy", false, "look for what cdk destroy has left of the stack")
 	flags.StringVar(&f.report, "report", "", "write the report into the `file` (default: standard output)")
 	flags.BoolVar(&f.production, smoke.ProductionFlag, false, "run them on a stack that looks like production")
-	flags.DurationVar(&f.wait, "wait", 20*time.Minute, "wait so long at most for one thing to happen")
+	f.wait = duration{Duration: 20 * time.Minute, given: true}
+	flags.Var(&f.wait, "wait", "wait so long at most for one thing to happen")
 	check(cmd, func() error {
-		if f.wait < time.Second {
-			return fmt.Errorf("--wait must be 1s or longer, got %s", f.wait)
+		if f.wait.Duration < time.Second {
+			return fmt.Errorf("--wait must be 1s or longer, got %s", f.wait.Duration)
 		}
 		return f.Validate()
 	})
@@ -93,7 +94,7 @@ func (f smokeFlags) run(cmd *cobra.Command, on stackFlags, changes changeFlags) 
 	}
 	r := &smoke.Runner{
 		Clients: smoke.NewClients(clients), Command: on.command(), Dialog: changes.dialog(cmd, true),
-		Wait: f.wait, Production: f.production, DryRun: changes.dryRun,
+		Wait: f.wait.Duration, Production: f.production, DryRun: changes.dryRun,
 	}
 	report, err := f.checks(cmd.Context(), r, on)
 	if report == nil {
