@@ -19,6 +19,7 @@ import (
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -166,6 +167,39 @@ func TestProduction(t *testing.T) {
 			t.Errorf("%s, knowingly: %v", name, err)
 		}
 	}
+}
+
+// TestNothingRunsOnProduction: it is refused before anything is asked or made.
+func TestNothingRunsOnProduction(t *testing.T) {
+	f := &fakeAWS{termination: true}
+	report, err := f.runner().Run(t.Context(), Checks())
+	if report != nil || err == nil || !strings.Contains(err.Error(), "--"+ProductionFlag) || f.queues != 0 {
+		t.Errorf("%+v, %v, %d queues; want a refusal that names the flag", report, err, f.queues)
+	}
+}
+
+// TestNothingWithoutAYes: without an answer, or for a dry run, nothing is made; the plan says what would be skipped.
+func TestNothingWithoutAYes(t *testing.T) {
+	for _, dry := range []bool{false, true} {
+		f := &fakeAWS{}
+		r, said := f.runner(), &strings.Builder{}
+		r.Clients.Buses = noRules{}
+		r.Dialog, r.DryRun = operate.NewDialog(strings.NewReader("no\n"), said, false, false), dry
+		report, err := r.Run(t.Context(), Selection{Only: []int{1, 3}}.Of(Checks()))
+		if report != nil || f.queues != 0 || (err == nil) != dry {
+			t.Errorf("dry run %t: %+v, %v, %d queues", dry, report, err, f.queues)
+		}
+		if !strings.Contains(said.String(), "skipped: it needs the reference application") || !strings.Contains(said.String(), "costs about $0.01") {
+			t.Errorf("the plan is\n%s", said)
+		}
+	}
+}
+
+// noRules is a bus without rules of earlier runs.
+type noRules struct{ Buses }
+
+func (noRules) ListRules(context.Context, *eventbridge.ListRulesInput, ...func(*eventbridge.Options)) (*eventbridge.ListRulesOutput, error) {
+	return &eventbridge.ListRulesOutput{}, nil
 }
 
 func TestAfterDestroy(t *testing.T) {

@@ -127,9 +127,10 @@ func (r *Runner) forget(ctx context.Context, c *consumer) error {
 	return nil
 }
 
+// inboxTable returns the table of a consumer of the stack itself: another app's may be anywhere.
 func (r *Runner) inboxTable() string {
 	for _, c := range r.Outbox.Consumers {
-		if c.InboxTable != "" {
+		if c.InboxTable != "" && c.Mapping != "" {
 			return c.InboxTable
 		}
 	}

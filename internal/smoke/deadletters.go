@@ -43,8 +43,9 @@ func (r *Runner) deadLetterOf(ctx context.Context, event string) (*deadLetter, e
 				found = &deadLetter{id: aws.ToString(m.MessageId), body: aws.ToString(m.Body)}
 			}
 		}
-		if err != nil {
-			r.Dialog.Say("     a message of the pipe's dead-letter queue cannot be read: %v", err)
+		if id := aws.ToString(m.MessageId); err != nil && !r.unread[id] {
+			r.Dialog.Say("     message %s of the pipe's dead-letter queue cannot be read: %v", id, err)
+			r.unread[id] = true
 		}
 		if _, err := r.Clients.Queues.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0}); err != nil {
 			return nil, fmt.Errorf("give a message back to the pipe's dead-letter queue: %w", err)

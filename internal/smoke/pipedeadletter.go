@@ -100,6 +100,9 @@ func (j *job) refuseDetailType(ctx context.Context, kind string) error {
 			return err
 		}
 		_, err := j.Clients.Buses.RemovePermission(ctx, &eventbridge.RemovePermissionInput{EventBusName: &j.Outbox.Bus, RemoveAllPermissions: true})
+		if hasCode(err, "ResourceNotFoundException") {
+			return nil // it was never set
+		}
 		return err
 	})
 	if _, err := j.Clients.Buses.PutPermission(ctx, &eventbridge.PutPermissionInput{EventBusName: &j.Outbox.Bus, Policy: &policy}); err != nil {
@@ -141,21 +144,21 @@ func withDenial(policy string, statement map[string]any) (string, error) {
 
 // formOfDeadLetter checks what the redrive and the lists read of the message.
 // Source: Lambda developer guide, services-dynamodb-errors; EventBridge user guide, eb-pipes-error-troubleshooting.
-func (j *job) formOfDeadLetter(body string) {
+func (f *findings) formOfDeadLetter(body string) {
 	var message struct {
 		Context map[string]any `json:"context"`
 		Batch   map[string]any `json:"DDBStreamBatchInfo"`
 	}
 	if err := json.Unmarshal([]byte(body), &message); err != nil {
-		j.fail("the message is no JSON: %v", err)
+		f.fail("the message is no JSON: %v", err)
 		return
 	}
 	for _, name := range []string{"shardId", "startSequenceNumber", "endSequenceNumber", "batchSize", "streamArn", "approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord"} {
 		if message.Batch[name] == nil {
-			j.fail("DDBStreamBatchInfo has no %s", name)
+			f.fail("DDBStreamBatchInfo has no %s", name)
 		}
 	}
 	if condition, _ := message.Context["condition"].(string); condition != "RetryAttemptsExhausted" {
-		j.differ("the condition is %q, and the local run says RetryAttemptsExhausted; nothing depends on it", condition)
+		f.differ("the condition is %q, and the local run says RetryAttemptsExhausted; nothing depends on it", condition)
 	}
 }

@@ -123,7 +123,7 @@ func trace(ctx context.Context, j *job) error {
 		return err
 	}
 	for _, id := range []string{given, made} {
-		t, err := j.Runner.trace(ctx, id)
+		t, err := j.trace(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -68,18 +68,24 @@ func ruleDeadLetter(ctx context.Context, j *job) error {
 	}); err != nil {
 		return err
 	}
+	j.checkRuleMessage(m, closed.arn)
+	j.see("in the queue after %s", time.Since(began).Round(time.Second))
+	return j.redriveRule(ctx, closed, dead, id)
+}
+
+// checkRuleMessage checks what EventBridge noted on the message of an event that it could not deliver to the target.
+func (f *findings) checkRuleMessage(m *sqstypes.Message, target string) {
 	for _, name := range ruleAttributes {
 		if aws.ToString(m.MessageAttributes[name].StringValue) == "" {
-			j.fail("the message has no attribute %s", name)
+			f.fail("the message has no attribute %s", name)
 		}
 	}
-	expect(&j.findings, "TARGET_ARN", aws.ToString(m.MessageAttributes["TARGET_ARN"].StringValue), closed.arn)
+	expect(f, "TARGET_ARN", aws.ToString(m.MessageAttributes["TARGET_ARN"].StringValue), target)
 	var noted []string
 	for _, name := range slices.Sorted(maps.Keys(m.MessageAttributes)) {
 		noted = append(noted, name+"="+aws.ToString(m.MessageAttributes[name].StringValue))
 	}
-	j.see("in the queue after %s, with %s", time.Since(began).Round(time.Second), strings.Join(noted, ", "))
-	return j.redriveRule(ctx, closed, dead, id)
+	f.see("it has %s", strings.Join(noted, ", "))
 }
 
 // noted looks for a message with the text, and gives back what it received. It returns nil where there is none.

@@ -33,7 +33,8 @@ type Runner struct {
 	shared    *tap
 	orders    []string // that it has placed
 	cleanups  cleanups
-	left      []string // what could not be removed
+	left      []string        // what could not be removed
+	unread    map[string]bool // messages of the pipe's dead-letter queue that were said to be unreadable
 }
 
 // A job is a check that runs.
@@ -73,6 +74,7 @@ func (r *Runner) Run(ctx context.Context, checks []Check) (*Report, error) {
 		return nil, errNothingDone
 	}
 	r.id = strings.ReplaceAll(uuid.NewString(), "-", "")[:10]
+	r.unread = map[string]bool{}
 	report := &Report{Stack: r.Stack.Name, Where: r.Clients.Where, Began: time.Now().UTC().Truncate(time.Second)}
 	defer r.end(ctx, report)
 	for _, c := range checks {

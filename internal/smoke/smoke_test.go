@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
@@ -133,5 +135,53 @@ func TestReport(t *testing.T) {
 	}
 	if err := (&Report{Checks: r.Checks[1:]}).Problem(); err != nil {
 		t.Errorf("a success is a problem: %v", err)
+	}
+}
+
+// TestFormOfAPipesMessage: what a redrive needs must be there; a condition of another name is only noted.
+func TestFormOfAPipesMessage(t *testing.T) {
+	const good = `{"context":{"condition":"RetryAttemptsExhausted"},"DDBStreamBatchInfo":{"shardId":"s","startSequenceNumber":"1","endSequenceNumber":"1",` +
+		`"batchSize":1,"streamArn":"a","approximateArrivalOfFirstRecord":"t","approximateArrivalOfLastRecord":"t"}}`
+	for name, tc := range map[string]struct {
+		body string
+		want Outcome
+	}{
+		"as documented":     {good, Passed},
+		"another condition": {strings.Replace(good, "RetryAttemptsExhausted", "Other", 1), Differs},
+		"no shard":          {strings.Replace(good, "shardId", "shard", 1), Failed},
+		"no times":          {strings.Replace(good, "approximateArrivalOfLastRecord", "x", 1), Failed},
+		"the event itself":  {`{"source":"orders","detail":{}}`, Failed},
+		"no JSON":           {"x", Failed},
+	} {
+		var f findings
+		f.formOfDeadLetter(tc.body)
+		if got, text := f.outcome(nil); got != tc.want {
+			t.Errorf("%s: %s, want %s: %s", name, got, tc.want, text)
+		}
+	}
+}
+
+func TestAttributesOfARulesMessage(t *testing.T) {
+	message := func(names ...string) *types.Message {
+		m := &types.Message{MessageAttributes: map[string]types.MessageAttributeValue{}}
+		for _, name := range names {
+			m.MessageAttributes[name] = types.MessageAttributeValue{StringValue: aws.String("arn:q")}
+		}
+		return m
+	}
+	for want, m := range map[Outcome]*types.Message{
+		Passed: message("RULE_ARN", "TARGET_ARN", "ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"),
+		Failed: message("RULE_ARN", "TARGET_ARN", "ERROR_CODE"),
+	} {
+		var f findings
+		f.checkRuleMessage(m, "arn:q")
+		if got, text := f.outcome(nil); got != want {
+			t.Errorf("%s, want %s: %s", got, want, text)
+		}
+	}
+	var f findings
+	f.checkRuleMessage(message(ruleAttributes...), "arn:other")
+	if got, _ := f.outcome(nil); got != Failed {
+		t.Errorf("%s for another target's message", got)
 	}
 }
