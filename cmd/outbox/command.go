@@ -65,7 +65,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse(fmt.Errorf("%w; %s --help lists the flags", flagError(err), cmd.CommandPath()))
 	})
-	root.AddCommand(newLocal(), newStatus(), newTrace(), newAudit(), newRepair(), newDeadLetters(), newReplay(), newPause(), newResume(), newInbox())
+	root.AddCommand(newLocal(), newStatus(), newTrace(), newAudit(), newRepair(), newDeadLetters(), newReplay(), newPause(), newResume(), newSmoke(), newInbox())
 	group(root)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	completeShells(root)
@@ -76,6 +76,7 @@ func newRoot(std streams) *cobra.Command {
 // allowed is what a flag's value must be, by the flag's type.
 var allowed = map[string]string{
 	"int":      "a whole number",
+	"intSlice": "whole numbers with commas between",
 	"bool":     "true or false",
 	"duration": "0 or a duration such as 58d, 1392h or 5011200s",
 	"time":     "a time such as 2026-11-01T00:00:00Z, or a duration such as 2h or 3d, for so long ago",

@@ -96,6 +96,13 @@ func TestMisuse(t *testing.T) {
 		"an audit that lists less":       {[]string{"audit", "--local", "--limit", "-1"}, []string{"--limit must be a whole number of 0 or more, got -1"}},
 		"a repair without a rate":        {[]string{"repair", "--local", "--rate", "0", "--limit", "0"}, []string{"--rate must be a whole number from 1 to 1000, got 0", "--limit must be"}},
 		"a repair that is dry and not":   {[]string{"repair", "--local", "--yes", "--dry-run"}, []string{"--yes and --dry-run"}},
+		"a check that is none":           {[]string{"smoke", "--local", "--only", "3,17"}, []string{"--only must name checks from 1 to 16, got 17"}},
+		"a check in words":               {[]string{"smoke", "--local", "--only", "three"}, []string{"--only must be whole numbers with commas between", `"three"`}},
+		"checks without a stack":         {[]string{"smoke", "--only", "3"}, []string{"--stack is required, or --local"}},
+		"checks after a destroy":         {[]string{"smoke", "--local", "--after-destroy", "--skip", "1"}, []string{"--after-destroy is a check of its own"}},
+		"checks that do not wait":        {[]string{"smoke", "--local", "--wait", "0s"}, []string{"--wait must be 1s or longer, got 0s"}},
+		"checks that wait for no time":   {[]string{"smoke", "--local", "--wait", "long"}, []string{"--wait must be", `"long"`}},
+		"checks that are dry and not":    {[]string{"smoke", "--local", "--yes", "--dry-run"}, []string{"--yes and --dry-run"}},
 		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65530", "70000"}},
 		"a word too many":                {[]string{"local", "Orders-dev"}, []string{`"Orders-dev"`, "flags only"}},
 		"a word too many for a shell":    {[]string{"completion", "bash", "now"}, []string{`"now"`}},
@@ -135,14 +142,16 @@ func TestExitCodes(t *testing.T) {
 		code int
 		err  string
 	}{
-		"done":                  {[]string{"--version"}, exitDone, ""},
-		"help":                  {[]string{"dead-letters", "redrive", "--help"}, exitDone, ""},
-		"it did not work":       {[]string{"local", "--app", nowhere}, exitFailed, "cdk synth"},
-		"no local run":          {[]string{"status", "--local", "--port", "1"}, exitFailed, "no local run answers on port 1"},
-		"an unknown command":    {[]string{"replya"}, exitMisuse, "replya"},
-		"an unknown flag":       {[]string{"local", "--prot"}, exitMisuse, "--prot"},
-		"a missing flag":        {[]string{"dead-letters", "redrive"}, exitMisuse, "--stack"},
-		"a value that is wrong": {[]string{"local", "--port", "abc"}, exitMisuse, "abc"},
+		"done":                   {[]string{"--version"}, exitDone, ""},
+		"help":                   {[]string{"dead-letters", "redrive", "--help"}, exitDone, ""},
+		"a list without a stack": {[]string{"smoke", "--list"}, exitDone, ""},
+		"a list as JSON":         {[]string{"smoke", "--list", "--json"}, exitDone, ""},
+		"it did not work":        {[]string{"local", "--app", nowhere}, exitFailed, "cdk synth"},
+		"no local run":           {[]string{"status", "--local", "--port", "1"}, exitFailed, "no local run answers on port 1"},
+		"an unknown command":     {[]string{"replya"}, exitMisuse, "replya"},
+		"an unknown flag":        {[]string{"local", "--prot"}, exitMisuse, "--prot"},
+		"a missing flag":         {[]string{"dead-letters", "redrive"}, exitMisuse, "--stack"},
+		"a value that is wrong":  {[]string{"local", "--port", "abc"}, exitMisuse, "abc"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := asBinary(t, tc.args...)

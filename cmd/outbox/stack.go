@@ -17,6 +17,9 @@ type stackFlags struct {
 	local  bool
 	port   int
 	json   bool
+
+	// needless reports whether the command needs no stack this time; nil: it always does.
+	needless func() bool
 }
 
 // add adds the flags to a command, and the checks of their values.
@@ -29,7 +32,7 @@ func (f *stackFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "print JSON, for programs")
 	check(cmd, func() error {
 		var problems []error
-		if f.stack == "" && !f.local {
+		if f.stack == "" && !f.local && (f.needless == nil || !f.needless()) {
 			problems = append(problems, fmt.Errorf("--stack is required, or --local; %s --help says what they take", cmd.CommandPath()))
 		}
 		if flags.Changed("port") && !f.local {

@@ -38,6 +38,9 @@ type Clients struct {
 
 	// Where says in messages what the clients talk to: "region eu-central-1", or "the local run on port 4510".
 	Where string
+	// Config is what the clients were made with, for those that only one subcommand needs. In the local run its endpoint is
+	// the one for all services.
+	Config aws.Config
 }
 
 // CloudFormation is what finding a stack needs.
@@ -156,7 +159,8 @@ func Locally(ctx context.Context, port int) (Clients, error) {
 	cfg := aws.Config{
 		Region: localRegion(),
 		// The local run accepts any key. It is no secret: nothing behind it leaves loopback.
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
+		BaseEndpoint: aws.String(url(portOfControl)),
 	}
 	return newClients(cfg, endpoints{
 		dynamoDB: url(portOfDynamoDB), sqs: url(portOfSQS), eventBridge: url(portOfEventBridge), other: url(portOfControl),
@@ -200,6 +204,7 @@ func newClients(cfg aws.Config, at endpoints, where string) Clients {
 		Lambda:         lambda.NewFromConfig(cfg, func(o *lambda.Options) { set(&o.BaseEndpoint, at.other) }),
 		CloudWatch:     cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) { set(&o.BaseEndpoint, at.other) }),
 		Where:          where,
+		Config:         cfg,
 	}
 }
 

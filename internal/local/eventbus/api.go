@@ -38,6 +38,8 @@ var actions = map[string]func(*Service, []byte) (any, error){
 	"TestEventPattern":  action((*Service).testEventPattern),
 	"DescribeEventBus":  action((*Service).describeEventBus),
 	"ListEventBuses":    action((*Service).listEventBuses),
+	"PutPermission":     action((*Service).putPermission),
+	"RemovePermission":  action((*Service).removePermission),
 	"DescribeRule":      action((*Service).describeRule),
 	"ListRules":         action((*Service).listRules),
 	"EnableRule":        action((*Service).enableRule),
@@ -148,6 +150,9 @@ func (s *Service) accept(e entry) (result, []*delivery, []archived) {
 		// AWS accepts such an event and loses it (aws/aws-cli issue 9186). The console says so.
 		s.dispatcher.sink(hop.Hop{At: time.Now(), Stage: hop.Bus, Resource: e.EventBusName, Outcome: hop.Dropped, Count: 1, Detail: "accepted, as on AWS, and lost: " + err.Error()})
 		return result{EventId: made.ID}, nil, nil
+	}
+	if r, refused := s.policyOf(b).refusal(e); refused {
+		return r, nil, nil
 	}
 	var events []archived
 	for _, a := range s.allArchives() {

@@ -16,6 +16,8 @@ type bus struct {
 	name  string
 	arn   string
 	rules []*rule
+	// policy is what PutPermission has set; the template's own is ignored.
+	policy *busPolicy
 }
 
 // busProperties are the properties of AWS::Events::EventBus.

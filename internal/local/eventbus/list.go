@@ -10,7 +10,10 @@ import (
 
 // The following operations read buses and rules. They do not page.
 
-type busDescription struct{ Name, Arn string }
+type busDescription struct {
+	Name, Arn string
+	Policy    string `json:",omitempty"`
+}
 
 type listEventBusesRequest struct{ NamePrefix string }
 
@@ -22,7 +25,7 @@ func (s *Service) listEventBuses(request listEventBusesRequest) (listEventBusesR
 	response := listEventBusesResponse{EventBuses: []busDescription{}}
 	for _, b := range s.buses {
 		if strings.HasPrefix(b.name, request.NamePrefix) {
-			response.EventBuses = append(response.EventBuses, busDescription{b.name, b.arn})
+			response.EventBuses = append(response.EventBuses, busDescription{Name: b.name, Arn: b.arn})
 		}
 	}
 	slices.SortFunc(response.EventBuses, func(a, b busDescription) int { return strings.Compare(a.Name, b.Name) })
@@ -36,7 +39,11 @@ func (s *Service) describeEventBus(request describeEventBusRequest) (busDescript
 	if err != nil {
 		return busDescription{}, notFound(err)
 	}
-	return busDescription{b.name, b.arn}, nil
+	description := busDescription{Name: b.name, Arn: b.arn}
+	if p := s.policyOf(b); p != nil {
+		description.Policy = p.text
+	}
+	return description, nil
 }
 
 type listRulesRequest struct{ EventBusName, NamePrefix string }

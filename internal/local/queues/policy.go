@@ -7,6 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -39,12 +43,46 @@ type principal struct {
 type oneOrMore []string
 
 // Allows reports whether the queue's policy allows a service, for example "events.amazonaws.com", to send messages on
-// behalf of the resource sourceARN, for example a rule. A queue without a policy allows no service.
+// behalf of the resource sourceARN, for example a rule. A queue without a policy allows no service. The policy of a queue
+// that the template does not have is its attribute.
 func (s *Service) Allows(queueARN, servicePrincipal, sourceARN string) bool {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.policies[queueARN].allows(queueARN, servicePrincipal, sourceARN)
+	p, known := s.policies[queueARN], s.known[queueARN]
+	s.mu.RUnlock()
+	if p == nil && !known {
+		p = s.attributePolicy(queueARN)
+	}
+	return p.allows(queueARN, servicePrincipal, sourceARN)
 }
+
+// attributePolicy returns the policy that somebody gave to a queue after it was made, none where it cannot be read.
+func (s *Service) attributePolicy(queueARN string) policy {
+	parsed, err := parsePolicy([]byte(s.attributesOf(queueARN)[string(types.QueueAttributeNamePolicy)]))
+	if err != nil {
+		return nil
+	}
+	return parsed
+}
+
+// attributesOf returns the attributes of a queue that the template does not have, nil where there is none.
+func (s *Service) attributesOf(queueARN string) map[string]string {
+	if s.client == nil {
+		return nil
+	}
+	url := s.cloud.QueueURL(queueARN)
+	ctx, cancel := context.WithTimeout(context.Background(), attributeTimeout)
+	defer cancel()
+	out, err := s.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNamePolicy, types.QueueAttributeNameQueueArn},
+	})
+	if err != nil {
+		return nil
+	}
+	return out.Attributes
+}
+
+// attributeTimeout is how long fauxqs may take for one answer.
+const attributeTimeout = 5 * time.Second
 
 func (p policy) allows(queueARN, servicePrincipal, sourceARN string) bool {
 	request := map[string]string{

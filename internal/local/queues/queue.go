@@ -94,11 +94,12 @@ func (s *Service) provisionQueue(ctx context.Context, r template.Resource) (temp
 	}, nil
 }
 
-// Exists reports whether the stack has the queue with that ARN.
+// Exists reports whether the stack has the queue with that ARN, or somebody has made it in the run.
 func (s *Service) Exists(arn string) bool {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.known[arn]
+	known := s.known[arn]
+	s.mu.RUnlock()
+	return known || s.attributesOf(arn) != nil
 }
 
 // queueName returns the template's name, or the generated one with the end that the names of FIFO queues must have.

@@ -232,3 +232,29 @@ func TestErrorCodes(t *testing.T) {
 		t.Errorf("code %q of a missing queue", got)
 	}
 }
+
+// A queue that somebody has made in the run has the policy that they gave it.
+func TestPolicyOfAQueueOutsideOfTheTemplate(t *testing.T) {
+	s := start(t, t.TempDir())
+	arn := "arn:aws:sqs:eu-west-1:000000000000:mine"
+	made, err := s.client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("mine")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Exists(arn) || s.Exists(arn+"2") {
+		t.Error("the queue is there, and no other")
+	}
+	if s.Allows(arn, bus, ruleARN) {
+		t.Error("a queue without a policy lets the bus in")
+	}
+	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":%q},"Action":"sqs:SendMessage","Resource":%q,"Condition":{"ArnEquals":{"aws:SourceArn":%q}}}}`, bus, arn, ruleARN)
+	if _, err := s.client.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: made.QueueUrl, Attributes: map[string]string{"Policy": policy}}); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Allows(arn, bus, ruleARN) {
+		t.Error("its policy lets the bus in, and it is refused")
+	}
+	if s.Allows(arn, bus, ruleARN+"2") {
+		t.Error("its policy does not let another rule in")
+	}
+}
