@@ -69,12 +69,18 @@ func compile(ctx context.Context, queues QueueDescriber, d description.Consumer)
 	if err != nil {
 		return nil, err
 	}
-	since, err := activeSince(ctx, queues, d.Queue)
+	activeAfter := ruleIsActive
+	if d.RuleActiveAfterSeconds != "" {
+		if activeAfter, err = description.Seconds(d.RuleActiveAfterSeconds); err != nil {
+			return nil, err
+		}
+	}
+	since, err := activeSince(ctx, queues, d.Queue, activeAfter)
 	return &Consumer{Consumer: d, Since: since, pattern: p}, err
 }
 
 // activeSince returns since when everything that a rule matches is in the queue.
-func activeSince(ctx context.Context, queues QueueDescriber, queue string) (time.Time, error) {
+func activeSince(ctx context.Context, queues QueueDescriber, queue string, activeAfter time.Duration) (time.Time, error) {
 	if queue == "" {
 		return time.Time{}, nil
 	}
@@ -93,7 +99,7 @@ func activeSince(ctx context.Context, queues QueueDescriber, queue string) (time
 	if err != nil {
 		return time.Time{}, fmt.Errorf("CreatedTimestamp of %s must be a whole number of seconds, got %q", queue, created)
 	}
-	return time.Unix(seconds, 0).Add(ruleIsActive), nil
+	return time.Unix(seconds, 0).Add(activeAfter), nil
 }
 
 // Named returns the consumer with the name, or nil.
