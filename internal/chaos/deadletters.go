@@ -70,7 +70,7 @@ func pipeMessage(ctx context.Context, run *localrun.Run, m sqstypes.Message) his
 
 // pipeTarget returns where the events of the orders stack are and go.
 func pipeTarget(run *localrun.Run) redrive.PipeTarget {
-	return redrive.PipeTarget{Bus: run.Summary.Outputs["EventBusName"], OutboxTable: run.Summary.Outputs["OutboxTableName"], Source: "orders"}
+	return redrive.PipeTarget{Bus: run.Summary.Outputs["EventBusName"], OutboxTable: run.Summary.Outputs["OutboxTableName"], Source: ordersSource}
 }
 
 func ruleMessage(m sqstypes.Message) history.DeadLetter {

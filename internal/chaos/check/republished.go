@@ -37,7 +37,9 @@ func republished(entries []history.Entry) []Violation {
 				}
 				p.sent[id] = append(p.sent[id], at)
 			}
-		case history.KindCall, history.KindPhase, history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter:
+		case history.KindMistake:
+			p.mistake(at, *e.Mistake)
+		case history.KindCall, history.KindPhase, history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter, history.KindAudit:
 		}
 	}
 	return found
@@ -64,6 +66,13 @@ func (p *published) fault(at int, f history.Fault) {
 		for _, id := range f.Events {
 			p.repeats = append(p.repeats, repeat{at, id})
 		}
+	}
+}
+
+// mistake notes that a change of the pipe starts it again.
+func (p *published) mistake(at int, m history.Mistake) {
+	if m.Kind == PipeStopped || m.Kind == FilterBroken {
+		p.restarted = at
 	}
 }
 
