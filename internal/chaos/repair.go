@@ -57,8 +57,8 @@ func (r *runner) audit(ctx context.Context, reports ...report) error {
 		return err
 	}
 	owed, _ := check.Unconfirmed(history.Final(r.log.Entries()), r.consumers)
-	began := time.Now()
-	if err := until(ctx, func() (bool, error) { return r.knows(ctx, d, owed, began) }); err != nil {
+	a := auditing{runner: r, desk: d, owed: owed, changed: time.Now()}
+	if err := until(ctx, func() (bool, error) { return a.look(ctx) }); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
 	for _, report := range reports {
@@ -90,17 +90,41 @@ func (r *runner) desk(ctx context.Context) (*desk, error) {
 	return openDesk(ctx, current, r.stack)
 }
 
-// knows invokes the auditor and reports whether all that is owed is on its list.
-func (r *runner) knows(ctx context.Context, d *desk, owed map[history.Named]bool, began time.Time) (bool, error) {
-	if err := d.invokeAuditor(ctx); err != nil {
+// auditing is an auditor at work.
+type auditing struct {
+	*runner
+	desk    *desk
+	owed    map[history.Named]bool
+	listed  int
+	changed time.Time // when something changed last: its list, or what it has still to look at
+}
+
+// look invokes the auditor and reports whether all that is owed is on its list, or nothing more comes to it. An empty list
+// may be one that nothing has come to yet.
+func (a *auditing) look(ctx context.Context) (bool, error) {
+	if err := a.desk.invokeAuditor(ctx); err != nil {
 		return false, err
 	}
-	a, err := r.onTheList(ctx, d)
-	left := maps.Clone(owed)
-	for _, n := range a.Named {
+	list, err := a.onTheList(ctx, a.desk)
+	if err != nil {
+		return false, err
+	}
+	pending, err := count(ctx, a.desk.sqs, a.desk.outbox.Audit.Pending)
+	if err != nil {
+		return false, err
+	}
+	left := maps.Clone(a.owed)
+	for _, n := range list.Named {
 		delete(left, n)
 	}
-	return len(left) == 0 || time.Since(began) > r.Patience, err
+	patience := a.Patience
+	if len(list.Named) == 0 {
+		patience = max(patience, defaultPatience)
+	}
+	if len(list.Named) != a.listed || pending > 0 {
+		a.listed, a.changed = len(list.Named), time.Now()
+	}
+	return len(left) == 0 || time.Since(a.changed) > patience, nil
 }
 
 // invokeAuditor invokes the auditor as its schedule does.
