@@ -23,7 +23,7 @@ import (
 // findAndRepair does what an operator does after mistakes. It audits twice: while dead-letter messages wait, which are no
 // confirmations, and after some of them were deleted and the others redriven. Then it repairs what the auditor has on its list.
 func (r *runner) findAndRepair(ctx context.Context) error {
-	if err := r.audit(ctx, (*runner).onTheList, (*runner).inFull); err != nil {
+	if err := r.audit(ctx, (*runner).onTheList, (*runner).inFull); err != nil || r.failed() {
 		return err
 	}
 	if slices.Contains(r.rules.Mistakes, check.DeadLettersEmptied) {
@@ -34,7 +34,7 @@ func (r *runner) findAndRepair(ctx context.Context) error {
 	if err := r.redriveAll(ctx); err != nil {
 		return err
 	}
-	if err := r.audit(ctx, (*runner).asReported, (*runner).inFull); err != nil {
+	if err := r.audit(ctx, (*runner).asReported, (*runner).inFull); err != nil || r.failed() {
 		return err
 	}
 	if err := r.repair(ctx); err != nil {

@@ -158,14 +158,18 @@ func (r *runner) all(ctx context.Context) (err error) {
 	if err := r.settle(ctx, history.Drained); err != nil {
 		return err
 	}
-	// A run that has failed already is left as it is, for whoever looks into it.
-	if r.redrive == nil || len(check.Judge(r.log.Entries(), check.Rules{Consumers: r.consumers}).Violations) > 0 {
+	if r.redrive == nil || r.failed() {
 		return nil
 	}
 	if len(r.Plan.Mistakes) == 0 {
 		return r.redriveAll(ctx)
 	}
 	return r.findAndRepair(ctx)
+}
+
+// failed reports whether something is violated already. Such a run is left as it is, for whoever looks into it.
+func (r *runner) failed() bool {
+	return len(check.Judge(r.log.Entries(), check.Rules{Consumers: r.consumers}).Violations) > 0
 }
 
 // redriveAll puts all dead-letter messages back on their way and waits until everything has come to rest.
