@@ -73,8 +73,7 @@ type operator struct {
 
 // begin makes the mistake.
 func (o *operator) begin(ctx context.Context) error {
-	o.note(false)
-	return o.act(ctx, map[string]action{
+	return o.act(ctx, false, map[string]action{
 		check.PipeStopped:     stopPipe,
 		check.FilterBroken:    o.breakFilter,
 		check.RuleDisabled:    disableRule,
@@ -85,26 +84,24 @@ func (o *operator) begin(ctx context.Context) error {
 
 // end puts it right.
 func (o *operator) end(ctx context.Context) error {
-	err := o.act(ctx, map[string]action{
+	return o.act(ctx, true, map[string]action{
 		check.PipeStopped:     startPipe,
 		check.FilterBroken:    o.putFilterBack,
 		check.RuleDisabled:    enableRule,
 		check.QueuePurged:     purgeAndGoOn,
 		check.MappingDisabled: enableMapping,
 	})
-	o.note(true)
-	return err
-}
-
-func (o *operator) note(over bool) {
-	o.log.Mistake(history.Mistake{Kind: o.mistake.Kind, Consumer: o.mistake.Consumer, Over: over})
 }
 
 // An action is one request or a few. The consumer is nil where the mistake concerns all.
 type action func(context.Context, *desk, *operate.Consumer) error
 
 // act does what belongs to the mistake. A request that meets a fault is repeated, as a person repeats it.
-func (o *operator) act(ctx context.Context, actions map[string]action) error {
+func (o *operator) act(ctx context.Context, over bool, actions map[string]action) error {
+	began := time.Now()
+	defer func() {
+		o.log.Mistake(history.Mistake{Kind: o.mistake.Kind, Consumer: o.mistake.Consumer, Over: over, Began: began})
+	}()
 	act, known := actions[o.mistake.Kind]
 	if !known {
 		return fmt.Errorf("mistake must be one of %s, got %q", strings.Join(check.Mistakes, ", "), o.mistake.Kind)

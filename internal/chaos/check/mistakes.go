@@ -70,6 +70,7 @@ func (c *costs) hop(h hop.Hop) {
 			c.published[id] = true
 		case hop.Bus:
 			c.queued[id] = append(c.queued[id], h.Resource)
+		default: // neither says whether it is lost
 		}
 	}
 }
@@ -86,7 +87,7 @@ func (c *costs) explain(consumer string, e history.Event) bool {
 		case RuleDisabled:
 			return !c.wasQueued(consumer, e.ID)
 		case QueuePurged:
-			return true
+			return c.wasQueued(consumer, e.ID)
 		case DeadLettersEmptied:
 			return slices.Contains(w.Events, e.ID)
 		}

@@ -44,9 +44,17 @@ func made(log *history.Log, kind, consumer string, events ...string) {
 	log.Mistake(history.Mistake{Kind: kind, Consumer: consumer, Over: true, Events: events})
 }
 
+// queued is a hop of a rule that put s-1 into the queue of mail.
+var queued = hop.Hop{At: at, Stage: hop.Bus, Resource: "OutboxmailRule1", Outcome: hop.OK, EventIDs: []string{"s-1"}}
+
+// purge notes that s-1 was in the queue of mail, and that the queue of a consumer was purged.
+func purge(log *history.Log, consumer string) {
+	log.Hop(queued)
+	made(log, check.QueuePurged, consumer)
+}
+
 func TestMistakes(t *testing.T) {
-	purged := func(log *history.Log) { made(log, check.QueuePurged, "mail") }
-	queued := hop.Hop{At: at, Stage: hop.Bus, Resource: "Outboxmail", Outcome: hop.OK, EventIDs: []string{"s-1"}}
+	purged := func(log *history.Log) { purge(log, "mail") }
 	for name, tc := range map[string]struct {
 		before   func(*history.Log)
 		named    []history.Named
@@ -55,7 +63,8 @@ func TestMistakes(t *testing.T) {
 	}{
 		"found and repaired":                    {purged, []history.Named{missed}, true, nil},
 		"no mistake accounts for it":            {func(*history.Log) {}, []history.Named{missed}, true, []check.Rule{check.Lost}},
-		"a mistake with another consumer":       {func(log *history.Log) { made(log, check.QueuePurged, "audit") }, []history.Named{missed}, true, []check.Rule{check.Lost}},
+		"a purge before it came":                {func(log *history.Log) { made(log, check.QueuePurged, "mail") }, []history.Named{missed}, true, []check.Rule{check.Lost}},
+		"a mistake with another consumer":       {func(log *history.Log) { purge(log, "audit") }, []history.Named{missed}, true, []check.Rule{check.Lost}},
 		"a mistake that costs nothing":          {func(log *history.Log) { made(log, check.MappingDisabled, "mail") }, []history.Named{missed}, true, []check.Rule{check.Lost}},
 		"not repaired":                          {purged, []history.Named{missed}, false, []check.Rule{check.Lost}},
 		"not named":                             {purged, nil, true, []check.Rule{check.Unnamed}},
@@ -115,7 +124,7 @@ func TestAnAuditMayBeOvertaken(t *testing.T) {
 	for _, named := range [][]history.Named{nil, {missed}} {
 		var whole history.State
 		entries := small(func(log *history.Log, s *history.State) {
-			made(log, check.QueuePurged, "mail")
+			purge(log, "mail")
 			whole = *s
 			s.Effects = s.Effects[:2]
 		})
@@ -137,18 +146,18 @@ func TestARunWithMistakesMustEndWithARepair(t *testing.T) {
 	with := rules
 	with.Mistakes = []string{check.QueuePurged, check.RuleDisabled}
 	complete := mistaken(func(log *history.Log) {
-		made(log, check.QueuePurged, "mail")
+		purge(log, "mail")
 		made(log, check.RuleDisabled, "audit")
 	}, []history.Named{missed}, true)
 	with.Enabled = nil
 	if got := check.Judge(complete, with); len(got.Violations) > 0 {
 		t.Errorf("a complete run: %s", list(got.Violations))
 	}
-	if got := check.Judge(mistaken(func(log *history.Log) { made(log, check.QueuePurged, "mail") }, []history.Named{missed}, true), with); !has(got.Violations, check.NotFired) {
+	if got := check.Judge(mistaken(func(log *history.Log) { purge(log, "mail") }, []history.Named{missed}, true), with); !has(got.Violations, check.NotFired) {
 		t.Errorf("a mistake was not made: %s", list(got.Violations))
 	}
 	unaudited := small(func(log *history.Log, _ *history.State) {
-		made(log, check.QueuePurged, "mail")
+		purge(log, "mail")
 		made(log, check.RuleDisabled, "audit")
 	})
 	if got := check.Judge(unaudited, with); !has(got.Violations, check.Unfinished) {

@@ -96,6 +96,8 @@ type Mistake struct {
 	Consumer string `json:"consumer,omitempty"` // whom it concerns; empty: all
 	// Over says that it was put right here.
 	Over bool `json:"over,omitempty"`
+	// Began is when the requests for it began. The entry's own time is when they had ended.
+	Began time.Time `json:"began,omitzero"`
 	// Events are the ids of the events that it hit, where they are known.
 	Events []string `json:"events,omitempty"`
 }
