@@ -95,7 +95,7 @@ HOURS ?= 1
 SEED ?= 1
 
 .PHONY: chaos
-chaos: synth schedules ## ORDERS (default 2000) under every legal fault and kills, shared by SEEDS: what goes in must come out, once
+chaos: synth schedules ## ORDERS (default 2000) under every legal fault, kills and operators' mistakes, shared by SEEDS: what goes in must come out, once
 	@go run ./internal/chaos/cmd/chaos --orders $(ORDERS) --seeds $(SEEDS)
 
 # Half of them in each package: rapid counts by test.

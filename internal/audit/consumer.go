@@ -64,7 +64,13 @@ func compile(ctx context.Context, queues QueueDescriber, pipeBegan time.Time, d 
 	if err != nil {
 		return nil, err
 	}
-	since, joined, err := beginning(ctx, queues, d.Queue, pipeBegan)
+	activeAfter := ruleIsActive
+	if d.RuleActiveAfterSeconds != "" {
+		if activeAfter, err = description.Seconds(d.RuleActiveAfterSeconds); err != nil {
+			return nil, err
+		}
+	}
+	since, joined, err := beginning(ctx, queues, d.Queue, pipeBegan, activeAfter)
 	return &Consumer{Consumer: d, Since: since, Joined: joined, pattern: p}, err
 }
 

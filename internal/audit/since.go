@@ -53,7 +53,7 @@ func PipeBegan(ctx context.Context, client PipeDescriber, name string) (time.Tim
 // The construct makes the pipe after the rules of all consumers of its deployment, and the pipe reads what is in the stream by
 // then. So a queue that is older than the pipe gets everything. That holds for a pipe that was replaced too: the new one reads
 // the stream once more.
-func beginning(ctx context.Context, queues QueueDescriber, queue string, pipe time.Time) (since time.Time, joined bool, err error) {
+func beginning(ctx context.Context, queues QueueDescriber, queue string, pipe time.Time, activeAfter time.Duration) (since time.Time, joined bool, err error) {
 	if queue == "" {
 		return time.Time{}, false, nil
 	}
@@ -61,7 +61,7 @@ func beginning(ctx context.Context, queues QueueDescriber, queue string, pipe ti
 	if err != nil || created.IsZero() {
 		return time.Time{}, false, err
 	}
-	since = created.Add(ruleIsActive)
+	since = created.Add(activeAfter)
 	// The queue's time has whole seconds, rounded down: of the same second, the queue is the older.
 	if read := pipe.Add(-pipeReads); !created.After(pipe) && read.Before(since) {
 		return read, false, nil

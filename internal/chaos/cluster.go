@@ -33,10 +33,9 @@ type cluster struct {
 func newCluster(options localrun.Options, log *history.Log) *cluster {
 	c := &cluster{options: options, log: log, ready: make(chan struct{})}
 	c.options.OnHop = func(h hop.Hop) {
-		if h.Stage == hop.Platform {
-			return // START, END and REPORT say nothing about events
+		if moves(h) {
+			c.touch()
 		}
-		c.touch()
 		log.Hop(h)
 	}
 	c.options.OnFault = func(f console.Fault) {
@@ -44,6 +43,19 @@ func newCluster(options localrun.Options, log *history.Log) *cluster {
 		log.Fault(f.At, history.Fault{Point: f.Point, Key: f.Key, N: f.N, Events: f.EventIDs})
 	}
 	return c
+}
+
+// moves reports whether a hop brings something further. An event whose predecessor is missing comes back to its ordered
+// consumer again and again; the auditor, the heartbeat and what functions write to their logs do not matter.
+func moves(h hop.Hop) bool {
+	switch h.Stage {
+	case hop.Queue:
+		return h.Outcome != hop.Retry
+	case hop.Stream, hop.Schedule, hop.Function, hop.Platform:
+		return false
+	case hop.API, hop.Pipe, hop.Bus:
+	}
+	return true
 }
 
 func (c *cluster) touch() {

@@ -70,7 +70,7 @@ func pipeMessage(ctx context.Context, run *localrun.Run, m sqstypes.Message) his
 
 // pipeTarget returns where the events of the orders stack are and go.
 func pipeTarget(run *localrun.Run) redrive.PipeTarget {
-	return redrive.PipeTarget{Bus: run.Summary.Outputs["EventBusName"], OutboxTable: run.Summary.Outputs["OutboxTableName"], Source: "orders"}
+	return redrive.PipeTarget{Bus: run.Summary.Outputs["EventBusName"], OutboxTable: run.Summary.Outputs["OutboxTableName"], Source: ordersSource}
 }
 
 func ruleMessage(m sqstypes.Message) history.DeadLetter {
@@ -156,19 +156,30 @@ func redriveOrders(ctx context.Context, run *localrun.Run) error {
 
 // waiting returns how many messages there are in the queues, in flight included.
 func waiting(ctx context.Context, run *localrun.Run, outputs []string) (int, error) {
-	const visible, inFlight, delayed = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"
 	total := 0
 	for _, output := range outputs {
-		out, err := run.Cloud().SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-			QueueUrl: aws.String(run.Summary.Outputs[output]), AttributeNames: []sqstypes.QueueAttributeName{visible, inFlight, delayed},
-		})
+		n, err := count(ctx, run.Cloud().SQS(), run.Summary.Outputs[output])
 		if err != nil {
 			return 0, fmt.Errorf("count the messages of %s: %w", output, err)
 		}
-		for _, name := range []string{visible, inFlight, delayed} {
-			n, _ := strconv.Atoi(out.Attributes[name])
-			total += n
-		}
+		total += n
+	}
+	return total, nil
+}
+
+// count returns how many messages there are in a queue, in flight included.
+func count(ctx context.Context, client *sqs.Client, queue string) (int, error) {
+	const visible, inFlight, delayed = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"
+	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &queue, AttributeNames: []sqstypes.QueueAttributeName{visible, inFlight, delayed},
+	})
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	for _, name := range []string{visible, inFlight, delayed} {
+		n, _ := strconv.Atoi(out.Attributes[name])
+		total += n
 	}
 	return total, nil
 }

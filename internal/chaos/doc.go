@@ -6,5 +6,8 @@
 // functions/journal), because their effects show when they are done twice or out of order, which those of
 // the production consumers, written under keys of their own, by design do not.
 //
+// Operators make mistakes too, which lose what no queue holds: then the audit must name exactly what is missing, and the
+// repair must put it right.
+//
 // The same seed gives the same orders, the same requests and the same faults at the same points.
 package chaos

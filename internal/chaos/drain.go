@@ -68,7 +68,7 @@ func (r *runner) look(ctx context.Context, phase history.PhaseName, began time.T
 	if r.held, err = waiting(ctx, current, r.ordered); err != nil {
 		return false, err
 	}
-	if phase == history.Redriven {
+	if phase == history.Redriven && len(r.Plan.Mistakes) == 0 || phase == history.Repaired {
 		left += r.held
 	}
 	outOfPatience := min(still, time.Since(began)) > r.Patience
@@ -92,8 +92,14 @@ func (r *runner) look(ctx context.Context, phase history.PhaseName, began time.T
 func (r *runner) missing(state history.State, phase history.PhaseName) bool {
 	var so history.Log
 	for _, e := range r.log.Entries() {
-		if e.Kind == history.KindCall {
+		switch e.Kind {
+		case history.KindCall:
 			so.Call(*e.Call)
+		case history.KindHop:
+			so.Hop(*e.Hop)
+		case history.KindMistake:
+			so.Add(e)
+		default: // faults, and earlier states
 		}
 	}
 	so.Phase(history.Phase{Name: phase})

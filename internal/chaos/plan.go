@@ -22,6 +22,17 @@ type Plan struct {
 	Kills []Kill
 	// Join is after how many orders, as a share of all, an ordered consumer joins. 0: none does.
 	Join float64
+	// Mistakes of operators, in their order. After them comes an audit, and a repair.
+	Mistakes []Mistake
+}
+
+// Mistake is something that an operator does to the running stack and puts right again.
+type Mistake struct {
+	// Kind is one of check.Mistakes, and Consumer whom it concerns where it does not concern all.
+	Kind, Consumer string
+	// After and Until are how many orders, as shares of all from 0 to 1, are done when it is made and when it is put right.
+	// That dead-letter messages are deleted comes after the drain, which is when there are some.
+	After, Until float64
 }
 
 // Kill is a kill -9 by the driver.
@@ -100,6 +111,35 @@ func NewPlan(seed uint64, killRuns, killTables int) Plan {
 	return p
 }
 
+// WithMistakes returns the plan with each of the mistakes, one after the other and in an order that follows from the seed.
+func (p Plan) WithMistakes() Plan {
+	r := rand.New(rand.NewPCG(p.Seed, uint64(len(check.Mistakes))))
+	kinds := slices.DeleteFunc(slices.Clone(check.Mistakes), func(kind string) bool { return kind == check.DeadLettersEmptied })
+	r.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	const begin, end = 0.05, 0.95
+	share := (end - begin) / float64(len(kinds))
+	p.Mistakes = nil
+	for n, kind := range kinds {
+		m := Mistake{Kind: kind, After: begin + share*(float64(n)+0.3*r.Float64())}
+		m.Until = m.After + share*(0.3+0.3*r.Float64())
+		if kind != check.PipeStopped && kind != check.FilterBroken {
+			m.Consumer = consumers[r.IntN(len(consumers)-1)] // the last one joins later
+		}
+		p.Mistakes = append(p.Mistakes, m)
+	}
+	p.Mistakes = append(p.Mistakes, Mistake{Kind: check.DeadLettersEmptied, After: 1, Until: 1})
+	return p
+}
+
+// kindsOf returns the kinds of the mistakes.
+func kindsOf(mistakes []Mistake) []string {
+	var kinds []string
+	for _, m := range mistakes {
+		kinds = append(kinds, m.Kind)
+	}
+	return kinds
+}
+
 // Enabled returns the points of which each must fire.
 func (p Plan) Enabled() []string {
 	set := map[string]bool{}
@@ -124,6 +164,7 @@ func (p Plan) Enabled() []string {
 
 // write writes the plan for the local run's --faults.
 func (p Plan) write(path string) error {
+	p.TrimStopped = slices.Contains(kindsOf(p.Mistakes), check.PipeStopped)
 	raw, err := json.MarshalIndent(p.Plan, "", "  ")
 	if err != nil {
 		return err

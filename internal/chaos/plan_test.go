@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,9 +39,34 @@ func TestPlanHasEveryLegalFault(t *testing.T) {
 	}
 }
 
+func TestPlanHasEveryMistake(t *testing.T) {
+	for seed := range uint64(50) {
+		plan := NewPlan(seed, 1, 1).WithMistakes()
+		if again := NewPlan(seed, 1, 1).WithMistakes(); !reflect.DeepEqual(plan, again) {
+			t.Fatalf("the same seed gave two plans:\n%+v\n%+v", plan, again)
+		}
+		kinds := kindsOf(plan.Mistakes)
+		for _, kind := range check.Mistakes {
+			if !slices.Contains(kinds, kind) {
+				t.Errorf("seed %d: %s is not in the plan", seed, kind)
+			}
+		}
+		over := 0.0
+		for _, m := range plan.Mistakes {
+			if m.After < over || m.Until < m.After || m.Until > 1 {
+				t.Errorf("seed %d: %s from %v to %v does not follow what is over at %v", seed, m.Kind, m.After, m.Until, over)
+			}
+			over = m.Until
+			if m.Consumer == latecomer {
+				t.Errorf("seed %d: %s concerns a consumer that is not there from the beginning", seed, m.Kind)
+			}
+		}
+	}
+}
+
 func TestPlanIsOneThatTheLocalRunTakes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.json")
-	plan := NewPlan(3, 1, 1)
+	plan := NewPlan(3, 1, 1).WithMistakes()
 	if err := plan.write(path); err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +74,7 @@ func TestPlanIsOneThatTheLocalRunTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	plan.TrimStopped = true // it has a pipe that is stopped
 	if !reflect.DeepEqual(*read, plan.Plan) {
 		t.Errorf("read back: %+v\nwant: %+v", *read, plan.Plan)
 	}
@@ -78,7 +105,11 @@ const consumerTemplate = `{"Resources": {
 	"OutboxMailQueue1": {"Type": "AWS::SQS::Queue", "Properties": {"RedrivePolicy": {}, "VisibilityTimeout": 60}, "Metadata": {"aws:cdk:path": "S/Outbox/Mail/Queue/Resource"}},
 	"OutboxMailFunction1": {"Type": "AWS::Lambda::Function",
 		"Properties": {"Timeout": 10, "Environment": {"Variables": {"INBOX_CONSUMER": "S/Outbox/Mail", "CONSUMER_QUEUE_URL": {"Ref": "OutboxMailQueue1"}, "INBOX_TABLE": {"Ref": "Inbox"}}}},
-		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Resource", "outboxkit:golambda": {"source": "../mail"}}}},
+		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Resource", "outboxkit:golambda": {"source": "../mail"}}},
+	"OutboxMailDescription1": {"Type": "AWS::SSM::Parameter", "Metadata": {"aws:cdk:path": "S/Outbox/Mail/Description"}, "Properties": {
+		"Name": {"Fn::Join": ["", ["/outboxkit/", {"Ref": "AWS::StackName"}, "/Outbox/consumer/Mail"]]},
+		"Value": {"Fn::Join": ["", ["{\"id\":\"Mail\",\"queue\":\"", {"Ref": "OutboxMailQueue1"}, "\",\"rule\":\"r\"}"]]}}},
+	"OutboxAuditor1": {"Type": "AWS::Lambda::Function", "Metadata": {"aws:cdk:path": "S/Outbox/Auditor/Default/Resource"}, "Properties": {"Timeout": 300}}},
 	"Outputs": {"MailQueueUrl": {"Value": {"Ref": "OutboxMailQueue1"}}}}`
 
 func templateOf(t *testing.T, text string) *Template {
@@ -113,6 +144,14 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	if got := tm.outputs["LedgerQueueUrl"]; !reflect.DeepEqual(got, map[string]any{"Value": map[string]any{"Ref": "OutboxLedgerQueue1"}}) {
 		t.Errorf("its output is %v", got)
 	}
+	parameter := object(object(tm.resources["OutboxLedgerDescription1"])["Properties"])
+	wantParameter := map[string]any{
+		"Name":  map[string]any{"Fn::Join": []any{"", []any{"/outboxkit/", map[string]any{"Ref": "AWS::StackName"}, "/Outbox/consumer/Ledger"}}},
+		"Value": map[string]any{"Fn::Join": []any{"", []any{`{"id":"Ledger","queue":"`, map[string]any{"Ref": "OutboxLedgerQueue1"}, `","rule":"r"}`}}},
+	}
+	if !reflect.DeepEqual(parameter, wantParameter) {
+		t.Errorf("its description is %v, want %v: the auditor would not know it", parameter, wantParameter)
+	}
 	if raw, _ := json.Marshal(tm.resources["OutboxMailFunction1"]); strings.Contains(string(raw), "edger") {
 		t.Errorf("the original changed: %s", raw)
 	}
@@ -120,7 +159,8 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 
 func TestAChangeThatDoesNotFitIsReported(t *testing.T) {
 	for name, change := range map[string]Change{
-		"clone": clone("Nobody", "Ledger", "ledger"),
+		"clone":       clone("Nobody", "Ledger", "ledger"),
+		"auditAtOnce": auditAtOnce,
 	} {
 		tm := templateOf(t, consumerTemplate)
 		change(tm)

@@ -33,6 +33,7 @@ func (r Result) Report(out io.Writer, replay string) {
 		fmt.Sprintf("unexpected\t%d\t", c.Unexpected),
 		fmt.Sprintf("duplicated\t%d\t", c.Duplicated),
 		fmt.Sprintf("dead-letter messages\t%d\t%d redriven", c.DeadLetters, c.Redriven),
+		fmt.Sprintf("missed\t%d\tbecause of operators' mistakes (%s), named by the audit and repaired", c.Missed, strings.Join(r.Rules.Mistakes, ", ")),
 		fmt.Sprintf("deliveries\t%d\tto functions; what is beyond the effects was a duplicate or a retry", Deliveries(r.Entries)),
 		fmt.Sprintf("took\t%s\t", r.Took.Round(100*time.Millisecond)),
 	} {

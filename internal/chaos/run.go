@@ -76,7 +76,7 @@ func run(ctx context.Context, t topology, changes []Change, config Config) (Resu
 		config.Out = io.Discard
 	}
 	r := &runner{Config: config, topology: t, log: &history.Log{}}
-	r.rules = check.Rules{Consumers: t.consumers, Enabled: config.Plan.Enabled()}
+	r.rules = check.Rules{Consumers: t.consumers, Enabled: config.Plan.Enabled(), Mistakes: kindsOf(config.Plan.Mistakes)}
 	err := r.prepare(changes)
 	if err == nil {
 		err = r.all(ctx)
@@ -158,10 +158,22 @@ func (r *runner) all(ctx context.Context) (err error) {
 	if err := r.settle(ctx, history.Drained); err != nil {
 		return err
 	}
-	// A run that has failed already is left as it is, for whoever looks into it.
-	if r.redrive == nil || len(check.Judge(r.log.Entries(), check.Rules{Consumers: r.consumers}).Violations) > 0 {
+	if r.redrive == nil || r.failed() {
 		return nil
 	}
+	if len(r.Plan.Mistakes) == 0 {
+		return r.redriveAll(ctx)
+	}
+	return r.findAndRepair(ctx)
+}
+
+// failed reports whether something is violated already. Such a run is left as it is, for whoever looks into it.
+func (r *runner) failed() bool {
+	return len(check.Judge(r.log.Entries(), check.Rules{Consumers: r.consumers}).Violations) > 0
+}
+
+// redriveAll puts all dead-letter messages back on their way and waits until everything has come to rest.
+func (r *runner) redriveAll(ctx context.Context) error {
 	current, err := r.cluster.current(ctx)
 	if err != nil {
 		return err
@@ -179,11 +191,18 @@ type turn struct {
 	take  func(context.Context) error
 }
 
-// turns returns the kills of the plan and the consumer that joins, in their order.
+// turns returns the kills and mistakes of the plan and the consumer that joins, in their order.
 func (r *runner) turns() []turn {
 	var all []turn
 	for _, k := range r.Plan.Kills {
 		all = append(all, turn{k.After, k.Point, func(ctx context.Context) error { return r.cluster.kill(ctx, k) }})
+	}
+	for _, m := range r.Plan.Mistakes {
+		if m.Kind == check.DeadLettersEmptied {
+			continue
+		}
+		o := &operator{cluster: r.cluster, log: r.log, stack: r.stack, mistake: m}
+		all = append(all, turn{m.After, m.Kind, o.begin}, turn{m.Until, m.Kind + " is over", o.end})
 	}
 	if r.joining() {
 		all = append(all, turn{r.Plan.Join, "a consumer joins", r.join})

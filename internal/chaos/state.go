@@ -54,10 +54,13 @@ func scan(ctx context.Context, run *localrun.Run, output string, each func(map[s
 	return nil
 }
 
+// ordersSource is the source of the reference application's events.
+const ordersSource = "orders"
+
 // readEvent reads an item of the outbox.
 func readEvent(s *history.State, item map[string]types.AttributeValue) {
-	if text(item[record.AttrRecordType]) != record.RecordTypeEvent {
-		return
+	if text(item[record.AttrRecordType]) != record.RecordTypeEvent || text(item[record.AttrSource]) != ordersSource {
+		return // another item, or a heartbeat
 	}
 	var data struct{ Status, CustomerID string }
 	_ = json.Unmarshal([]byte(text(item[record.AttrData])), &data)

@@ -67,4 +67,4 @@ func urls(suffix string, consumers ...string) []string {
 }
 
 // ordersChanges are what a run changes in the template of the reference application.
-var ordersChanges = []Change{clone(publisherTwo, Ledger, "ledger"), clone(PublisherUpdated, Journal, "journal"), shortenTimeouts}
+var ordersChanges = []Change{clone(publisherTwo, Ledger, "ledger"), clone(PublisherUpdated, Journal, "journal"), shortenTimeouts, auditAtOnce}

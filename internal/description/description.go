@@ -75,6 +75,9 @@ type Consumer struct {
 	Pattern json.RawMessage `json:"pattern"` // of the rule
 	Bus     string          `json:"bus,omitempty"`
 	Rule    string          `json:"rule,omitempty"` // name
+	// RuleActiveAfterSeconds is how long after its queue was created everything that its rule matches is in it. The
+	// construct leaves it out, for the five minutes that the audit allows; the local run's rules are active at once.
+	RuleActiveAfterSeconds string `json:"ruleActiveAfterSeconds,omitempty"`
 
 	Queue           string `json:"queue,omitempty"`           // URL
 	DeadLetterQueue string `json:"deadLetterQueue,omitempty"` // URL

@@ -70,6 +70,7 @@ type seams struct {
 	pipe     func(*pipes.Pipe)
 	function func(functions.Environment, http.Handler) http.Handler
 	queue    func(string, eventsource.Queue) eventsource.Queue
+	trim     bool // what came while a pipe was stopped
 }
 
 func newSeams(i *faults.Injector, c *cloud.Cloud) seams {
@@ -83,5 +84,6 @@ func newSeams(i *faults.Injector, c *cloud.Cloud) seams {
 		pipe:     i.Pipe,
 		function: i.Function,
 		queue:    i.Queue(c),
+		trim:     i.TrimsStopped(),
 	}
 }

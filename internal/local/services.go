@@ -84,7 +84,7 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	if err != nil {
 		return nil, err
 	}
-	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe})
+	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
 	mapping := eventsource.New(eventsource.Config{
 		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Wrap: seams.queue,
 	})

@@ -253,6 +253,32 @@ func (f *fixture) pendingFor(consumer string) []string {
 	return ids
 }
 
+func TestADescriptionMaySayWhenTheRuleIsActive(t *testing.T) {
+	for seconds, want := range map[string][]string{
+		"0":  {history + ": o1-1", history + ": o2-1", shipping + ": o1-1", shipping + ": o2-1"},
+		"60": {history + ": o1-1", history + ": o2-1", shipping + ": o2-1"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t)
+			f.queues.Create(queueOf(shipping))
+			var d description.Consumer
+			name := "consumer/" + shipping[strings.LastIndex(shipping, "/")+1:]
+			if err := description.Decode(f.parameters.Values[name], &d); err != nil {
+				t.Fatal(err)
+			}
+			d.RuleActiveAfterSeconds = seconds
+			f.describe(name, d)
+			a := f.auditor()
+			_, before := f.commit("o1")
+			time.Sleep(2 * time.Minute)
+			_, after := f.commit("o2")
+			f.mustStream(a, before, after)
+			f.minutes(a, 20)
+			f.expectListed(want...)
+		})
+	}
+}
+
 func TestAQueueThatIsGoneHasLostItsEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)

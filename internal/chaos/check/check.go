@@ -20,6 +20,9 @@ type Rules struct {
 	Consumers []Consumer
 	// Enabled are the fault points of the plan. One that never fired fails the run: it has shown nothing.
 	Enabled []string
+	// Mistakes are the operators' mistakes of the plan. Each must have been made, and what they cost must have been named by
+	// an audit and repaired.
+	Mistakes []string
 }
 
 // Consumer is one consumer and what it owes.
@@ -54,6 +57,7 @@ type Counts struct {
 	Effects     int // that are there and ought to be, each counted once
 	Recovered   int // of these: for writes whose outcome the client never learnt
 	Waiting     int // not there, but named in a dead-letter queue
+	Missed      int // before the repair: not there because of an operator's mistake, and to be named by the audit
 	Lost        int // owed, and not there
 	Unexpected  int // there, and not owed
 	Duplicated  int // there more than once; counts the surplus
@@ -87,7 +91,9 @@ const (
 	Unexplained Rule = "unexplained"  // a dead-letter message that no fault accounts for
 	NotRedriven Rule = "not redriven" // a dead-letter message that a redrive left behind
 	Republished Rule = "republished"  // an event put on the bus again without a cause
-	NotFired    Rule = "not fired"    // an enabled fault that never fired
+	Unnamed     Rule = "unnamed"      // a missing effect that an audit did not name
+	Misnamed    Rule = "misnamed"     // an effect that an audit named as missing, and that is there
+	NotFired    Rule = "not fired"    // an enabled fault that never fired, or a mistake that was not made
 	Unfinished  Rule = "unfinished"   // a run that was not judged in the end
 )
 
@@ -100,8 +106,12 @@ func Judge(entries []history.Entry, rules Rules) Verdict {
 	if len(states) == 0 {
 		verdict.add(Violation{Rule: Unfinished, Text: "the history has no state after a drain"})
 	}
+	costs := costsOf(entries)
 	for _, s := range states {
 		j := newJudgement(s, operations, rules)
+		if s.phase != history.Repaired {
+			j.costs = costs
+		}
 		j.writes()
 		j.events()
 		j.effects()
@@ -112,11 +122,16 @@ func Judge(entries []history.Entry, rules Rules) Verdict {
 		} else {
 			j.redriven()
 			j.Counts.DeadLetters = verdict.Counts.DeadLetters
-			j.Counts.Redriven = max(0, verdict.Counts.DeadLetters-len(s.DeadLetters))
+			j.Counts.Redriven = max(0, verdict.Counts.DeadLetters-len(s.DeadLetters)-emptied(entries))
+			j.Counts.Missed = max(j.Counts.Missed, verdict.Counts.Missed)
 		}
 		verdict.merge(j.Verdict)
 	}
 	verdict.add(republished(entries)...)
+	verdict.add(misjudged(entries, rules)...)
+	if len(verdict.Violations) == 0 {
+		verdict.add(unaudited(entries, rules.Mistakes)...)
+	}
 	verdict.add(NeverFired(entries, rules.Enabled)...)
 	return verdict
 }
@@ -144,21 +159,14 @@ type judged struct {
 	phase history.PhaseName
 }
 
+// statesOf returns the states that are judged: that after an audit is one of these once more.
 func statesOf(entries []history.Entry) []judged {
 	var states []judged
-	from := -1
-	flush := func(to int) {
-		if from >= 0 {
-			states = append(states, judged{history.Final(entries[from:to]), entries[from].Phase.Name})
+	for from, to := range sections(entries) {
+		if phase := entries[from].Phase.Name; phase != history.Audited {
+			states = append(states, judged{history.Final(entries[from:to]), phase})
 		}
 	}
-	for i, e := range entries {
-		if e.Kind == history.KindPhase && (e.Phase.Name == history.Drained || e.Phase.Name == history.Redriven) {
-			flush(i)
-			from = i
-		}
-	}
-	flush(len(entries))
 	return states
 }
 
@@ -186,6 +194,7 @@ type judgement struct {
 	operations []*operation
 	rules      Rules
 	byID       map[string]history.Event
+	costs      *costs // of operators' mistakes; nil: none is forgiven
 }
 
 func newJudgement(s judged, operations []*operation, rules Rules) *judgement {
@@ -204,7 +213,7 @@ func (j *judgement) violate(rule Rule, aggregate, event, format string, args ...
 		j.Counts.Unexpected++
 	case Duplicated:
 		j.Counts.Duplicated++
-	case Torn, Order, Unexplained, NotRedriven, Republished, NotFired, Unfinished:
+	case Torn, Order, Unexplained, NotRedriven, Republished, Unnamed, Misnamed, NotFired, Unfinished:
 	}
 	j.add(Violation{Rule: rule, Aggregate: aggregate, Event: event, Text: fmt.Sprintf(format, args...)})
 }

@@ -303,6 +303,16 @@ func TestJudge(t *testing.T) {
 			log.Hop(published("o-1"))
 			log.Hop(published("o-1"))
 		}, rules, []check.Rule{check.Republished}},
+		"an event is put on the bus again after an operator changed the pipe": {func(log *history.Log, _ *history.State) {
+			log.Hop(published("o-1"))
+			log.Add(history.Entry{Kind: history.KindMistake, At: at.Add(time.Second), Mistake: &history.Mistake{Kind: check.FilterBroken, Began: at.Add(-time.Second)}})
+			log.Hop(published("o-1"))
+		}, rules, nil},
+		"an event is put on the bus again before an operator changed the pipe": {func(log *history.Log, _ *history.State) {
+			log.Hop(published("o-1"))
+			log.Hop(published("o-1"))
+			log.Add(history.Entry{Kind: history.KindMistake, At: at.Add(time.Hour), Mistake: &history.Mistake{Kind: check.FilterBroken, Began: at.Add(time.Minute)}})
+		}, rules, []check.Rule{check.Republished}},
 		"an event is put on the bus again with one that comes again": {func(log *history.Log, _ *history.State) {
 			log.Fault(at, history.Fault{Point: "stream.redeliver", Events: []string{"o-1"}})
 			log.Hop(published("o-1", "s-1"))

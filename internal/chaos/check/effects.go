@@ -84,6 +84,8 @@ func (j *judgement) effect(e history.Event, d due, times int, recovered bool) {
 		}
 	case j.waits(d):
 		j.Counts.Waiting++
+	case j.cost(d):
+		j.Counts.Missed++
 	default:
 		j.lost(e, d.consumer, "%s has no %s of event %s (%s, version %d of %s), and no dead-letter queue names the event",
 			d.consumer, d.kind, e.ID, e.Type, e.Version, e.Aggregate)

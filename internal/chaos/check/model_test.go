@@ -149,7 +149,7 @@ func spoil(entries []history.Entry, change func(*history.State)) []history.Entry
 			flush(i)
 			from = -1
 			log.Phase(*e.Phase)
-			if e.Phase.Name == history.Drained || e.Phase.Name == history.Redriven {
+			if e.Phase.Name.HasState() {
 				from = i
 			}
 		case history.KindCall:
@@ -158,6 +158,8 @@ func spoil(entries []history.Entry, change func(*history.State)) []history.Entry
 			log.Fault(e.At, *e.Fault)
 		case history.KindHop:
 			log.Hop(*e.Hop)
+		case history.KindMistake, history.KindAudit:
+			log.Add(e)
 		case history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter:
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // To a prefix belongs what was asked for in it: of each aggregate the versions up to the last one. A
 // request that is answered later counts as unknown. So a longer prefix shows at least as much.
 func Shortest(entries []history.Entry, rules Rules) ([]history.Entry, []Violation) {
-	rules.Enabled = nil
+	rules.Enabled, rules.Mistakes = nil, nil
 	shows := func(n int) []Violation { return Judge(within(entries, n), rules).Violations }
 	n := sort.Search(len(entries), func(n int) bool { return len(shows(n)) > 0 })
 	if n == len(entries) && len(shows(n)) == 0 {
@@ -79,7 +79,11 @@ func within(entries []history.Entry, n int) []history.Entry {
 			if !slices.ContainsFunc(e.DeadLetter.Events, keepEvent) && len(e.DeadLetter.Events) > 0 {
 				continue
 			}
-		case history.KindHop, history.KindFault, history.KindPhase:
+		case history.KindAudit:
+			audit := *e.Audit
+			audit.Named = slices.DeleteFunc(slices.Clone(audit.Named), func(n history.Named) bool { return !keepEvent(n.Event) })
+			e.Audit = &audit
+		case history.KindHop, history.KindFault, history.KindPhase, history.KindMistake:
 		}
 		kept = append(kept, e)
 	}
@@ -140,8 +144,10 @@ func concerns(e history.Entry, aggregate string, ids map[string]bool) bool {
 		return slices.ContainsFunc(e.Hop.EventIDs, func(id string) bool { return ids[id] })
 	case history.KindFault:
 		return e.Fault.Key == "" || slices.ContainsFunc(e.Fault.Events, func(id string) bool { return ids[id] })
-	case history.KindPhase:
+	case history.KindPhase, history.KindMistake:
 		return true
+	case history.KindAudit:
+		return slices.ContainsFunc(e.Audit.Named, func(n history.Named) bool { return ids[n.Event] })
 	case history.KindEvent:
 		return ids[e.Event.ID]
 	case history.KindObject:

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -22,7 +23,12 @@ const (
 // that had failed; or the stream gave the event twice.
 func republished(entries []history.Entry) []Violation {
 	var found []Violation
-	p := published{sent: map[string][]int{}}
+	p := published{entries: entries, sent: map[string][]int{}}
+	for _, e := range entries {
+		if e.Kind == history.KindMistake && (e.Mistake.Kind == PipeStopped || e.Mistake.Kind == FilterBroken) {
+			p.changes = append(p.changes, e)
+		}
+	}
 	for at, e := range entries {
 		switch e.Kind {
 		case history.KindFault:
@@ -32,12 +38,12 @@ func republished(entries []history.Entry) []Violation {
 				continue
 			}
 			for _, id := range e.Hop.EventIDs {
-				if len(p.sent[id]) > 0 && !p.excused(id) {
+				if len(p.sent[id]) > 0 && !p.excused(id) && !p.changed(id, e.At) {
 					found = append(found, Violation{Rule: Republished, Event: id, Text: fmt.Sprintf("event %s was put on the bus again, and no fault accounts for it", id)})
 				}
 				p.sent[id] = append(p.sent[id], at)
 			}
-		case history.KindCall, history.KindPhase, history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter:
+		case history.KindMistake, history.KindCall, history.KindPhase, history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter, history.KindAudit:
 		}
 	}
 	return found
@@ -45,6 +51,8 @@ func republished(entries []history.Entry) []Violation {
 
 // published is what pipes have put on the bus so far. Numbers are places in the history.
 type published struct {
+	entries   []history.Entry
+	changes   []history.Entry  // of the pipe, by operators
 	sent      map[string][]int // by event
 	restarted int              // the last start of a pipe, or of all
 	repeats   []repeat
@@ -65,6 +73,14 @@ func (p *published) fault(at int, f history.Fault) {
 			p.repeats = append(p.repeats, repeat{at, id})
 		}
 	}
+}
+
+// changed reports whether an operator has changed the pipe, which starts it again, between the last time that the event was
+// sent and now. Hops come later than they happen, so their times count and not their places.
+func (p *published) changed(id string, now time.Time) bool {
+	times := p.sent[id]
+	last := p.entries[times[len(times)-1]].At
+	return slices.ContainsFunc(p.changes, func(m history.Entry) bool { return !last.After(m.At) && !now.Before(m.Mistake.Began) })
 }
 
 // excused reports whether a fault accounts for an event that comes once more.

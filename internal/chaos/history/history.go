@@ -23,13 +23,16 @@ type Entry struct {
 	Object     *Object     `json:"object,omitempty"`
 	Effect     *Effect     `json:"effect,omitempty"`
 	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
+
+	Mistake *Mistake `json:"mistake,omitempty"`
+	Audit   *Audit   `json:"audit,omitempty"`
 }
 
 // Kind says what a line is about.
 type Kind string
 
-// The kinds. The last four are the final state: they follow a Phase named Drained or Redriven, and what
-// stands before an earlier one of these is not part of it.
+// The kinds. Events, objects, effects and dead letters are a state: they follow a Phase that has one, and what stands
+// before an earlier one of these is not part of it.
 const (
 	KindCall       Kind = "call"
 	KindHop        Kind = "hop"
@@ -39,6 +42,8 @@ const (
 	KindObject     Kind = "object"
 	KindEffect     Kind = "effect"
 	KindDeadLetter Kind = "deadLetter"
+	KindMistake    Kind = "mistake"
+	KindAudit      Kind = "audit"
 )
 
 // Call is a step of one request of a client: that it was sent, or how it ended.
@@ -85,6 +90,30 @@ type Fault struct {
 	Events []string `json:"events,omitempty"` // ids of the events that it hit, where they are known
 }
 
+// Mistake is something that an operator did to the running stack, or put right again.
+type Mistake struct {
+	Kind     string `json:"kind"`               // for example "operator.rule-disabled"
+	Consumer string `json:"consumer,omitempty"` // whom it concerns; empty: all
+	// Over says that it was put right here.
+	Over bool `json:"over,omitempty"`
+	// Began is when the requests for it began. The entry's own time is when they had ended.
+	Began time.Time `json:"began,omitzero"`
+	// Events are the ids of the events that it hit, where they are known.
+	Events []string `json:"events,omitempty"`
+}
+
+// Audit is what an audit reported.
+type Audit struct {
+	By    string  `json:"by"`    // which audit it was
+	Named []Named `json:"named"` // what it said has no effect
+}
+
+// Named is an event and a consumer that misses it.
+type Named struct {
+	Consumer string `json:"consumer"`
+	Event    string `json:"event"` // its id
+}
+
 // Phase says that the run went into another phase.
 type Phase struct {
 	Name   PhaseName `json:"name"`
@@ -100,8 +129,15 @@ const (
 	Joined   PhaseName = "joined"   // a consumer was added; detail: which
 	Healed   PhaseName = "healed"   // no fault fires from here on
 	Drained  PhaseName = "drained"  // nothing moves any more; the state follows
+	Audited  PhaseName = "audited"  // the audits before have ended; the state follows again
 	Redriven PhaseName = "redriven" // the dead-letter queues were redriven; the state follows again
+	Repaired PhaseName = "repaired" // what the audit named was sent again; the state follows again
 )
+
+// HasState reports whether a state follows the phase.
+func (p PhaseName) HasState() bool {
+	return p == Drained || p == Audited || p == Redriven || p == Repaired
+}
 
 // Event is an event as it stands in the outbox table.
 type Event struct {

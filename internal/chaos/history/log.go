@@ -29,6 +29,12 @@ func (l *Log) Fault(at time.Time, f Fault) { l.add(Entry{Kind: KindFault, Fault:
 // Phase notes that a phase begins.
 func (l *Log) Phase(p Phase) { l.add(Entry{Kind: KindPhase, Phase: &p}) }
 
+// Mistake notes a mistake of an operator.
+func (l *Log) Mistake(m Mistake) { l.add(Entry{Kind: KindMistake, Mistake: &m}) }
+
+// Audit notes what an audit reported.
+func (l *Log) Audit(a Audit) { l.add(Entry{Kind: KindAudit, Audit: &a}) }
+
 // State notes what was found in tables and queues.
 func (l *Log) State(s State) {
 	for _, e := range s.Events {
@@ -51,6 +57,9 @@ func (l *Log) Entries() []Entry {
 	defer l.mu.Unlock()
 	return l.entries[:len(l.entries):len(l.entries)]
 }
+
+// Add adds an entry of another history.
+func (l *Log) Add(e Entry) { l.add(e) }
 
 func (l *Log) add(e Entry) {
 	l.mu.Lock()
@@ -76,7 +85,7 @@ func Final(entries []Entry) State {
 	for _, e := range entries {
 		switch e.Kind {
 		case KindPhase:
-			if e.Phase.Name == Drained || e.Phase.Name == Redriven {
+			if e.Phase.Name.HasState() {
 				s = State{}
 			}
 		case KindEvent:
@@ -87,7 +96,7 @@ func Final(entries []Entry) State {
 			s.Effects = append(s.Effects, *e.Effect)
 		case KindDeadLetter:
 			s.DeadLetters = append(s.DeadLetters, *e.DeadLetter)
-		case KindCall, KindHop, KindFault:
+		case KindCall, KindHop, KindFault, KindMistake, KindAudit:
 		}
 	}
 	return s

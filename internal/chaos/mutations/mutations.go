@@ -36,6 +36,11 @@ var Situations = map[string]Situation{
 		faults.DynamoDBConflict: 0.15, faults.DynamoDBErrorBefore: 0.15, faults.BusPartial: 0.3, faults.BusNoPermission: 0.1,
 		faults.QueueDuplicate: 0.3, faults.QueueReorder: 0.3, faults.FunctionKillBefore: 0.1,
 	})}},
+	// Every consumer misses something, and the rules' dead-letter queue has something for some of them.
+	"a stopped pipe": {Orders: 30, Plan: chaos.Plan{
+		Plan:     rate(map[faults.Point]float64{faults.BusNoPermission: 0.1}),
+		Mistakes: []chaos.Mistake{{Kind: check.PipeStopped, After: 0.3, Until: 0.6}},
+	}},
 	// Messages that were handled come back, long after.
 	"late duplicates": {
 		Orders: 8, Plan: chaos.Plan{Plan: rate(map[faults.Point]float64{faults.QueueDeleteFails: 1})},
@@ -77,6 +82,10 @@ var All = map[string]Mutation{
 	"a consumer's name is its construct path":        {Patch: "name-from-the-construct-path", Test: Test{"./test/synth", "TestNamesStayWhenTheStackMovesBelowAStage"}},
 	"the TTL leaves out the dead-letter queues":      {Patch: "inbox-ttl-without-dead-letter-queues", Test: Test{"./test/synth", "TestInboxTTL"}},
 	"the redrive trusts the queue's count":           {Patch: "redrive-trusts-the-count", Test: Test{"./runtime/redrive", "TestTheCountIsNotTrusted"}},
+	"the auditor skips a consumer":                   {Patch: "auditor-skips-a-consumer", Situation: "a stopped pipe", Caught: []check.Rule{check.Unnamed}},
+	"a dead letter is a confirmation":                {Patch: "dead-letter-confirms", Situation: "a stopped pipe", Caught: []check.Rule{check.Unnamed}},
+	"a repair sends to all consumers":                {Patch: "repair-sends-to-all", Test: Test{"./internal/operate", "TestRepairSendsToTheOneConsumer"}},
+	"a heartbeat that is missing is fine":            {Patch: "missing-heartbeat-is-fine", Test: Test{"./test/synth", "TestMonitorAlarms"}},
 	"the rules' dead-letter queue has no policy":     {Change: closedDeadLetterQueue, Situation: "storm", Caught: []check.Rule{check.Lost}},
 }
 

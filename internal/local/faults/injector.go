@@ -72,6 +72,9 @@ func (i *Injector) Heal() bool {
 // Until returns when the faults end by themselves, and whether the plan sets such a time.
 func (i *Injector) Until() (time.Time, bool) { return i.plan.Until.Time, !i.plan.Until.IsZero() }
 
+// TrimsStopped reports whether the records that come while a pipe is stopped leave its stream.
+func (i *Injector) TrimsStopped() bool { return i.plan.TrimStopped }
+
 // Fired returns how often each point of the plan has fired, 0 for a point that never did.
 func (i *Injector) Fired() map[string]int {
 	i.mu.Lock()

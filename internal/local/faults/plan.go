@@ -20,6 +20,9 @@ type Plan struct {
 	Rates map[Point]float64 `json:"rates,omitempty"`
 	// Script lists faults that fire at exact moments, in addition to the rates.
 	Script []Step `json:"script,omitempty"`
+	// TrimStopped makes the records that come while a pipe is stopped leave its stream before it is started again, as
+	// those do that are a day old. It is no fault by itself, and it does not end with them. Default: false.
+	TrimStopped bool `json:"trimStopped,omitempty"`
 	// Until is when the faults end by themselves. Default: with the run.
 	Until Time `json:"until,omitzero"`
 }

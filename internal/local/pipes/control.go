@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
 // ErrNotFound is wrapped when no pipe has the name.
@@ -75,11 +77,34 @@ func (s *Service) Describe(name string) (Description, error) {
 }
 
 // Start starts a pipe that is stopped, at its checkpoint. A later run starts it too.
-func (s *Service) Start(_ context.Context, name string) error {
+func (s *Service) Start(ctx context.Context, name string) error {
+	if err := s.trim(ctx, name); err != nil {
+		return err
+	}
 	return s.change(name, func(st *state) error {
 		st.Running, st.Reason = true, ""
 		return nil
 	})
+}
+
+// trim sets the checkpoints of a stopped pipe to the newest records where what came meanwhile has left the stream: its
+// oldest record is then the next one that comes.
+func (s *Service) trim(ctx context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, err := s.find(name)
+	if err != nil || m.Running || !s.config.TrimStopped {
+		return err
+	}
+	r := streams.Reader{Stream: m.pipe.Stream, Checkpoints: m.pipe.Checkpoints}
+	err = r.SkipToNewest(ctx)
+	if errors.Is(err, ErrRestart) { // of before the stop
+		err = r.SkipToNewest(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("trim the stream of pipe %s: %w", name, err)
+	}
+	return nil
 }
 
 // Stop returns when the pipe has stopped. What it had under way is read again when it is started. A later run leaves it

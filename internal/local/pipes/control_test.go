@@ -63,6 +63,28 @@ func TestStopAndStart(t *testing.T) {
 	}
 }
 
+// Where the stream keeps nothing for a stopped pipe, what came meanwhile is gone, and what comes from then on is delivered.
+func TestWhatLeftTheStreamWhileThePipeWasStopped(t *testing.T) {
+	s := newTableToBus(t)
+	s.trim = true
+	end := s.run(`{}`)
+	s.put("1", nil)
+	s.aws.await(t, "the first event", func() bool { return s.delivered() == 1 })
+	if err := s.pipes.Stop(t.Context(), pipeName); err != nil {
+		t.Fatal(err)
+	}
+	s.put("2", nil)
+	if err := s.pipes.Start(t.Context(), pipeName); err != nil {
+		t.Fatal(err)
+	}
+	s.put("3", nil)
+	s.aws.await(t, "the third event", func() bool { return s.delivered() == 2 })
+	end()
+	if got := s.ids(); !slices.Equal(got, []string{"1", "3"}) {
+		t.Errorf("events %v, want those before the stop and after the start", got)
+	}
+}
+
 func TestSetFilter(t *testing.T) {
 	s := newTableToBus(t)
 	end := s.run(`{}`)

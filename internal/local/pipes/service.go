@@ -26,6 +26,9 @@ type Config struct {
 	// Wrap may replace a pipe's stream, target and checkpoints, for example with ones that inject faults. Default:
 	// they stay as they are.
 	Wrap func(*Pipe)
+	// TrimStopped makes the records that come while a pipe is stopped leave its stream before it is started again, as
+	// on AWS after a day.
+	TrimStopped bool
 }
 
 // A Service runs the template's pipes.

@@ -31,6 +31,7 @@ type tableToBus struct {
 	db     *bbolt.DB
 	table  template.Attributes
 	pipes  *Service // of the last run
+	trim   bool     // what comes while a pipe is stopped leaves the stream
 
 	mu   sync.Mutex
 	hops []hop.Hop
@@ -64,7 +65,7 @@ func newTableToBus(t testing.TB) *tableToBus {
 // run runs the pipe until stop is called.
 func (s *tableToBus) run(patch string) (stop func()) {
 	s.t.Helper()
-	service := New(Config{Cloud: s.cloud, DB: s.db, Sink: func(h hop.Hop) {
+	service := New(Config{Cloud: s.cloud, DB: s.db, TrimStopped: s.trim, Sink: func(h hop.Hop) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.hops = append(s.hops, h)

@@ -111,16 +111,30 @@ func (r *Reader) resume(ctx context.Context) (map[string]Checkpoint, error) {
 	if err != nil || checkpoints != nil {
 		return checkpoints, err
 	}
+	if r.Latest {
+		return r.skipToNewest(ctx)
+	}
 	checkpoints = map[string]Checkpoint{}
-	for failures := 1; r.Latest; failures++ {
-		if checkpoints, err = r.newestCheckpoints(ctx); err == nil {
-			break
+	return checkpoints, r.Checkpoints.Save(checkpoints)
+}
+
+// SkipToNewest stores the checkpoints of the newest records, so that a reader that is started after it delivers only
+// what comes from now on.
+func (r *Reader) SkipToNewest(ctx context.Context) error {
+	_, err := r.skipToNewest(ctx)
+	return err
+}
+
+func (r *Reader) skipToNewest(ctx context.Context) (map[string]Checkpoint, error) {
+	for failures := 1; ; failures++ {
+		checkpoints, err := r.newestCheckpoints(ctx)
+		if err == nil {
+			return checkpoints, r.Checkpoints.Save(checkpoints)
 		}
 		if err := r.streamFailed(ctx, failures, "find the newest records", err); err != nil {
 			return nil, err
 		}
 	}
-	return checkpoints, r.Checkpoints.Save(checkpoints)
 }
 
 // newestCheckpoints reads every shard to its present end and returns the checkpoints there.

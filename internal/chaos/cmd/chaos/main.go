@@ -26,15 +26,16 @@ import (
 
 // options are the command's flags.
 type options struct {
-	seeds  []uint64
-	orders int
-	atOnce int
-	kills  int
-	tables int
-	hours  float64
-	naive  bool
-	app    string
-	out    string
+	seeds    []uint64
+	orders   int
+	atOnce   int
+	kills    int
+	tables   int
+	mistakes bool
+	hours    float64
+	naive    bool
+	app      string
+	out      string
 }
 
 var errViolated = errors.New("the guarantee was violated")
@@ -64,6 +65,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.atOnce, "at-once", 2, "how many seeds run at the same time")
 	flags.IntVar(&o.kills, "kills", 2, "how often each run is killed with kill -9")
 	flags.IntVar(&o.tables, "table-kills", 1, "how often DynamoDB Local is killed with kill -9 in each run")
+	flags.BoolVar(&o.mistakes, "mistakes", true, "have operators make mistakes, which an audit must find and a repair must put right")
 	flags.Float64Var(&o.hours, "hours", 0, "go on with further seeds, each with that many orders, for so many hours")
 	flags.BoolVar(&o.naive, "naive", false, "run the topology of the AWS SAM sample instead, to see what it loses and doubles")
 	flags.StringVar(&o.app, "app", "cdk.out", "`folder` that cdk synth wrote")
@@ -176,12 +178,17 @@ func (o options) one(ctx context.Context, seed uint64, orders int, binary, dir s
 		return err
 	}
 	replay := fmt.Sprintf("go run ./internal/chaos/cmd/chaos --seeds %d --orders %d --kills %d --table-kills %d", seed, orders, o.kills, o.tables)
-	start := chaos.Run
-	if o.naive {
+	start, plan := chaos.Run, chaos.NewPlan(seed, o.kills, o.tables)
+	switch {
+	case o.naive: // nothing in it could find or repair what a mistake costs
 		start, replay = chaos.RunNaive, replay+" --naive"
+	case o.mistakes:
+		plan = plan.WithMistakes()
+	default:
+		replay += " --mistakes=false"
 	}
 	result, err := start(ctx, chaos.Config{
-		Plan: chaos.NewPlan(seed, o.kills, o.tables), Orders: orders,
+		Plan: plan, Orders: orders,
 		Root: root, Binary: binary, Assembly: app, Dir: dir, Replay: replay, Out: lines{seed},
 	})
 	var report strings.Builder
