@@ -23,7 +23,15 @@ type Options struct {
 	Keep bool
 	// Faults is a file with a plan of faults to inject, see [faults]. Default: none.
 	Faults string
+	// IAM is IAMOff to let every call in, whatever the policies of the template say. Default: they are enforced.
+	IAM string
 }
+
+// The values of Options.IAM.
+const (
+	IAMOn  = "on"
+	IAMOff = "off"
+)
 
 // ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
 const ports = 4
@@ -32,6 +40,9 @@ const ports = 4
 func (o Options) Validate() error {
 	if highest := 65535 - ports; o.Port < 0 || o.Port > highest {
 		return fmt.Errorf("--port must be a whole number from 0 to %d, got %d", highest, o.Port)
+	}
+	if o.IAM != "" && o.IAM != IAMOn && o.IAM != IAMOff {
+		return fmt.Errorf("--iam must be %s or %s, got %q", IAMOn, IAMOff, o.IAM)
 	}
 	return nil
 }

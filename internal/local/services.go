@@ -49,6 +49,8 @@ type services struct {
 	api   *apigateway.Service
 	all   []part
 	logs  *logs
+	// permissions decide what the roles of the template may do.
+	permissions permissions
 }
 
 // start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
@@ -60,6 +62,10 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 			s.close()
 		}
 	}()
+	if s.permissions, err = s.newPermissions(o, out); err != nil {
+		return nil, err
+	}
+	seams.tables, seams.bus = s.permissions.tables(seams.tables), s.permissions.buses(seams.bus)
 	// The functions come first: they are built while the programs start.
 	host := functions.New(functions.Config{
 		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Root: stack.Root,
@@ -71,7 +77,7 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		return nil, err
 	}
 	bus, err := eventbus.New(eventbus.Config{
-		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Sink: out.Hop, Wrap: seams.bus, Around: seams.targets,
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Sink: out.Hop, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
@@ -79,7 +85,7 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	s.all = append(s.all, bus,
 		pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe}),
 		eventsource.New(eventsource.Config{Cloud: s.cloud, Invoke: host.Invoke, Sink: out.Hop, Wrap: seams.queue}))
-	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Sink: out.Hop})
+	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Authorize: s.permissions.invocation(), Sink: out.Hop})
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +109,7 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 	both.Go(func() (err error) {
 		queue, err = queues.Start(startCtx, queues.Config{
 			Cloud: s.cloud, Dir: filepath.Join(data.dir, "queues"), Port: o.portOf(2), Log: s.logs.open("queues.log"),
+			Permissions: s.permissions.queues,
 		})
 		return err
 	})
@@ -140,7 +147,7 @@ func (s *services) provisions() map[string]template.Provision {
 	for _, p := range s.all {
 		maps.Copy(all, p.Provisions())
 	}
-	return all
+	return s.permissions.observe(all)
 }
 
 // prepare returns when every part is ready for work, or the first cannot be.
@@ -172,6 +179,9 @@ func (s *services) close() {
 		}
 	}
 	closing.Wait()
+	if s.permissions.stop != nil {
+		s.permissions.stop()
+	}
 	s.logs.close()
 }
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/pattern"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // Limits and defaults. Source: EventBridge API reference, RetryPolicy and PutTargets.

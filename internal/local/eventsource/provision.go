@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/pattern"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // properties are the properties of AWS::Lambda::EventSourceMapping that apply to SQS.
@@ -69,7 +69,7 @@ func (s *Service) newPoller(logicalID string, p properties, filters []*pattern.P
 	if !strings.HasPrefix(function, "arn:") {
 		function = s.cfg.Cloud.ARN("lambda", "function:"+function)
 	}
-	var queue Queue = &sqsQueue{client: s.cfg.Cloud.SQS(), url: s.cfg.Cloud.QueueURL(p.EventSourceArn)}
+	var queue Queue = &sqsQueue{client: s.cfg.Cloud.AssumeFunction(function).SQS(), url: s.cfg.Cloud.QueueURL(p.EventSourceArn)}
 	if s.cfg.Wrap != nil {
 		queue = s.cfg.Wrap(p.EventSourceArn, queue)
 	}

@@ -46,7 +46,7 @@ func (f *function) environ(runtimeAPI string) []string {
 	if !strings.HasPrefix(f.props.Runtime, "provided") {
 		env = append(env, "AWS_EXECUTION_ENV=AWS_Lambda_"+f.props.Runtime)
 	}
-	return append(env, f.service.cfg.Cloud.Environ()...)
+	return append(env, f.service.cfg.Cloud.Assume(f.props.Role, f.name).Environ()...)
 }
 
 func (f *function) logGroup() string {

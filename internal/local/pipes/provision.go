@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/pattern"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
 // The limits and defaults of a pipe with a DynamoDB stream.
@@ -36,6 +37,7 @@ type properties struct {
 		DynamoDBStreamParameters *streamParameters
 	}
 	Enrichment       string
+	RoleArn          string
 	Target           string
 	TargetParameters struct {
 		InputTemplate                 string
@@ -46,7 +48,6 @@ type properties struct {
 	Description          template.Ignored
 	KmsKeyIdentifier     template.Ignored
 	LogConfiguration     template.Ignored
-	RoleArn              template.Ignored
 	Tags                 template.Ignored
 	EnrichmentParameters template.Ignored
 }
@@ -96,10 +97,11 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 		problems.require(false, "Source must be a DynamoDB stream with DynamoDBStreamParameters in the local run, got %q", p.Source)
 		return nil, problems.joined()
 	}
+	asRole := s.config.Cloud.Assume(p.RoleArn, p.Name)
 	variables := pipeVariables{pipeARN: arn, pipeName: p.Name, sourceARN: p.Source, targetARN: p.Target}
 	pipe := &Pipe{
 		Settings:    stream.settings(&problems),
-		Stream:      newDynamoDBStream(s.config.Cloud.Streams(), p.Source, s.config.Cloud.Region),
+		Stream:      newDynamoDBStream(asRole.Streams(), p.Source, s.config.Cloud.Region),
 		Checkpoints: newBoltCheckpoints(s.config.DB, logicalID, p.Source),
 		Sink:        s.config.Sink,
 	}
@@ -107,11 +109,11 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 	var err error
 	pipe.Filter, err = p.filter()
 	problems.add(err)
-	pipe.Target, err = s.target(p, variables)
+	pipe.Target, err = target(asRole, p, variables)
 	problems.add(err)
 	if queue := stream.DeadLetterConfig.Arn; queue != "" {
 		pipe.DeadLetterARN = queue
-		pipe.DeadLetter, err = s.deadLetter(queue, variables)
+		pipe.DeadLetter, err = deadLetter(asRole, queue, variables)
 		problems.add(err)
 	}
 	if s.config.Wrap != nil {
@@ -181,7 +183,7 @@ func (p *properties) filter() (func(Record) bool, error) {
 	}, nil
 }
 
-func (s *Service) target(p properties, f pipeVariables) (Target, error) {
+func target(c *cloud.Cloud, p properties, f pipeVariables) (Target, error) {
 	var in *input
 	if text := p.TargetParameters.InputTemplate; text != "" {
 		var err error
@@ -191,18 +193,18 @@ func (s *Service) target(p properties, f pipeVariables) (Target, error) {
 	}
 	switch service(p.Target) {
 	case "events":
-		return newBusTarget(s.config.Cloud.EventBridge(), p.TargetParameters.EventBridgeEventBusParameters, in, f)
+		return newBusTarget(c.EventBridge(), p.TargetParameters.EventBridgeEventBusParameters, in, f)
 	case "sqs":
-		return newQueueTarget(s.config.Cloud.SQS(), s.config.Cloud.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in, f)
+		return newQueueTarget(c.SQS(), c.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in, f)
 	}
 	return nil, fmt.Errorf("Target must be an event bus or an SQS queue in the local run, got %q", p.Target)
 }
 
-func (s *Service) deadLetter(queue string, f pipeVariables) (DeadLetter, error) {
+func deadLetter(c *cloud.Cloud, queue string, f pipeVariables) (DeadLetter, error) {
 	if service(queue) != "sqs" {
 		return nil, fmt.Errorf("DeadLetterConfig.Arn must be the ARN of an SQS queue in the local run, got %q", queue)
 	}
-	return &deadLetterQueue{client: s.config.Cloud.SQS(), url: s.config.Cloud.QueueURL(queue), pipe: f.pipeARN, stream: f.sourceARN}, nil
+	return &deadLetterQueue{client: c.SQS(), url: c.QueueURL(queue), pipe: f.pipeARN, stream: f.sourceARN}, nil
 }
 
 // service returns the service in an ARN: its third field.
