@@ -38,6 +38,9 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 		select {
 		case <-run.Done(): // the test has ended it
 		default:
+			if app == assembly {
+				noteRequests(t, run)
+			}
 			if err := run.Stop(); err != nil {
 				t.Errorf("stop the local run: %v", err)
 			}
