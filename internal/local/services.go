@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -197,6 +198,9 @@ func (s *services) summary(data string, took time.Duration, d *template.Deployme
 		sum.Endpoints = append(sum.Endpoints, console.Endpoint{Service: service, URL: s.cloud.Endpoint(service)})
 	}
 	for _, r := range d.Resources {
+		if strings.HasPrefix(r.Type, "AWS::IAM::") || r.Type == "AWS::Lambda::Permission" {
+			continue // evaluated, and nothing that runs
+		}
 		sum.Resources = append(sum.Resources, console.Resource{LogicalID: r.LogicalID, Name: r.Name, Type: r.Type, Ref: r.Ref})
 	}
 	for _, r := range d.Skipped {

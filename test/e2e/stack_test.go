@@ -129,6 +129,13 @@ func (p tmpl) properties(kind, path string) map[string]any {
 	return props
 }
 
+// allow gives a consumer's role an action on everything.
+func (p tmpl) allow(path, action string) {
+	p.t.Helper()
+	policy := p.properties("AWS::IAM::Policy", path)["PolicyDocument"].(map[string]any)
+	policy["Statement"] = append(policy["Statement"].([]any), map[string]any{"Effect": "Allow", "Action": action, "Resource": "*"})
+}
+
 // replaceFunction replaces a production function by one of the tests' functions.
 func (p tmpl) replaceFunction(path, name string) {
 	p.t.Helper()

@@ -25,8 +25,8 @@ func withStatements(t *testing.T, statements ...string) (*Authority, *[]string) 
 	t.Helper()
 	var notices []string
 	a := New(Config{Cloud: cloud.New("eu-west-1"), Notice: func(text string) { notices = append(notices, text) }})
-	make := a.Observe(a.Provisions())
-	_, err := make["AWS::IAM::Role"](t.Context(), resource("AWS::IAM::Role", "Caller", map[string]any{
+	provisions := a.Observe(a.Provisions())
+	_, err := provisions["AWS::IAM::Role"](t.Context(), resource("AWS::IAM::Role", "Caller", map[string]any{
 		"RoleName": "Caller", "AssumeRolePolicyDocument": trusting("lambda.amazonaws.com"),
 		"Policies": []any{map[string]any{"PolicyName": "P", "PolicyDocument": policyDocument(statements...)}},
 	}))
