@@ -1,9 +1,11 @@
 package local
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/access"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
@@ -50,6 +52,19 @@ func (p permissions) invocation() func(functionARN, roleARN, sourceARN string) e
 		return nil
 	}
 	return p.authority.AuthorizeInvocation
+}
+
+// caller returns what decides whether a caller of the API is let in, or nil.
+func (p permissions) caller(o Options) func(r *http.Request, body []byte, methodARN string) error {
+	if p.authority == nil || !o.Auth {
+		return nil
+	}
+	return p.authority.AuthorizeCaller
+}
+
+// signedCurl returns a command that calls the API, signed with the developer's key.
+func signedCurl(region, url string) string {
+	return fmt.Sprintf(`curl --aws-sigv4 "aws:amz:%s:execute-api" --user %s:%[2]s %s`, region, cloud.DeveloperKey, url)
 }
 
 // observe returns the provisions with the Authority beside them.

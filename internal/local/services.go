@@ -86,7 +86,10 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	s.all = append(s.all, bus,
 		pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: out.Hop, Wrap: seams.pipe}),
 		eventsource.New(eventsource.Config{Cloud: s.cloud, Invoke: host.Invoke, Sink: out.Hop, Wrap: seams.queue}))
-	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Authorize: s.permissions.invocation(), Sink: out.Hop})
+	s.api, err = apigateway.New(ctx, apigateway.Config{
+		Cloud: s.cloud, Port: o.portOf(0), Invoke: host.Invoke, Sink: out.Hop,
+		Authorize: s.permissions.invocation(), AuthorizeCaller: s.permissions.caller(o),
+	})
 	if err != nil {
 		return nil, err
 	}

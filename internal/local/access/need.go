@@ -17,7 +17,9 @@ type need struct {
 	// service must be able to assume the role on behalf of the resource source; empty: that is checked elsewhere.
 	service, source string
 	actions         []needed
-	// optional are those without which the resource works, but loses its logs or traces.
+	// sender is a service that does the optional actions by itself, without a role.
+	sender string
+	// optional are those without which AWS makes the resource, which then loses logs, traces or events.
 	optional []needed
 }
 
@@ -41,6 +43,10 @@ func (a *Authority) Prepare(context.Context) error {
 	a.mu.RUnlock()
 	var problems []error
 	for _, n := range needs {
+		if n.sender != "" {
+			a.warnOfSender(n)
+			continue
+		}
 		r := a.role(n.role)
 		if r == nil {
 			continue
@@ -56,6 +62,19 @@ func (a *Authority) Prepare(context.Context) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// warnOfSender prints which queues do not let a service send to them.
+func (a *Authority) warnOfSender(n need) {
+	for _, one := range n.optional {
+		for _, action := range one.actions {
+			request := serviceRequest(n.sender, n.source, iam.Request{Action: action, Resource: one.on})
+			if decision := iam.Evaluate(request, iam.Policies{Resource: a.policyOf(one.on)}); !decision.Allowed {
+				denied := &Denial{Request: request, Decision: decision, who: n.sender, nameOf: a.templateName}
+				a.noticeOnce(fmt.Sprintf("IAM: %s will lose events: %s", n.who, denied.explain()))
+			}
+		}
+	}
 }
 
 // assumable returns an error when the service may not assume the role.

@@ -50,6 +50,8 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 		return a.notePipe(r, made.GetAtt["Arn"])
 	case "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable":
 		return a.noteTable(r, made.Ref)
+	case "AWS::Events::Rule":
+		return a.noteRule(r, made.GetAtt["Arn"])
 	case "AWS::Events::EventBusPolicy":
 		return a.busPolicy(r)
 	case "AWS::ApiGateway::Method":
@@ -139,6 +141,28 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 		n.actions = append(n.actions, needed{group, []string{"logs:CreateLogStream", "logs:PutLogEvents"}})
 	}
 	a.require(n)
+	return nil
+}
+
+// noteRule notes the queues that a rule sends to. AWS makes a rule whose queues do not let it send, and its events are
+// lost: a queue with the policy for them is missed only when it is too late.
+func (a *Authority) noteRule(r template.Resource, arn string) error {
+	var p struct {
+		Targets []struct {
+			Arn              string
+			DeadLetterConfig struct{ Arn string }
+		}
+	}
+	if err := read(r, &p); err != nil {
+		return err
+	}
+	for _, target := range p.Targets {
+		for _, queue := range []string{target.Arn, target.DeadLetterConfig.Arn} {
+			if strings.HasPrefix(queue, "arn:aws:sqs:") {
+				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{queue, []string{"sqs:SendMessage"}}}})
+			}
+		}
+	}
 	return nil
 }
 
