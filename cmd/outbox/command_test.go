@@ -75,6 +75,8 @@ func TestMisuse(t *testing.T) {
 		"a duration without a unit":      {[]string{"redrive", "consumer", "--memory", "37"}, []string{"--memory must be 0 or a duration such as 58d", `"37"`}},
 		"a negative duration":            {[]string{"redrive", "consumer", "--memory", "-1h"}, []string{"--memory must be", `"-1h"`}},
 		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65531", "70000"}},
+		"a value that is not one of two": {[]string{"local", "--iam", "maybe"}, []string{"--iam must be on or off", `"maybe"`}},
+		"switches that exclude another":  {[]string{"local", "--auth", "--iam", "off"}, []string{"--auth needs --iam=on"}},
 		"a word too many":                {[]string{"local", "Orders-dev"}, []string{`"Orders-dev"`, "flags only"}},
 		"a word too many for a shell":    {[]string{"completion", "bash", "now"}, []string{`"now"`}},
 		"a name with a separator":        {[]string{"inbox", "copy", "--table", "t", "--from", "a#b", "--to", "c"}, []string{"--from must be", `"a#b"`}},

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -140,4 +141,22 @@ func TestNotDeniedWithoutIAM(t *testing.T) {
 		p.properties("AWS::IAM::Policy", "PublisherTwo")["PolicyDocument"] = map[string]any{"Statement": []any{}}
 	}), "--iam=off")
 	awaitPublishers(t, run, post(t, run, tea), "PublisherOne", "PublisherTwo")
+}
+
+// TestAuth shows that with --auth the API lets in who has signed, with the command that the start prints.
+func TestAuth(t *testing.T) {
+	t.Parallel()
+	run := start(t, assembly, "--auth")
+	if got := call(t, run, http.MethodGet, "/orders/nobody", ""); got.status != http.StatusForbidden {
+		t.Errorf("unsigned, GET answers %d %s, want 403", got.status, got.body)
+	}
+	_, command, found := strings.Cut(strings.Join(run.Notices(), "\n"), "for example: ")
+	if !found {
+		t.Fatalf("the start prints no signed command: %q", run.Notices())
+	}
+	command, _, _ = strings.Cut(command, "\n")
+	got, err := exec.CommandContext(within(t), "sh", "-c", command+"orders/nobody --silent --write-out '%{http_code}'").CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(got), "404") {
+		t.Errorf("%s answers %s (%v), want 404: there is no such order", command, got, err)
+	}
 }
