@@ -27,6 +27,7 @@ func TestConditionOperators(t *testing.T) {
 		"StringEquals with a variable":           {"StringEquals", `"${aws:PrincipalAccount}"`, values{account}, true},
 		"StringNotEquals":                        {"StringNotEquals", `"a"`, values{"b"}, true},
 		"StringNotEquals of one of two":          {"StringNotEquals", `["b","a"]`, values{"a"}, false},
+		"StringNotEquals, one of the request's":  {"StringNotEquals", `"a"`, values{"a", "b"}, false},
 		"StringNotEquals without the key":        {"StringNotEquals", `"a"`, nil, true},
 		"StringEqualsIgnoreCase":                 {"StringEqualsIgnoreCase", `"A"`, values{"a"}, true},
 		"StringNotEqualsIgnoreCase":              {"StringNotEqualsIgnoreCase", `"A"`, values{"a"}, false},
