@@ -2,9 +2,11 @@ package access
 
 import (
 	"encoding/json"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -151,6 +153,9 @@ func TestDenialReadsAsAWSs(t *testing.T) {
 		" because no identity-based policy allows the dynamodb:PutItem action"
 	if answer.Message != want || !strings.HasSuffix(answer.Type, "#AccessDeniedException") {
 		t.Errorf("got  %s\nwant %s", answer.Message, want)
+	}
+	if sum := strconv.FormatUint(uint64(crc32.ChecksumIEEE(got.Body.Bytes())), 10); got.Header().Get("X-Amz-Crc32") != sum {
+		t.Errorf("checksum %q, want %s", got.Header().Get("X-Amz-Crc32"), sum)
 	}
 	missing := `{"Effect":"Allow","Action":"dynamodb:PutItem","Resource":{"Fn::GetAtt":["Orders","Arn"]}}`
 	if len(*notices) != 1 || !strings.Contains((*notices)[0], missing) || !strings.Contains((*notices)[0], "leadingkeys [1]") {
