@@ -87,7 +87,7 @@ func (a *Authority) noteFunction(r template.Resource, arn, name string) error {
 }
 
 // noteMapping notes what Lambda requires of a function's role when an event source mapping is made.
-// Source: Lambda developer guide, services-sqs-configure, "Configuring execution role permissions".
+// Source: Lambda developer guide, services-sqs-configure and services-dynamodb-eventsourcemapping.
 func (a *Authority) noteMapping(r template.Resource) error {
 	var p struct{ EventSourceArn, FunctionName string }
 	if err := read(r, &p); err != nil {
@@ -101,10 +101,20 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	if role == "" {
 		return nil
 	}
-	a.require(need{who: r.LogicalID, role: role, session: function[strings.LastIndex(function, ":")+1:], actions: []needed{
-		{p.EventSourceArn, []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}},
-	}})
+	actions := []needed{{p.EventSourceArn, []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}}}
+	if strings.Contains(p.EventSourceArn, "/stream/") {
+		actions = ofStream(p.EventSourceArn)
+	}
+	a.require(need{who: r.LogicalID, role: role, session: function[strings.LastIndex(function, ":")+1:], actions: actions})
 	return nil
+}
+
+// ofStream returns what is needed to read a stream.
+func ofStream(arn string) []needed {
+	return []needed{
+		{arn, []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}},
+		{"*", []string{"dynamodb:ListStreams"}},
+	}
 }
 
 // notePipe notes what a pipe requires of its role.
@@ -124,9 +134,7 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	}
 	n := need{who: r.LogicalID, role: p.RoleArn, service: "pipes.amazonaws.com", source: arn, session: nameOf(arn)}
 	if strings.Contains(p.Source, "/stream/") {
-		n.actions = append(n.actions,
-			needed{p.Source, []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}},
-			needed{"*", []string{"dynamodb:ListStreams"}})
+		n.actions = ofStream(p.Source)
 	}
 	switch {
 	case strings.HasPrefix(p.Target, "arn:aws:events:"):
@@ -144,8 +152,8 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	return nil
 }
 
-// noteRule notes the queues that a rule sends to. AWS makes a rule whose queues do not let it send, and its events are
-// lost: a queue with the policy for them is missed only when it is too late.
+// noteRule notes the queues and functions that a rule sends to. AWS makes a rule whose targets do not let it send, and
+// its events are lost.
 func (a *Authority) noteRule(r template.Resource, arn string) error {
 	var p struct {
 		Targets []struct {
@@ -157,9 +165,9 @@ func (a *Authority) noteRule(r template.Resource, arn string) error {
 		return err
 	}
 	for _, target := range p.Targets {
-		for _, queue := range []string{target.Arn, target.DeadLetterConfig.Arn} {
-			if strings.HasPrefix(queue, "arn:aws:sqs:") {
-				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{queue, []string{"sqs:SendMessage"}}}})
+		for _, on := range []string{target.Arn, target.DeadLetterConfig.Arn} {
+			if strings.HasPrefix(on, "arn:aws:sqs:") || strings.HasPrefix(on, "arn:aws:lambda:") {
+				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{on, []string{useOf(on)}}}})
 			}
 		}
 	}

@@ -70,8 +70,16 @@ func (a *Authority) answerQueues(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// Allows implements eventbus.Policies: it reports whether a queue's policy lets a service send to the queue on behalf of
-// the resource sourceARN. A queue without a policy lets no service.
-func (a *Authority) Allows(queueARN, service, sourceARN string) bool {
-	return a.checkService(service, sourceARN, iam.Request{Action: "sqs:SendMessage", Resource: queueARN}) == nil
+// Allows implements eventbus.Policies: it reports whether the policy of a queue or function lets a service use it on
+// behalf of the resource sourceARN. One without a policy lets no service.
+func (a *Authority) Allows(targetARN, service, sourceARN string) bool {
+	return a.checkService(service, sourceARN, iam.Request{Action: useOf(targetARN), Resource: targetARN}) == nil
+}
+
+// useOf returns the action with which a service uses a target of a rule.
+func useOf(targetARN string) string {
+	if strings.HasPrefix(targetARN, "arn:aws:lambda:") {
+		return invokeFunction
+	}
+	return "sqs:SendMessage"
 }
