@@ -63,7 +63,7 @@ func TestCallsToOtherServices(t *testing.T) {
 
 func TestWhoOneIsNeedsNoPermission(t *testing.T) {
 	a, _ := withStatements(t)
-	r := httptest.NewRequest("POST", "/", strings.NewReader("Action=GetCallerIdentity"))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Action=GetCallerIdentity"))
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+a.Key(caller, "fn")+"/20261127/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=0")
 	w := httptest.NewRecorder()
 	a.GuardOthers(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
