@@ -97,6 +97,8 @@ func TestMisuse(t *testing.T) {
 		"a repair without a rate":        {[]string{"repair", "--local", "--rate", "0", "--limit", "0"}, []string{"--rate must be a whole number from 1 to 1000, got 0", "--limit must be"}},
 		"a repair that is dry and not":   {[]string{"repair", "--local", "--yes", "--dry-run"}, []string{"--yes and --dry-run"}},
 		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65530", "70000"}},
+		"a value that is not one of two": {[]string{"local", "--iam", "maybe"}, []string{"--iam must be on or off", `"maybe"`}},
+		"switches that exclude another":  {[]string{"local", "--auth", "--iam", "off"}, []string{"--auth needs --iam=on"}},
 		"a word too many":                {[]string{"local", "Orders-dev"}, []string{`"Orders-dev"`, "flags only"}},
 		"a word too many for a shell":    {[]string{"completion", "bash", "now"}, []string{`"now"`}},
 		"a name with a separator":        {[]string{"inbox", "copy", "--table", "t", "--from", "a#b", "--to", "c"}, []string{"--from must be", `"a#b"`}},

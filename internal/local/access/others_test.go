@@ -1,0 +1,73 @@
+package access
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestCallsToOtherServices(t *testing.T) {
+	const account = "arn:aws:%s:eu-west-1:000000000000:"
+	arn := func(service, resource string) string { return strings.Replace(account, "%s", service, 1) + resource }
+	cases := map[string]struct {
+		service, target, method, path, contentType, body string
+		allowed, other                                   string
+	}{
+		"a parameter": {
+			"ssm", "AmazonSSM.GetParameter", "POST", "/", "application/x-amz-json-1.1", `{"Name":"/app/key"}`,
+			allow("ssm:GetParameter", arn("ssm", "parameter/app/*"), ""), allow("ssm:GetParameter", arn("ssm", "parameter/other"), ""),
+		},
+		"parameters": {
+			"ssm", "AmazonSSM.GetParameters", "POST", "/", "application/x-amz-json-1.1", `{"Names":["a","b"]}`,
+			allow("ssm:GetParameters", arn("ssm", "parameter/*"), ""), allow("ssm:GetParameters", arn("ssm", "parameter/a"), ""),
+		},
+		"a stack": {
+			"cloudformation", "", "POST", "/", "application/x-www-form-urlencoded", "Action=DescribeStacks&StackName=Orders",
+			allow("cloudformation:DescribeStacks", arn("cloudformation", "stack/Orders/*"), ""), allow("cloudformation:DescribeStacks", arn("cloudformation", "stack/Other/*"), ""),
+		},
+		"a function": {
+			"lambda", "", "POST", "/2015-03-31/functions/Fn/invocations", "application/json", "{}",
+			allow("lambda:InvokeFunction", arn("lambda", "function:Fn"), ""), allow("lambda:GetFunction", "*", ""),
+		},
+		"the mappings": {
+			"lambda", "", "GET", "/2015-03-31/event-source-mappings/", "", "",
+			allow("lambda:ListEventSourceMappings", "*", ""), allow("lambda:GetEventSourceMapping", "*", ""),
+		},
+		"metrics": {
+			"monitoring", "GraniteServiceVersion20100801.PutMetricData", "POST", "/", "application/x-amz-json-1.0", "{}",
+			allow("cloudwatch:PutMetricData", "*", ""), allow("cloudwatch:GetMetricData", "*", ""),
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			for statement, allowed := range map[string]bool{c.allowed: true, c.other: false} {
+				a, _ := withStatements(t, statement)
+				r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
+				r.Header.Set("X-Amz-Target", c.target)
+				r.Header.Set("Content-Type", c.contentType)
+				r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+a.Key(caller, "fn")+"/20261127/eu-west-1/"+c.service+"/aws4_request, SignedHeaders=host, Signature=0")
+				w := httptest.NewRecorder()
+				a.GuardOthers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })).ServeHTTP(w, r)
+				if allowed && (w.Code != http.StatusOK || w.Body.String() != c.body) {
+					t.Errorf("with %s: answer %d %s, want the call to come through", statement, w.Code, w.Body)
+				}
+				if !allowed && (w.Code < 400 || !strings.Contains(w.Body.String(), "is not authorized to perform: ")) {
+					t.Errorf("with %s: answer %d %s, want a denial", statement, w.Code, w.Body)
+				}
+			}
+		})
+	}
+}
+
+func TestWhoOneIsNeedsNoPermission(t *testing.T) {
+	a, _ := withStatements(t)
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Action=GetCallerIdentity"))
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+a.Key(caller, "fn")+"/20261127/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=0")
+	w := httptest.NewRecorder()
+	a.GuardOthers(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Errorf("answer %d %s", w.Code, w.Body)
+	}
+}
