@@ -64,6 +64,9 @@ func readRequests(file string) (map[string]access.Recorded, error) {
 		one.On = streamLabel.ReplaceAllString(one.On, "/stream/label")
 		enclosing := strings.Join(one.Context["dynamodb:enclosingoperation"], " ")
 		keys := strings.Join(keyKinds(one.Context["dynamodb:leadingkeys"]), " ")
+		if one.Action == "dynamodb:BatchGetItem" {
+			keys = "" // of whatever a batch has
+		}
 		found[strings.Join([]string{one.Service, one.Role, one.Session, one.Action, one.On, enclosing, keys}, " ")] = one
 	}
 	return found, nil

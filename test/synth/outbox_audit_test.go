@@ -83,12 +83,11 @@ func TestAudit(t *testing.T) {
 func TestWhatTheAuditorMayDo(t *testing.T) {
 	tpl := synthesizeAudit(t, outbox.TransactionalOutboxProps{})
 	same(t, "permissions", tpl.roleStatements(t, "Outbox/Auditor/Role")[1:], `[
-		{"Effect": "Allow", "Action": ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query"], "Resource": "${Outbox/AuditTable.Arn}"},
+		{"Effect": "Allow", "Action": ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], "Resource": "${Outbox/AuditTable.Arn}"},
 		{"Effect": "Allow", "Action": ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"], "Resource": "${Outbox/AuditQueue.Arn}"},
 		{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "${Outbox/AuditDeadLetterQueue.Arn}"},
-		{"Effect": "Allow", "Action": "ssm:GetParametersByPath", "Resource": [
-			"arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/outboxkit/${AWS::StackName}/Outbox",
-			"arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/outboxkit/${AWS::StackName}/Outbox/*"]},
+		{"Effect": "Allow", "Action": "ssm:GetParametersByPath", "Resource":
+			"arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/outboxkit/${AWS::StackName}/Outbox"},
 		{"Effect": "Allow", "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], "Resource": "${Outbox/Table.StreamArn}"},
 		{"Effect": "Allow", "Action": "dynamodb:ListStreams", "Resource": "*"},
 		{"Effect": "Allow", "Action": "dynamodb:BatchGetItem", "Resource": "${Outbox/InboxTable.Arn}", "Condition": {
