@@ -26,8 +26,8 @@ import (
 
 // TestAuditorAndHeartbeat makes the two functions that the construct ships do everything that they do, with the permissions
 // that it gives them: a heartbeat goes round, and an effect that is missing comes on the auditor's list and leaves it.
-// Instead of a minute for the schedules the test waits for nothing; only the time that effects may take is shorter than in
-// the application's template.
+// The test does not wait for the schedules, and the times that events are collected for and that effects may take are shorter
+// than in the application's template.
 func TestAuditorAndHeartbeat(t *testing.T) {
 	t.Parallel()
 	run := start(t, patched(t, func(p tmpl) {
@@ -41,6 +41,7 @@ func TestAuditorAndHeartbeat(t *testing.T) {
 			t.Fatal("the description does not say that effects may take 900 seconds")
 		}
 		description["Properties"] = json.RawMessage(shorter)
+		p.properties("AWS::Lambda::EventSourceMapping", "Outbox/AuditMapping")["MaximumBatchingWindowInSeconds"] = 0
 	}))
 	t.Cleanup(func() { noteRequests(t, run) }) // before the run ends: the policies are those of the unchanged template
 	t.Run("a heartbeat goes round", func(t *testing.T) {

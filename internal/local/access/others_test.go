@@ -35,6 +35,22 @@ func TestCallsToOtherServices(t *testing.T) {
 			"lambda", "", "GET", "/2015-03-31/event-source-mappings/", "", "",
 			allow("lambda:ListEventSourceMappings", "*", ""), allow("lambda:GetEventSourceMapping", "*", ""),
 		},
+		"a mapping": {
+			"lambda", "", "PUT", "/2015-03-31/event-source-mappings/u-1", "application/json", "{}",
+			allow("lambda:UpdateEventSourceMapping", arn("lambda", "event-source-mapping:u-1"), ""), allow("lambda:UpdateEventSourceMapping", arn("lambda", "function:u-1"), ""),
+		},
+		"a pipe": {
+			"pipes", "", "POST", "/v1/pipes/P/stop", "application/json", "{}",
+			allow("pipes:StopPipe", arn("pipes", "pipe/P"), ""), allow("pipes:StopPipe", arn("pipes", "pipe/Q"), ""),
+		},
+		"the alarms": {
+			"monitoring", "", "POST", "/", "application/x-www-form-urlencoded", "Action=DescribeAlarms",
+			allow("cloudwatch:DescribeAlarms", arn("cloudwatch", "alarm:*"), ""), allow("cloudwatch:DescribeAlarms", arn("cloudwatch", "alarm:one"), ""),
+		},
+		"parameters below a path": {
+			"ssm", "AmazonSSM.GetParametersByPath", "POST", "/", "application/x-amz-json-1.1", `{"Path":"/app"}`,
+			allow("ssm:GetParametersByPath", arn("ssm", "parameter/app"), ""), allow("ssm:GetParametersByPath", arn("ssm", "parameter/app/*"), ""),
+		},
 		"metrics": {
 			"monitoring", "GraniteServiceVersion20100801.PutMetricData", "POST", "/", "application/x-amz-json-1.0", "{}",
 			allow("cloudwatch:PutMetricData", "*", ""), allow("cloudwatch:GetMetricData", "*", ""),
@@ -58,6 +74,38 @@ func TestCallsToOtherServices(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEveryOperationOfTheEndpointNeedsAPermission checks that nothing that the endpoint answers is let in unchecked.
+func TestEveryOperationOfTheEndpointNeedsAPermission(t *testing.T) {
+	a, _ := withStatements(t)
+	for service, actions := range map[string][]restAction{"lambda": functionActions, "pipes": pipeActions} {
+		for _, known := range actions {
+			method, path, _ := strings.Cut(strings.ReplaceAll(known.pattern, "{}", "name"), " ")
+			for _, end := range []string{"", "/"} {
+				r := httptest.NewRequest(method, path+end, strings.NewReader("{}"))
+				r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+a.Key(caller, "fn")+"/20261127/eu-west-1/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
+				w := httptest.NewRecorder()
+				a.GuardOthers(http.NotFoundHandler()).ServeHTTP(w, r)
+				if want := "is not authorized to perform: " + service + ":" + known.action; w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), want) {
+					t.Errorf("%s %s%s: %d %s, want %q", method, path, end, w.Code, w.Body, want)
+				}
+			}
+		}
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	a, _ := withStatements(t)
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	if arn, id, ok := a.Identity(r); ok {
+		t.Errorf("somebody without a key is %s %s", arn, id)
+	}
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+a.Key(caller, "fn")+"/20261127/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=0")
+	arn, id, ok := a.Identity(r)
+	if want := "arn:aws:sts::000000000000:assumed-role/" + nameOf(caller) + "/fn"; !ok || arn != want || !strings.HasPrefix(id, "AROA") || !strings.HasSuffix(id, ":fn") {
+		t.Errorf("got %s %s %v, want %s", arn, id, ok, want)
 	}
 }
 

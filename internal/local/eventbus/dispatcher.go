@@ -290,6 +290,7 @@ func (d *dispatcher) report(one *delivery, h hop.Hop) {
 		h.Stage = hop.Schedule
 	}
 	var event struct {
+		Source string
 		Detail struct {
 			ID any `json:"id"`
 		} `json:"detail"`
@@ -298,6 +299,7 @@ func (d *dispatcher) report(one *delivery, h hop.Hop) {
 	if id, ok := event.Detail.ID.(string); ok {
 		h.EventIDs = []string{id}
 	}
+	h.Heartbeat = hop.IsHeartbeat(event.Source)
 	d.sink(h)
 }
 
