@@ -117,8 +117,8 @@ func invoke(t *testing.T, run *localrun.Run, path string) {
 	}
 }
 
-// writeLater writes the event of an order again, as that of another order and as if an hour later: the audit expects no
-// effect of the first minutes of a stack.
+// writeLater writes the event of an order again, as that of another order and as if half an hour later: the audit expects no
+// effect of the first minutes of a stack, and takes a writer's clock that is within an hour of DynamoDB's.
 func writeLater(t *testing.T, run *localrun.Run, order string) {
 	t.Helper()
 	const later = "written-later"
@@ -131,7 +131,7 @@ func writeLater(t *testing.T, run *localrun.Run, order string) {
 	maps.Copy(out.Item, outboxKey(later))
 	out.Item[record.AttrID] = &types.AttributeValueMemberS{Value: later + "-1"}
 	out.Item[record.AttrAggregateID] = &types.AttributeValueMemberS{Value: later}
-	out.Item[record.AttrWrittenAt] = &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)}
+	out.Item[record.AttrWrittenAt] = &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Add(30*time.Minute).UnixMilli(), 10)}
 	writeTogether(t, run, out.Item)
 }
 
@@ -150,7 +150,7 @@ func copyPending(t *testing.T, run *localrun.Run) {
 	queue := ref(t, run, "AWS::SQS::Queue", "Outbox/AuditQueue")
 	var pending map[string]any
 	eventually(t, "an event waits to be looked for", func(ctx context.Context) bool {
-		out, err := run.Cloud().SQS().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue, VisibilityTimeout: 0, WaitTimeSeconds: 1})
+		out, err := run.Cloud().SQS().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue, VisibilityTimeout: 1, WaitTimeSeconds: 1})
 		return err == nil && len(out.Messages) > 0 && json.Unmarshal([]byte(*out.Messages[0].Body), &pending) == nil
 	})
 	pending["dueAt"] = time.Now().Add(time.Hour)

@@ -71,7 +71,7 @@ func newTransport(server func() (address string, err error), secret string) *htt
 				return nil, err
 			}
 			if _, err := io.WriteString(conn, secret); err != nil {
-				conn.Close()
+				_ = conn.Close()
 				return nil, err
 			}
 			return conn, nil
