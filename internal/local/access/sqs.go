@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 )
 
@@ -44,7 +45,7 @@ func (a *Authority) ServeQueues() (url string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: http.HandlerFunc(a.answerQueues)}
+	server := &http.Server{Handler: guard.AWS(http.HandlerFunc(a.answerQueues))}
 	go server.Serve(listener) //nolint:errcheck // stop ends it
 	return "http://" + listener.Addr().String(), func() { server.Close() }, nil
 }
