@@ -104,6 +104,8 @@ func TestMisuse(t *testing.T) {
 		"checks that wait for no time":   {[]string{"smoke", "--local", "--wait", "long"}, []string{"--wait must be", `"long"`}},
 		"checks that are dry and not":    {[]string{"smoke", "--local", "--yes", "--dry-run"}, []string{"--yes and --dry-run"}},
 		"a value out of range":           {[]string{"local", "--port", "70000"}, []string{"0 to 65530", "70000"}},
+		"a value that is not one of two": {[]string{"local", "--iam", "maybe"}, []string{"--iam must be on or off", `"maybe"`}},
+		"switches that exclude another":  {[]string{"local", "--auth", "--iam", "off"}, []string{"--auth needs --iam=on"}},
 		"a word too many":                {[]string{"local", "Orders-dev"}, []string{`"Orders-dev"`, "flags only"}},
 		"a word too many for a shell":    {[]string{"completion", "bash", "now"}, []string{`"now"`}},
 		"a name with a separator":        {[]string{"inbox", "copy", "--table", "t", "--from", "a#b", "--to", "c"}, []string{"--from must be", `"a#b"`}},

@@ -51,15 +51,14 @@ func (a *auditor) useKey(service string, key awskms.IKey) {
 	}
 }
 
-// grantParameters lets the auditor read the descriptions of the outbox and its consumers, and no other.
-// Source: Systems Manager API reference, GetParametersByPath; service authorization reference, list_awssystemsmanager.
+// grantParameters lets the auditor read the descriptions of the outbox and its consumers, and no other. The resource is the
+// path as it is asked for, and who may read a path may read all below it.
+// Source: Systems Manager API reference, GetParametersByPath, and user guide, sysman-paramstore-access; a denial names the
+// path without a slash at its end, for example in aws/aws-dotnet-extensions-configuration issue 108.
 func (a *auditor) grantParameters() {
-	path := strings.TrimPrefix(*a.outbox.parameterPath(), "/")
-	for _, name := range []string{path, path + "/*"} {
-		a.allow(awscdk.Stack_Of(a.outbox).FormatArn(&awscdk.ArnComponents{
-			Service: jsii.String("ssm"), Resource: jsii.String("parameter"), ResourceName: &name,
-		}), "ssm:GetParametersByPath")
-	}
+	a.allow(awscdk.Stack_Of(a.outbox).FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String("ssm"), Resource: jsii.String("parameter"), ResourceName: jsii.String(strings.TrimPrefix(*a.outbox.parameterPath(), "/")),
+	}), "ssm:GetParametersByPath")
 }
 
 // An inboxGrant lets the auditor read the receipts of consumers in one inbox table. It is one statement for all of them,

@@ -103,6 +103,8 @@ func TestDiceDependOnTheThingAlone(t *testing.T) {
 const consumerTemplate = `{"Resources": {
 	"Orders": {"Type": "AWS::DynamoDB::Table", "Metadata": {"aws:cdk:path": "S/Orders/Resource"}},
 	"OutboxMailQueue1": {"Type": "AWS::SQS::Queue", "Properties": {"RedrivePolicy": {}, "VisibilityTimeout": 60}, "Metadata": {"aws:cdk:path": "S/Outbox/Mail/Queue/Resource"}},
+	"OutboxMailPolicy1": {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": []}},
+		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Role/DefaultPolicy/Resource"}},
 	"OutboxMailFunction1": {"Type": "AWS::Lambda::Function",
 		"Properties": {"Timeout": 10, "Environment": {"Variables": {"INBOX_CONSUMER": "S/Outbox/Mail", "CONSUMER_QUEUE_URL": {"Ref": "OutboxMailQueue1"}, "INBOX_TABLE": {"Ref": "Inbox"}}}},
 		"Metadata": {"aws:cdk:path": "S/Outbox/Mail/Function/Resource", "outboxkit:golambda": {"source": "../mail"}}},
@@ -140,6 +142,10 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	}
 	if got := object(object(function["Metadata"])["outboxkit:golambda"])["source"]; got != "../functions/ledger" {
 		t.Errorf("its function is %v", got)
+	}
+	statements := object(tm.Properties("AWS::IAM::Policy", "/Ledger/")["PolicyDocument"])["Statement"].([]any)
+	if len(statements) != 1 || object(statements[0])["Action"] != "dynamodb:UpdateItem" {
+		t.Errorf("its role has %v, want the ledger's update", statements)
 	}
 	if got := tm.outputs["LedgerQueueUrl"]; !reflect.DeepEqual(got, map[string]any{"Value": map[string]any{"Ref": "OutboxLedgerQueue1"}}) {
 		t.Errorf("its output is %v", got)

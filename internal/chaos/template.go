@@ -190,12 +190,23 @@ func clone(consumer, name, function string) Change {
 		variables := object(object(object(f["Properties"])["Environment"])["Variables"])
 		variables["LEDGER_TABLE"] = map[string]any{"Ref": t.ordersTable()}
 		variables["LEDGER_ENTITY"] = strings.ToLower(name)
+		t.allowUpdates(name)
 		for id, output := range t.outputs {
 			if strings.HasPrefix(id, consumer) {
 				t.outputs[strings.Replace(id, consumer, name, 1)] = rename(output)
 			}
 		}
 	}
+}
+
+// allowUpdates lets the function of a cloned consumer write its ledger, which the production function has not.
+func (t *Template) allowUpdates(consumer string) {
+	document := object(t.Properties("AWS::IAM::Policy", "/"+consumer+"/")["PolicyDocument"])
+	statements, _ := document["Statement"].([]any)
+	document["Statement"] = append(statements, map[string]any{
+		"Effect": "Allow", "Action": "dynamodb:UpdateItem",
+		"Resource": map[string]any{"Fn::GetAtt": []any{t.ordersTable(), "Arn"}},
+	})
 }
 
 // functions is where the consumers of this package live in the repository.

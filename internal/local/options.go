@@ -6,7 +6,10 @@
 // they know templates and AWS's contracts. Everything listens on 127.0.0.1 only.
 package local
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Options say what to run and where. The zero value runs the first stack of ./cdk.out on ports that the system
 // chooses, in a temporary folder.
@@ -23,7 +26,17 @@ type Options struct {
 	Keep bool
 	// Faults is a file with a plan of faults to inject, see [faults]. Default: none.
 	Faults string
+	// IAM is IAMOff to let every call in, whatever the policies of the template say. Default: they are enforced.
+	IAM string
+	// Auth checks the callers of the API: the signature of their requests, and the policies of a caller that is a role.
+	Auth bool
 }
+
+// The values of Options.IAM.
+const (
+	IAMOn  = "on"
+	IAMOff = "off"
+)
 
 // ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
 const ports = 5
@@ -32,6 +45,12 @@ const ports = 5
 func (o Options) Validate() error {
 	if highest := 65535 - ports; o.Port < 0 || o.Port > highest {
 		return fmt.Errorf("--port must be a whole number from 0 to %d, got %d", highest, o.Port)
+	}
+	if o.IAM != "" && o.IAM != IAMOn && o.IAM != IAMOff {
+		return fmt.Errorf("--iam must be %s or %s, got %q", IAMOn, IAMOff, o.IAM)
+	}
+	if o.Auth && o.IAM == IAMOff {
+		return errors.New("--auth needs --iam=on, got --iam=off")
 	}
 	return nil
 }

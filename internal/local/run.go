@@ -58,11 +58,19 @@ func Run(ctx context.Context, o Options, out console.Console) error {
 		return unlessStopped(ctx, err)
 	}
 	services.control.Deployed(stack, deployment, services.api.Local)
-	out.Notice("API authorization is not enforced here: every request is let in.")
+	out.Notice(callersNotice(o, services))
 	workers, ctx := errgroup.WithContext(ctx)
 	services.run(ctx, workers)
 	out.Ready(services.summary(data.dir, time.Since(started), deployment))
 	return unlessStopped(ctx, workers.Wait())
+}
+
+// callersNotice says who may call the API.
+func callersNotice(o Options, s *services) string {
+	if !o.Auth {
+		return "API authorization is not enforced here: every request is let in. --auth enforces it."
+	}
+	return "The API's callers sign, for example: " + signedCurl(s.cloud.Region, s.api.URL())
 }
 
 // choose returns the stack of that name, or the app's first.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,8 @@ type services struct {
 	control *control.Service
 	all     []part
 	logs    *logs
+	// permissions decide what the roles of the template may do.
+	permissions permissions
 }
 
 // start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
@@ -63,6 +66,10 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 			s.close()
 		}
 	}()
+	if s.permissions, err = s.newPermissions(o, out); err != nil {
+		return nil, err
+	}
+	seams.tables, seams.bus = s.permissions.tables(seams.tables), s.permissions.buses(seams.bus)
 	store := metrics.New()
 	sink := store.Sink(out.Hop)
 	// The functions come first: they are built while the programs start.
@@ -78,8 +85,8 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	}
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
-		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: queue, Functions: function, QueueExists: queue.Exists, Sink: sink,
-		Wrap: seams.bus, Around: seams.targets,
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
+		Sink: sink, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
@@ -89,13 +96,17 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, pipe, mapping)
-	s.api, err = apigateway.New(ctx, apigateway.Config{Cloud: s.cloud, Port: o.portOf(0), Invoke: function.Invoke, Sink: sink})
+	s.api, err = apigateway.New(ctx, apigateway.Config{
+		Cloud: s.cloud, Port: o.portOf(0), Invoke: function.Invoke, Sink: sink,
+		Authorize: s.permissions.invocation(), AuthorizeCaller: s.permissions.caller(o),
+	})
 	if err != nil {
 		return nil, err
 	}
 	s.all = append(s.all, s.api)
 	s.control, err = control.New(control.Config{
 		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, Metrics: store, Mappings: mapping, Pipes: pipe,
+		Guard: s.permissions.others(), Identity: s.permissions.identity(),
 	})
 	if err != nil {
 		return nil, err
@@ -131,6 +142,7 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 	both.Go(func() (err error) {
 		queue, err = queues.Start(startCtx, queues.Config{
 			Cloud: s.cloud, Dir: filepath.Join(data.dir, "queues"), Port: o.portOf(2), Log: s.logs.open("queues.log"),
+			Permissions: s.permissions.queues,
 		})
 		return err
 	})
@@ -168,7 +180,7 @@ func (s *services) provisions() map[string]template.Provision {
 	for _, p := range s.all {
 		maps.Copy(all, p.Provisions())
 	}
-	return all
+	return s.permissions.observe(all)
 }
 
 // prepare returns when every part is ready for work, or the first cannot be.
@@ -200,6 +212,9 @@ func (s *services) close() {
 		}
 	}
 	closing.Wait()
+	if s.permissions.stop != nil {
+		s.permissions.stop()
+	}
 	s.logs.close()
 }
 
@@ -215,6 +230,9 @@ func (s *services) summary(data string, took time.Duration, d *template.Deployme
 		sum.Endpoints = append(sum.Endpoints, console.Endpoint{Service: service, URL: s.cloud.Endpoint(service)})
 	}
 	for _, r := range d.Resources {
+		if strings.HasPrefix(r.Type, "AWS::IAM::") || r.Type == "AWS::Lambda::Permission" {
+			continue // evaluated, and nothing that runs
+		}
 		sum.Resources = append(sum.Resources, console.Resource{LogicalID: r.LogicalID, Name: r.Name, Type: r.Type, Ref: r.Ref})
 	}
 	for _, r := range d.Skipped {

@@ -46,6 +46,7 @@ type Run struct {
 	once    sync.Once // closes healed
 	mu      sync.Mutex
 	hops    []hop.Hop
+	notices []string
 	changed chan struct{} // closed and replaced whenever a hop arrives
 }
 
@@ -115,8 +116,13 @@ func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, o Options) 
 			if o.OnFault != nil {
 				o.OnFault(*line.Fault)
 			}
-		case strings.HasPrefix(line.Notice, "healed"):
-			r.once.Do(func() { close(r.healed) })
+		case line.Notice != "":
+			r.mu.Lock()
+			r.notices = append(r.notices, line.Notice)
+			r.mu.Unlock()
+			if strings.HasPrefix(line.Notice, "healed") {
+				r.once.Do(func() { close(r.healed) })
+			}
 		}
 	}
 }
@@ -125,6 +131,13 @@ func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, o Options) 
 func (r *Run) Hops(keep func(hop.Hop) bool) []hop.Hop {
 	hops, _ := r.matching(keep)
 	return hops
+}
+
+// Notices returns all lines of text that the run has printed so far.
+func (r *Run) Notices() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.notices)
 }
 
 // Wait waits for n hops for which keep returns true and returns them. Its error contains how many there were.

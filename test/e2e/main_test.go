@@ -51,5 +51,6 @@ func setUp(m *testing.M) (int, error) {
 	if err := localrun.Build(ctx, binary); err != nil {
 		return 0, err
 	}
-	return m.Run(), nil
+	code := m.Run()
+	return code, compareRequests()
 }

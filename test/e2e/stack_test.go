@@ -38,6 +38,9 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 		select {
 		case <-run.Done(): // the test has ended it
 		default:
+			if app == assembly {
+				noteRequests(t, run)
+			}
 			if err := run.Stop(); err != nil {
 				t.Errorf("stop the local run: %v", err)
 			}
@@ -124,6 +127,13 @@ func (p tmpl) properties(kind, path string) map[string]any {
 	p.t.Helper()
 	props, _ := p.find(kind, path)["Properties"].(map[string]any)
 	return props
+}
+
+// allow gives a consumer's role an action on everything.
+func (p tmpl) allow(path, action string) {
+	p.t.Helper()
+	policy := p.properties("AWS::IAM::Policy", path)["PolicyDocument"].(map[string]any)
+	policy["Statement"] = append(policy["Statement"].([]any), map[string]any{"Effect": "Allow", "Action": action, "Resource": "*"})
 }
 
 // replaceFunction replaces a production function by one of the tests' functions.

@@ -96,9 +96,8 @@ func TestWhatTheAuditorMayDo(t *testing.T) {
 		{"Effect": "Allow", "Action": ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], "Resource": "${Outbox/AuditTable.Arn}"},
 		{"Effect": "Allow", "Action": ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"], "Resource": "${Outbox/AuditQueue.Arn}"},
 		{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "${Outbox/AuditDeadLetterQueue.Arn}"},
-		{"Effect": "Allow", "Action": "ssm:GetParametersByPath", "Resource": [
-			"arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/outboxkit/${AWS::StackName}/Outbox",
-			"arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/outboxkit/${AWS::StackName}/Outbox/*"]},
+		{"Effect": "Allow", "Action": "ssm:GetParametersByPath", "Resource":
+			"arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/outboxkit/${AWS::StackName}/Outbox"},
 		{"Effect": "Allow", "Action": "pipes:DescribePipe", "Resource": "${Outbox/Pipe.Arn}"},
 		{"Effect": "Allow", "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], "Resource": "${Outbox/Table.StreamArn}"},
 		{"Effect": "Allow", "Action": "dynamodb:ListStreams", "Resource": "*"},

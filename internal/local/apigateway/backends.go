@@ -35,7 +35,7 @@ func (d *dynamoDB) call(ctx context.Context, request backendRequest) (*backendRe
 	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+d.action)
 	// DynamoDB Local requires the form of a signature and checks only its scope.
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20120810/"+d.cloud.Region+"/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+d.cloud.AccessKey()+"/20120810/"+d.cloud.Region+"/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
 	answer, err := backends.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("call DynamoDB's %s: %w", d.action, err)

@@ -21,6 +21,7 @@ const (
 	badRequestParameters responseType = "BAD_REQUEST_PARAMETERS"
 	missingToken         responseType = "MISSING_AUTHENTICATION_TOKEN"
 	accessDenied         responseType = "ACCESS_DENIED"
+	invalidSignature     responseType = "INVALID_SIGNATURE"
 	requestTooLarge      responseType = "REQUEST_TOO_LARGE"
 	unsupportedMediaType responseType = "UNSUPPORTED_MEDIA_TYPE"
 	apiConfiguration     responseType = "API_CONFIGURATION_ERROR"
@@ -39,6 +40,7 @@ var defaults = map[responseType]struct {
 	badRequestParameters: {http.StatusBadRequest, "BadRequestException"},
 	missingToken:         {http.StatusForbidden, "MissingAuthenticationTokenException"},
 	accessDenied:         {http.StatusForbidden, "ForbiddenException"},
+	invalidSignature:     {http.StatusForbidden, "InvalidSignatureException"},
 	requestTooLarge:      {http.StatusRequestEntityTooLarge, "RequestTooLargeException"},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "BadRequestException"},
 	apiConfiguration:     {http.StatusInternalServerError, "InternalServerErrorException"},
@@ -51,7 +53,7 @@ var defaults = map[responseType]struct {
 // known lists all types that a template may define.
 var known = []responseType{
 	accessDenied, apiConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE", badRequestBody, badRequestParameters,
-	default4xx, default5xx, "EXPIRED_TOKEN", integrationFailure, integrationTimeout, "INVALID_API_KEY", "INVALID_SIGNATURE",
+	default4xx, default5xx, "EXPIRED_TOKEN", integrationFailure, integrationTimeout, "INVALID_API_KEY", invalidSignature,
 	missingToken, "QUOTA_EXCEEDED", requestTooLarge, "RESOURCE_NOT_FOUND", "THROTTLED", "UNAUTHORIZED", unsupportedMediaType, "WAF_FILTERED",
 }
 

@@ -66,6 +66,9 @@ func (s *Service) answer(w http.ResponseWriter, x *exchange, staged bool) (respo
 	if err := x.readBody(w); err != nil {
 		return response{}, err
 	}
+	if err := s.authorizeCaller(x); err != nil {
+		return response{}, err
+	}
 	if err := m.validate(x); err != nil {
 		return response{}, err
 	}
@@ -74,6 +77,25 @@ func (s *Service) answer(w http.ResponseWriter, x *exchange, staged bool) (respo
 	defer cancel()
 	defer context.AfterFunc(s.running, cancel)()
 	return m.serve(ctx, x)
+}
+
+// authorizeCaller returns the gateway response for a caller who is not let in.
+func (s *Service) authorizeCaller(x *exchange) error {
+	if s.config.AuthorizeCaller == nil || !x.method.signed {
+		return nil
+	}
+	resource := x.context.APIID + "/" + x.stage.name + "/" + x.request.Method + x.path
+	err := s.config.AuthorizeCaller(x.request, x.body, s.config.Cloud.ARN("execute-api", resource))
+	if err == nil {
+		return nil
+	}
+	refused := &gatewayError{kind: accessDenied, message: "Forbidden", cause: err}
+	var named interface{ GatewayResponse() (kind, message string) }
+	if errors.As(err, &named) {
+		kind, message := named.GatewayResponse()
+		refused.kind, refused.message = responseType(kind), message
+	}
+	return refused
 }
 
 func (s *Service) report(x *exchange, out response, err error) {

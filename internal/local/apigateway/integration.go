@@ -19,7 +19,7 @@ type integrationProperties struct {
 	CacheKeyParameters   template.Ignored
 	CacheNamespace       template.Ignored
 	ConnectionType       template.Ignored
-	Credentials          template.Ignored
+	Credentials          string
 	PassthroughBehavior  string
 	RequestParameters    map[string]string
 	RequestTemplates     map[string]string
@@ -33,6 +33,9 @@ const defaultTimeout = 29 * time.Second
 
 // mockType is the Type of an integration without a backend.
 const mockType = "MOCK"
+
+// roleSession is the name of API Gateway's sessions of a role, as CloudTrail shows it.
+const roleSession = "BackplaneAssumeRoleSession"
 
 // newIntegration returns the integration of a method.
 func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integration, error) {
@@ -49,7 +52,9 @@ func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integ
 		if err != nil {
 			return nil, err
 		}
-		return &lambdaProxy{invoke: s.config.Invoke, arn: arn, timeout: timeout}, nil
+		return &lambdaProxy{
+			invoke: s.config.Invoke, authorize: s.config.Authorize, credentials: p.Integration.Credentials, cloud: s.config.Cloud, arn: arn, timeout: timeout,
+		}, nil
 	case mockType:
 		return s.newMapped(ctx, p, mock{}, timeout)
 	case "AWS":
@@ -57,7 +62,7 @@ func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integ
 		if err != nil {
 			return nil, err
 		}
-		return s.newMapped(ctx, p, &dynamoDB{cloud: s.config.Cloud, action: action}, timeout)
+		return s.newMapped(ctx, p, &dynamoDB{cloud: s.config.Cloud.Assume(p.Integration.Credentials, roleSession), action: action}, timeout)
 	default:
 		return nil, fmt.Errorf("Type must be AWS (DynamoDB), AWS_PROXY (Lambda) or MOCK in the local run, got %s", p.Integration.Type)
 	}

@@ -6,20 +6,31 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
 // A lambdaProxy invokes a function with the whole request and returns the function's response.
 // Source: API Gateway developer guide, set-up-lambda-proxy-integrations.
 type lambdaProxy struct {
-	invoke  func(ctx context.Context, arn string, payload []byte) ([]byte, error)
-	arn     string
-	timeout time.Duration
+	invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
+	// authorize and credentials are Config.Authorize and the role of the integration.
+	authorize   func(functionARN, roleARN, sourceARN string) error
+	credentials string
+	cloud       *cloud.Cloud
+	arn         string
+	timeout     time.Duration
 }
 
 // serve implements integration.
 func (l *lambdaProxy) serve(ctx context.Context, x *exchange) (response, error) {
 	if l.invoke == nil {
 		return response{}, functionError(fmt.Errorf("no functions run here: %s cannot be invoked", l.arn))
+	}
+	if l.authorize != nil {
+		if err := l.authorize(l.arn, l.credentials, l.cloud.ARN("execute-api", x.resource())); err != nil {
+			return response{}, internal(default5xx, err)
+		}
 	}
 	payload, err := json.Marshal(newProxyEvent(x))
 	if err != nil {
@@ -41,6 +52,12 @@ func (l *lambdaProxy) serve(ctx context.Context, x *exchange) (response, error) 
 		return response{}, functionError(fmt.Errorf("malformed Lambda proxy response %s: %w", excerptOf(answer), err))
 	}
 	return out, nil
+}
+
+// resource returns the request as the resource part of an ARN: <api>/<stage>/<method>/<path>.
+// Source: API Gateway developer guide, api-gateway-control-access-using-iam-policies-to-invoke-api.
+func (x *exchange) resource() string {
+	return x.context.APIID + "/" + x.stage.name + "/" + x.request.Method + x.context.ResourcePath
 }
 
 // functionError returns the gateway response for a function that fails, or whose response is not that of a proxy.

@@ -80,6 +80,7 @@ type options struct {
 	resources []template.Resource
 	invoke    func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	watch     func(r *http.Request) // called with each request before the service
+	configure func(*Config)
 }
 
 func start(t testing.TB, o options) *gateway {
@@ -93,7 +94,11 @@ func start(t testing.TB, o options) *gateway {
 		default: // the test reads no hops
 		}
 	}
-	s, err := New(t.Context(), Config{Cloud: c, Invoke: o.invoke, Sink: sink})
+	config := Config{Cloud: c, Invoke: o.invoke, Sink: sink}
+	if o.configure != nil {
+		o.configure(&config)
+	}
+	s, err := New(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

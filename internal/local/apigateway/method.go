@@ -12,6 +12,7 @@ import (
 // A method handles one HTTP verb of a resource.
 type method struct {
 	logicalID string
+	signed    bool // callers are authorized by IAM
 	validator validator
 	required  []parameter
 	models    map[string]*model // by content type
@@ -33,7 +34,7 @@ type methodProperties struct {
 	Verb                string           `json:"HttpMethod"`
 	APIKeyRequired      template.Ignored `json:"ApiKeyRequired"`
 	AuthorizationScopes template.Ignored
-	AuthorizationType   template.Ignored
+	AuthorizationType   string
 	Authorizer          template.Ignored `json:"AuthorizerId"`
 	OperationName       template.Ignored
 	Integration         *integrationProperties
@@ -66,7 +67,7 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	if !slices.Contains(verbs, p.Verb) {
 		return template.Attributes{}, fmt.Errorf("HttpMethod must be one of %v, got %q", verbs, p.Verb)
 	}
-	m := &method{logicalID: r.LogicalID, models: map[string]*model{}}
+	m := &method{logicalID: r.LogicalID, signed: p.AuthorizationType == "AWS_IAM", models: map[string]*model{}}
 	var err error
 	if m.required, err = requiredParameters(p.RequestParameters); err != nil {
 		return template.Attributes{}, fmt.Errorf("property RequestParameters: %w", err)

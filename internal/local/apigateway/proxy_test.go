@@ -153,9 +153,9 @@ func TestSpellingOnOneConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprint(conn, "PATCH /prod/orders/1 HTTP/1.1\r\nHost: h\r\nx-FIRST: 1\r\nTransfer-Encoding: chunked\r\n\r\n9;x=y\r\nX-First:\n\r\n0\r\nTrailer-One: x\r\n\r\n"+
-		"GET /nowhere HTTP/1.1\r\nHost: h\r\nX-Third: 2\r\n\r\n"+
-		"PATCH /prod/orders/3 HTTP/1.1\r\nHost: h\r\nX-THIRD: 3\r\nContent-Length: 3\r\n\r\nabc")
+	fmt.Fprint(conn, "PATCH /prod/orders/1 HTTP/1.1\r\nHost: localhost\r\nx-FIRST: 1\r\nTransfer-Encoding: chunked\r\n\r\n9;x=y\r\nX-First:\n\r\n0\r\nTrailer-One: x\r\n\r\n"+
+		"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX-Third: 2\r\n\r\n"+
+		"PATCH /prod/orders/3 HTTP/1.1\r\nHost: localhost\r\nX-THIRD: 3\r\nContent-Length: 3\r\n\r\nabc")
 	answers := bufio.NewReader(conn)
 	for i, want := range []int{200, 403, 200} {
 		answer, err := http.ReadResponse(answers, nil)

@@ -29,6 +29,12 @@ type Config struct {
 	// Invoke invokes a Lambda function synchronously and returns its response. Default: a method with a Lambda
 	// integration responds with 502.
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
+	// Authorize returns an error when the API may not invoke a function: with the role of the integration where it has
+	// one, or else by the function's policy for the source, the ARN of the method. Default: it may.
+	Authorize func(functionARN, roleARN, sourceARN string) error
+	// AuthorizeCaller returns an error when the caller of a method with IAM authorization is not let in. The error may say
+	// which gateway response it is by a method GatewayResponse. Default: everybody is let in.
+	AuthorizeCaller func(r *http.Request, body []byte, methodARN string) error
 	// Sink receives one hop for each request. Default: they are discarded.
 	Sink hop.Sink
 }

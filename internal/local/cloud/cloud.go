@@ -3,7 +3,6 @@
 package cloud
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -20,16 +19,33 @@ import (
 // Account is the account id of every local resource.
 const Account = "000000000000"
 
-// accessKey is accepted by every local endpoint. It is no secret: nothing behind it leaves loopback.
-const accessKey = "local"
+// DeveloperKey is the access key of whoever uses the local run from outside: the CLI, tests and the command. It may do
+// everything, as any key does that [Keys] did not make. It is no secret: nothing behind it leaves loopback.
+const DeveloperKey = "local"
 
-// A Cloud stands in for one account and region. Its endpoints are set while the local services start, some of
-// them at the same time, before any resource is provisioned. Its methods may be called from many goroutines.
+// Keys makes the access keys by which the endpoints know the role of a caller.
+type Keys interface {
+	// Key returns the access key of a session of the role.
+	Key(roleARN, session string) string
+	// FunctionRole returns the ARN of the role of a function, or "" for one that is not known.
+	FunctionRole(functionARN string) string
+}
+
+// A Cloud stands in for one account and region, as seen by one caller: the developer, or a role after [Cloud.Assume].
+// Its endpoints are set while the local services start, some of them at the same time, before any resource is
+// provisioned. Its methods may be called from many goroutines.
 type Cloud struct {
 	Region string
 
+	key    string
+	shared *shared
+}
+
+// shared is what all callers have in common.
+type shared struct {
 	mu        sync.RWMutex
 	endpoints map[Service]string
+	keys      Keys
 }
 
 // A Service names an AWS service as its endpoint variable does: see [Service.Variable].
@@ -56,21 +72,55 @@ func (s Service) Variable() string {
 
 // New returns a Cloud without endpoints.
 func New(region string) *Cloud {
-	return &Cloud{Region: region, endpoints: map[Service]string{}}
+	return &Cloud{Region: region, key: DeveloperKey, shared: &shared{endpoints: map[Service]string{}}}
+}
+
+// SetKeys makes the calls of roles carry their own keys. Without it they carry the developer's.
+func (c *Cloud) SetKeys(k Keys) {
+	c.shared.mu.Lock()
+	defer c.shared.mu.Unlock()
+	c.shared.keys = k
+}
+
+// Assume returns the cloud as a session of the role sees it, or the cloud itself where roles have no keys.
+func (c *Cloud) Assume(roleARN, session string) *Cloud {
+	keys := c.shared.roleKeys()
+	if keys == nil || roleARN == "" {
+		return c
+	}
+	return &Cloud{Region: c.Region, key: keys.Key(roleARN, session), shared: c.shared}
+}
+
+// AssumeFunction returns the cloud as the role of the function with that ARN sees it.
+func (c *Cloud) AssumeFunction(functionARN string) *Cloud {
+	keys := c.shared.roleKeys()
+	if keys == nil {
+		return c
+	}
+	return c.Assume(keys.FunctionRole(functionARN), functionARN[strings.LastIndex(functionARN, ":")+1:])
+}
+
+// AccessKey returns the access key of the caller.
+func (c *Cloud) AccessKey() string { return c.key }
+
+func (s *shared) roleKeys() Keys {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.keys
 }
 
 // SetEndpoint sets the URL at which a service listens, for example "http://127.0.0.1:4511".
 func (c *Cloud) SetEndpoint(s Service, url string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.endpoints[s] = url
+	c.shared.mu.Lock()
+	defer c.shared.mu.Unlock()
+	c.shared.endpoints[s] = url
 }
 
 // Endpoint returns the URL at which a service listens, or "" before [Cloud.SetEndpoint].
 func (c *Cloud) Endpoint(s Service) string {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.endpoints[s]
+	c.shared.mu.RLock()
+	defer c.shared.mu.RUnlock()
+	return c.shared.endpoints[s]
 }
 
 // Services lists all services, in the order in which an event meets them.
@@ -94,8 +144,8 @@ func (c *Cloud) Environ() []string {
 	env := []string{
 		"AWS_REGION=" + c.Region,
 		"AWS_DEFAULT_REGION=" + c.Region,
-		"AWS_ACCESS_KEY_ID=" + accessKey,
-		"AWS_SECRET_ACCESS_KEY=" + accessKey,
+		"AWS_ACCESS_KEY_ID=" + c.key,
+		"AWS_SECRET_ACCESS_KEY=" + DeveloperKey,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=" + os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
@@ -140,10 +190,6 @@ func (c *Cloud) QueueURL(arn string) string {
 func (c *Cloud) config() aws.Config {
 	return aws.Config{
 		Region:      c.Region,
-		Credentials: aws.CredentialsProviderFunc(staticCredentials),
+		Credentials: credentials.NewStaticCredentialsProvider(c.key, DeveloperKey, ""),
 	}
-}
-
-func staticCredentials(ctx context.Context) (aws.Credentials, error) {
-	return credentials.NewStaticCredentialsProvider(accessKey, accessKey, "").Retrieve(ctx)
 }

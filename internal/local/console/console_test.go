@@ -158,6 +158,18 @@ func TestTextHidesLambdasOwnLines(t *testing.T) {
 	}
 }
 
+// TestTextLeavesOutHeartbeats checks that a stack's own events are shown only when they do not arrive.
+func TestTextLeavesOutHeartbeats(t *testing.T) {
+	var out bytes.Buffer
+	text := console.Text(&out)
+	text.Hop(hop.Hop{Stage: hop.Pipe, Outcome: hop.OK, Resource: "arrives", Heartbeat: true})
+	text.Hop(hop.Hop{Stage: hop.Pipe, Outcome: hop.OK, Resource: "of-a-user"})
+	text.Hop(hop.Hop{Stage: hop.Bus, Outcome: hop.Dropped, Resource: "is-lost", Heartbeat: true})
+	if got := out.String(); strings.Contains(got, "arrives") || !strings.Contains(got, "of-a-user") || !strings.Contains(got, "is-lost") {
+		t.Errorf("printed %q", got)
+	}
+}
+
 func TestTextFaults(t *testing.T) {
 	var out bytes.Buffer
 	text := console.Text(&out)

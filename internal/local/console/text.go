@@ -87,6 +87,9 @@ func (c *textConsole) Ready(s Summary) {
 }
 
 func (c *textConsole) Hop(h hop.Hop) {
+	if h.Heartbeat && h.Outcome == hop.OK {
+		return // one a minute, and no event of a user; the JSON form has them
+	}
 	var what string
 	switch h.Stage {
 	case hop.Schedule:

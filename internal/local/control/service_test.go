@@ -53,6 +53,12 @@ type endpoint struct {
 
 func start(t *testing.T) *endpoint {
 	t.Helper()
+	return startWith(t, func(*cloud.Cloud, *control.Config) {})
+}
+
+// startWith starts a service with a changed configuration.
+func startWith(t *testing.T, change func(*cloud.Cloud, *control.Config)) *endpoint {
+	t.Helper()
 	e := &endpoint{cloud: cloud.New("eu-west-1"), host: host{make(chan string, 10)}, metrics: metrics.New()}
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
 	if err != nil {
@@ -64,14 +70,16 @@ func start(t *testing.T) *endpoint {
 	}
 	pipe := pipes.New(pipes.Config{Cloud: e.cloud, DB: db})
 	mapping := eventsource.New(eventsource.Config{Cloud: e.cloud, DB: db})
-	e.Service, err = control.New(control.Config{
+	config := control.Config{
 		Cloud: e.cloud, Invoke: e.metrics.Invocations(e.host.Invoke), Metrics: e.metrics, Mappings: mapping, Pipes: pipe,
 		Notice: func(text string) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			e.notices = append(e.notices, text)
 		},
-	})
+	}
+	change(e.cloud, &config)
+	e.Service, err = control.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

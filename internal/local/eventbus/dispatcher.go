@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -182,11 +183,8 @@ func (d *dispatcher) attempt(ctx context.Context, t target, one *delivery) *fail
 }
 
 func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure {
-	if !t.function && d.exists != nil && !d.exists(t.arn) {
-		return &failure{codeNoResource, true, errors.New("the queue " + t.arn + " does not exist")}
-	}
-	if !t.function && !d.policies.Allows(t.arn, principal, t.ruleARN) {
-		return &failure{codeNoPermissions, true, errors.New("the queue policy of " + t.arn + " does not allow the rule to send messages")}
+	if failed := d.refused(t); failed != nil {
+		return failed
 	}
 	body, err := t.input.apply(one.Event)
 	if err != nil {
@@ -196,6 +194,23 @@ func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure 
 		return d.invoke(ctx, t, body)
 	}
 	return d.send(ctx, t.arn, message{body: string(body), group: t.group})
+}
+
+// refused returns why the rule may not use the target, or nil.
+func (d *dispatcher) refused(t target) *failure {
+	kind, use := "queue", "send messages"
+	exists := d.exists == nil || d.exists(t.arn)
+	if t.function {
+		kind, use = "function", "invoke it"
+		exists = d.hasFunction(t.arn)
+	}
+	if !exists {
+		return &failure{codeNoResource, true, fmt.Errorf("the %s %s does not exist", kind, t.arn)}
+	}
+	if !d.policies.Allows(t.arn, principal, t.ruleARN) {
+		return &failure{codeNoPermissions, true, fmt.Errorf("the %s policy of %s does not allow the rule to %s", kind, t.arn, use)}
+	}
+	return nil
 }
 
 func (d *dispatcher) send(ctx context.Context, queueARN string, m message) *failure {
@@ -275,6 +290,7 @@ func (d *dispatcher) report(one *delivery, h hop.Hop) {
 		h.Stage = hop.Schedule
 	}
 	var event struct {
+		Source string
 		Detail struct {
 			ID any `json:"id"`
 		} `json:"detail"`
@@ -283,6 +299,7 @@ func (d *dispatcher) report(one *delivery, h hop.Hop) {
 	if id, ok := event.Detail.ID.(string); ok {
 		h.EventIDs = []string{id}
 	}
+	h.Heartbeat = hop.IsHeartbeat(event.Source)
 	d.sink(h)
 }
 

@@ -27,15 +27,17 @@ type Functions interface {
 // errFunction is wrapped when the function has the event and failed.
 var errFunction = errors.New("the function failed")
 
+// hasFunction reports whether there is a function with that ARN.
+func (d *dispatcher) hasFunction(arn string) bool {
+	if d.functions == nil {
+		return false
+	}
+	_, found := d.functions.Timeout(arn)
+	return found
+}
+
 // invoke invokes the function of a target as Lambda does for EventBridge.
 func (d *dispatcher) invoke(ctx context.Context, t target, payload []byte) *failure {
-	found := false
-	if d.functions != nil {
-		_, found = d.functions.Timeout(t.arn)
-	}
-	if !found {
-		return &failure{codeNoResource, true, fmt.Errorf("the function %s does not exist", t.arn)}
-	}
 	if _, err := d.functions.Invoke(ctx, t.arn, payload); err != nil {
 		return &failure{codeTarget, false, fmt.Errorf("%w: %w", errFunction, err)}
 	}

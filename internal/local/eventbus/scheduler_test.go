@@ -69,6 +69,10 @@ func (w *clockwork) Invoke(_ context.Context, _ string, payload []byte) ([]byte,
 	return nil, nil
 }
 
+type policiesFunc func(target, service, source string) bool
+
+func (f policiesFunc) Allows(target, service, source string) bool { return f(target, service, source) }
+
 // Timeout implements Functions.
 func (w *clockwork) Timeout(arn string) (time.Duration, bool) {
 	return time.Second, arn == functionARN
@@ -187,6 +191,17 @@ func TestFunctionAsTarget(t *testing.T) {
 		if got := w.sent[deadLetterARN]; len(got) != 1 || got[0].attributes["ERROR_CODE"] != "NO_RESOURCE" || !strings.Contains(got[0].body, "Scheduled Event") {
 			t.Errorf("dead-letter messages %+v", got)
 		}
+	})
+	inBubble(t, "without permission", func(t *testing.T, path string) {
+		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN, "DeadLetterConfig": map[string]any{"Arn": deadLetterARN}}))
+		w.dispatcher.policies = policiesFunc(func(target, service, source string) bool {
+			return target != functionARN || service != principal || source != "arn:aws:events:eu-west-1:000000000000:rule/every"
+		})
+		w.run(90 * time.Second)
+		if got := w.sent[deadLetterARN]; len(got) != 1 || got[0].attributes["ERROR_CODE"] != "NO_PERMISSIONS" || !strings.Contains(got[0].attributes["ERROR_MESSAGE"], "the function policy") {
+			t.Errorf("dead-letter messages %+v", got)
+		}
+		expect(t, "calls", len(w.calls), 0)
 	})
 	inBubble(t, "of a pattern", func(t *testing.T, path string) {
 		w := newClockwork(t, path, map[string]any{

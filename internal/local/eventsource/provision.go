@@ -112,7 +112,7 @@ func (p properties) describe(logicalID, uuid, arn string) Description {
 }
 
 func (s *Service) newPoller(d Description, filters []*pattern.Pattern) *poller {
-	var queue Queue = &sqsQueue{client: s.cfg.Cloud.SQS(), url: s.cfg.Cloud.QueueURL(d.SourceARN)}
+	var queue Queue = &sqsQueue{client: s.cfg.Cloud.AssumeFunction(d.FunctionARN).SQS(), url: s.cfg.Cloud.QueueURL(d.SourceARN)}
 	if s.cfg.Wrap != nil {
 		queue = s.cfg.Wrap(d.SourceARN, queue)
 	}

@@ -29,11 +29,12 @@ type streamMapping struct {
 }
 
 func (s *Service) newStreamMapping(d Description, filters []*pattern.Pattern) *streamMapping {
+	role := s.cfg.Cloud.AssumeFunction(d.FunctionARN)
 	return &streamMapping{
 		Description: d, filters: filters,
-		stream:      streams.New(s.cfg.Cloud.Streams(), d.SourceARN, s.cfg.Cloud.Region),
+		stream:      streams.New(role.Streams(), d.SourceARN, s.cfg.Cloud.Region),
 		checkpoints: streams.NewCheckpoints(s.cfg.DB, "event source mapping "+d.LogicalID, d.SourceARN),
-		failures:    &sqsFailures{client: s.cfg.Cloud.SQS(), url: s.cfg.Cloud.QueueURL(d.OnFailure)},
+		failures:    &sqsFailures{client: role.SQS(), url: s.cfg.Cloud.QueueURL(d.OnFailure)},
 		invoke:      s.cfg.Invoke,
 		sink:        s.cfg.Sink,
 	}

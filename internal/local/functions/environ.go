@@ -43,7 +43,7 @@ func (f *function) environ(runtimeAPI string) []string {
 	}
 	// Credentials of a role are temporary: they come with a token.
 	env = append(env, "AWS_SESSION_TOKEN=local")
-	return append(env, f.service.cfg.Cloud.Environ()...)
+	return append(env, f.service.cfg.Cloud.Assume(f.props.Role, f.name).Environ()...)
 }
 
 // unreserved returns the variables that the template may override.

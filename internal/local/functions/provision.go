@@ -51,6 +51,7 @@ type properties struct {
 		SystemLogLevel      string
 	}
 	TracingConfig struct{ Mode string }
+	Role          string
 
 	Architectures           template.Ignored // a Go function is compiled for this machine, an asset is looked at
 	CodeSigningConfigArn    template.Ignored
@@ -59,7 +60,6 @@ type properties struct {
 	EphemeralStorage        template.Ignored
 	KmsKeyArn               template.Ignored
 	RecursiveLoop           template.Ignored
-	Role                    template.Ignored
 	RuntimeManagementConfig template.Ignored
 	SnapStart               template.Ignored
 	Tags                    template.Ignored

@@ -51,7 +51,7 @@ func checkVariables(variables map[string]string) error {
 // matches reports whether a name is one of the list, where a * at the end stands for anything.
 func matches(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(one string) bool {
-		prefix, any := strings.CutSuffix(one, "*")
-		return one == name || any && strings.HasPrefix(name, prefix)
+		prefix, open := strings.CutSuffix(one, "*")
+		return one == name || open && strings.HasPrefix(name, prefix)
 	})
 }

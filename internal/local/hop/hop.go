@@ -2,7 +2,10 @@
 // Every local service sends its hops to a [Sink]; the console prints them, and tests read them as JSON.
 package hop
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A Stage is the place in the flow at which a hop happened.
 type Stage string
@@ -42,7 +45,12 @@ type Hop struct {
 	Count    int           `json:"count,omitempty"`    // records, events or messages in it
 	EventIDs []string      `json:"eventIds,omitempty"` // ids of the outbox events in it, where they are known
 	Detail   string        `json:"detail,omitempty"`   // for the reader: a status, an error or a log line
+	// Heartbeat reports that every event in it is one by which a stack finds out whether events arrive.
+	Heartbeat bool `json:"heartbeat,omitempty"`
 }
+
+// IsHeartbeat reports whether events of a source are heartbeats: the end of its name says so.
+func IsHeartbeat(source string) bool { return strings.HasSuffix(source, ".heartbeat") }
 
 // A Sink receives hops. It is called from many goroutines and must not block for long.
 type Sink func(Hop)

@@ -176,6 +176,7 @@ func (s *Store) observeRule(h hop.Hop, of resource) {
 		if of.hasDeadLetter {
 			put("InvocationsFailedToBeSentToDlq")
 		}
+	case hop.OK, hop.Failed, hop.Retry:
 	}
 }
 

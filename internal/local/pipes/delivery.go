@@ -148,8 +148,9 @@ func (d *delivery) retryLater(ctx context.Context, batch []*item, attempt int) e
 }
 
 func (d *delivery) reportItems(items []*item, h hop.Hop) {
-	h.Count = len(items)
+	h.Count, h.Heartbeat = len(items), true
 	for _, it := range items {
+		h.Heartbeat = h.Heartbeat && hop.IsHeartbeat(it.Source)
 		if it.ID != "" {
 			h.EventIDs = append(h.EventIDs, it.ID)
 		}

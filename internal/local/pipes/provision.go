@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
@@ -37,6 +38,7 @@ type properties struct {
 		DynamoDBStreamParameters *streamParameters
 	}
 	Enrichment       string
+	RoleArn          string
 	Target           string
 	TargetParameters struct {
 		InputTemplate                 string
@@ -47,7 +49,6 @@ type properties struct {
 	Description          template.Ignored
 	KmsKeyIdentifier     template.Ignored
 	LogConfiguration     template.Ignored
-	RoleArn              template.Ignored
 	Tags                 template.Ignored
 	EnrichmentParameters template.Ignored
 }
@@ -96,7 +97,7 @@ func (s *Service) manage(r template.Resource, arn string, p properties, pipe *Pi
 	}
 	m := &managed{properties: r.Properties, pipe: pipe, state: state{Running: p.DesiredState != "STOPPED", Filters: p.patterns(), Modified: time.Now()}}
 	m.description = Description{
-		Name: p.Name, LogicalID: r.LogicalID, ARN: arn, Source: p.Source, Target: p.Target, RoleARN: fmt.Sprint(p.RoleArn), Created: created,
+		Name: p.Name, LogicalID: r.LogicalID, ARN: arn, Source: p.Source, Target: p.Target, RoleARN: p.RoleArn, Created: created,
 	}
 	m.description.SourceParameters, _ = r.Properties["SourceParameters"].(map[string]any)
 	m.description.TargetParameters, _ = r.Properties["TargetParameters"].(map[string]any)
@@ -132,10 +133,11 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 		problems.require(false, "Source must be a DynamoDB stream with DynamoDBStreamParameters in the local run, got %q", p.Source)
 		return nil, problems.joined()
 	}
+	asRole := s.config.Cloud.Assume(p.RoleArn, p.Name)
 	variables := pipeVariables{pipeARN: arn, pipeName: p.Name, sourceARN: p.Source, targetARN: p.Target}
 	pipe := &Pipe{
 		Settings:    stream.settings(&problems),
-		Stream:      streams.New(s.config.Cloud.Streams(), p.Source, s.config.Cloud.Region),
+		Stream:      streams.New(asRole.Streams(), p.Source, s.config.Cloud.Region),
 		Checkpoints: streams.NewCheckpoints(s.config.DB, "pipe "+logicalID, p.Source),
 		Sink:        s.config.Sink,
 	}
@@ -143,11 +145,11 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 	var err error
 	pipe.Filter, err = compileFilter(p.patterns())
 	problems.add(err)
-	pipe.Target, err = s.target(p, variables)
+	pipe.Target, err = target(asRole, p, variables)
 	problems.add(err)
 	if queue := stream.DeadLetterConfig.Arn; queue != "" {
 		pipe.DeadLetterARN = queue
-		pipe.DeadLetter, err = s.deadLetter(queue, variables)
+		pipe.DeadLetter, err = deadLetter(asRole, queue, variables)
 		problems.add(err)
 	}
 	if s.config.Wrap != nil {
@@ -226,7 +228,7 @@ func compileFilter(filters []string) (func(Record) bool, error) {
 	}, nil
 }
 
-func (s *Service) target(p properties, f pipeVariables) (Target, error) {
+func target(c *cloud.Cloud, p properties, f pipeVariables) (Target, error) {
 	var in *input
 	if text := p.TargetParameters.InputTemplate; text != "" {
 		var err error
@@ -236,18 +238,18 @@ func (s *Service) target(p properties, f pipeVariables) (Target, error) {
 	}
 	switch service(p.Target) {
 	case "events":
-		return newBusTarget(s.config.Cloud.EventBridge(), p.TargetParameters.EventBridgeEventBusParameters, in, f)
+		return newBusTarget(c.EventBridge(), p.TargetParameters.EventBridgeEventBusParameters, in, f)
 	case "sqs":
-		return newQueueTarget(s.config.Cloud.SQS(), s.config.Cloud.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in, f)
+		return newQueueTarget(c.SQS(), c.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in, f)
 	}
 	return nil, fmt.Errorf("Target must be an event bus or an SQS queue in the local run, got %q", p.Target)
 }
 
-func (s *Service) deadLetter(queue string, f pipeVariables) (DeadLetter, error) {
+func deadLetter(c *cloud.Cloud, queue string, f pipeVariables) (DeadLetter, error) {
 	if service(queue) != "sqs" {
 		return nil, fmt.Errorf("DeadLetterConfig.Arn must be the ARN of an SQS queue in the local run, got %q", queue)
 	}
-	return &deadLetterQueue{client: s.config.Cloud.SQS(), url: s.config.Cloud.QueueURL(queue), pipe: f.pipeARN, stream: f.sourceARN}, nil
+	return &deadLetterQueue{client: c.SQS(), url: c.QueueURL(queue), pipe: f.pipeARN, stream: f.sourceARN}, nil
 }
 
 // service returns the service in an ARN: its third field.

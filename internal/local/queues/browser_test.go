@@ -40,8 +40,13 @@ func TestPagesAreRefused(t *testing.T) {
 		}
 	}
 	other := guardtest.Request(t, http.MethodPost, endpoint, `{}`, "Content-Type", "application/x-amz-json-1.0", "X-Amz-Target", "AmazonSNS.ListTopics")
-	if response, err := http.DefaultClient.Do(other); err != nil || response.StatusCode != http.StatusForbidden {
-		t.Errorf("another service's operation: %v, %v", response, err)
+	response, err := http.DefaultClient.Do(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusForbidden {
+		t.Errorf("another service's operation: status %d", response.StatusCode)
 	}
 	expectAttributes(t, s, address, map[string]string{"ApproximateNumberOfMessages": "0"})
 }

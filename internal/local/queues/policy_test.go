@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -76,7 +77,7 @@ func TestNoPolicyAllowsNobody(t *testing.T) {
 
 func TestPolicyRefused(t *testing.T) {
 	cases := map[string]struct{ statements, names string }{
-		"unknown operator": {`[` + strings.ReplaceAll(allowRule, "ArnEquals", "ArnNotEquals") + `]`, "ArnNotEquals"},
+		"unknown operator": {`[` + strings.ReplaceAll(allowRule, "ArnEquals", "ArnMatches") + `]`, "ArnMatches"},
 		"NotPrincipal":     {`[` + strings.ReplaceAll(allowRule, `"Principal"`, `"NotPrincipal"`) + `]`, "NotPrincipal"},
 		"effect":           {`[` + strings.ReplaceAll(allowRule, `"Allow"`, `"Permit"`) + `]`, "Permit"},
 		"principal":        {`[` + strings.ReplaceAll(allowRule, `{"Service":"events.amazonaws.com"}`, `"events"`) + `]`, "events"},
@@ -97,42 +98,8 @@ func TestSecondPolicyRefused(t *testing.T) {
 	}
 }
 
-func TestGlob(t *testing.T) {
-	cases := []struct {
-		pattern, value string
-		want           bool
-	}{
-		{"", "", true},
-		{"", "a", false},
-		{"a", "", false},
-		{"a", "a", true},
-		{"a", "A", false},
-		{"*", "", true},
-		{"*", "abc", true},
-		{"**", "abc", true},
-		{"a*", "abc", true},
-		{"*c", "abc", true},
-		{"a*c", "ac", true},
-		{"a*b*c", "axbxbxc", true},
-		{"a*b*c", "axc", false},
-		{"*ab", "aab", true},
-		{"*a?", "aab", true},
-		{"a*", "ba", false},
-		{"?", "a", true},
-		{"?", "", false},
-		{"a?c", "abc", true},
-		{"a?c", "ac", false},
-		{"abc?*", "abc", false},
-	}
-	for _, c := range cases {
-		if got := glob(c.pattern, c.value); got != c.want {
-			t.Errorf("%q matches %q: %t, want %t", c.pattern, c.value, got, c.want)
-		}
-	}
-}
-
 func service() *Service {
-	return &Service{cloud: cloud.New("eu-west-1"), policies: map[string]policy{}}
+	return &Service{cloud: cloud.New("eu-west-1"), policies: map[string]*iam.Policy{}}
 }
 
 func withPolicy(t *testing.T, statements string) *Service {

@@ -1,5 +1,5 @@
 // Runs the SQS of fauxqs on 127.0.0.1, with durable messages. Arguments: the folder of the fauxqs package, the data
-// folder, the port (0: the system chooses). It prints one line of JSON: {"port": n} when it is ready, {"error": code}
+// folder, the port (0: the system chooses), the URL that checks permissions (empty: none are checked). It prints one line of JSON: {"port": n} when it is ready, {"error": code}
 // when it cannot listen.
 //
 // The startFauxqs of fauxqs listens on all interfaces and answers before a change is on disk, so this file assembles
@@ -8,7 +8,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [fauxqs, data, port] = process.argv.slice(2);
+const [fauxqs, data, port, permissions] = process.argv.slice(2);
 const load = (file) => import(pathToFileURL(join(fauxqs, "dist", file)));
 const { buildApp } = await load("app.js");
 const { PersistenceManager } = await load("persistence.js");
@@ -46,6 +46,23 @@ const committed = () =>
     }),
   ));
 app.addHook("onSend", async () => committed());
+
+// --- Permissions ---------------------------------------------------------------------------------
+// A call with the key of a role is handled once its permissions are checked. Other keys are the developer's.
+if (permissions) {
+  app.addHook("preHandler", async (req, reply) => {
+    const { authorization = "", "x-amz-target": target = "" } = req.headers;
+    if (!authorization.includes("Credential=ASIA")) return;
+    const body = JSON.stringify(req.body);
+    const answer = await fetch(permissions, { method: "POST", headers: { authorization, "x-amz-target": target }, body });
+    if (answer.status === 204) return;
+    const refusal = await answer.json();
+    return reply
+      .code(refusal.status)
+      .headers({ ...refusal.headers, "content-type": "application/x-amz-json-1.0" })
+      .send(JSON.stringify(refusal.body));
+  });
+}
 
 // --- Fixes ---------------------------------------------------------------------------------------
 // fauxqs checks UTF-16 units one by one and so refuses every character beyond U+FFFF, for example emoji.

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/local/process"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
@@ -38,6 +39,8 @@ type Config struct {
 	Dir   string       // folder for the messages; created when it does not exist
 	Port  int          // 0: the system chooses
 	Log   io.Writer    // receives what fauxqs writes to stderr; default: discarded
+	// Permissions is the URL that decides whether a role may make a call. Default: every role may.
+	Permissions string
 }
 
 // A Service is a running fauxqs and the queues of the stack in it.
@@ -48,8 +51,8 @@ type Service struct {
 	stderr  *lastOutput
 
 	mu       sync.RWMutex
-	policies map[string]policy // by queue ARN
-	known    map[string]bool   // ARNs of the stack's queues
+	policies map[string]*iam.Policy // by queue ARN
+	known    map[string]bool        // ARNs of the stack's queues
 }
 
 // Start starts fauxqs on the data in Dir and returns once it answers. It sets the cloud's SQS endpoint.
@@ -67,11 +70,11 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start fauxqs: %w", err)
 	}
-	s := &Service{cloud: cfg.Cloud, stderr: &lastOutput{next: cfg.Log}, policies: map[string]policy{}, known: map[string]bool{}}
+	s := &Service{cloud: cfg.Cloud, stderr: &lastOutput{next: cfg.Log}, policies: map[string]*iam.Policy{}, known: map[string]bool{}}
 	stdout, out := io.Pipe()
 	s.process, err = process.Start(process.Spec{
 		Path:   node,
-		Args:   []string{"--disable-warning=ExperimentalWarning", "--input-type=module", "-", fauxqs, dir, strconv.Itoa(cfg.Port)},
+		Args:   []string{"--disable-warning=ExperimentalWarning", "--input-type=module", "-", fauxqs, dir, strconv.Itoa(cfg.Port), cfg.Permissions},
 		Stdin:  bytes.NewReader(server),
 		Stdout: out,
 		Stderr: s.stderr,

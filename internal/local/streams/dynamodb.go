@@ -146,16 +146,17 @@ func (s *dynamoDBStream) record(in types.Record, read time.Time) Record {
 		Arrival:        arrival,
 		Size:           int(aws.ToInt64(data.SizeBytes)),
 		Key:            Compact(change["Keys"]),
-		ID:             eventID(data.NewImage),
+		ID:             eventText(data.NewImage, "id"),
+		Source:         eventText(data.NewImage, "source"),
 		Event:          event,
 	}
 }
 
-// eventID returns the attribute id of an item that has the attribute recordType, as outbox items do, else "".
-func eventID(image map[string]types.AttributeValue) string {
-	id, isText := image["id"].(*types.AttributeValueMemberS)
+// eventText returns a text of an item that has the attribute recordType, as outbox items do, else "".
+func eventText(image map[string]types.AttributeValue, name string) string {
+	text, isText := image[name].(*types.AttributeValueMemberS)
 	if _, marked := image["recordType"]; !marked || !isText {
 		return ""
 	}
-	return id.Value
+	return text.Value
 }

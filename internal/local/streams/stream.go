@@ -25,6 +25,8 @@ type Record struct {
 	Key string
 	// ID is the outbox event's id where the record has one, for hops.
 	ID string
+	// Source is the outbox event's source, where the record has an ID.
+	Source string
 	// Size is the record's size in bytes, as DynamoDB counts it.
 	Size int
 	// Event is the record in the form that filters, templates and functions use.

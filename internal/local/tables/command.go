@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/outboxkit/transactional-outbox/internal/childenv"
 	"github.com/outboxkit/transactional-outbox/internal/local/process"
 	"github.com/outboxkit/transactional-outbox/internal/local/toolchain"
 )
@@ -39,9 +40,9 @@ var jvmOptions = []string{
 const mainClass = "software.amazon.dynamodb.services.local.main.ServerRunner"
 
 // command returns the command line of DynamoDB Local with its data in dir. Its option -port keeps its default and has
-// no effect: the system chooses a port, and the JVM writes it to the file portFile(dir).
+// no effect: the system chooses a port, and the JVM writes it to the file portFile(dir). Connections begin with the secret.
 // Source: DynamoDB developer guide, DynamoDBLocal.UsageNotes, "Command line options".
-func command(ctx context.Context, dir string) (process.Spec, error) {
+func command(ctx context.Context, dir, secret string) (process.Spec, error) {
 	java, err := toolchain.Java(ctx)
 	if err != nil {
 		return process.Spec{}, err
@@ -63,7 +64,7 @@ func command(ctx context.Context, dir string) (process.Spec, error) {
 		"-sharedDb", "-disableTelemetry",
 		"-dbPath", dir,
 	)
-	return process.Spec{Path: java, Args: args}, nil
+	return process.Spec{Path: java, Args: args, Env: append(childenv.Base(), "LOOPBACK_SECRET="+secret)}, nil
 }
 
 // classFolder returns the folder from which the JVM loads our classes.

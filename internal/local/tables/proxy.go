@@ -55,8 +55,9 @@ func newProxy(server http.RoundTripper, client *dynamodb.Client, region string) 
 // anyHost stands for DynamoDB Local in URLs; the transport replaces it with the real address.
 const anyHost = "dynamodb-local"
 
-// newTransport returns a transport that sends every request to the server, whose address changes with each start.
-func newTransport(server func() (address string, err error)) *http.Transport {
+// newTransport returns a transport that sends every request to the server, whose address changes with each start. Each
+// connection begins with the secret, without which the server takes none.
+func newTransport(server func() (address string, err error), secret string) *http.Transport {
 	return &http.Transport{
 		DisableCompression:  true, // bodies pass unchanged: clients check their length and checksum
 		MaxIdleConnsPerHost: 256,
@@ -65,7 +66,15 @@ func newTransport(server func() (address string, err error)) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return new(net.Dialer).DialContext(ctx, network, address)
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := io.WriteString(conn, secret); err != nil {
+				_ = conn.Close()
+				return nil, err
+			}
+			return conn, nil
 		},
 	}
 }

@@ -28,7 +28,7 @@ func TestErrorsHaveAChecksum(t *testing.T) {
 				fmt.Fprint(w, "hello")
 			}))
 			defer dynamoDB.Close()
-			proxy := httptest.NewServer(newProxy(newTransport(func() (string, error) { return dynamoDB.Listener.Addr().String(), nil }), nil, "eu-central-1"))
+			proxy := httptest.NewServer(newProxy(newTransport(func() (string, error) { return dynamoDB.Listener.Addr().String(), nil }, ""), nil, "eu-central-1"))
 			defer proxy.Close()
 			resp, err := http.Get(proxy.URL)
 			if err != nil {

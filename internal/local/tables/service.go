@@ -2,6 +2,7 @@ package tables
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -73,7 +74,8 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder of the tables: %w", err)
 	}
-	program, err := command(ctx, dir)
+	secret := rand.Text()
+	program, err := command(ctx, dir, secret)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func Start(ctx context.Context, config Config) (*Service, error) {
 		return nil, fmt.Errorf("DynamoDB Local: port is taken: %d is in use; choose other ports with --port", config.Port)
 	}
 	s := &Service{cloud: config.Cloud, program: program, portFile: portFile(dir)}
-	transport := newTransport(s.serverAddress)
+	transport := newTransport(s.serverAddress, secret)
 	handler := newProxy(transport, s.directClient(transport), config.Cloud.Region)
 	if config.Wrap != nil {
 		handler = config.Wrap(handler)

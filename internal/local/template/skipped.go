@@ -17,8 +17,8 @@ type skip struct {
 // stack look as if it worked. The same holds for what refusals lists.
 var skips = []skip{
 	{"AWS::CDK::Metadata", "tells AWS which constructs are used"},
-	{"AWS::IAM::*", "permissions are not enforced locally"},
-	{"AWS::Lambda::Permission", "permissions are not enforced locally"},
+	{"AWS::IAM::*", "only roles call anything locally, and with --iam=off they may do everything"},
+	{"AWS::Lambda::Permission", "permissions are not enforced with --iam=off"},
 	{"AWS::KMS::*", "nothing is encrypted locally"},
 	{"AWS::Logs::*", "logs are printed"},
 	{"AWS::XRay::*", "traces are not collected locally"},
@@ -133,6 +133,9 @@ func (e *evaluator) placeholder(r Resource, attribute string) string {
 		return r.PhysicalName
 	}
 	if attribute == "" || strings.HasSuffix(attribute, "Arn") {
+		if r.Type == "AWS::Logs::LogGroup" {
+			return e.arn("logs", "log-group:"+r.PhysicalName+":*")
+		}
 		parts := strings.SplitN(strings.ToLower(r.Type), "::", 3) // aws, iam, role
 		return e.arn(parts[1], parts[2]+"/"+r.PhysicalName)
 	}

@@ -3,6 +3,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ProtocolFamily;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.SocketAddress;
 import java.net.SocketOption;
 import java.nio.channels.DatagramChannel;
@@ -11,9 +12,11 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.channels.spi.AbstractSelector;
 import java.nio.channels.spi.SelectorProvider;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
 import java.util.Set;
 
 /**
@@ -23,7 +26,11 @@ import java.util.Set;
  * <p>DynamoDB Local binds all interfaces and one given port, and has no option for anything else; a port that was
  * free when it was chosen may be another program's by then. The JDK lets an operator choose the provider of its
  * channels with the system property java.nio.channels.spi.SelectorProvider; this one hands everything to the
- * JDK's own provider and changes nothing but the address of bind.
+ * JDK's own provider and changes nothing but the address of bind, and what accept lets in.
+ *
+ * <p>DynamoDB Local takes whatever Host a request has, so a page in a browser that finds the port could read the tables
+ * (DNS rebinding). Only connections that begin with the environment variable LOOPBACK_SECRET are let in: those of the
+ * program that started this JVM.
  */
 public final class LoopbackSelectorProvider extends SelectorProvider {
     private final SelectorProvider system;
@@ -109,7 +116,29 @@ public final class LoopbackSelectorProvider extends SelectorProvider {
 
         @Override
         public SocketChannel accept() throws IOException {
-            return channel.accept();
+            while (true) {
+                SocketChannel accepted = channel.accept();
+                if (knowsSecret(accepted.socket())) {
+                    return accepted;
+                }
+                accepted.close();
+            }
+        }
+
+        private static final byte[] SECRET = System.getenv("LOOPBACK_SECRET").getBytes(StandardCharsets.US_ASCII);
+
+        /** Others wait meanwhile, so a connection that says nothing is not waited for long. */
+        private static final int PATIENCE_MILLIS = 5000;
+
+        private static boolean knowsSecret(Socket accepted) {
+            try {
+                accepted.setSoTimeout(PATIENCE_MILLIS);
+                byte[] said = accepted.getInputStream().readNBytes(SECRET.length);
+                accepted.setSoTimeout(0);
+                return MessageDigest.isEqual(said, SECRET);
+            } catch (IOException e) {
+                return false; // it said too little, or is gone
+            }
         }
 
         @Override

@@ -1,0 +1,190 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// Observe returns the provisions of all services with the Authority beside them: it notes the roles, the keys of tables
+// and the ARNs of what they make, so that the services need not know of it.
+func (a *Authority) Observe(provisions map[string]template.Provision) map[string]template.Provision {
+	observed := make(map[string]template.Provision, len(provisions))
+	for kind, provision := range provisions {
+		observed[kind] = func(ctx context.Context, r template.Resource) (template.Attributes, error) {
+			made, err := provision(ctx, r)
+			if err != nil {
+				return made, err
+			}
+			a.noteNames(r, made)
+			return made, a.note(r, made)
+		}
+	}
+	return observed
+}
+
+// noteNames keeps how a template refers to the ARNs of a resource.
+func (a *Authority) noteNames(r template.Resource, made template.Attributes) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if strings.HasPrefix(made.Ref, "arn:") {
+		a.names[made.Ref] = fmt.Sprintf(`{"Ref":%q}`, r.LogicalID)
+	}
+	for attribute, value := range made.GetAtt {
+		if strings.HasPrefix(value, "arn:") {
+			a.names[a.inRegion(value)] = fmt.Sprintf(`{"Fn::GetAtt":[%q,%q]}`, r.LogicalID, attribute)
+		}
+	}
+}
+
+func (a *Authority) note(r template.Resource, made template.Attributes) error {
+	switch r.Type {
+	case "AWS::Lambda::Function":
+		return a.noteFunction(r, made.GetAtt["Arn"], made.Ref)
+	case "AWS::Lambda::EventSourceMapping":
+		return a.noteMapping(r)
+	case "AWS::Pipes::Pipe":
+		return a.notePipe(r, made.GetAtt["Arn"])
+	case "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable":
+		return a.noteTable(r, made.Ref)
+	case "AWS::Events::Rule":
+		return a.noteRule(r, made.GetAtt["Arn"])
+	case "AWS::Events::EventBusPolicy":
+		return a.busPolicy(r)
+	case "AWS::ApiGateway::Method":
+		return a.apiMethod(r)
+	}
+	return nil
+}
+
+// noteFunction keeps the function's role and what the role needs. Without permission for logs and traces a function
+// works on AWS too, and loses them.
+func (a *Authority) noteFunction(r template.Resource, arn, name string) error {
+	var p struct {
+		Role          string
+		LoggingConfig struct{ LogGroup string }
+		TracingConfig struct{ Mode string }
+	}
+	if err := read(r, &p); err != nil || p.Role == "" {
+		return err
+	}
+	group := p.LoggingConfig.LogGroup
+	if group == "" {
+		group = "/aws/lambda/" + name
+	}
+	optional := []needed{{a.cloud.ARN("logs", "log-group:"+group+":log-stream:stream"), []string{"logs:CreateLogStream", "logs:PutLogEvents"}}}
+	if p.TracingConfig.Mode == "Active" {
+		optional = append(optional, needed{"*", []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}})
+	}
+	a.mu.Lock()
+	a.functions[arn] = p.Role
+	a.mu.Unlock()
+	a.require(need{who: r.LogicalID, role: p.Role, service: "lambda.amazonaws.com", source: arn, session: name, optional: optional})
+	return nil
+}
+
+// noteMapping notes what Lambda requires of a function's role when an event source mapping is made.
+// Source: Lambda developer guide, services-sqs-configure and services-dynamodb-eventsourcemapping.
+func (a *Authority) noteMapping(r template.Resource) error {
+	var p struct {
+		EventSourceArn, FunctionName string
+		DestinationConfig            struct{ OnFailure struct{ Destination string } }
+	}
+	if err := read(r, &p); err != nil {
+		return err
+	}
+	function := p.FunctionName
+	if !strings.HasPrefix(function, "arn:") {
+		function = a.cloud.ARN("lambda", "function:"+function)
+	}
+	role := a.FunctionRole(function)
+	if role == "" {
+		return nil
+	}
+	actions := []needed{{p.EventSourceArn, []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}}}
+	if strings.Contains(p.EventSourceArn, "/stream/") {
+		actions = ofStream(p.EventSourceArn)
+		if queue := p.DestinationConfig.OnFailure.Destination; queue != "" {
+			actions = append(actions, needed{queue, []string{"sqs:SendMessage"}})
+		}
+	}
+	a.require(need{who: r.LogicalID, role: role, session: function[strings.LastIndex(function, ":")+1:], actions: actions})
+	return nil
+}
+
+// ofStream returns what is needed to read a stream.
+func ofStream(arn string) []needed {
+	return []needed{
+		{arn, []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}},
+		{"*", []string{"dynamodb:ListStreams"}},
+	}
+}
+
+// notePipe notes what a pipe requires of its role.
+// Source: EventBridge user guide, eb-pipes-permissions.
+func (a *Authority) notePipe(r template.Resource, arn string) error {
+	var p struct {
+		RoleArn, Source, Target string
+		SourceParameters        struct {
+			DynamoDBStreamParameters struct{ DeadLetterConfig struct{ Arn string } }
+		}
+		LogConfiguration struct {
+			CloudwatchLogsLogDestination struct{ LogGroupArn string }
+		}
+	}
+	if err := read(r, &p); err != nil || p.RoleArn == "" {
+		return err
+	}
+	n := need{who: r.LogicalID, role: p.RoleArn, service: "pipes.amazonaws.com", source: arn, session: nameOf(arn)}
+	if strings.Contains(p.Source, "/stream/") {
+		n.actions = ofStream(p.Source)
+	}
+	switch {
+	case strings.HasPrefix(p.Target, "arn:aws:events:"):
+		n.actions = append(n.actions, needed{p.Target, []string{"events:PutEvents"}})
+	case strings.HasPrefix(p.Target, "arn:aws:sqs:"):
+		n.actions = append(n.actions, needed{p.Target, []string{"sqs:SendMessage"}})
+	}
+	if queue := p.SourceParameters.DynamoDBStreamParameters.DeadLetterConfig.Arn; queue != "" {
+		n.actions = append(n.actions, needed{queue, []string{"sqs:SendMessage"}})
+	}
+	if group := p.LogConfiguration.CloudwatchLogsLogDestination.LogGroupArn; group != "" {
+		n.actions = append(n.actions, needed{group, []string{"logs:CreateLogStream", "logs:PutLogEvents"}})
+	}
+	a.require(n)
+	return nil
+}
+
+// noteRule notes the queues and functions that a rule sends to. AWS makes a rule whose targets do not let it send, and
+// its events are lost.
+func (a *Authority) noteRule(r template.Resource, arn string) error {
+	var p struct {
+		Targets []struct {
+			Arn              string
+			DeadLetterConfig struct{ Arn string }
+		}
+	}
+	if err := read(r, &p); err != nil {
+		return err
+	}
+	for _, target := range p.Targets {
+		for _, on := range []string{target.Arn, target.DeadLetterConfig.Arn} {
+			if strings.HasPrefix(on, "arn:aws:sqs:") || strings.HasPrefix(on, "arn:aws:lambda:") {
+				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{on, []string{useOf(on)}}}})
+			}
+		}
+	}
+	return nil
+}
+
+// read decodes the properties that it names and ignores the others, which the service has checked.
+func read(r template.Resource, into any) error {
+	raw, err := json.Marshal(r.Properties)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}

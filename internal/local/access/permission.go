@@ -1,0 +1,168 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/iam"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+const (
+	invokeFunction = "lambda:InvokeFunction"
+	apiGateway     = "apigateway.amazonaws.com"
+	apiSession     = "BackplaneAssumeRoleSession"
+)
+
+// provisionPermission adds a statement to the policy of a function.
+// Source: Lambda developer guide, access-control-resource-based.
+func (a *Authority) provisionPermission(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p struct {
+		Action        string
+		FunctionName  string // name or ARN
+		Principal     string
+		SourceArn     string
+		SourceAccount string
+
+		EventSourceToken    template.Ignored
+		FunctionUrlAuthType template.Ignored
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	arn := p.FunctionName
+	if !strings.HasPrefix(arn, "arn:") {
+		arn = a.cloud.ARN("lambda", "function:"+arn)
+	}
+	kind := "AWS"
+	if strings.Contains(p.Principal, ".") {
+		kind = "Service"
+	}
+	statement := map[string]any{
+		"Sid": r.LogicalID, "Effect": "Allow", "Action": p.Action, "Resource": arn,
+		"Principal": map[string]string{kind: p.Principal}, "Condition": permissionConditions(p.SourceArn, p.SourceAccount),
+	}
+	document, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statement})
+	if err != nil {
+		return template.Attributes{}, err
+	}
+	return template.Attributes{Ref: r.PhysicalName, GetAtt: map[string]string{"Id": r.PhysicalName}}, a.addResourcePolicy(arn, document)
+}
+
+func permissionConditions(sourceARN, sourceAccount string) map[string]any {
+	conditions := map[string]any{}
+	if sourceARN != "" {
+		conditions["ArnLike"] = map[string]string{"aws:SourceArn": sourceARN}
+	}
+	if sourceAccount != "" {
+		conditions["StringEquals"] = map[string]string{"aws:SourceAccount": sourceAccount}
+	}
+	return conditions
+}
+
+// addResourcePolicy adds the statements of a document to the policy of a resource.
+func (a *Authority) addResourcePolicy(arn string, document []byte) error {
+	parsed, err := a.parse(iam.Resource, document)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.resources[arn] = a.resources[arn].With(parsed)
+	return nil
+}
+
+// AuthorizeInvocation returns an error when API Gateway may not invoke a function: with the role of the integration, or
+// without one by the policy of the function for the method sourceARN.
+// Source: API Gateway developer guide, api-gateway-control-access-using-iam-policies-to-invoke-api.
+func (a *Authority) AuthorizeInvocation(functionARN, roleARN, sourceARN string) error {
+	request := iam.Request{Action: invokeFunction, Resource: functionARN}
+	var denied *Denial
+	switch {
+	case roleARN == callersCredentials:
+		return nil // the caller is the developer
+	case roleARN != "":
+		denied = a.check(session{role: roleARN, name: apiSession}, request)
+	default:
+		denied = a.checkService(apiGateway, sourceARN, request)
+	}
+	if denied != nil {
+		return fmt.Errorf("Execution failed due to configuration error: Invalid permissions on Lambda function: %w", denied)
+	}
+	return nil
+}
+
+// callersCredentials as an integration's role means that the caller's own permissions count.
+// Source: API Gateway API reference, API_Integration, "credentials".
+const callersCredentials = "arn:aws:iam::*:user/*"
+
+// provisionAccount checks the role with which API Gateway writes logs, as AWS does when it is set.
+// Source: API Gateway developer guide, set-up-logging.
+func (a *Authority) provisionAccount(_ context.Context, r template.Resource) (template.Attributes, error) {
+	var p struct{ CloudWatchRoleArn string }
+	if err := r.Decode(&p); err != nil {
+		return template.Attributes{}, err
+	}
+	if p.CloudWatchRoleArn != "" {
+		a.require(need{
+			who: r.LogicalID, role: p.CloudWatchRoleArn, service: apiGateway, source: a.cloud.ARN("apigateway", "/account"),
+			actions: []needed{{"*", []string{
+				"logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams",
+				"logs:PutLogEvents", "logs:GetLogEvents", "logs:FilterLogEvents",
+			}}},
+		})
+	}
+	return template.Attributes{Ref: r.PhysicalName, GetAtt: map[string]string{"Id": r.PhysicalName}}, nil
+}
+
+// busPolicy adds the statement of an AWS::Events::EventBusPolicy to the policy of its bus. In its older form it names
+// another account or an organization, which do not exist here.
+func (a *Authority) busPolicy(r template.Resource) error {
+	statement, ok := r.Properties["Statement"]
+	if !ok {
+		return nil
+	}
+	name, _ := r.Properties["EventBusName"].(string)
+	if name == "" {
+		name = "default"
+	}
+	document, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statement})
+	if err != nil {
+		return err
+	}
+	return a.addResourcePolicy(a.busARN(name), document)
+}
+
+// busARN returns the ARN of a bus that is named by its name or ARN; "" is the default bus.
+func (a *Authority) busARN(nameOrARN string) string {
+	switch {
+	case strings.HasPrefix(nameOrARN, "arn:"):
+		return nameOrARN
+	case nameOrARN == "":
+		nameOrARN = "default"
+	}
+	return a.cloud.ARN("events", "event-bus/"+nameOrARN)
+}
+
+// apiMethod notes the role of an integration, without which API Gateway cannot call an AWS service.
+func (a *Authority) apiMethod(r template.Resource) error {
+	integration, _ := r.Properties["Integration"].(map[string]any)
+	role, _ := integration["Credentials"].(string)
+	if role == callersCredentials {
+		return nil
+	}
+	if role == "" {
+		if integration["Type"] == "AWS" {
+			return errors.New("Integration must have Credentials, the role with which API Gateway calls the service")
+		}
+		return nil
+	}
+	a.require(need{who: r.LogicalID, role: role, service: apiGateway, source: a.cloud.ARN("execute-api", "*")})
+	return nil
+}
+
+var _ cloud.Keys = (*Authority)(nil)

@@ -1,0 +1,129 @@
+package local
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/access"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/control"
+	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
+	"github.com/outboxkit/transactional-outbox/internal/local/queues"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// accessLog is the file in the data folder with each kind of request that was evaluated, one a line.
+const accessLog = "access.jsonl"
+
+// permissions enforce the policies of the template. The zero value lets every call in.
+type permissions struct {
+	authority *access.Authority
+	queues    string // URL that decides for the queues
+	stop      func()
+}
+
+// newPermissions returns the permissions of a run.
+func (s *services) newPermissions(o Options, out console.Console) (permissions, error) {
+	if o.IAM == IAMOff {
+		return permissions{stop: func() {}}, nil
+	}
+	authority := access.New(access.Config{Cloud: s.cloud, Notice: out.Notice, Record: s.logs.open(accessLog)})
+	url, stop, err := authority.ServeQueues()
+	if err != nil {
+		return permissions{}, err
+	}
+	s.all = append(s.all, authority)
+	return permissions{authority: authority, queues: url, stop: stop}, nil
+}
+
+// ofQueues makes the policies of the queues count, and returns what decides for rules. A rule without permission loses
+// events silently on AWS, so that is decided with --iam=off too.
+func (p permissions) ofQueues(queue *queues.Service) eventbus.Policies {
+	if p.authority == nil {
+		return queuesOnly{queue}
+	}
+	p.authority.AddPolicies(queue.Policy)
+	return p.authority
+}
+
+// queuesOnly asks the policies of queues, and lets a rule invoke every function.
+type queuesOnly struct{ queues *queues.Service }
+
+// Allows implements eventbus.Policies.
+func (q queuesOnly) Allows(targetARN, service, sourceARN string) bool {
+	return strings.HasPrefix(targetARN, "arn:aws:lambda:") || q.queues.Allows(targetARN, service, sourceARN)
+}
+
+// others returns the guard of the endpoint of the other services, or nil.
+func (p permissions) others() func(http.Handler) http.Handler {
+	if p.authority == nil {
+		return nil
+	}
+	return p.authority.GuardOthers
+}
+
+// identity returns what knows the role that has signed a request, or nil.
+func (p permissions) identity() func(*http.Request) (control.Identity, bool) {
+	if p.authority == nil {
+		return nil
+	}
+	return func(r *http.Request) (control.Identity, bool) {
+		arn, id, ok := p.authority.Identity(r)
+		return control.Identity{Arn: arn, UserId: id, Account: cloud.Account}, ok
+	}
+}
+
+// invocation returns what decides whether the API may invoke a function, or nil.
+func (p permissions) invocation() func(functionARN, roleARN, sourceARN string) error {
+	if p.authority == nil {
+		return nil
+	}
+	return p.authority.AuthorizeInvocation
+}
+
+// caller returns what decides whether a caller of the API is let in, or nil.
+func (p permissions) caller(o Options) func(r *http.Request, body []byte, methodARN string) error {
+	if p.authority == nil || !o.Auth {
+		return nil
+	}
+	return p.authority.AuthorizeCaller
+}
+
+// signedCurl returns a command that calls the API, signed with the developer's key.
+func signedCurl(region, url string) string {
+	return fmt.Sprintf(`curl --aws-sigv4 "aws:amz:%s:execute-api" --user %s:%[2]s %s`, region, cloud.DeveloperKey, url)
+}
+
+// observe returns the provisions with the Authority beside them.
+func (p permissions) observe(provisions map[string]template.Provision) map[string]template.Provision {
+	if p.authority == nil {
+		return provisions
+	}
+	return p.authority.Observe(provisions)
+}
+
+// tables and buses put a guard in front of what faults are injected into.
+func (p permissions) tables(faults func(http.Handler) http.Handler) func(http.Handler) http.Handler {
+	if p.authority == nil {
+		return faults
+	}
+	return inFrontOf(faults, p.authority.GuardTables)
+}
+
+func (p permissions) buses(faults func(http.Handler) http.Handler) func(http.Handler) http.Handler {
+	if p.authority == nil {
+		return faults
+	}
+	return inFrontOf(faults, p.authority.GuardBuses)
+}
+
+func inFrontOf(faults, guard func(http.Handler) http.Handler) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if faults != nil {
+			next = faults(next)
+		}
+		return guard(next)
+	}
+}
