@@ -11,11 +11,12 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// nobodysBus makes the pipe deliver to a bus that does not exist, and give up at once: every event ends in
+// refusedSource makes the pipe publish under a source that EventBridge refuses, and give up at once: every event ends in
 // its dead-letter queue, as metadata only.
-func nobodysBus(t *Template) {
+// Source: EventBridge API reference, PutEventsRequestEntry and PutEventsResultEntry (NotAuthorizedForSourceException).
+func refusedSource(t *Template) {
 	pipe := t.Properties("AWS::Pipes::Pipe", "/Outbox/")
-	pipe["Target"] = "arn:aws:events:us-east-1:000000000000:event-bus/nobody"
+	object(object(pipe["TargetParameters"])["EventBridgeEventBusParameters"])["Source"] = "aws.orders"
 	object(object(pipe["SourceParameters"])["DynamoDBStreamParameters"])["MaximumRetryAttempts"] = 0
 }
 
@@ -31,7 +32,7 @@ func TestRedriveOfWhatThePipeGaveUp(t *testing.T) {
 	top, err := fixture.Root()
 	must(t, top, err)
 	app, err := fixture.Assembly()
-	if err := patch(top, must(t, app, err), filepath.Join(dir, "app"), orders.stack, append(ordersChanges[:len(ordersChanges):len(ordersChanges)], nobodysBus)...); err != nil {
+	if err := patch(top, must(t, app, err), filepath.Join(dir, "app"), orders.stack, append(ordersChanges[:len(ordersChanges):len(ordersChanges)], refusedSource)...); err != nil {
 		t.Fatal(err)
 	}
 	path, err := fixture.Binary()
