@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,10 +111,18 @@ func (r *Runner) place(ctx context.Context, what, note string, headers ...string
 	return id, r.settled(ctx, id)
 }
 
-// settled waits until the order's events have had all their effects.
+// settled waits until the order's events have had all their effects, and the event of its shipment too, which one of these
+// effects commits.
 func (r *Runner) settled(ctx context.Context, order string) error {
 	return r.await(ctx, "order "+order+" has all its effects", func() (bool, error) {
 		trace, err := r.trace(ctx, record.PartitionKey("Order", order))
+		if err != nil || !complete(trace) {
+			return false, err
+		}
+		if !slices.ContainsFunc(trace.Events, func(e operate.TracedEvent) bool { return e.Type == "OrderCreated" }) {
+			return true, nil
+		}
+		trace, err = r.trace(ctx, record.PartitionKey("Shipment", order))
 		return err == nil && complete(trace), err
 	})
 }
