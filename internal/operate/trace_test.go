@@ -219,4 +219,7 @@ func TestNowhereOnlyWhereAllWasSeen(t *testing.T) {
 	if !strings.Contains(text, "not all dead-letter messages could be looked at") {
 		t.Errorf("it said\n%s", text)
 	}
+	if n := w.waited.Load(); n > 0 {
+		t.Errorf("it waited %d s for messages that others have", n)
+	}
 }
