@@ -62,12 +62,14 @@ func TestTheOperationsPageCanBeTyped(t *testing.T) {
 // awsCommands are the commands of the AWS CLI that the page may show, with the flags that they may have there.
 // Source: AWS CLI command reference, version 2.
 var awsCommands = map[string][]string{
-	"cloudformation describe-stack-resources": {"--stack-name", "--query", "--output"},
-	"events enable-rule":                      {"--name", "--event-bus-name"},
-	"events list-rules":                       {"--name-prefix", "--event-bus-name", "--query", "--output"},
-	"lambda get-account-settings":             {},
-	"logs tail":                               {"--since", "--follow", "--filter-pattern"},
-	"sqs purge-queue":                         {"--queue-url"},
+	"cloudformation describe-stack-resource-drifts": {"--stack-name", "--stack-resource-drift-status-filters"},
+	"cloudformation describe-stack-resources":       {"--stack-name", "--query", "--output"},
+	"cloudformation detect-stack-drift":             {"--stack-name"},
+	"events enable-rule":                            {"--name", "--event-bus-name"},
+	"events list-rules":                             {"--name-prefix", "--event-bus-name", "--query", "--output"},
+	"lambda get-account-settings":                   {},
+	"logs tail":                                     {"--since", "--follow", "--filter-pattern"},
+	"sqs purge-queue":                               {"--queue-url"},
 }
 
 // TestTheOperationsPageOfAWS: what it shows of the AWS CLI is what that has.

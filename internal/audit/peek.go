@@ -86,7 +86,7 @@ func (p *peek) run(ctx context.Context) (complete bool, err error) {
 	if err != nil || total == 0 {
 		return err == nil, err
 	}
-	for empty := 0; empty < p.emptyInARow && !(p.untilCounted && len(p.order) >= total); empty++ {
+	for empty := 0; empty < p.emptyInARow && (!p.untilCounted || len(p.order) < total); empty++ {
 		out, err := p.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &p.url, MaxNumberOfMessages: maxReceive, VisibilityTimeout: hideFor,
 			WaitTimeSeconds:       p.wait,

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,6 +44,7 @@ type plant struct {
 	pipe     *pipes.DescribePipeOutput     // nil: gone
 	mappings map[string]string             // UUID → state; absent: gone
 	problems map[string]string             // UUID → LastProcessingResult
+	waited   atomic.Int32                  // the longest wait of a receive, in seconds
 	rules    map[string]string             // name → state; absent: gone
 	queues   map[string]map[string]string  // URL → attributes
 	messages map[string][]sqstypes.Message // URL → what is in it
@@ -174,6 +176,7 @@ func (p *plant) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, _
 	if !strings.Contains(*in.QueueUrl, "dead") {
 		return nil, fmt.Errorf("%s is no dead-letter queue: a receive uses up one of its consumer's", *in.QueueUrl)
 	}
+	p.waited.Store(max(p.waited.Load(), in.WaitTimeSeconds))
 	return &sqs.ReceiveMessageOutput{Messages: p.messages[*in.QueueUrl]}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,6 +65,7 @@ type TracedEffect struct {
 	// RepairedAt is when the event was sent to the consumer again.
 	RepairedAt time.Time `json:"repairedAt,omitzero"`
 
+	inStream   bool // it waits for the pipe
 	ofPipe     bool // it waits in the pipe's dead-letter queue
 	notAllSeen bool // a dead-letter queue has messages that could not be looked at
 }
@@ -230,8 +232,20 @@ func (t Tracer) locate(ctx context.Context, open []effect, trace *Trace) error {
 	for i, e := range open {
 		own := []*Reading[*audit.DeadLetters]{letters[e.consumer.DeadLetterQueue], letters[e.consumer.RuleDeadLetterQueue], letters[t.Outbox.PipeDeadLetterQueue]}
 		e.locate(trace.at, own, depths[e.consumer.Queue], listed[i].Value)
+		e.locateInStream(trace)
 	}
 	return ctx.Err()
+}
+
+// locateInStream fills in that the event most probably waits in the stream, because the pipe stands still.
+func (e effect) locateInStream(trace *Trace) {
+	p := trace.Pipe
+	if e.traced.State != Nowhere || e.Passed || p == nil || slices.Contains(delivering, p.State) || p.State == Missing {
+		return
+	}
+	if trace.at.Sub(e.Event.WrittenAt) < streamKeeps {
+		e.traced.inStream, e.traced.Reason = true, "the pipe is "+p.State+", and the event waits in the stream"
+	}
 }
 
 // deadLetters starts a look into each dead-letter queue in which one of the events may wait. They are only looked into, and

@@ -219,4 +219,34 @@ func TestNowhereOnlyWhereAllWasSeen(t *testing.T) {
 	if !strings.Contains(text, "not all dead-letter messages could be looked at") {
 		t.Errorf("it said\n%s", text)
 	}
+	if n := w.waited.Load(); n > 0 {
+		t.Errorf("it waited %d s for messages that others have", n)
+	}
+}
+
+// TestWhatWaitsForThePipeIsNotRepaired: the pipe brings it once it goes on, unless it has passed the bus or left the stream.
+func TestWhatWaitsForThePipeIsNotRepaired(t *testing.T) {
+	const resume, repair = "→ outbox resume --stack Orders --pipe\n", "→ outbox repair "
+	for name, tc := range map[string]struct {
+		age    time.Duration
+		before func(*world, item)
+		waits  bool
+	}{
+		"it waits":                       {time.Hour, func(*world, item) {}, true},
+		"another consumer has had it":    {time.Hour, func(w *world, it item) { w.handle("History", it) }, false},
+		"its record has left the stream": {25 * time.Hour, func(*world, item) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.pipe = &pipes.DescribePipeOutput{CurrentState: pipetypes.PipeStateStopped}
+			tc.before(w, w.commit("OrderCreated", "o-1", 1, tc.age))
+			trace, text := w.trace("Order#o-1")
+			if stateOf(t, trace, "Ship").State != Nowhere || trace.Missing() == 0 {
+				t.Errorf("nothing is missing:\n%s", text)
+			}
+			if strings.Contains(text, resume) != tc.waits || strings.Contains(text, repair) == tc.waits {
+				t.Errorf("it said\n%s", text)
+			}
+		})
+	}
 }

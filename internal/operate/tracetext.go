@@ -85,7 +85,9 @@ func (c TracedEffect) words(e TracedEvent, now time.Time) string {
 		}
 	default:
 		text = "NOWHERE" + colon(c.Reason) + "; its queue is empty, and it is in no dead-letter queue"
-		if c.notAllSeen {
+		if c.inStream {
+			text = "not delivered" + colon(c.Reason)
+		} else if c.notAllSeen {
 			text = "NOWHERE to be seen" + colon(c.Reason) + "; its queue is empty, and not all dead-letter messages could be looked at: others have received some, look again in a minute"
 		}
 	}
@@ -137,6 +139,10 @@ func (t *Trace) writeAdvice(w io.Writer, command CommandLine) {
 				}
 				add(command.For("dead-letters list", of...))
 			case Nowhere:
+				if c.inStream {
+					add(command.For("resume", "--pipe"))
+					continue
+				}
 				add(command.For("repair", "--consumer", c.Consumer, "--aggregate", e.AggregateType+"#"+e.AggregateID, "--full", "--until", notYoung))
 			default:
 			}
