@@ -52,7 +52,7 @@ func (s *Status) heartbeat(h *HeartbeatStatus) string {
 			return "none has arrived in the last " + span(lookBackForBeat)
 		}
 		// CloudWatch knows the minute of its arrival, by its beginning.
-		return fmt.Sprintf("arrived at most %s ago, after %s on its way (at most %s)",
+		return fmt.Sprintf("arrived at most %s ago, after %s on its way (limit %s)",
 			span(s.At.Sub(b.Arrived)), milliseconds(b.LagMS), span(time.Duration(h.MaximumLagSeconds)*time.Second))
 	})
 }

@@ -77,7 +77,7 @@ func (c TracedEffect) words(e TracedEvent, now time.Time) string {
 		text = "no effect yet" + colon(c.Reason) + "; " + counted(c.Waiting, "message waits", "messages wait") + " in its queue and " +
 			counted(c.InFlight, "is being handled", "are being handled") + ", and it may be one of them"
 	case Young:
-		text = "on its way, or " + c.Reason
+		text = "perhaps still on its way" + colon(c.Reason)
 	case Unknowable:
 		text = "not known" + colon(c.Reason)
 		if c.Waiting+c.InFlight > 0 {
