@@ -1,5 +1,5 @@
 // Package habits checks the files that no compiler reads: what npm and GitHub Actions install, the CDK's feature
-// flags, the version of Go that go.mod asks for, and the list that `make help` prints.
+// flags, the version of Go that go.mod asks for, the list that `make help` prints, and the tests that the pages name.
 package habits
 
 import (
