@@ -45,7 +45,7 @@ local-app: install ## What a run on this machine needs: the template and the com
 	wait $$build
 
 .PHONY: demo
-demo: local-app ## From clone to result: run Orders-dev here, POST an order, follow its event to both consumers
+demo: local-app ## From clone to result: run Orders-dev here, POST an order, follow its event to each consumer
 	@bin/demo --outbox bin/outbox --app $(LOCAL_APP)
 
 .PHONY: local

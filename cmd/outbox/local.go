@@ -36,7 +36,7 @@ README names.`,
 	flags.StringVar(&o.App, "app", "cdk.out", "`folder` that cdk synth wrote")
 	flags.StringVar(&o.Stack, "stack", "", "`name` of the stack (default: the first of the app)")
 	flags.IntVar(&o.Port, "port", 4510, "`port` of the REST API; the AWS endpoints take the ports after it; 0 lets the system choose all of them")
-	flags.StringVar(&o.Data, "data", "", "`folder` that keeps tables, queues and positions; a later run with it continues there (default: a new temporary folder)")
+	flags.StringVar(&o.Data, "data", "", "`folder` that keeps tables, queues and checkpoints; a later run with it continues there (default: a new temporary folder)")
 	flags.BoolVar(&o.Keep, "keep", false, "do not remove the temporary folder at the end")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line, for programs")
 	flags.StringVar(&o.Faults, "faults", "", "`file` with a plan of faults to inject; SIGUSR1 ends them")
