@@ -101,7 +101,7 @@ func remembered(m types.Message, memory time.Duration, latest time.Time) error {
 		return nil
 	}
 	return fmt.Errorf("event %q is of %s and the consumer remembers it until %s at most, but may get it from the queue until %s: "+
-		"if it took effect before, it would again; check that it did not, then redrive it without a memory",
+		"if it took effect before, it would again; check that it did not",
 		event.ID, date(since), date(forgotten), date(latest))
 }
 
