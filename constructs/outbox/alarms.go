@@ -133,7 +133,7 @@ func (c *Consumer) addAlarms() {
 		},
 		{
 			id: "DeliveryLostAlarm", metric: c.MetricDeliveryLost(minutes(1)), threshold: 1,
-			description: "The rule could not even use its dead-letter queue: events are lost to this consumer. Let EventBridge send to the rules' dead-letter queue, then run `outbox replay` for this consumer, or find the events with `outbox audit --full` and run `outbox repair`.",
+			description: "The rule could not even use its dead-letter queue: events are lost to this consumer. Let EventBridge send to the rules' dead-letter queue again, then run `outbox audit --full` and `outbox repair --full`; for a consumer without an inbox `outbox replay`.",
 		},
 		{
 			id: "OldestMessageAlarm", metric: c.MetricOldestMessageAge(minutes(1)), threshold: *props.OldestMessageAge.ToSeconds(nil),
