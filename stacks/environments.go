@@ -9,12 +9,12 @@ import (
 type Environment struct {
 	// Name is part of the stack's name and the API's stage: "dev" gives Orders-dev.
 	Name string
-	// Production says that people depend on the environment: synth warns when its alarms notify nobody.
+	// Production reports that people depend on the environment: synth warns when its alarms notify nobody.
 	Production bool
-	// Pin says where the environment is deployed. It comes from the app's context (see Choose), not from code.
+	// Pin is where the environment is deployed. It comes from the app's context (see Choose), not from code.
 	Pin
 
-	// RemovalPolicy says what happens to tables, archive and log groups when they leave the stack.
+	// RemovalPolicy is what happens to tables, archive and log groups when they leave the stack.
 	RemovalPolicy awscdk.RemovalPolicy
 	// DeletionProtection keeps the tables from being deleted, by hand or with the stack.
 	DeletionProtection bool
@@ -42,7 +42,7 @@ type Environment struct {
 	APILoggingRole bool
 }
 
-// Pin says where an environment is deployed and who is notified of its alarms. Its fields come from the context.
+// Pin is where an environment is deployed and who is notified of its alarms. Its fields come from the context.
 type Pin struct {
 	// Account and Region. Default: those of the CDK CLI's credentials.
 	Account string `json:"account"`
@@ -60,7 +60,7 @@ type Throttling struct {
 	Burst float64 // requests at once
 }
 
-// Authorization says who may call the API.
+// Authorization is who may call the API.
 type Authorization string
 
 const (

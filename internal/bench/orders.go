@@ -28,8 +28,8 @@ const (
 	handlingsPerOrder = 4
 )
 
-// publishers are parts of the logical ids of the publishers' event source mappings.
-var publishers = []string{"PublisherOne", "PublisherTwo"}
+// measured are parts of the logical ids of the event source mappings of the two consumers that an order is measured by.
+var measured = []string{"PublisherOne", "PublisherTwo"}
 
 const body = `{"customerId":"c-42","currency":"EUR","items":[{"sku":"tea-green-100","quantity":2,"unitPrice":1290}]}`
 
@@ -68,14 +68,14 @@ func (b *bench) stackRun(ctx context.Context, done func(event, mapping string, a
 	})
 }
 
-// bothPublishers returns a function that calls done when both publishers have handled an event.
-func bothPublishers(done func(at time.Time)) func(event, mapping string, at time.Time) {
+// bothConsumers returns a function that calls done when both measured consumers have handled an event.
+func bothConsumers(done func(at time.Time)) func(event, mapping string, at time.Time) {
 	finished := map[string]int{}
 	return func(event, mapping string, at time.Time) {
-		if !slices.ContainsFunc(publishers, func(p string) bool { return strings.Contains(mapping, p) }) {
+		if !slices.ContainsFunc(measured, func(p string) bool { return strings.Contains(mapping, p) }) {
 			return
 		}
-		if finished[event]++; finished[event] == len(publishers) {
+		if finished[event]++; finished[event] == len(measured) {
 			done(at)
 		}
 	}
@@ -103,10 +103,10 @@ func post(ctx context.Context, run *localrun.Run) error {
 	return nil
 }
 
-// latency measures one order after another: from the POST until both publishers have handled its event.
+// latency measures one order after another: from the POST until both measured consumers have handled its event.
 func (b *bench) latency(ctx context.Context) error {
 	arrived := make(chan time.Time, latencyOrders)
-	run, err := b.stackRun(ctx, bothPublishers(func(at time.Time) { arrived <- at }))
+	run, err := b.stackRun(ctx, bothConsumers(func(at time.Time) { arrived <- at }))
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (b *bench) latency(ctx context.Context) error {
 		}
 	}
 	slices.Sort(all)
-	b.table(fmt.Sprintf("One order: POST until both publishers are done (%d orders, one after the other)", latencyOrders),
+	b.table(fmt.Sprintf("One order: POST until both shipment and notification are there (%d orders, one after the other)", latencyOrders),
 		[]string{"p50", "p99"}, []string{millis(quantile(all, 0.5)), millis(quantile(all, 0.99))})
 	return run.Stop()
 }

@@ -67,7 +67,7 @@ func (c *client) send(ctx context.Context, r request) answer {
 	return got
 }
 
-// stepOf returns what a status says about the write. A 5xx leaves it open: only some of them are certain to have
+// stepOf returns what a status means for the write. A 5xx leaves it open: only some of them are certain to have
 // written nothing, and a client need not know which.
 func stepOf(status int) history.Step {
 	switch {

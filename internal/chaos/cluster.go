@@ -101,7 +101,7 @@ func (c *cluster) current(ctx context.Context) (*localrun.Run, error) {
 	}
 }
 
-// kill does what the kill says.
+// kill carries out the kill.
 func (c *cluster) kill(ctx context.Context, k Kill) error {
 	if k.Point == check.KillTables {
 		return c.killTables(ctx)

@@ -21,7 +21,7 @@ const (
 	mostViolations = 20
 )
 
-// Report says what a run showed: its counts and faults, and if it failed, what was violated, the shortest
+// Report prints what a run showed: its counts and faults, and if it failed, what was violated, the shortest
 // prefix of the history that shows it, and the command that replays it.
 func (r Result) Report(out io.Writer, replay string) {
 	c := r.Verdict.Counts

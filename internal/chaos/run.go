@@ -16,7 +16,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// Config says what to run.
+// Config is what to run.
 type Config struct {
 	Plan   Plan
 	Orders int

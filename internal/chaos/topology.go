@@ -19,7 +19,7 @@ type topology struct {
 	read func(context.Context, *localrun.Run) (history.State, error)
 	// redrive puts all dead-letter messages back on their way. It is nil where there is no way.
 	redrive func(context.Context, *localrun.Run) error
-	// onlyCreate says that an order cannot be changed.
+	// onlyCreate reports that an order cannot be changed.
 	onlyCreate bool
 	// joins is a consumer that is not there from the beginning, and change what its deployment changes in the
 	// template.

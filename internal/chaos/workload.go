@@ -32,7 +32,7 @@ type workload struct {
 	*client
 	dice   dice
 	orders int
-	// onlyCreate says that an order cannot be changed.
+	// onlyCreate reports that an order cannot be changed.
 	onlyCreate bool
 	// done is called when the client has all its answers about an order.
 	done func()
@@ -136,7 +136,7 @@ func orderOf(customer string) map[string]any {
 	}
 }
 
-// valueOf returns what an event says about the order: see readEvents.
+// valueOf returns an event's value of the order: see readEvents.
 func valueOf(status, customer string) string { return status + " for " + customer }
 
 func aggregateOf(key string) string { return "Order#" + key }

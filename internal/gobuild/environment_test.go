@@ -92,7 +92,7 @@ func TestTheEffectiveSettingsMakeTheSameProgramInAnotherShell(t *testing.T) {
 	}
 }
 
-// buildInfo returns how the go command says that it has built a program.
+// buildInfo returns how the go command reports that it has built a program.
 func buildInfo(t *testing.T, program string) string {
 	t.Helper()
 	info, err := buildinfo.ReadFile(program)

@@ -93,7 +93,7 @@ func (b *Builder) find(ctx context.Context, dir string, o Origin) (Found, error)
 	return Found{Dir: at, Own: listed.own}, nil
 }
 
-// A listing is what the go command says of a module.
+// A listing is what the go command prints of a module.
 type listing struct {
 	own     bool
 	version string // path@version of what is downloaded for it

@@ -26,7 +26,7 @@ type Target struct {
 	Standalone bool
 }
 
-// key tells targets apart.
+// key distinguishes targets.
 func (t Target) key() string {
 	parts := []string{t.Dir, t.GOOS, t.GOARCH}
 	if t.Standalone {

@@ -65,7 +65,7 @@ func Run(ctx context.Context, o Options, out console.Console) error {
 	return unlessStopped(ctx, workers.Wait())
 }
 
-// callersNotice says who may call the API.
+// callersNotice returns who may call the API.
 func callersNotice(o Options, s *services) string {
 	if !o.Auth {
 		return "API authorization is not enforced here: every request is let in. --auth enforces it."

@@ -25,7 +25,7 @@ type Ledger struct {
 	Unread int64 `json:"unread,omitempty"`
 	// Earlier are the effects on the auditor's list that events from before Since miss.
 	Earlier int64 `json:"earlier,omitempty"`
-	// Incomplete says that not all dead-letter messages could be looked at: some of what is missing may be there.
+	// Incomplete reports that not all dead-letter messages could be looked at: some of what is missing may be there.
 	Incomplete bool `json:"incomplete,omitempty"`
 }
 

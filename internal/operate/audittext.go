@@ -33,7 +33,7 @@ func (l *MissingList) Add(m MissingEffect) error {
 	return err
 }
 
-// End says how many were not written.
+// End prints how many were not written.
 func (l *MissingList) End() {
 	if n := l.all - l.Limit; n > 0 {
 		fmt.Fprintf(l.W, "… and %d more; --json lists them all\n", n)

@@ -36,7 +36,7 @@ type Clients struct {
 	Lambda         Lambda
 	CloudWatch     CloudWatch
 
-	// Where says in messages what the clients talk to: "region eu-central-1", or "the local run on port 4510".
+	// Where names in messages what the clients talk to: "region eu-central-1", or "the local run on port 4510".
 	Where string
 	// Config is what the clients were made with, for those that only one subcommand needs. In the local run its endpoint is
 	// the one for all services.
@@ -148,7 +148,7 @@ const (
 // MaximumPort is the highest port of a REST API whose endpoints have ports too.
 const MaximumPort = 65536 - localPorts
 
-// Locally returns clients for the local run whose REST API has the port. The error says so when nothing listens there.
+// Locally returns clients for the local run whose REST API has the port. It returns an error when nothing listens there.
 func Locally(ctx context.Context, port int) (Clients, error) {
 	for n := portOfDynamoDB; n < localPorts; n++ {
 		if err := listens(ctx, port+n); err != nil {

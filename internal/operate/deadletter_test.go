@@ -36,7 +36,7 @@ func list(t *testing.T, q *fakeQueues, f DeadLetterFilter) *DeadLetterList {
 	return l
 }
 
-// whoseAll says for each message whose it is, its event and its reason.
+// whoseAll returns for each message whose it is, its event and its reason.
 func whoseAll(l *DeadLetterList) (all []string) {
 	for _, m := range l.Messages {
 		all = append(all, fmt.Sprintf("%s %s: %s", m.whose(), m.EventID, m.Reason))

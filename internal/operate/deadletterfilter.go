@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A DeadLetterFilter says which dead-letter messages are meant: those for which everything that is given holds.
+// A DeadLetterFilter selects dead-letter messages: those for which everything that is given holds.
 type DeadLetterFilter struct {
 	Consumer  string        // id or name
 	Type      string        // of the event

@@ -127,7 +127,7 @@ func (m *DeadLetterMessage) whose() string {
 	}
 }
 
-// roundedAge returns an age as a person says it.
+// roundedAge returns an age for a person to read.
 func roundedAge(age time.Duration) string {
 	switch {
 	case age < time.Minute:
@@ -154,7 +154,7 @@ type ShownDeadLetter struct {
 	URL        string            `json:"url"`
 	Attributes map[string]string `json:"attributes"` // those of SQS, and the message's own
 	Body       json.RawMessage   `json:"body"`       // a string where it is no JSON
-	// Events are those that a pipe's message stands for, as far as they can be read; NoEvents says why they cannot.
+	// Events are those that a pipe's message stands for, as far as they can be read; NoEvents is why they cannot.
 	Events   []PipeEvent `json:"events,omitempty"`
 	NoEvents string      `json:"noEvents,omitempty"`
 }
@@ -168,7 +168,7 @@ type PipeEvent struct {
 }
 
 // ShowDeadLetters returns all dead-letter messages of the stack with the id, of the message or of its event: one event may
-// be in the queues of several consumers. The error says so when there is none.
+// be in the queues of several consumers. It returns an error when there is none.
 func ShowDeadLetters(ctx context.Context, c Clients, s *Stack, id string, limit int) ([]*ShownDeadLetter, error) {
 	list, err := ListDeadLetters(ctx, c, s, DeadLetterFilter{ID: id}, limit)
 	if err != nil {

@@ -74,7 +74,7 @@ func (r DeadLetterDiscard) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 	return runJobs(ctx, c, jobs, d, "discarded")
 }
 
-// lossOf says what a message stands for.
+// lossOf returns what a message stands for.
 func lossOf(kind DeadLetterKind) string {
 	switch kind {
 	case OfPipe:

@@ -208,7 +208,7 @@ func (t Tracer) aroundOf(ctx context.Context, it item, id string) (*foundEvents,
 	return nil, errors.New("the event has left the outbox table just now")
 }
 
-// announce says what a scan reads, and returns about how many items that are. DynamoDB's counts are up to six hours old.
+// announce prints what a scan reads, and returns about how many items that are. DynamoDB's counts are up to six hours old.
 // Source: DynamoDB API reference, TableDescription.
 func (t Tracer) announce(ctx context.Context, id string) (items int, err error) {
 	out, err := t.Clients.DynamoDB.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.Outbox.Table})

@@ -62,12 +62,12 @@ func (c InboxCopy) Validate() error {
 	return errors.Join(problems...)
 }
 
-// errNotConfirmed says that nothing was copied.
+// errNotConfirmed reports that nothing was copied.
 var errNotConfirmed = errors.New("nothing was copied: answer y, or give --yes")
 
 // Run copies what makes a consumer's memory. It shows on out what it will do and asks on in before it writes. It never
 // makes the memory under the new name worse: no marker expires earlier than before, no position moves backwards. So it may
-// be interrupted and repeated. The error says so when the table has nothing of the consumer, whose name may be mistyped.
+// be interrupted and repeated. It returns an error when the table has nothing of the consumer, whose name may be mistyped.
 func (c InboxCopy) Run(ctx context.Context, db InboxTable, in io.Reader, out io.Writer) error {
 	out = terminal.Writer(out)
 	plan, err := planInboxCopy(ctx, db, c)

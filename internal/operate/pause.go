@@ -35,7 +35,7 @@ type SwitchResult struct {
 	State string `json:"state"` // Lambda's or EventBridge's word for it
 	// Until is until when nothing is lost while it is paused; none where that cannot be told.
 	Until *time.Time `json:"until,omitempty"`
-	// Since is when it was paused, as far as AWS tells.
+	// Since is when it was paused, as far as AWS reports it.
 	Since *time.Time `json:"since,omitempty"`
 	// Lost is whether it was paused for longer than its events are kept for it.
 	Lost bool `json:"lost"`
@@ -57,7 +57,7 @@ type part interface {
 	set(ctx context.Context, running bool) error
 	// keeps returns for how long what it takes up is kept for it.
 	keeps(context.Context) (time.Duration, error)
-	// waits says where that waits, and what happens then.
+	// waits returns where that waits, and what happens then.
 	waits(keeps time.Duration) string
 	// bringBack returns the command line that brings back what was written since and is no longer kept.
 	bringBack(since time.Time, command CommandLine) string
@@ -82,7 +82,7 @@ func (w Switch) part(c Clients, s *Stack, box func() (*Outbox, error)) (part, er
 	return consumerPart{c, consumer}, nil
 }
 
-// Pause pauses it, after a question that says what that means. box finds the outbox whose pipe is meant.
+// Pause pauses it, after a question that explains what that means. box finds the outbox whose pipe is meant.
 func (w Switch) Pause(ctx context.Context, c Clients, s *Stack, box func() (*Outbox, error), d *Dialog, command CommandLine) (*SwitchResult, error) {
 	p, err := w.part(c, s, box)
 	if err != nil {
@@ -114,7 +114,7 @@ func (w Switch) Pause(ctx context.Context, c Clients, s *Stack, box func() (*Out
 	return result, err
 }
 
-// Resume lets it go on, and says what it cannot deliver any more.
+// Resume lets it go on, and prints what it cannot deliver any more.
 func (w Switch) Resume(ctx context.Context, c Clients, s *Stack, box func() (*Outbox, error), d *Dialog, command CommandLine) (*SwitchResult, error) {
 	p, err := w.part(c, s, box)
 	if err != nil {
@@ -179,7 +179,7 @@ const (
 	switchWithin = 5 * time.Minute // how long AWS may take; it is a minute or so
 )
 
-// change switches the part, and waits until AWS says that it is done.
+// change switches the part, and waits until AWS reports that it is done.
 func change(ctx context.Context, p part, run bool, d *Dialog) (state string, err error) {
 	want, paused := p.words()
 	if !run {

@@ -1,4 +1,3 @@
-// Package operate is what the command's subcommands do against AWS or the local run: everything but flags and exit codes.
 package operate
 
 import (
@@ -135,7 +134,7 @@ func (j *deadLetterJob) toDestination(forgotten bool) error {
 	return nil
 }
 
-// errNothingDone says that nothing was changed.
+// errNothingDone reports that nothing was changed.
 var errNothingDone = errors.New("nothing was done: answer y, or give --yes")
 
 // Run shows what it will do, asks, and redrives. The results are those of the queues that it worked on; the error names
@@ -173,7 +172,7 @@ func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 	return runJobs(ctx, c, jobs, d, "redriven")
 }
 
-// plan counts what is meant, says it, and returns the jobs that have something to do.
+// plan counts what is meant, prints it, and returns the jobs that have something to do.
 func plan(ctx context.Context, c Clients, jobs []*deadLetterJob, d *Dialog, line func(*deadLetterJob) string) ([]*deadLetterJob, error) {
 	var counts errgroup.Group
 	counts.SetLimit(looksAtOnce)

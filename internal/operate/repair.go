@@ -55,9 +55,9 @@ type RepairResult struct {
 	Outbox    string           `json:"outbox"`
 	DryRun    bool             `json:"dryRun,omitempty"`
 	Consumers []ConsumerRepair `json:"consumers"`
-	// More says that there is more to repair than the limit allows.
+	// More reports that there is more to repair than the limit allows.
 	More bool `json:"more,omitempty"`
-	// Interrupted says that not all of the plan was sent: a further repair goes on.
+	// Interrupted reports that not all of the plan was sent: a further repair goes on.
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
@@ -80,7 +80,7 @@ type ConsumerRepair struct {
 	plan   []MissingEffect
 }
 
-// errDeclined says that nothing was sent.
+// errDeclined reports that nothing was sent.
 var errDeclined = errors.New("nothing was sent: answer y, or give --yes")
 
 // Run looks for what is missing, shows what it will send, asks, and sends it. It may be interrupted and repeated: what it has

@@ -81,7 +81,7 @@ func replayName(c *Consumer, now time.Time) string {
 	return "replay-" + id[:min(len(id), 36)] + "-" + now.Format("20060102T150405.000")
 }
 
-// sayArchive says what the replay does, and asks about what the consumer may have forgotten, which cannot be left out.
+// sayArchive prints what the replay does, and asks about what the consumer may have forgotten, which cannot be left out.
 func (r Replay) sayArchive(consumer *Consumer, in *eventbridge.StartReplayInput, d *Dialog) error {
 	label := consumer.Label()
 	d.Say("EventBridge replays what rule %s matches of the archive from %s to %s, to %s alone and in no order",
@@ -143,7 +143,7 @@ func awaitReplay(ctx context.Context, c Clients, in *eventbridge.StartReplayInpu
 	}
 }
 
-// stillReplays says that an interruption does not end what EventBridge does.
+// stillReplays reports that an interruption does not end what EventBridge does.
 func stillReplays(name string, err error) error {
 	return fmt.Errorf("%w; EventBridge goes on: `aws events cancel-replay --replay-name %s` stops it, describe-replay says how far it is", err, name)
 }

@@ -216,7 +216,7 @@ func (p *replayPlan) earliest(at int) time.Time {
 // maxNamed is how many forgotten events a plan names.
 const maxNamed = 10
 
-// say says what will be sent.
+// say prints what will be sent.
 func (p *replayPlan) say(d *Dialog) {
 	label := p.consumer.Label()
 	if len(p.refs) == 0 && p.result.LeftOut == 0 {

@@ -24,7 +24,7 @@ type Search struct {
 	// Consumer, Type and Aggregate limit it to one consumer, one type of events, and one aggregate, "Type#id" or the id
 	// of any type. Default: all.
 	Consumer, Type, Aggregate string
-	// Dialog says what a full search reads and costs, and how far it is.
+	// Dialog prints what a full search reads and costs, and how far it is.
 	Dialog *Dialog
 }
 
@@ -72,7 +72,7 @@ func (s Search) due(now time.Time) time.Time {
 	return now.Add(-confirmWithin)
 }
 
-// errNoAudit says what to do where nothing has a list.
+// errNoAudit reports what to do where nothing has a list.
 func (s Search) errNoAudit() error {
 	return fmt.Errorf("outbox %s has no Audit, so nobody has looked yet for effects that are missing: say --full to look for them now", s.Outbox.Path)
 }
@@ -160,7 +160,7 @@ func (s Search) full(ctx context.Context, consumers audit.Consumers, found func(
 	return &counts, err
 }
 
-// countingTables tells how many items a scan has read.
+// countingTables reports how many items a scan has read.
 type countingTables struct {
 	DynamoDB
 	read func(items int)

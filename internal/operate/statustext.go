@@ -135,7 +135,7 @@ func count(yes bool) int {
 	return 0
 }
 
-// shown returns what a reading says, or "?".
+// shown returns the text of a reading, or "?".
 func shown[T any](r Reading[T], say func(T) string) string {
 	if !r.known() {
 		return "?"

@@ -21,7 +21,7 @@ type Trace struct {
 	ID     string        `json:"id"`
 	Outbox string        `json:"outbox"`
 	Events []TracedEvent `json:"events"` // in the order of their versions
-	// More says that the aggregate has more events than are shown: the latest are.
+	// More reports that the aggregate has more events than are shown: the latest are.
 	More bool `json:"more,omitempty"`
 	// Pipe is the state of the pipe, where an effect is missing.
 	Pipe *Part `json:"pipe,omitempty"`
@@ -92,7 +92,7 @@ type Tracer struct {
 	Outbox  *Outbox
 	// MaximumRead is how many items of the outbox table may be read where no key leads to the event.
 	MaximumRead int
-	// Dialog says what is about to be read, and how far that is.
+	// Dialog prints what is about to be read, and how far that is.
 	Dialog *Dialog
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
-// stateOf returns what a trace says of its only event at a consumer.
+// stateOf returns a trace's state of its only event at a consumer.
 func stateOf(t *testing.T, trace *Trace, id string) TracedEffect {
 	t.Helper()
 	if len(trace.Events) != 1 {

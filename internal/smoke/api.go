@@ -66,7 +66,7 @@ func (j *job) checkCreated(what string, got answer, key string, hasKey bool) {
 	j.placed(created.ID)
 }
 
-// committedOnce checks that the order has the one event, and what it says.
+// committedOnce checks that the order has the one event, and what is in it.
 func (j *job) committedOnce(ctx context.Context, id string) error {
 	events, err := j.beside(ctx, j.Outbox.Table, record.AttrPK, record.PartitionKey("Order", id))
 	if err != nil {

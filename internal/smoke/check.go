@@ -25,7 +25,7 @@ const (
 type Check struct {
 	Number int    `json:"number"`
 	Title  string `json:"title"`
-	// Does says what it writes and changes in the stack, and puts back.
+	// Does is what it writes and changes in the stack, and puts back.
 	Does string `json:"does"`
 	// Open is what AWS's documentation does not tell.
 	Open string `json:"open,omitempty"`
@@ -48,7 +48,7 @@ func Checks() []Check {
 	}
 }
 
-// A Selection says which checks are wanted.
+// A Selection names the checks that are wanted.
 type Selection struct {
 	Only, Skip   []int
 	AfterDestroy bool

@@ -18,7 +18,7 @@ var productionName = regexp.MustCompile(`(?i)(^|[-_/.])(prod|production|prd|live
 // ProductionFlag is the flag that lets checks run there all the same.
 const ProductionFlag = "i-know-this-is-production"
 
-// refuseProduction returns an error that says by what the stack looks like production, if it does.
+// refuseProduction returns an error that names by what the stack looks like production, if it does.
 func (r *Runner) refuseProduction(ctx context.Context) error {
 	if r.Production {
 		return nil

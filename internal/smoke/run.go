@@ -46,7 +46,7 @@ type job struct {
 
 var errNothingDone = errors.New("nothing was done: answer y, or give --yes")
 
-// Run says what the checks do and cost, asks, and runs them. It returns no report where nothing was run.
+// Run prints what the checks do and cost, asks, and runs them. It returns no report where nothing was run.
 func (r *Runner) Run(ctx context.Context, checks []Check) (*Report, error) {
 	r.checks = checks
 	if len(checks) == 0 {
@@ -83,7 +83,7 @@ func (r *Runner) Run(ctx context.Context, checks []Check) (*Report, error) {
 	return report, nil
 }
 
-// plan says what will be done.
+// plan prints what will be done.
 func (r *Runner) plan() {
 	r.Dialog.Say("%d checks of stack %s in %s:", len(r.checks), r.Stack.Name, r.Clients.Where)
 	minutes, dollars := 0.0, 0.0

@@ -1,4 +1,4 @@
-// Package record is the one contract between the write side, the pipe and the consumers: the
+// Package record defines the one contract between the write side, the pipe and the consumers: the
 // attribute names of an outbox item and the envelope its event travels in.
 //
 // It imports neither awscdk nor an SDK client, so that the construct (at synth), the functions

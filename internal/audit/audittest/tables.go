@@ -1,4 +1,4 @@
-// Package audittest has stand-ins for DynamoDB, SQS and SSM that count what is asked of them. They do what the audit uses, by
+// Package audittest provides stand-ins for DynamoDB, SQS and SSM that count what is asked of them. They do what the audit uses, by
 // the clock of the test, and panic at anything else: expressions that they do not know are tested with DynamoDB Local.
 package audittest
 

@@ -31,7 +31,7 @@ type Consumer struct {
 	// Effects are, for each event type that it handles, the kinds of effect that each event has exactly
 	// once. A kind that is the type of an event is that event, caused by the one handled.
 	Effects map[string][]string
-	// Ordered says that its effects take place in the order of an aggregate's versions.
+	// Ordered reports that its effects take place in the order of an aggregate's versions.
 	Ordered bool
 	// Since is when the consumer joined, zero where it was there from the beginning. What was written before may
 	// have its effects, but need not.

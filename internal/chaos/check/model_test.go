@@ -65,7 +65,7 @@ func (w *world) order(id string) {
 	}
 }
 
-// write makes the requests of one operation and says whether they committed it.
+// write makes the requests of one operation and reports whether they committed it.
 func (w *world) write(write history.Write) (committed bool) {
 	name := fmt.Sprintf("%s v%d", write.Aggregate, write.Version)
 	call := func(step history.Step) { w.log.Call(history.Call{Operation: name, Step: step, Write: write}) }

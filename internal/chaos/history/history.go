@@ -1,4 +1,4 @@
-// Package history is the record of one chaos run: what the clients asked for and were told, what the
+// Package history records one chaos run: what the clients asked for and were told, what the
 // local run did, which faults fired, and, at its end, what was found in the tables and queues. It is kept
 // as JSON lines, so that it can be read with any tool and judged again without running anything.
 package history
@@ -28,7 +28,7 @@ type Entry struct {
 	Audit   *Audit   `json:"audit,omitempty"`
 }
 
-// Kind says what a line is about.
+// Kind is what a line is about.
 type Kind string
 
 // The kinds. Events, objects, effects and dead letters are a state: they follow a Phase that has one, and what stands
@@ -56,11 +56,11 @@ type Call struct {
 	Write Write `json:"write"`
 	// Status is the HTTP status of the answer, 0 when there was none.
 	Status int `json:"status,omitempty"`
-	// Detail says why there was no answer, or what was special about the request.
+	// Detail is why there was no answer, or what was special about the request.
 	Detail string `json:"detail,omitempty"`
 }
 
-// Step says how far a request is.
+// Step is how far a request is.
 type Step string
 
 // The steps. A request that is not answered, or answered with an error that leaves open what was
@@ -77,7 +77,7 @@ type Write struct {
 	Aggregate string `json:"aggregate"` // the aggregate's id
 	Version   int64  `json:"version"`
 	Type      string `json:"type"` // of the event
-	// Value is what the write makes of the aggregate, for example its status: it tells two writers of one
+	// Value is what the write makes of the aggregate, for example its status: it distinguishes two writers of one
 	// version apart. Empty: any.
 	Value string `json:"value,omitempty"`
 }
@@ -94,7 +94,7 @@ type Fault struct {
 type Mistake struct {
 	Kind     string `json:"kind"`               // for example "operator.rule-disabled"
 	Consumer string `json:"consumer,omitempty"` // whom it concerns; empty: all
-	// Over says that it was put right here.
+	// Over reports that it was put right here.
 	Over bool `json:"over,omitempty"`
 	// Began is when the requests for it began. The entry's own time is when they had ended.
 	Began time.Time `json:"began,omitzero"`
@@ -114,7 +114,7 @@ type Named struct {
 	Event    string `json:"event"` // its id
 }
 
-// Phase says that the run went into another phase.
+// Phase reports that the run went into another phase.
 type Phase struct {
 	Name   PhaseName `json:"name"`
 	Detail string    `json:"detail,omitempty"`
@@ -178,7 +178,7 @@ type DeadLetter struct {
 	Reason   string   `json:"reason,omitempty"`
 }
 
-// QueueKind says which part of the flow a dead-letter queue belongs to.
+// QueueKind is which part of the flow a dead-letter queue belongs to.
 type QueueKind string
 
 // The kinds of dead-letter queues.

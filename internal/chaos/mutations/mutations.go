@@ -74,7 +74,7 @@ var All = map[string]Mutation{
 	"messages are deleted before success":            {Patch: "deleted-before-success", Situation: "storm", Caught: []check.Rule{check.Lost}},
 	"a stream record is dropped":                     {Patch: "stream-record-dropped", Situation: "calm", Caught: []check.Rule{check.Lost}},
 	"a batch is acknowledged on a partial failure":   {Patch: "batch-acknowledged-on-partial-failure", Situation: "storm", Caught: []check.Rule{check.Lost}},
-	"the API answers 2xx on a cancelled transaction": {Change: alwaysCreated, Situation: "storm", Caught: []check.Rule{check.Lost}},
+	"the API answers 2xx on a canceled transaction": {Change: alwaysCreated, Situation: "storm", Caught: []check.Rule{check.Lost}},
 	"the filter lacks the INSERT condition":          {Change: anyChange, Situation: "calm", Caught: []check.Rule{check.Republished}},
 	"the marker's key ignores the source":            {Patch: "marker-without-source", Test: Test{"./runtime/inbox", "TestEventsOfTwoSourcesAreNotOne"}},
 	"a marker is for any event of its id":            {Patch: "marker-for-anything", Test: Test{"./runtime/inbox", "TestEventThatOnlySharesAnIDIsRefused"}},

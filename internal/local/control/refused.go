@@ -48,7 +48,7 @@ func (f *refusals) add(r *wire.Request) error {
 	}
 }
 
-// sum says how often each operation was refused.
+// sum returns how often each operation was refused.
 func (f *refusals) sum() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

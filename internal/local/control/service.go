@@ -112,7 +112,7 @@ func (s *Service) Deployed(stack *template.Stack, d *template.Deployment, local 
 	s.cfg.Metrics.Deployed(d)
 }
 
-// Run keeps the metrics up to date until ctx is done, and then says what was refused.
+// Run keeps the metrics up to date until ctx is done, and then reports what was refused.
 func (s *Service) Run(ctx context.Context) error {
 	s.cfg.Metrics.Run(ctx)
 	s.refused.sum()

@@ -184,7 +184,7 @@ func TestReplayRefused(t *testing.T) {
 	expect(t, "unknown archive", code(err), "ResourceNotFoundException")
 }
 
-// A replay that was started and not run, as after a kill, runs in the next run; one that was cancelled sends nothing.
+// A replay that was started and not run, as after a kill, runs in the next run; one that was canceled sends nothing.
 func TestReplayOverRestartAndCancel(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j.db")
 	a, _ := listenWithArchive(t, path)

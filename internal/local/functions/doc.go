@@ -14,7 +14,7 @@
 // As in Lambda, an execution environment is one process that handles one invocation at a time. The one
 // that was used last is used next; a new one is started when all are busy, until the limit is reached,
 // and then invocations wait. An environment ends when it crashes, when an invocation runs into its
-// timeout or is cancelled, and after five idle minutes.
+// timeout or is canceled, and after five idle minutes.
 //
 // Lambda's own lines of an invocation (START, END and REPORT, or platform.start and platform.report where the LogFormat
 // is JSON) are hops of the stage "platform". Node.js and Python handlers log in the formats of Lambda's runtimes, and get

@@ -88,7 +88,7 @@ type resource struct {
 	hasDeadLetter bool // of a rule: one of its targets has a dead-letter queue
 }
 
-// Deployed tells the store by which names the metrics of the stack's resources go.
+// Deployed gives the store the names by which the metrics of the stack's resources go.
 func (s *Store) Deployed(d *template.Deployment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +122,7 @@ func ofRule(r template.Deployed) resource {
 	return one
 }
 
-// Sink returns a sink that adds what a hop says to the metrics, and passes it on.
+// Sink returns a sink that adds a hop's figures to the metrics, and passes it on.
 func (s *Store) Sink(next hop.Sink) hop.Sink {
 	return func(h hop.Hop) {
 		s.observe(h)

@@ -1,4 +1,4 @@
-// Package dynamotest is a model of DynamoDB's transactions in memory, for tests: what TransactWriteItems
+// Package dynamotest models DynamoDB's transactions in memory, for tests: what TransactWriteItems
 // and GetItem promise, and the faults that a client must expect of them. What the model assumes is
 // checked against DynamoDB Local in the tests of the packages that use it.
 package dynamotest
@@ -222,7 +222,7 @@ func render(item Item) string {
 	return b.String()
 }
 
-// Canceled returns the error of a transaction that was cancelled for these reasons.
+// Canceled returns the error of a transaction that was canceled for these reasons.
 func Canceled(reasons ...types.CancellationReason) error {
 	return &types.TransactionCanceledException{Message: aws.String("Transaction cancelled"), CancellationReasons: reasons}
 }
