@@ -42,9 +42,10 @@ func newAudit() *cobra.Command {
 		Long: `Compare what was committed with what took effect: for each consumer how many events are its own, how many had their effect,
 wait in a dead-letter queue, or are missing.
 
-It reads what the auditor has on its list and what it has confirmed, and looks once more for each effect on the list. With
---full it reads the outbox table and what consumers remember instead, and needs no auditor; it says before what that reads
-and costs. Consumers without an inbox cannot be audited. It changes nothing, but receives dead-letter messages and gives
+It reads what the auditor has on its list and what it has confirmed, and looks once more for each effect on the list. How
+many were confirmed it knows by the time of the auditor's look, some minutes after the event was written: these counts are
+approximate. With --full it reads the outbox table and what consumers remember instead, counts exactly, and needs no auditor;
+it says before what that reads and costs. Consumers without an inbox cannot be audited. It changes nothing, but receives dead-letter messages and gives
 them back.
 
 It exits with 1 when something is missing. What waits in a dead-letter queue is not missing.

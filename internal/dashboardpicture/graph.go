@@ -54,7 +54,7 @@ func (c *canvas) graph(at box, w Widget, seed int) {
 	if limits := w.Properties.Annotations.Horizontal; len(limits) > 0 {
 		y := plot.y + plot.height/5
 		c.add(`<line x1="%d" y1="%d" x2="%d" y2="%d" stroke="#d13212" stroke-dasharray="4 3"/>`, plot.x, y, plot.x+plot.width, y)
-		c.text(plot.x+plot.width-60, y-3, 10, `fill="#d13212"`, fmt.Sprintf("%s %v", limits[0].Label, limits[0].Value))
+		c.text(plot.x+plot.width, y-3, 10, `fill="#d13212" text-anchor="end"`, fmt.Sprintf("%s %v", limits[0].Label, limits[0].Value))
 	}
 	y := at.y + at.height - 8 - (len(entries)-1)*entryHeight
 	for _, row := range entries {

@@ -86,13 +86,14 @@ func (c *canvas) widget(w Widget, seed int) {
 	c.graph(at, w, seed)
 }
 
-// text writes a line. A font has a width of about half its size.
+// text writes a line.
 func (c *canvas) text(x, y, size int, attributes, text string) {
 	c.add(`<text x="%d" y="%d" font-size="%d" %s>%s</text>`, x, y, size, attributes, html.EscapeString(text))
 }
 
-// widthOf returns about how many pixels a text takes.
-func widthOf(text string, size int) int { return len([]rune(text)) * size * 54 / 100 }
+// widthOf returns about how many pixels a text takes at most: what shows the picture may have a wider font than the one that is
+// asked for.
+func widthOf(text string, size int) int { return len([]rune(text)) * size * 60 / 100 }
 
 // wrap returns the text in lines of at most so many pixels.
 func wrap(text string, size, width int) []string {

@@ -32,7 +32,8 @@ type Ledger struct {
 // A LedgerRow is what a ledger has of one consumer. Where it has no inbox nothing is known.
 type LedgerRow struct {
 	Consumer string `json:"consumer"`
-	// Matched is how many events are the consumer's; Effects, DeadLetters and Missing are what became of them.
+	// Matched is how many events are the consumer's; Effects, DeadLetters and Missing are what became of them. Without Full
+	// Effects, and with it Matched, is approximate: it is what the auditor confirmed when the time's events were looked at.
 	Matched     int64 `json:"matched"`
 	Effects     int64 `json:"effects"`
 	DeadLetters int64 `json:"deadLetters"`
@@ -125,6 +126,24 @@ func (l *Ledger) count(found *searched) {
 
 // confirmed fills in the effects from the auditor's metrics.
 func (l *Ledger) confirmed(ctx context.Context, s Search) error {
+	if err := l.sumConfirmed(ctx, s); err != nil {
+		return fmt.Errorf("read what the auditor has confirmed: %w", err)
+	}
+	for i := range l.Consumers {
+		if row := &l.Consumers[i]; !row.NoInbox {
+			row.Matched = row.Effects + row.DeadLetters + row.Missing
+		}
+	}
+	return nil
+}
+
+// sumConfirmed adds the auditor's metrics up. They tell when an effect was looked for, not when its event was written.
+func (l *Ledger) sumConfirmed(ctx context.Context, s Search) error {
+	now := time.Now()
+	from, to := s.looked(now)
+	if !from.Before(to) {
+		return nil // nothing is due yet
+	}
 	var queries []types.MetricDataQuery
 	rows := map[string]*LedgerRow{}
 	for i := range l.Consumers {
@@ -139,17 +158,17 @@ func (l *Ledger) confirmed(ctx context.Context, s Search) error {
 				Namespace: aws.String(Namespace), MetricName: aws.String("Confirmed"),
 				Dimensions: []types.Dimension{{Name: aws.String("Outbox"), Value: &s.Outbox.Path}, {Name: aws.String("Consumer"), Value: &row.name}},
 			},
-			Period: aws.Int32(periodOf(s.Since, time.Now())), Stat: aws.String("Sum"),
+			Period: aws.Int32(periodOf(from, now)), Stat: aws.String("Sum"),
 		}})
 	}
 	for some := range slices.Chunk(queries, maxQueries) {
 		pages := cloudwatch.NewGetMetricDataPaginator(s.Clients.CloudWatch, &cloudwatch.GetMetricDataInput{
-			MetricDataQueries: some, StartTime: &s.Since, EndTime: aws.Time(time.Now()),
+			MetricDataQueries: some, StartTime: &from, EndTime: &to,
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return fmt.Errorf("read what the auditor has confirmed: %w", err)
+				return err
 			}
 			for _, result := range page.MetricDataResults {
 				for _, value := range result.Values {
@@ -158,10 +177,29 @@ func (l *Ledger) confirmed(ctx context.Context, s Search) error {
 			}
 		}
 	}
-	for _, row := range rows {
-		row.Matched = row.Effects + row.DeadLetters + row.Missing
-	}
 	return nil
+}
+
+// longestWindow is how long the auditor's batches of the stream wait at most to become full.
+const longestWindow = 5 * time.Minute
+
+// batchingWindow returns how long a batch waits where effects are due within a time, as the construct sets it.
+func batchingWindow(within time.Duration) time.Duration { return min(longestWindow, within/3) }
+
+// looksFor is how long it takes at most, in a system at rest, until an effect that is due is looked for: the auditor runs once
+// a minute, and may begin with another run's work.
+const looksFor = 2 * time.Minute
+
+// looked returns in which time the auditor looked for the effects of the events of the search's time, each for the first time:
+// ConfirmWithin after its commit at the earliest, and later by what its batch waited in the stream's window and by the next run
+// at the latest. So events of the minutes before Until may be missing, and those of the minutes after it be among them.
+func (s Search) looked(now time.Time) (from, to time.Time) {
+	within := s.within()
+	to = s.due(now).Add(within + batchingWindow(within) + looksFor)
+	if to.After(now) {
+		to = now
+	}
+	return s.Since.Add(within), to
 }
 
 // periodOf returns the period, in seconds, by which CloudWatch has the metrics of a time: by the minute for 15 days, by five

@@ -88,6 +88,38 @@ func TestLedgerOfATime(t *testing.T) {
 	}
 }
 
+// TestLedgerOfATimeThatIsOver counts the effects of that time's events, not those that came after it.
+func TestLedgerOfATimeThatIsOver(t *testing.T) {
+	const day = 24 * time.Hour
+	w := newWorld(t)
+	now := time.Now()
+	w.metrics["Confirmed Orders/Outbox Orders/Outbox/Ship"] = []datapoint{
+		{now.Add(-2*day + 5*time.Minute), 1},     // looked at within the time, written before it
+		{now.Add(-2*day + 17*time.Minute), 10},   // the first of the time
+		{now.Add(-day + 10*time.Minute), 100},    // written within the time, looked at after it
+		{now.Add(-day + 21*time.Minute), 1000},   // the last, after the whole window of its batch
+		{now.Add(-day + 30*time.Minute), 10_000}, // written after it
+		{now.Add(-time.Hour), 100_000},
+	}
+	w.missed("Ship", w.commit("OrderCreated", "within", 1, 30*time.Hour))
+	w.missed("Ship", w.commit("OrderCreated", "after", 1, 2*time.Hour))
+	w.queues[plantQueues+"Ship"]["CreatedTimestamp"] = fmt.Sprint(now.Add(-10 * day).Unix())
+	s, _ := w.search()
+	s.Since, s.Until = now.Add(-2*day), now.Add(-day)
+	l, missing, text := w.ledger(s)
+	if r := w.row(l, "Ship"); r.Effects != 1110 || r.Matched != 1111 || !slices.Equal(missing, []string{"Ship within-1"}) {
+		t.Errorf("of a day that is over it has %+v and lists %v, want 1110 effects and one missing", r, missing)
+	}
+	if !strings.Contains(text, "approximate") {
+		t.Errorf("it does not say that these are approximate:\n%s", text)
+	}
+	// Of a time of which nothing is due, CloudWatch is not asked: it refuses a time that ends before it begins.
+	s.Since, s.Until = now.Add(-time.Minute), time.Time{}
+	if l, _, _ := w.ledger(s); w.row(l, "Ship").Effects != 0 {
+		t.Errorf("of the last minute it has %+v", w.row(l, "Ship"))
+	}
+}
+
 func TestAuditWithoutAnAuditor(t *testing.T) {
 	w := newWorld(t)
 	w.box.Audit = nil

@@ -79,7 +79,7 @@ func (l *Ledger) notes(command CommandLine) (notes []string) {
 		return more
 	}
 	if !l.Full {
-		notes = append(notes, "effects are those that the auditor has confirmed in this time, of events written some minutes earlier; --full counts both in the tables")
+		notes = append(notes, "matched and effects are approximate: the auditor counts an effect when it looks, some minutes after the event was written; --full counts in the tables")
 	}
 	if l.Unread > 0 {
 		notes = append(notes, fmt.Sprintf("%s marked as an event cannot be read as one", counted(l.Unread, "item that is", "items that are")))

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -203,6 +204,9 @@ func (p *plant) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInp
 	if err := p.request("CloudWatch", "GetMetricData"); err != nil {
 		return nil, err
 	}
+	if !in.StartTime.Before(*in.EndTime) {
+		return nil, errors.New("ValidationError: The parameter StartTime must be less than the parameter EndTime")
+	}
 	out := &cloudwatch.GetMetricDataOutput{}
 	for _, q := range in.MetricDataQueries {
 		result := cwtypes.MetricDataResult{Id: q.Id}
@@ -211,7 +215,7 @@ func (p *plant) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInp
 			values = append(values, *d.Value)
 		}
 		for _, point := range p.metrics[*q.MetricStat.Metric.MetricName+" "+strings.Join(values, " ")] {
-			if point.at.After(*in.StartTime) {
+			if point.at.After(*in.StartTime) && point.at.Before(*in.EndTime) {
 				result.Timestamps = append(result.Timestamps, point.at)
 				result.Values = append(result.Values, point.value)
 			}

@@ -190,15 +190,23 @@ func (c *ConsumerRepair) dropLast() {
 	c.ToSend--
 }
 
-// sort puts the plan in the order in which it is sent: the oldest first, and of an aggregate in the order of its versions.
+// sort puts the plan in the order in which it is sent: aggregate by aggregate, that with the oldest event first, and each in
+// the order of its versions. The clocks of its writers may differ, so its versions are no order of time.
 func (c *ConsumerRepair) sort() {
-	slices.SortStableFunc(c.plan, func(a, b MissingEffect) int {
-		if a.AggregateType == b.AggregateType && a.AggregateID == b.AggregateID {
-			return cmp.Compare(a.Version, b.Version)
+	oldest := map[[2]string]time.Time{}
+	for _, m := range c.plan {
+		if at, ok := oldest[m.aggregate()]; !ok || m.WrittenAt.Before(at) {
+			oldest[m.aggregate()] = m.WrittenAt
 		}
-		return a.WrittenAt.Compare(b.WrittenAt)
+	}
+	slices.SortStableFunc(c.plan, func(a, b MissingEffect) int {
+		of, other := a.aggregate(), b.aggregate()
+		return cmp.Or(oldest[of].Compare(oldest[other]), slices.Compare(of[:], other[:]), cmp.Compare(a.Version, b.Version))
 	})
 }
+
+// aggregate returns the type and the id of the event's aggregate.
+func (m *MissingEffect) aggregate() [2]string { return [2]string{m.AggregateType, m.AggregateID} }
 
 // show shows what will be sent, and returns how many events that is.
 func (r *RepairResult) show(d *Dialog, command CommandLine) (total int) {

@@ -174,6 +174,34 @@ func TestRepairSendsVersionsInOrder(t *testing.T) {
 	}
 }
 
+// TestRepairSendsVersionsInOrderOfClocksThatDiffer: events of other aggregates, written between those of one by its skewed
+// clocks, do not come between its versions either.
+func TestRepairSendsVersionsInOrderOfClocksThatDiffer(t *testing.T) {
+	at := time.Now()
+	event := func(order string, version int64, minute int) MissingEffect {
+		return MissingEffect{AggregateType: "Order", AggregateID: order, Version: version, WrittenAt: at.Add(time.Duration(minute) * time.Minute)}
+	}
+	// By time, b lies between the two versions of a, which by version are the other way round: a comparison that takes the one
+	// within an aggregate and the other between two goes around in a circle.
+	want := []string{"a 1", "a 2", "a 3", "b 1", "b 2", "c 1", "c 2"}
+	plan := []MissingEffect{event("a", 1, 9), event("a", 2, 5), event("a", 3, 1), event("b", 1, 7), event("b", 2, 3), event("c", 1, 8), event("c", 2, 4)}
+	for first := range plan {
+		for second := range plan { // in whatever order they were found
+			c := ConsumerRepair{plan: slices.Clone(plan)}
+			c.plan[0], c.plan[first] = c.plan[first], c.plan[0]
+			c.plan[len(plan)-1], c.plan[second] = c.plan[second], c.plan[len(plan)-1]
+			c.sort()
+			var got []string
+			for _, m := range c.plan {
+				got = append(got, fmt.Sprint(m.AggregateID, " ", m.Version))
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("it sends %v, want %v", got, want)
+			}
+		}
+	}
+}
+
 // TestRepairOfWhatHasExpired: it is reported and does not keep the others.
 func TestRepairOfWhatHasExpired(t *testing.T) {
 	w := newWorld(t)

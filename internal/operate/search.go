@@ -61,15 +61,20 @@ type searched struct {
 // confirmWithin is how old an event must be for its effects to be due, where no audit says so. It is the audit's default.
 const confirmWithin = 15 * time.Minute
 
+// within returns how old an event must be for its effects to be due.
+func (s Search) within() time.Duration {
+	if a := s.Outbox.Audit; a != nil {
+		return time.Duration(seconds(a.ConfirmWithinSeconds)) * time.Second
+	}
+	return confirmWithin
+}
+
 // due returns until when events must have been written for their effects to be due.
 func (s Search) due(now time.Time) time.Time {
 	if !s.Until.IsZero() {
 		return s.Until
 	}
-	if a := s.Outbox.Audit; a != nil {
-		return now.Add(-time.Duration(seconds(a.ConfirmWithinSeconds)) * time.Second)
-	}
-	return now.Add(-confirmWithin)
+	return now.Add(-s.within())
 }
 
 // errNoAudit reports what to do where nothing has a list.

@@ -140,9 +140,17 @@ func TestDashboardShowsWhatThereIs(t *testing.T) {
 	list(t, "dashboards", without.paths("AWS::CloudWatch::Dashboard"))
 }
 
-// The picture in the documentation is that of the dashboard; -update draws it anew.
+// The pictures in the documentation are those of the dashboard, with few consumers and with many; -update draws them anew.
 func TestGoldenDashboardPicture(t *testing.T) {
-	body, _ := synthesizeDashboard(t, 3, everything())
+	for name, consumers := range map[string]int{"dashboard.svg": 3, "dashboard-twelve.svg": 12} {
+		t.Run(name, func(t *testing.T) { goldenDashboard(t, filepath.Join("docs", name), consumers) })
+	}
+}
+
+// goldenDashboard compares a picture with that of the dashboard of so many consumers.
+func goldenDashboard(t *testing.T, file string, consumers int) {
+	t.Helper()
+	body, _ := synthesizeDashboard(t, consumers, everything())
 	body = strings.ReplaceAll(body, "${AWS::StackName}", "Orders-prod")
 	if !json.Valid([]byte(body)) {
 		t.Fatalf("the body is no JSON: %s", body)
@@ -151,7 +159,6 @@ func TestGoldenDashboardPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("docs", "dashboard.svg")
 	if *update {
 		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
