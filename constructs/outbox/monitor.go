@@ -34,7 +34,7 @@ const (
 // Missing heartbeats are what the first alarm waits for, so it goes off when the stack is created, until the first has
 // arrived. The metric is HeartbeatLag in the namespace TransactionalOutbox, see [TransactionalOutbox.MetricHeartbeatLag].
 //
-// A monitor costs about 0.48 USD a month in us-east-1, 0.30 of which is the metric, and 0.20 for the alarms.
+// A monitor costs about 0.49 USD a month in us-east-1, 0.30 of which is the metric, and 0.20 for the alarms.
 type MonitorProps struct {
 	// MaximumLag is how long a heartbeat may take from commit to arrival, 1 minute to 1 hour in whole seconds.
 	// Default: 5 minutes.
