@@ -50,13 +50,15 @@ func TestAudit(t *testing.T) {
 	same(t, "environment", tpl.readable(function.Properties["Environment"]), `{"Variables": {"AUDIT_PARAMETERS": "/outboxkit/${AWS::StackName}/Outbox"}}`)
 	same(t, "size", []any{function.Properties["MemorySize"], function.Properties["Timeout"], function.Properties["TracingConfig"]}, `[256, 300, null]`)
 
+	same(t, "asynchronous invocations", tpl.readable(tpl.part(t, "Outbox/Auditor/Default/EventInvokeConfig").Properties), onceAMinute("Outbox/Auditor"))
+
 	mapping := tpl.part(t, "Outbox/AuditMapping")
 	properties := tpl.readable(mapping.Properties).(map[string]any)
 	filter := properties["FilterCriteria"]
 	delete(properties, "FilterCriteria")
 	same(t, "mapping", properties, `{
 		"FunctionName": "${Outbox/Auditor}", "EventSourceArn": "${Outbox/Table.StreamArn}", "StartingPosition": "TRIM_HORIZON",
-		"BatchSize": 1000, "MaximumBatchingWindowInSeconds": 300, "MaximumRetryAttempts": 10, "MaximumRecordAgeInSeconds": 82800,
+		"BatchSize": 1000, "MaximumBatchingWindowInSeconds": 300, "MaximumRetryAttempts": -1, "MaximumRecordAgeInSeconds": 82800,
 		"BisectBatchOnFunctionError": true, "FunctionResponseTypes": ["ReportBatchItemFailures"],
 		"DestinationConfig": {"OnFailure": {"Destination": "${Outbox/AuditDeadLetterQueue.Arn}"}}}`)
 	same(t, "filter", filter, `{"Filters": [{"Pattern": "{\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]},\"source\":{\"S\":[\"orders\"]}}},\"eventName\":[\"INSERT\"]}"}]}`)
@@ -261,4 +263,9 @@ func TestAuditRefuses(t *testing.T) {
 		newOutbox(newStack(t), outbox.TransactionalOutboxProps{Audit: &outbox.AuditProps{ConfirmWithin: hours(2), AlarmAfter: hours(2)}})
 	})
 	wants(t, message, "Audit.AlarmAfter must be longer than Audit.ConfirmWithin, which is 2h0m0s, got 2h0m0s")
+}
+
+// onceAMinute is the configuration of a function that a schedule invokes: no run is tried again or comes late.
+func onceAMinute(function string) string {
+	return `{"FunctionName": "${` + function + `}", "Qualifier": "$LATEST", "MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}`
 }
