@@ -37,11 +37,11 @@ type run struct {
 // run looks for the effects that are due, looks again for those that are missing, emits metrics, and repairs where that is
 // asked for. It does what it can: the error says what it could not.
 func (a *auditor) run(ctx context.Context, place audit.Place) error {
-	settings, consumers, err := a.catalog.load(ctx)
+	settings, consumers, unusable, err := a.catalog.load(ctx)
 	if err != nil {
 		return err
 	}
-	r := run{auditor: a, settings: settings, consumers: consumers, place: place, findings: map[string]*findings{}}
+	r := run{auditor: a, settings: settings, consumers: consumers, place: place, findings: map[string]*findings{}, problems: unusable}
 	if err := r.read(settings.Outbox); err != nil {
 		return err
 	}
