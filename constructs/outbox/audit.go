@@ -32,12 +32,14 @@ const (
 )
 
 // How the auditor reads the stream. Lambda's reads of a stream are free, and the more records in a batch, the fewer
-// invocations. What it gives up on after 23 hours is still in the stream for an hour.
-// Source of the longest window: Lambda API reference, CreateEventSourceMapping, MaximumBatchingWindowInSeconds.
+// invocations. Only their age ends the retries: the function skips a record that it cannot read, so what fails a batch is a
+// service that fails, and that ends. What it gives up on after 23 hours is still in the stream for an hour.
+// Source: Lambda API reference, CreateEventSourceMapping, MaximumBatchingWindowInSeconds and MaximumRetryAttempts (-1: until
+// the record expires).
 const (
 	auditBatchSize     = 1000
 	auditLongestWindow = 5 * minute
-	auditRetryAttempts = 10
+	auditRetryAttempts = -1
 	auditRecordAge     = 23 * time.Hour
 
 	auditorMemory  = 256

@@ -98,15 +98,17 @@ func receiptKeys(consumer string, ordered bool) leadingKeys {
 }
 
 // grantQueues lets the auditor see since when there is a consumer's queue, and with Repair how many messages are in it and
-// what waits in its dead-letter queue; only then may it send there. Queues that are not known are nil.
-func (a *auditor) grantQueues(queue, deadLetterQueue awssqs.IQueue) {
+// what waits in its dead-letter queues; only then may it send there. Queues that are not known are nil.
+func (a *auditor) grantQueues(queue awssqs.IQueue, deadLetterQueues ...awssqs.IQueue) {
 	switch {
 	case queue != nil && a.repairs():
 		grantQueue(queue, a.function, "sqs:GetQueueAttributes", "sqs:SendMessage")
 	case queue != nil:
 		a.allow(queue.QueueArn(), "sqs:GetQueueAttributes")
 	}
-	if deadLetterQueue != nil && a.repairs() {
-		grantQueue(deadLetterQueue, a.function, peekActions...)
+	for _, one := range deadLetterQueues {
+		if one != nil && a.repairs() {
+			grantQueue(one, a.function, peekActions...)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -35,7 +36,7 @@ import (
 // due, has the dimension Outbox alone. With Alarms there are
 //
 //	AuditSilentAlarm        the auditor has done no whole run for 15 minutes
-//	AuditDeadLettersAlarm   1 message in the auditor's dead-letter queue
+//	AuditDeadLettersAlarm   1 message in the auditor's dead-letter queue: of records that it gave up on or cannot read
 //	UnconfirmedAlarm        for each consumer: an event without effect for longer than AlarmAfter
 //
 // AuditSilentAlarm waits for what is missing, so it goes off when the stack is created, until the auditor has looked.
@@ -93,6 +94,10 @@ type AuditedConsumer struct {
 	// DeadLetterQueue of the consumer: what is in it is not repaired. Required with Queue and Repair.
 	// Default: it is not known.
 	DeadLetterQueue awssqs.IQueue
+	// RuleDeadLetterQueue of the imported outbox that the other app has added the consumer to: what its rule could not deliver
+	// is not repaired. Required with Queue and Repair.
+	// Default: it is not known.
+	RuleDeadLetterQueue awssqs.IQueue
 }
 
 const (
@@ -174,10 +179,38 @@ func (c *auditConfig) checkConsumer(found *problems, consumer *AuditedConsumer, 
 	} else {
 		found.sameAccountOfTable("InboxTable", consumer.InboxTable, at.stack, "the auditor finds it by its name")
 	}
-	if c.perMinute != nil && consumer.Queue != nil && consumer.DeadLetterQueue == nil {
-		found.add("DeadLetterQueue is missing: with Repair, what waits there would be sent again")
-	}
+	consumer.checkQueues(found, at, c.perMinute != nil)
 	consumer.settings(&flow{source: box.Source}, at).checkPattern(found)
+}
+
+// checkQueues checks the queues, of which the dead-letter queues must be known where events are sent again.
+func (a *AuditedConsumer) checkQueues(found *problems, at place, repairs bool) {
+	taken := map[string]string{}
+	for _, q := range []struct {
+		name     string
+		queue    awssqs.IQueue
+		required bool
+	}{
+		{"Queue", a.Queue, false},
+		{"DeadLetterQueue", a.DeadLetterQueue, repairs && a.Queue != nil},
+		{"RuleDeadLetterQueue", a.RuleDeadLetterQueue, repairs && a.Queue != nil},
+	} {
+		if q.queue == nil {
+			if q.required {
+				found.add("%s is missing: with Repair, what waits there would be sent again", q.name)
+			}
+			continue
+		}
+		arn := *q.queue.QueueArn()
+		found.sameAccountOf(q.name, arn, q.queue, at.stack, "the auditor's role reaches no others")
+		if fifo := q.queue.Fifo(); fifo != nil && *fifo {
+			found.add("%s must be a standard queue, as the constructs make it, got the FIFO queue %s", q.name, *q.queue.Node().Path())
+		}
+		if other := taken[arn]; other != "" {
+			found.add("%s must differ from %s, got %s for both", q.name, other, *q.queue.Node().Path())
+		}
+		taken[arn] = q.name
+	}
 }
 
 // settings returns the consumer as if it were added here, as far as it is known.
@@ -201,6 +234,14 @@ func (f *problems) knownDuration(name string, value span, lowest, highest time.D
 		f.add("%s must be known when the app is synthesized, got a token", name)
 	}
 	f.duration(name, value, lowest, highest)
+}
+
+// elsewhere returns the index of the consumer of another app that has the name, -1 for none.
+func (a *auditor) elsewhere(name string) int {
+	if a == nil {
+		return -1
+	}
+	return slices.IndexFunc(a.props.elsewhere, func(c *AuditedConsumer) bool { return *c.Name == name })
 }
 
 // coverElsewhere makes the auditor look for the effects of the consumers that other apps have deployed.
@@ -227,11 +268,14 @@ func (a *auditor) coverElsewhere() {
 		if consumer.DeadLetterQueue != nil {
 			d.DeadLetterQueue = *consumer.DeadLetterQueue.QueueUrl()
 		}
+		if consumer.RuleDeadLetterQueue != nil {
+			d.RuleDeadLetterQueue = *consumer.RuleDeadLetterQueue.QueueUrl()
+		}
 		// No consumer of this app has a parameter of that name: with a dot in its id, it has a hash at the end.
 		name := *o.parameterPath() + "/consumer/audited." + inParameterName(d.ID)
 		a.beginAfter(newParameter(scope, o.place.stack, name, "A consumer that another app has deployed, for the auditor and the command outbox", d))
 		a.grantInbox(consumer.InboxTable, d.Name, d.Ordered)
-		a.grantQueues(consumer.Queue, consumer.DeadLetterQueue)
+		a.grantQueues(consumer.Queue, consumer.DeadLetterQueue, consumer.RuleDeadLetterQueue)
 		a.addConsumerAlarms(scope, d.Name)
 	}
 }

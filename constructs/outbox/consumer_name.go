@@ -15,6 +15,9 @@ func (c *consumerConfig) checkName(found *problems) {
 		}
 		return
 	}
+	if i := c.flow.auditor.elsewhere(*c.Name); i >= 0 {
+		found.add("Name must differ from that of Audit.Consumers[%d] of the outbox, got %q for both: the auditor takes a name for one consumer. What is added here, the audit covers by itself", i, *c.Name)
+	}
 	for _, other := range c.at.registered(registeredConsumer) {
 		if other["name"] != *c.Name || other["path"] == c.at.path() {
 			continue // the same id is refused by itself

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
 
 	"github.com/outboxkit/transactional-outbox/constructs/golambda"
 )
@@ -39,12 +40,16 @@ func prebuildOwnFunctions(scope constructs.Construct, c outboxConfig) {
 
 // newOwnFunction adds a function that the construct brings along. It is not traced: nobody waits for it, and a trace a
 // minute would cost more than all its invocations.
+//
+// EventBridge invokes it asynchronously, so by default Lambda would try a failed run twice more and keep a late one for six
+// hours: then more than one would run in a minute. The next minute's run does what a failed one has left.
+// Source: Lambda developer guide, invocation-async-error-handling.
 func (o *TransactionalOutbox) newOwnFunction(id, entry string, memory float64, timeout time.Duration, variables []variable) awslambda.Function {
 	environment := map[string]*string{}
 	for _, v := range variables {
 		environment[v.name] = v.value
 	}
-	return golambda.NewFunction(o, &id, &golambda.FunctionProps{
+	function := golambda.NewFunction(o, &id, &golambda.FunctionProps{
 		Module:        &ownModule,
 		Entry:         &entry,
 		MemorySize:    &memory,
@@ -55,6 +60,11 @@ func (o *TransactionalOutbox) newOwnFunction(id, entry string, memory float64, t
 		EncryptionKey: o.encryptionKey,
 		Tracing:       awslambda.Tracing_DISABLED,
 	})
+	function.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
+		RetryAttempts: jsii.Number(0),
+		MaxEventAge:   spanFor(minute).duration,
+	})
+	return function
 }
 
 // grantQueue allows the actions on the queue, and the use of its key where the queue does that in the grantee's name.

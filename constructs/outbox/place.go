@@ -140,16 +140,21 @@ func (f *problems) sameAccount(name string, resource located, stack awscdk.Stack
 	f.same(name, "region", env.Region, stack.Region(), reason)
 }
 
-// sameAccountOfTable is sameAccount for a table: CDK takes an imported one to be where the stack is, so the
-// ARN decides.
+// sameAccountOfTable is sameAccount for a table.
 func (f *problems) sameAccountOfTable(name string, table awsdynamodb.ITable, stack awscdk.Stack, reason string) {
-	arn := strings.Split(*table.TableArn(), ":")
-	if len(arn) < 6 { // a token
-		f.sameAccount(name, table, stack, reason)
+	f.sameAccountOf(name, *table.TableArn(), table, stack, reason)
+}
+
+// sameAccountOf is sameAccount for what may be imported: CDK takes an imported table to be where the stack is, so the ARN
+// decides.
+func (f *problems) sameAccountOf(name, arn string, resource located, stack awscdk.Stack, reason string) {
+	parts := strings.Split(arn, ":")
+	if len(parts) < 6 { // a token
+		f.sameAccount(name, resource, stack, reason)
 		return
 	}
-	f.same(name, "account", &arn[4], stack.Account(), reason)
-	f.same(name, "region", &arn[3], stack.Region(), reason)
+	f.same(name, "account", &parts[4], stack.Account(), reason)
+	f.same(name, "region", &parts[3], stack.Region(), reason)
 }
 
 func (f *problems) same(name, what string, got, want *string, reason string) {

@@ -26,52 +26,58 @@ type Consumer struct {
 type Consumers []*Consumer
 
 // Compile returns those of the consumers that have an inbox, ready to match events. It asks SQS since when each has its
-// queue, and compares that with when the pipe began, see [PipeBegan]. Its error names each consumer whose description cannot
-// be used.
+// queue, and compares that with when the pipe began, see [PipeBegan].
+//
+// A consumer whose description cannot be used is left out, and so is the second of two with one name: unusable says why, and
+// the others do not suffer. An error means that AWS did not answer; then it is not known who the consumers are.
 //
 // A queue that is gone has lost what was in it. So its consumer misses events, and counts as one that was always there.
-func Compile(ctx context.Context, queues QueueDescriber, pipeBegan time.Time, descriptions []description.Consumer) (Consumers, error) {
-	var consumers Consumers
+func Compile(ctx context.Context, queues QueueDescriber, pipeBegan time.Time, descriptions []description.Consumer) (consumers Consumers, unusable []error, err error) {
 	var problems []error
 	for _, d := range descriptions {
 		if d.Inbox != inboxTable {
 			continue
 		}
-		c, err := compile(ctx, queues, pipeBegan, d)
-		switch {
-		case err != nil:
-			problems = append(problems, fmt.Errorf("consumer %s: %w", d.ID, err))
-		case consumers.Named(d.Name) != nil:
-			problems = append(problems, fmt.Errorf("consumers %s and %s must have different names, got %q for both", consumers.Named(d.Name).ID, d.ID, d.Name))
-		default:
-			consumers = append(consumers, c)
+		c, activeAfter, err := compile(d)
+		if err != nil {
+			unusable = append(unusable, fmt.Errorf("consumer %s: %w", d.ID, err))
+			continue
 		}
+		if other := consumers.Named(d.Name); other != nil {
+			unusable = append(unusable, fmt.Errorf("consumers %s and %s must have different names, got %q for both", other.ID, d.ID, d.Name))
+			continue
+		}
+		if c.Since, c.Joined, err = beginning(ctx, queues, d.Queue, pipeBegan, activeAfter); err != nil {
+			problems = append(problems, fmt.Errorf("consumer %s: %w", d.ID, err))
+			continue
+		}
+		consumers = append(consumers, c)
 	}
-	return consumers, errors.Join(problems...)
+	return consumers, unusable, errors.Join(problems...)
 }
 
 // inboxTable is the value of [description.Consumer.Inbox] for a consumer with an inbox.
 const inboxTable = "TABLE"
 
-func compile(ctx context.Context, queues QueueDescriber, pipeBegan time.Time, d description.Consumer) (*Consumer, error) {
+// compile returns a consumer by its description alone, and after what time its rule is active.
+func compile(d description.Consumer) (*Consumer, time.Duration, error) {
 	if !record.IsConsumerName(d.Name) {
-		return nil, fmt.Errorf("its name must be "+record.ConsumerNames+", got %q", d.Name)
+		return nil, 0, fmt.Errorf("its name must be "+record.ConsumerNames+", got %q", d.Name)
 	}
 	if d.InboxTable == "" {
-		return nil, errors.New("its inbox table must be named, got none")
+		return nil, 0, errors.New("its inbox table must be named, got none")
 	}
 	p, err := pattern.Compile(d.Pattern, pattern.Rules)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	activeAfter := ruleIsActive
 	if d.RuleActiveAfterSeconds != "" {
 		if activeAfter, err = description.Seconds(d.RuleActiveAfterSeconds); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	since, joined, err := beginning(ctx, queues, d.Queue, pipeBegan, activeAfter)
-	return &Consumer{Consumer: d, Since: since, Joined: joined, pattern: p}, err
+	return &Consumer{Consumer: d, pattern: p}, activeAfter, nil
 }
 
 // Named returns the consumer with the name, or nil.

@@ -3,7 +3,7 @@
 //
 //	settings, err := audit.Load(ctx, parameters, "/outboxkit/Orders/Outbox")
 //	began, err := audit.PipeBegan(ctx, pipes, settings.Outbox.Pipe)
-//	consumers, err := audit.Compile(ctx, queues, began, settings.Consumers)
+//	consumers, unusable, err := audit.Compile(ctx, queues, began, settings.Consumers)
 //	for each event:
 //		matched, err := consumers.Match(place, item, event.WrittenAt)
 //	verdicts, err := audit.Confirm(ctx, tables, effects)
@@ -22,7 +22,8 @@
 // Not found is what leaves no receipt to look for: a consumer without an inbox; an event of the first five minutes of a
 // consumer that joined a running outbox, when its rule may not have been active; an effect outside of DynamoDB that did not
 // happen although its marker was written; and an event that expired in the stream while the auditor stood still for a day, for
-// which there is the full audit.
+// which there is the full audit. While the description of a consumer cannot be used, its events are not looked for; each run of
+// the auditor fails and names it, and the other consumers' events are looked for as ever.
 //
 // A consumer whose queue is older than the pipe, as all are that were deployed with the outbox, did not join: the pipe comes
 // after every rule and reads the stream from its oldest record, so each event is the consumer's from the beginning. Of a pipe

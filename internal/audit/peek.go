@@ -56,7 +56,9 @@ func lookInto(ctx context.Context, queues QueueReader, urls []string, how peek) 
 		p := how
 		p.queues, p.url, p.messages = queues, url, map[string]types.Message{}
 		complete, err := p.run(ctx)
-		p.release(context.WithoutCancel(ctx))
+		releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), hideFor*time.Second) // then they are visible anyway
+		p.release(releasing)
+		cancel()
 		if err != nil {
 			return nil, fmt.Errorf("look into %s: %w", url, err)
 		}

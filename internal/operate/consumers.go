@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -15,7 +16,8 @@ import (
 // withInbox is the value of [description.Consumer.Inbox] for a consumer with an inbox.
 const withInbox = "TABLE"
 
-// compile returns those of the outbox's consumers that have an inbox, ready to match events.
+// compile returns those of the outbox's consumers that have an inbox, ready to match events. Its error names each whose
+// description cannot be used.
 func compile(ctx context.Context, c Clients, o *Outbox, consumers []*Consumer) (audit.Consumers, error) {
 	descriptions := make([]description.Consumer, len(consumers))
 	for i, one := range consumers {
@@ -25,7 +27,8 @@ func compile(ctx context.Context, c Clients, o *Outbox, consumers []*Consumer) (
 	if err != nil {
 		return nil, err
 	}
-	return audit.Compile(ctx, c.SQS, began, descriptions)
+	compiled, unusable, err := audit.Compile(ctx, c.SQS, began, descriptions)
+	return compiled, errors.Join(append(unusable, err)...)
 }
 
 // placeOf returns the account and the Region of an outbox, as the ARN of one of its queues names them.

@@ -50,13 +50,15 @@ func TestAudit(t *testing.T) {
 	same(t, "environment", tpl.readable(function.Properties["Environment"]), `{"Variables": {"AUDIT_PARAMETERS": "/outboxkit/${AWS::StackName}/Outbox"}}`)
 	same(t, "size", []any{function.Properties["MemorySize"], function.Properties["Timeout"], function.Properties["TracingConfig"]}, `[256, 300, null]`)
 
+	same(t, "asynchronous invocations", tpl.readable(tpl.part(t, "Outbox/Auditor/Default/EventInvokeConfig").Properties), onceAMinute("Outbox/Auditor"))
+
 	mapping := tpl.part(t, "Outbox/AuditMapping")
 	properties := tpl.readable(mapping.Properties).(map[string]any)
 	filter := properties["FilterCriteria"]
 	delete(properties, "FilterCriteria")
 	same(t, "mapping", properties, `{
 		"FunctionName": "${Outbox/Auditor}", "EventSourceArn": "${Outbox/Table.StreamArn}", "StartingPosition": "TRIM_HORIZON",
-		"BatchSize": 1000, "MaximumBatchingWindowInSeconds": 300, "MaximumRetryAttempts": 10, "MaximumRecordAgeInSeconds": 82800,
+		"BatchSize": 1000, "MaximumBatchingWindowInSeconds": 300, "MaximumRetryAttempts": -1, "MaximumRecordAgeInSeconds": 82800,
 		"BisectBatchOnFunctionError": true, "FunctionResponseTypes": ["ReportBatchItemFailures"],
 		"DestinationConfig": {"OnFailure": {"Destination": "${Outbox/AuditDeadLetterQueue.Arn}"}}}`)
 	same(t, "filter", filter, `{"Filters": [{"Pattern": "{\"dynamodb\":{\"NewImage\":{\"recordType\":{\"S\":[\"outbox.event\"]},\"source\":{\"S\":[\"orders\"]}}},\"eventName\":[\"INSERT\"]}"}]}`)
@@ -183,7 +185,7 @@ func TestAuditedConsumersOfOtherApps(t *testing.T) {
 			Consumers: &[]*outbox.AuditedConsumer{
 				{
 					Name: jsii.String("Analytics/Orders/Revenue"), InboxTable: awsdynamodb.Table_FromTableName(stack, jsii.String("Inbox"), jsii.String("inbox")),
-					EventTypes: jsii.Strings("OrderCreated"), Queue: queue("revenue"), DeadLetterQueue: queue("revenue-dlq"),
+					EventTypes: jsii.Strings("OrderCreated"), Queue: queue("revenue"), DeadLetterQueue: queue("revenue-dlq"), RuleDeadLetterQueue: queue("revenue-rules-dlq"),
 				},
 				{Name: jsii.String("Ledger"), InboxTable: awsdynamodb.Table_FromTableName(stack, jsii.String("Ledger"), jsii.String("ledger")), AggregateTypes: jsii.Strings("Order"), Ordered: jsii.Bool(true)},
 			},
@@ -192,10 +194,11 @@ func TestAuditedConsumersOfOtherApps(t *testing.T) {
 	tpl := synthesize(t, stack)
 	name, revenue := described[description.Consumer](t, tpl, "Outbox/Audited/Analytics--Orders--Revenue")
 	same(t, "name", name, `"/outboxkit/${AWS::StackName}/Outbox/consumer/audited.Analytics.Orders.Revenue"`)
-	if !strings.HasSuffix(revenue.Queue, "/revenue") || !strings.HasSuffix(revenue.DeadLetterQueue, "/revenue-dlq") {
-		t.Errorf("the queues are %s and %s", revenue.Queue, revenue.DeadLetterQueue)
+	if !strings.HasSuffix(revenue.Queue, "/revenue") || !strings.HasSuffix(revenue.DeadLetterQueue, "/revenue-dlq") ||
+		!strings.HasSuffix(revenue.RuleDeadLetterQueue, "/revenue-rules-dlq") {
+		t.Errorf("the queues are %s, %s and %s", revenue.Queue, revenue.DeadLetterQueue, revenue.RuleDeadLetterQueue)
 	}
-	revenue.Queue, revenue.DeadLetterQueue = "", ""
+	revenue.Queue, revenue.DeadLetterQueue, revenue.RuleDeadLetterQueue = "", "", ""
 	sameJSON(t, "consumer", revenue, `{"version": "1", "id": "Analytics/Orders/Revenue", "name": "Analytics/Orders/Revenue", "inbox": "TABLE", "inboxTable": "inbox",
 		"pattern": {"source": ["orders"], "detail-type": ["OrderCreated"]}}`)
 	_, ledger := described[description.Consumer](t, tpl, "Outbox/Audited/Ledger")
@@ -204,7 +207,21 @@ func TestAuditedConsumersOfOtherApps(t *testing.T) {
 	list(t, "what is there before the mapping", tpl.dependencies(tpl.part(t, "Outbox/AuditMapping")), "Outbox/Audited/Analytics--Orders--Revenue/Description",
 		"Outbox/Audited/Ledger/Description", "Outbox/Auditor/Role/DefaultPolicy", "Outbox/Description", "Outbox/Ledger/Description")
 	text := canonical(t, tpl.roleStatements(t, "Outbox/Auditor/Role"))
-	wants(t, text, "event#Analytics/Orders/Revenue#*", "position#Ledger#*", ":table/inbox", ":table/ledger", "eu-west-1:111111111111:revenue", "eu-west-1:111111111111:revenue-dlq")
+	wants(t, text, "event#Analytics/Orders/Revenue#*", "position#Ledger#*", ":table/inbox", ":table/ledger", "eu-west-1:111111111111:revenue", "eu-west-1:111111111111:revenue-dlq", "eu-west-1:111111111111:revenue-rules-dlq")
+}
+
+// The auditor takes a name for one consumer.
+func TestAConsumerMayNotHaveTheNameOfAnAuditedOne(t *testing.T) {
+	stack := newStack(t)
+	message := refused(t, func() {
+		newOutbox(stack, outbox.TransactionalOutboxProps{Audit: &outbox.AuditProps{
+			Consumers: &[]*outbox.AuditedConsumer{
+				{Name: jsii.String("Other"), InboxTable: awsdynamodb.Table_FromTableName(stack, jsii.String("T"), jsii.String("inbox"))},
+				{Name: jsii.String("Stack/Outbox/Ledger"), InboxTable: awsdynamodb.Table_FromTableName(stack, jsii.String("L"), jsii.String("ledger"))},
+			},
+		}}).AddConsumer(jsii.String("Ledger"), &outbox.ConsumerProps{GoFunction: greeter()})
+	})
+	wants(t, message, `Name must differ from that of Audit.Consumers[1] of the outbox, got "Stack/Outbox/Ledger" for both`)
 }
 
 func TestAuditWarnings(t *testing.T) {
@@ -256,9 +273,35 @@ func TestAuditRefuses(t *testing.T) {
 		"Audit.Consumers[4].Sources[0] must not be the source of the outbox's heartbeats",
 		"Audit.Consumers[4].Detail.nothing must be a field of the envelope",
 		"Audit.Consumers[5].DeadLetterQueue is missing: with Repair, what waits there would be sent again",
+		"Audit.Consumers[5].RuleDeadLetterQueue is missing: with Repair, what waits there would be sent again",
 	)
 	message = refused(t, func() {
 		newOutbox(newStack(t), outbox.TransactionalOutboxProps{Audit: &outbox.AuditProps{ConfirmWithin: hours(2), AlarmAfter: hours(2)}})
 	})
 	wants(t, message, "Audit.AlarmAfter must be longer than Audit.ConfirmWithin, which is 2h0m0s, got 2h0m0s")
+}
+
+func TestAuditRefusesQueuesThatItCannotUse(t *testing.T) {
+	stack := stackIn(t, "111111111111", "eu-west-1")
+	queue := func(id, arn string) awssqs.IQueue {
+		return awssqs.Queue_FromQueueArn(stack, &id, jsii.String("arn:aws:sqs:"+arn))
+	}
+	message := refused(t, func() {
+		newOutbox(stack, outbox.TransactionalOutboxProps{Audit: &outbox.AuditProps{Consumers: &[]*outbox.AuditedConsumer{{
+			Name: jsii.String("C"), InboxTable: awsdynamodb.Table_FromTableName(stack, jsii.String("Inbox"), jsii.String("inbox")),
+			Queue: queue("Elsewhere", "eu-central-1:111111111111:c"), DeadLetterQueue: queue("Fifo", "eu-west-1:222222222222:c.fifo"),
+			RuleDeadLetterQueue: queue("Same", "eu-central-1:111111111111:c"),
+		}}}})
+	})
+	wants(t, message,
+		"Audit.Consumers[0].Queue must be in the stack's region eu-west-1, got one in eu-central-1: the auditor's role reaches no others",
+		"Audit.Consumers[0].DeadLetterQueue must be in the stack's account 111111111111, got one in 222222222222: the auditor's role reaches no others",
+		"Audit.Consumers[0].DeadLetterQueue must be a standard queue, as the constructs make it, got the FIFO queue Stack/Fifo",
+		"Audit.Consumers[0].RuleDeadLetterQueue must differ from Queue, got Stack/Same for both",
+	)
+}
+
+// onceAMinute is the configuration of a function that a schedule invokes: no run is tried again or comes late.
+func onceAMinute(function string) string {
+	return `{"FunctionName": "${` + function + `}", "Qualifier": "$LATEST", "MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}`
 }

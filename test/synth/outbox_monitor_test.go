@@ -23,6 +23,7 @@ func monitored(props outbox.TransactionalOutboxProps) outbox.TransactionalOutbox
 
 func TestMonitor(t *testing.T) {
 	tpl := synthesizeOutbox(t, monitored(outbox.TransactionalOutboxProps{ArchiveRetention: awscdk.Duration_Days(jsii.Number(30))}))
+	same(t, "asynchronous invocations", tpl.readable(tpl.part(t, "Outbox/Heartbeat/Default/EventInvokeConfig").Properties), onceAMinute("Outbox/Heartbeat"))
 	withoutCircles(t, tpl)
 
 	function := tpl.part(t, "Outbox/Heartbeat")

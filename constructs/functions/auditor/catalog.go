@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type catalog struct {
 	mu         sync.Mutex
 	settings   audit.Settings
 	consumers  audit.Consumers
+	unusable   []error // descriptions of consumers, after Load
 	loadedAt   time.Time
 	compiledAt time.Time
 }
@@ -41,30 +43,38 @@ func keepSince(consumers, before audit.Consumers) {
 	}
 }
 
-// load returns the outbox's settings and its consumers. An error must not be taken for an outbox without consumers.
-func (c *catalog) load(ctx context.Context) (audit.Settings, audit.Consumers, error) {
+// load returns the outbox's settings and its consumers. An error must not be taken for an outbox without consumers. A consumer
+// whose description cannot be used is missing, and unusable says why: it would stay so however often a batch came again.
+func (c *catalog) load(ctx context.Context) (settings audit.Settings, consumers audit.Consumers, unusable []error, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.loadedAt.IsZero() && time.Since(c.loadedAt) < reloadAfter {
-		return c.settings, c.consumers, nil
+	if c.loadedAt.IsZero() || time.Since(c.loadedAt) >= reloadAfter {
+		if err := c.reload(ctx); err != nil {
+			return audit.Settings{}, nil, nil, err
+		}
 	}
+	return c.settings, c.consumers, slices.Concat(c.settings.Unusable, c.unusable), nil
+}
+
+// reload reads the descriptions.
+func (c *catalog) reload(ctx context.Context) error {
 	settings, err := audit.Load(ctx, c.parameters, c.path)
 	if err != nil {
-		return audit.Settings{}, nil, err
+		return err
 	}
 	now := time.Now()
 	if c.compiledAt.IsZero() || now.Sub(c.compiledAt) >= recompileAfter || !reflect.DeepEqual(settings, c.settings) {
 		began, err := audit.PipeBegan(ctx, c.pipes, settings.Outbox.Pipe)
 		if err != nil {
-			return audit.Settings{}, nil, err
+			return err
 		}
-		consumers, err := audit.Compile(ctx, c.queues, began, settings.Consumers)
+		consumers, unusable, err := audit.Compile(ctx, c.queues, began, settings.Consumers)
 		if err != nil {
-			return audit.Settings{}, nil, err
+			return err
 		}
 		keepSince(consumers, c.consumers)
-		c.consumers, c.compiledAt = consumers, now
+		c.consumers, c.unusable, c.compiledAt = consumers, unusable, now
 	}
 	c.settings, c.loadedAt = settings, now
-	return c.settings, c.consumers, nil
+	return nil
 }

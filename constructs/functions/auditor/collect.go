@@ -27,9 +27,12 @@ type failure struct {
 // collect notes which effects the events of a batch should have, in the pending queue. A record that cannot be read is
 // reported and skipped: it would block the shard. Where AWS fails, the batch fails from there on.
 func (a *auditor) collect(ctx context.Context, records []json.RawMessage) (response, error) {
-	settings, consumers, err := a.catalog.load(ctx)
+	settings, consumers, unusable, err := a.catalog.load(ctx)
 	if err != nil {
 		return response{}, err
+	}
+	for _, problem := range unusable {
+		a.logger.Error("a consumer's events are not audited", "error", problem)
 	}
 	confirmWithin, err := confirmWithin(settings.Outbox)
 	if err != nil {

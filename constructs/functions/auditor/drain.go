@@ -62,11 +62,11 @@ func (r *run) drain(ctx context.Context, end time.Time) error {
 // settle looks for the effects of a message's events and deletes it, or hides it until it is due. The message is deleted
 // only after each missing effect is on the list, so none is forgotten; one that comes again changes nothing.
 //
-// A message that cannot be read stays where it is, and is reported every time it comes.
+// A message that cannot be read goes to the auditor's dead-letter queue, whose alarm somebody sees.
 func (r *run) settle(ctx context.Context, m types.Message) error {
 	c, err := parseChunk(aws.ToString(m.Body))
 	if err != nil {
-		return fmt.Errorf("message %s: %w", aws.ToString(m.MessageId), err)
+		return r.putAside(ctx, m, err)
 	}
 	if rest := time.Until(c.DueAt); rest > time.Second {
 		return r.hide(ctx, m, rest)
@@ -74,11 +74,26 @@ func (r *run) settle(ctx context.Context, m types.Message) error {
 	if err := r.checkChunk(ctx, c); err != nil {
 		return err
 	}
-	_, err = r.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &r.settings.Outbox.Audit.Pending, ReceiptHandle: m.ReceiptHandle})
+	return r.remove(ctx, m)
+}
+
+// remove deletes a pending message.
+func (r *run) remove(ctx context.Context, m types.Message) error {
+	_, err := r.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &r.settings.Outbox.Audit.Pending, ReceiptHandle: m.ReceiptHandle})
 	if err != nil {
 		return fmt.Errorf("delete a pending message: %w", err)
 	}
 	return nil
+}
+
+// putAside moves a pending message to the auditor's dead-letter queue.
+func (r *run) putAside(ctx context.Context, m types.Message, reason error) error {
+	r.logger.Error("a pending message cannot be read and goes to the dead-letter queue", "messageId", aws.ToString(m.MessageId), "error", reason)
+	_, err := r.queues.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &r.settings.Outbox.Audit.DeadLetterQueue, MessageBody: m.Body})
+	if err != nil {
+		return fmt.Errorf("put pending message %s aside: %w", aws.ToString(m.MessageId), err)
+	}
+	return r.remove(ctx, m)
 }
 
 // longestHidden is the longest visibility timeout. Source: SQS API reference, ChangeMessageVisibility.

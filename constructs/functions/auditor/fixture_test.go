@@ -32,6 +32,7 @@ const (
 	pendingURL = host + "pending"
 	rulesDLQ   = host + "rules-dlq"
 	pipeDLQ    = host + "pipe-dlq"
+	auditDLQ   = host + "audit-dlq"
 
 	shipping = "Orders/Outbox/Shipping" // handles every event, in any order
 	history  = "Orders/Outbox/History"  // handles every event, in order
@@ -60,14 +61,14 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{t: t, versions: map[string]int64{}}
 	f.tables = audittest.NewTables(&f.calls)
-	f.queues = audittest.NewQueues(&f.calls, time.Now().Add(-time.Hour), pendingURL, rulesDLQ, pipeDLQ,
+	f.queues = audittest.NewQueues(&f.calls, time.Now().Add(-time.Hour), pendingURL, rulesDLQ, pipeDLQ, auditDLQ,
 		queueOf(shipping), dlqOf(shipping), queueOf(history), dlqOf(history))
 	f.pipe = &audittest.Pipe{Calls: &f.calls, Name: "orders-pipe", Created: time.Now().Add(-time.Hour)}
 	f.parameters = &audittest.Parameters{Calls: &f.calls, Values: map[string]string{}}
 	f.describe("outbox", description.Outbox{
 		Version: "1", Path: "Orders/Outbox", Source: "orders", Table: outboxTable, EventRetentionSeconds: "604800", Pipe: "orders-pipe",
 		RuleDeadLetterQueue: rulesDLQ, PipeDeadLetterQueue: pipeDLQ,
-		Audit: &description.Audit{Table: listTable, Pending: pendingURL, ConfirmWithinSeconds: "900", AlarmAfterSeconds: "3600", RepairPerMinute: "60"},
+		Audit: &description.Audit{Table: listTable, Pending: pendingURL, DeadLetterQueue: auditDLQ, ConfirmWithinSeconds: "900", AlarmAfterSeconds: "3600", RepairPerMinute: "60"},
 	})
 	f.addConsumer(shipping, false)
 	f.addConsumer(history, true)

@@ -33,6 +33,7 @@ type auditor struct {
 	tables  tables
 	queues  queues
 	catalog catalog
+	waiting waiting
 	metrics io.Writer
 	logger  *slog.Logger
 }

@@ -34,14 +34,14 @@ type run struct {
 	problems      []error
 }
 
-// run looks for the effects that are due, looks again for those that are missing, repairs where that is asked for, and
-// emits metrics. It does what it can: the error says what it could not.
+// run looks for the effects that are due, looks again for those that are missing, emits metrics, and repairs where that is
+// asked for. It does what it can: the error says what it could not.
 func (a *auditor) run(ctx context.Context, place audit.Place) error {
-	settings, consumers, err := a.catalog.load(ctx)
+	settings, consumers, unusable, err := a.catalog.load(ctx)
 	if err != nil {
 		return err
 	}
-	r := run{auditor: a, settings: settings, consumers: consumers, place: place, findings: map[string]*findings{}}
+	r := run{auditor: a, settings: settings, consumers: consumers, place: place, findings: map[string]*findings{}, problems: unusable}
 	if err := r.read(settings.Outbox); err != nil {
 		return err
 	}
@@ -56,14 +56,16 @@ func (a *auditor) run(ctx context.Context, place audit.Place) error {
 	// The pending queue gets half of the time at most, so that a flood of events does not keep the rest from being done.
 	r.note(r.drain(ctx, r.share(1, 2)))
 	for i, c := range consumers {
-		r.note(r.sweep(ctx, c, r.share(len(consumers)+i+1, 2*len(consumers))))
+		// From half of the time on to four fifths: the rest is for repairs.
+		r.note(r.sweep(ctx, c, r.share(5*len(consumers)+3*(i+1), 10*len(consumers))))
 	}
+	r.report() // before the repairs, whose failure says nothing about what is missing
 	if r.repairs > 0 {
-		for _, c := range consumers {
-			r.note(r.repair(ctx, c))
-		}
+		r.repairAll(ctx)
 	}
-	r.report()
+	if len(r.problems) == 0 {
+		r.emit(r.settings.Outbox, emf.Metric{Name: audit.MetricAuditRuns, Unit: emf.Count, Values: []int64{1}})
+	}
 	return errors.Join(r.problems...)
 }
 
@@ -95,12 +97,10 @@ func (r *run) note(err error) {
 	}
 }
 
+// report emits what was found of each consumer.
 func (r *run) report() {
 	now := time.Now()
 	for _, c := range r.consumers {
 		r.emitFor(r.settings.Outbox, c.Name, r.findings[c.Name].metrics(now)...)
-	}
-	if len(r.problems) == 0 {
-		r.emit(r.settings.Outbox, emf.Metric{Name: audit.MetricAuditRuns, Unit: emf.Count, Values: []int64{1}})
 	}
 }

@@ -28,7 +28,7 @@ const heartbeat = "Heartbeat"
 // queue is what the function needs of SQS.
 type queue interface {
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
-	DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
 }
 
 // A monitor sends heartbeats and receives them.
@@ -41,9 +41,10 @@ type monitor struct {
 	logger  *slog.Logger
 }
 
-// beat receives the heartbeats that have arrived and commits the next one. One does not depend on the other.
+// beat commits the next heartbeat and receives those that have arrived. One does not depend on the other; the commit comes first,
+// because a long queue must not keep it from its minute.
 func (m *monitor) beat(ctx context.Context) error {
-	return errors.Join(m.receive(ctx), m.commit(ctx))
+	return errors.Join(m.commit(ctx), m.receive(ctx))
 }
 
 // commit writes a heartbeat as any writer writes an event. Its aggregate is a new one each time, so that in the course of
@@ -60,10 +61,14 @@ func (m *monitor) commit(ctx context.Context) error {
 // maxReceive is the most messages of one request. Source: SQS API reference, ReceiveMessage.
 const maxReceive = 10
 
+// reserve is the time before the function's end in which no more messages are received.
+const reserve = 5 * time.Second
+
 // receive emits the lag of each heartbeat that is in the queue. There is one a minute; when the way was blocked, there are
-// more, and it goes on until there are none.
+// more, and it goes on until there are none or the function's time is nearly over: the next minute's goes on with the rest.
 func (m *monitor) receive(ctx context.Context) error {
-	for {
+	end, limited := ctx.Deadline()
+	for !limited || time.Until(end) > reserve {
 		out, err := m.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &m.queue, MaxNumberOfMessages: maxReceive,
 			WaitTimeSeconds:             1, // asks all of SQS's servers; it only takes as long when nothing is there
@@ -79,6 +84,7 @@ func (m *monitor) receive(ctx context.Context) error {
 			return nil
 		}
 	}
+	return nil
 }
 
 // take emits the lags of some heartbeats, and then deletes the messages: a lag may count twice, and is never missed.
@@ -96,13 +102,26 @@ func (m *monitor) take(ctx context.Context, messages []types.Message) error {
 	if err != nil {
 		return err
 	}
-	var problems []error
-	for _, message := range messages {
-		if _, err := m.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &m.queue, ReceiptHandle: message.ReceiptHandle}); err != nil {
-			problems = append(problems, fmt.Errorf("delete a heartbeat: %w", err))
-		}
+	return m.remove(ctx, messages)
+}
+
+// remove deletes messages, at most maxReceive.
+func (m *monitor) remove(ctx context.Context, messages []types.Message) error {
+	if len(messages) == 0 {
+		return nil
 	}
-	return errors.Join(problems...)
+	entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
+	for i, message := range messages {
+		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: message.ReceiptHandle}
+	}
+	out, err := m.queues.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &m.queue, Entries: entries})
+	if err != nil {
+		return fmt.Errorf("delete heartbeats: %w", err)
+	}
+	if n := len(out.Failed); n > 0 {
+		return fmt.Errorf("delete heartbeats: %d of %d stay in the queue: %s: %s", n, len(messages), aws.ToString(out.Failed[0].Code), aws.ToString(out.Failed[0].Message))
+	}
+	return nil
 }
 
 // lagOf returns the time from the commit of a heartbeat to its arrival in the queue, by SQS's clock. Where the function's

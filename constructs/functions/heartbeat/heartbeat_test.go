@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/outboxkit/transactional-outbox/internal/audit"
 	"github.com/outboxkit/transactional-outbox/internal/audit/audittest"
@@ -147,6 +151,78 @@ func TestABacklogIsReadToItsEnd(t *testing.T) {
 			t.Errorf("left in the queue are %q", left)
 		}
 	})
+}
+
+// A day of heartbeats, as after an outage: the function commits first, stops before its time is over, and goes on a minute later.
+func TestALongBacklogSkipsNoHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		const backlog = 24 * 60
+		for range backlog {
+			f.sqs.Put(queueURL, "nonsense", nil, nil)
+		}
+		f.calls.Takes = time.Second
+		runs := 0
+		for left := backlog; left > 0; left = len(f.sqs.Bodies(queueURL)) {
+			runs++
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			if err := f.beat(ctx); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			if took := time.Since(began); took > 30*time.Second-2*time.Second {
+				t.Fatalf("a run took %s of the function's 30s", took)
+			}
+			if n := len(f.tables.Items("outbox", "")); n != runs {
+				t.Fatalf("%d heartbeats were committed in %d runs", n, runs)
+			}
+			if now := len(f.sqs.Bodies(queueURL)); now >= left {
+				t.Fatalf("a run left all %d messages in the queue", now)
+			}
+		}
+		if runs < 2 {
+			t.Error("one run did everything: this test shows nothing")
+		}
+	})
+}
+
+func TestTheCommitDoesNotWaitForTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		var calls []string
+		f.calls.Before = func(name string) error {
+			calls = append(calls, name)
+			return nil
+		}
+		if err := f.beat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"TransactWriteItems", "ReceiveMessage"}; !slices.Equal(calls, want) {
+			t.Errorf("the requests are %q, want %q", calls, want)
+		}
+	})
+}
+
+func TestWhatCannotBeDeletedIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.sqs.Put(queueURL, "nonsense", nil, nil)
+		f.queues = forgetful{f.sqs}
+		if err := f.beat(t.Context()); err == nil || !strings.Contains(err.Error(), "1 of 1 stay in the queue: ReceiptHandleIsInvalid") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// forgetful are queues that do not know the receipts that they gave.
+type forgetful struct{ *audittest.Queues }
+
+func (f forgetful) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	for i := range in.Entries {
+		in.Entries[i].ReceiptHandle = aws.String("other")
+	}
+	return f.Queues.DeleteMessageBatch(ctx, in, options...)
 }
 
 func TestAQueueThatFailsDoesNotStopTheBeat(t *testing.T) {

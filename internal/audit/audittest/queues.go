@@ -166,14 +166,33 @@ func (q *Queues) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, 
 func (q *Queues) DeleteMessage(_ context.Context, in *sqs.DeleteMessageInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {
 	return &sqs.DeleteMessageOutput{}, q.do("DeleteMessage", func() {
 		q.cost("")
-		from := q.queues[*in.QueueUrl]
-		for i, m := range from.messages {
-			if m.receipt == *in.ReceiptHandle {
-				from.messages = append(from.messages[:i:i], from.messages[i+1:]...)
-				return
+		q.remove(*in.QueueUrl, *in.ReceiptHandle)
+	})
+}
+
+// DeleteMessageBatch deletes several messages.
+func (q *Queues) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	out := &sqs.DeleteMessageBatchOutput{}
+	return out, q.do("DeleteMessageBatch", func() {
+		q.cost("")
+		for _, e := range in.Entries {
+			if !q.remove(*in.QueueUrl, *e.ReceiptHandle) {
+				out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String("ReceiptHandleIsInvalid")})
 			}
 		}
 	})
+}
+
+// remove deletes a message, and reports whether there was one with the receipt.
+func (q *Queues) remove(url, receipt string) bool {
+	from := q.queues[url]
+	for i, m := range from.messages {
+		if m.receipt == receipt {
+			from.messages = append(from.messages[:i:i], from.messages[i+1:]...)
+			return true
+		}
+	}
+	return false
 }
 
 // ChangeMessageVisibility hides a message for another time.

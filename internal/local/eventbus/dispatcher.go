@@ -139,6 +139,10 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		return
 	}
 	for {
+		if t.expired(one) {
+			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Dropped, Detail: fmt.Sprintf("as on AWS, an event older than %s is not handed over to the function", t.maxAge)})
+			return
+		}
 		failed := d.attempt(ctx, t, one)
 		if ctx.Err() != nil && failed != nil {
 			return

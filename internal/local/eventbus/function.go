@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// How Lambda treats an event that EventBridge has handed over to it: two retries after one and two minutes, and at most
-// six hours. The target's dead-letter queue does not receive what the function failed on.
+// How Lambda treats an event that EventBridge has handed over to it, where the function has no event invoke configuration: two
+// retries after one and two minutes, and at most six hours; both are the most that can be configured too. The target's
+// dead-letter queue does not receive what the function failed on.
 // Source: Lambda developer guide, invocation-async-error-handling.
 const (
 	functionRetries = 2
@@ -42,6 +43,12 @@ func (d *dispatcher) invoke(ctx context.Context, t target, payload []byte) *fail
 		return &failure{codeTarget, false, fmt.Errorf("%w: %w", errFunction, err)}
 	}
 	return nil
+}
+
+// expired reports whether an event is too old to be handed over to the function: Lambda discards it, as it does with one
+// whose retry would be too late.
+func (t target) expired(one *delivery) bool {
+	return t.function && time.Since(one.AcceptedAt) >= t.maxAge
 }
 
 // wait returns the wait before retry n of a target, counted from 0.

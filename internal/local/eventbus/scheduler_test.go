@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -96,6 +97,16 @@ func (w *clockwork) outcomes() string {
 	return snapshot{hops: w.hops}.outcomes()
 }
 
+// configure sets the event invoke configuration of the function.
+func (w *clockwork) configure(properties map[string]any) {
+	w.t.Helper()
+	all := map[string]any{"FunctionName": "heartbeat", "Qualifier": "$LATEST"}
+	maps.Copy(all, properties)
+	if _, err := w.provisionAsyncConfig(w.t.Context(), template.Resource{LogicalID: "Once", Properties: all}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func everyMinute(target map[string]any) map[string]any {
 	target["Id"] = "T"
 	return map[string]any{"ScheduleExpression": "rate(1 minute)", "Targets": []any{target}}
@@ -185,6 +196,42 @@ func TestFunctionAsTarget(t *testing.T) {
 		expect(t, "outcomes", w.outcomes(), "retry retry dropped ")
 		expect(t, "dead-letter messages", len(w.sent[deadLetterARN]), 0)
 	})
+	for name, tc := range map[string]struct {
+		properties map[string]any
+		calls      []time.Duration // after the event
+		outcomes   string
+	}{
+		"no retries":          {map[string]any{"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}, []time.Duration{0}, "dropped "},
+		"one retry":           {map[string]any{"MaximumRetryAttempts": "1"}, []time.Duration{0, time.Minute}, "retry dropped "},
+		"retries too late":    {map[string]any{"MaximumEventAgeInSeconds": 60}, []time.Duration{0}, "retry dropped "},
+		"one retry too late":  {map[string]any{"MaximumEventAgeInSeconds": 90}, []time.Duration{0, time.Minute}, "retry retry dropped "},
+		"nothing is set":      {map[string]any{}, []time.Duration{0, time.Minute, 3 * time.Minute}, "retry retry dropped "},
+		"by the function ARN": {map[string]any{"FunctionName": functionARN, "MaximumRetryAttempts": 0}, []time.Duration{0}, "dropped "},
+	} {
+		inBubble(t, "configured: "+name, func(t *testing.T, path string) {
+			properties := everyMinute(map[string]any{"Arn": functionARN})
+			properties["ScheduleExpression"] = "rate(1 day)"
+			w := newClockwork(t, path, properties)
+			w.configure(tc.properties)
+			w.failing = true
+			w.run(25 * time.Hour)
+			for i := range w.calls {
+				w.calls[i] -= 24 * time.Hour
+			}
+			expect(t, "calls", w.calls, tc.calls)
+			expect(t, "outcomes", w.outcomes(), tc.outcomes)
+		})
+	}
+	inBubble(t, "late after a restart", func(t *testing.T, path string) {
+		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN}))
+		w.configure(map[string]any{"MaximumEventAgeInSeconds": 60})
+		if err := w.sendScheduled(w.buses[defaultBus].rules[0], time.Now().Add(-time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		expect(t, "calls", len(w.calls), 0)
+		expect(t, "outcomes", w.outcomes(), "dropped ")
+	})
 	inBubble(t, "missing", func(t *testing.T, path string) {
 		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN + "x", "DeadLetterConfig": map[string]any{"Arn": deadLetterARN}}))
 		w.run(90 * time.Second)
@@ -216,4 +263,30 @@ func TestFunctionAsTarget(t *testing.T) {
 			t.Errorf("hops %+v", w.hops)
 		}
 	})
+}
+
+func TestRefusedEventInvokeConfig(t *testing.T) {
+	for want, properties := range map[string]map[string]any{
+		"MaximumRetryAttempts must be a whole number from 0 to 2, got 3":                           {"MaximumRetryAttempts": 3},
+		"MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 59":                 {"MaximumEventAgeInSeconds": 59},
+		"MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 21601":              {"MaximumEventAgeInSeconds": 21601},
+		`Qualifier must be $LATEST, because the local run has no versions and aliases, got "live"`: {"Qualifier": "live"},
+		"DestinationConfig: OnFailure is not supported in the local run": {
+			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": queueARN}},
+		},
+		"DestinationConfig: OnSuccess is not supported in the local run": {
+			"DestinationConfig": map[string]any{"OnSuccess": map[string]any{"Destination": queueARN}},
+		},
+	} {
+		s, err := newService(Config{Cloud: cloud.New("eu-west-1"), DB: database(t, filepath.Join(t.TempDir(), "j.db")), Policies: allowAll{}, Sink: func(hop.Hop) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]any{"FunctionName": "heartbeat", "Qualifier": "$LATEST"}
+		maps.Copy(all, properties)
+		if _, err := s.provisionAsyncConfig(t.Context(), template.Resource{Properties: all}); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		s.journal.close()
+	}
 }

@@ -60,6 +60,7 @@ type Service struct {
 	buses    map[string]*bus  // by name
 	deleted  map[string]*rule // by key: rules of the template that a call has deleted
 	archives []*archive
+	async    map[string]asyncConfig // by name of the function
 
 	changing      sync.Mutex    // held while a call changes a rule
 	rulesChanged  chan struct{} // holds a token when the schedules have changed
@@ -109,6 +110,7 @@ func newService(cfg Config) (*Service, error) {
 		drift:   drift.New(cfg.DB, "rules"),
 		buses:   map[string]*bus{},
 		deleted: map[string]*rule{},
+		async:   map[string]asyncConfig{},
 		replays: map[string]*replay{},
 
 		rulesChanged:  make(chan struct{}, 1),
@@ -149,6 +151,8 @@ func (s *Service) Provisions() map[string]template.Provision {
 		"AWS::Events::EventBusPolicy": s.provisionBusPolicy,
 		"AWS::Events::Archive":        s.provisionArchive,
 		"AWS::Events::Rule":           s.provisionRule,
+
+		"AWS::Lambda::EventInvokeConfig": s.provisionAsyncConfig,
 	}
 }
 
@@ -163,7 +167,7 @@ func (s *Service) target(ruleARN, targetID string) (target, bool) {
 			}
 			for _, t := range r.targets {
 				if t.id == targetID {
-					return t, true
+					return s.withAsync(t), true
 				}
 			}
 		}
