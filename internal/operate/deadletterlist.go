@@ -47,7 +47,7 @@ func ListDeadLetters(ctx context.Context, c Clients, s *Stack, filter DeadLetter
 		all.Go(func() error {
 			var found []*DeadLetterMessage
 			looked, err := look(ctx, c.SQS, q, limit, func(m *DeadLetterMessage) {
-				if filter.matches(m, list.now) {
+				if q.concerns(q.consumerOf(m.message)) && filter.matches(m, list.now) {
 					found = append(found, m)
 				}
 			})

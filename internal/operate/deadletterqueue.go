@@ -24,6 +24,14 @@ type DeadLetterQueue struct {
 	Consumers []*Consumer
 	// Outbox is the one whose pipe's it is; nil for another kind.
 	Outbox *Outbox
+
+	others []*Consumer // those of Consumers whose messages are not meant: another outbox's
+}
+
+// concerns reports whether messages of a consumer are meant. Where others share the queue, those of nobody knows whom, for
+// which the consumer is nil, are not.
+func (q *DeadLetterQueue) concerns(c *Consumer) bool {
+	return len(q.others) == 0 || c != nil && !slices.Contains(q.others, c)
 }
 
 // Label returns how messages call the queue: "Ship", "Ship, Bill" where two consumers share it, "rules" or "pipe".
@@ -42,8 +50,28 @@ func (q *DeadLetterQueue) Label() string {
 	}
 }
 
-// DeadLetterQueues returns the dead-letter queues of the stack in the order of the flow: pipes, rules, consumers.
+// DeadLetterQueues returns the dead-letter queues of the stack in the order of the flow: pipes, rules, consumers. Of a stack
+// with only some of its outboxes they are those that hold messages of these, and others may share them.
 func (s *Stack) DeadLetterQueues() []*DeadLetterQueue {
+	queues := s.all().allDeadLetterQueues()
+	if s.whole == nil {
+		return queues
+	}
+	own := map[string]bool{}
+	for _, q := range s.allDeadLetterQueues() {
+		own[q.URL] = true
+	}
+	for _, q := range queues {
+		for _, c := range q.Consumers {
+			if !slices.Contains(s.Consumers, c) {
+				q.others = append(q.others, c)
+			}
+		}
+	}
+	return slices.DeleteFunc(queues, func(q *DeadLetterQueue) bool { return !own[q.URL] })
+}
+
+func (s *Stack) allDeadLetterQueues() []*DeadLetterQueue {
 	var all []*DeadLetterQueue
 	queue := func(kind DeadLetterKind, url string) *DeadLetterQueue {
 		if url == "" {

@@ -74,13 +74,14 @@ func jobsOf(s *Stack, filter DeadLetterFilter) []*deadLetterJob {
 		}
 		shared := len(consumers) > 1
 		for _, c := range consumers {
-			if c != nil && filter.Consumer != "" && c.Label() != filter.Consumer {
+			if c != nil && (filter.Consumer != "" && c.Label() != filter.Consumer || !q.concerns(c)) {
 				continue
 			}
 			jobs = append(jobs, &deadLetterJob{
-				queue: q, of: c, all: !shared && filter.isEmpty(),
+				queue: q, of: c, all: !shared && len(q.others) == 0 && filter.isEmpty(),
 				match: func(m types.Message) bool {
-					return (!shared || q.consumerOf(m) == c) && filter.matches(q.read(m), now)
+					whose := q.consumerOf(m)
+					return (!shared || whose == c) && q.concerns(whose) && filter.matches(q.read(m), now)
 				},
 			})
 		}

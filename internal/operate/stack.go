@@ -24,6 +24,8 @@ type Stack struct {
 	Consumers []*Consumer
 	// Alarms are the names of its alarms.
 	Alarms []string
+
+	whole *Stack // of which this one has only some outboxes; nil: it has all
 }
 
 // An Outbox is an outbox of a stack.
@@ -234,14 +236,17 @@ func (s *Stack) Outbox(name string) (*Outbox, error) {
 	}
 }
 
-// Only returns the stack as if it had no other outbox than the one with the name.
+// Only returns the stack as if it had no other outbox than the one with the name. It still knows whose else the queues are.
 func (s *Stack) Only(name string) (*Stack, error) {
 	o, err := s.Outbox(name)
 	if err != nil {
 		return nil, err
 	}
-	return &Stack{Name: s.Name, Outboxes: []*Outbox{o}, Consumers: o.Consumers, Alarms: s.Alarms}, nil
+	return &Stack{Name: s.Name, Outboxes: []*Outbox{o}, Consumers: o.Consumers, Alarms: s.Alarms, whole: s.all()}, nil
 }
+
+// all returns the stack with all its outboxes.
+func (s *Stack) all() *Stack { return cmp.Or(s.whole, s) }
 
 // FindConsumer returns that one of the consumers with the name: the id of its construct, or its name in the inbox.
 func FindConsumer(consumers []*Consumer, name string) (*Consumer, error) {
