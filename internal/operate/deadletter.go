@@ -26,7 +26,7 @@ const (
 type DeadLetterMessage struct {
 	Kind      DeadLetterKind `json:"kind"`
 	Queue     string         `json:"queue"`              // name
-	Consumer  string         `json:"consumer,omitempty"` // label; none where it cannot be told
+	Consumer  string         `json:"consumer,omitempty"` // label, full name where another has that too; none where it cannot be told
 	MessageID string         `json:"messageId"`
 
 	EventID       string `json:"eventId,omitempty"`
@@ -42,6 +42,7 @@ type DeadLetterMessage struct {
 	Reason   string    `json:"reason"`
 
 	message types.Message
+	of      *Consumer // nil where it cannot be told
 }
 
 // Aggregate returns the aggregate as flags name it: "Order#o-1".
@@ -65,7 +66,7 @@ func (q *DeadLetterQueue) read(m types.Message) *DeadLetterMessage {
 	}
 	consumer := q.consumerOf(m)
 	if consumer != nil {
-		d.Consumer = consumer.Label()
+		d.of, d.Consumer = consumer, q.nameOf(consumer)
 	}
 	d.Reason = q.reason(m, consumer)
 	if event, err := record.Decode([]byte(aws.ToString(m.Body))); err != nil {

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +16,8 @@ type DeadLetterFilter struct {
 	Older     time.Duration // sent at least so long ago
 	Newer     time.Duration // sent at most so long ago
 	ID        string        // of the message or of the event
+
+	consumer *Consumer // that Consumer names
 }
 
 // Validate reports what is wrong with the filter.
@@ -28,7 +31,7 @@ func (f DeadLetterFilter) Validate() error {
 // isEmpty reports whether all messages are meant.
 func (f DeadLetterFilter) isEmpty() bool { return f == DeadLetterFilter{} }
 
-// resolve replaces the consumer's name by its label, and reports an error when the stack has none with the name.
+// resolve finds the consumer, and reports an error when the stack has none with the name.
 func (f DeadLetterFilter) resolve(s *Stack) (DeadLetterFilter, error) {
 	if f.Consumer == "" {
 		return f, nil
@@ -37,7 +40,7 @@ func (f DeadLetterFilter) resolve(s *Stack) (DeadLetterFilter, error) {
 	if err != nil {
 		return f, err
 	}
-	f.Consumer = c.Label()
+	f.consumer = c
 	return f, nil
 }
 
@@ -46,15 +49,7 @@ func (f DeadLetterFilter) passesBy(q *DeadLetterQueue) bool {
 	if q.Kind == OfPipe {
 		return f.namesEvents()
 	}
-	if f.Consumer == "" {
-		return false
-	}
-	for _, c := range q.Consumers {
-		if c.Label() == f.Consumer {
-			return false
-		}
-	}
-	return true
+	return f.consumer != nil && !slices.Contains(q.Consumers, f.consumer)
 }
 
 // namesEvents reports whether the filter asks for what only an event has, which a pipe's message does not hold.
@@ -76,7 +71,7 @@ func (f DeadLetterFilter) matches(m *DeadLetterMessage, now time.Time) bool {
 		return false
 	}
 	age := now.Sub(m.SentAt)
-	return is(f.Consumer, m.Consumer) && is(f.Type, m.Type) && is(f.Aggregate, m.Aggregate(), m.AggregateID) && is(f.ID, m.MessageID, m.EventID) &&
+	return (f.consumer == nil || m.of == f.consumer) && is(f.Type, m.Type) && is(f.Aggregate, m.Aggregate(), m.AggregateID) && is(f.ID, m.MessageID, m.EventID) &&
 		strings.Contains(strings.ToLower(m.Reason), strings.ToLower(f.Reason)) &&
 		(f.Older == 0 || age >= f.Older) && (f.Newer == 0 || age <= f.Newer)
 }

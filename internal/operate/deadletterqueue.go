@@ -25,7 +25,8 @@ type DeadLetterQueue struct {
 	// Outbox is the one whose pipe's it is; nil for another kind.
 	Outbox *Outbox
 
-	others []*Consumer // those of Consumers whose messages are not meant: another outbox's
+	names  map[*Consumer]string // of those that have the label of another one: their full names
+	others []*Consumer          // those of Consumers whose messages are not meant: another outbox's
 }
 
 // concerns reports whether messages of a consumer are meant. Where others share the queue, those of nobody knows whom, for
@@ -44,10 +45,27 @@ func (q *DeadLetterQueue) Label() string {
 	default:
 		var labels []string
 		for _, c := range q.Consumers {
-			labels = append(labels, c.Label())
+			labels = append(labels, q.nameOf(c))
 		}
 		return strings.Join(labels, ", ")
 	}
+}
+
+// nameOf returns what to call a consumer: its label, or its full name where another one has the label too.
+func (q *DeadLetterQueue) nameOf(c *Consumer) string { return cmp.Or(q.names[c], c.Label()) }
+
+// fullNames returns the full names of those consumers that have the label of another one.
+func (s *Stack) fullNames() map[*Consumer]string {
+	names := map[*Consumer]string{}
+	first := map[string]*Consumer{}
+	for _, c := range s.Consumers {
+		if before := first[c.Label()]; before != nil {
+			names[before], names[c] = before.fullName(), c.fullName()
+			continue
+		}
+		first[c.Label()] = c
+	}
+	return names
 }
 
 // DeadLetterQueues returns the dead-letter queues of the stack in the order of the flow: pipes, rules, consumers. Of a stack
@@ -73,6 +91,7 @@ func (s *Stack) DeadLetterQueues() []*DeadLetterQueue {
 
 func (s *Stack) allDeadLetterQueues() []*DeadLetterQueue {
 	var all []*DeadLetterQueue
+	names := s.fullNames()
 	queue := func(kind DeadLetterKind, url string) *DeadLetterQueue {
 		if url == "" {
 			return &DeadLetterQueue{} // of a consumer of another app, whose queues nobody has told
@@ -80,7 +99,7 @@ func (s *Stack) allDeadLetterQueues() []*DeadLetterQueue {
 		if n := slices.IndexFunc(all, func(q *DeadLetterQueue) bool { return q.Kind == kind && q.URL == url }); n >= 0 {
 			return all[n]
 		}
-		q := &DeadLetterQueue{Kind: kind, URL: url}
+		q := &DeadLetterQueue{Kind: kind, URL: url, names: names}
 		all = append(all, q)
 		return q
 	}

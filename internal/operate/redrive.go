@@ -55,7 +55,7 @@ type deadLetterJob struct {
 
 func (j *deadLetterJob) label() string {
 	if j.of != nil {
-		return j.of.Label()
+		return j.queue.nameOf(j.of)
 	}
 	return j.queue.Label()
 }
@@ -74,7 +74,7 @@ func jobsOf(s *Stack, filter DeadLetterFilter) []*deadLetterJob {
 		}
 		shared := len(consumers) > 1
 		for _, c := range consumers {
-			if c != nil && (filter.Consumer != "" && c.Label() != filter.Consumer || !q.concerns(c)) {
+			if c != nil && (filter.consumer != nil && c != filter.consumer || !q.concerns(c)) {
 				continue
 			}
 			jobs = append(jobs, &deadLetterJob{

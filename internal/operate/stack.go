@@ -45,6 +45,14 @@ type Consumer struct {
 // Label returns how messages and flags call the consumer: the id of its construct.
 func (c *Consumer) Label() string { return cmp.Or(c.ID, c.Name) }
 
+// fullName returns what no other consumer is called: the inbox's name for it, or where it has no inbox what that would be.
+func (c *Consumer) fullName() string {
+	if c.Name == "" && c.Outbox != nil {
+		return c.Outbox.Path + "/" + c.ID
+	}
+	return cmp.Or(c.Name, c.ID)
+}
+
 // Discover finds what the stack has of outboxes, by the parameters that the construct leaves. Without a name it takes the
 // only stack that there is, as in a local run.
 func Discover(ctx context.Context, c Clients, name string) (*Stack, error) {
@@ -254,7 +262,7 @@ func FindConsumer(consumers []*Consumer, name string) (*Consumer, error) {
 	var found []*Consumer
 	for _, c := range consumers {
 		labels = append(labels, c.Label())
-		if c.ID == name || c.Name == name {
+		if c.ID == name || c.fullName() == name {
 			found = append(found, c)
 		}
 	}
@@ -266,7 +274,7 @@ func FindConsumer(consumers []*Consumer, name string) (*Consumer, error) {
 	}
 	var names []string
 	for _, c := range found {
-		names = append(names, c.Name)
+		names = append(names, c.fullName())
 	}
 	return nil, fmt.Errorf("--consumer %s could be several, say one of %s", name, strings.Join(names, ", "))
 }

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -64,6 +65,39 @@ func TestOneOutboxOnly(t *testing.T) {
 		for queue, want := range map[string]int{"a-pipe-dlq": 0, "b-pipe-dlq": 1} {
 			if got, _ := q.counts(queueURLs + queue); got != want {
 				t.Errorf("%s has %d messages, want %d", queue, got, want)
+			}
+		}
+	})
+}
+
+// TestAConsumerAndItsNamesake: a consumer of another outbox with the same id is another one.
+func TestAConsumerAndItsNamesake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, s := inBoth(), twoOutboxes()
+		filter := DeadLetterFilter{Consumer: "Orders/a/Ship"}
+		l, err := ListDeadLetters(t.Context(), Clients{SQS: q}, s, filter, 100)
+		if want := []string{"Orders/a/Ship ship-a-1: no such address", "rule: Orders/a/Ship rule-a-1: NO_PERMISSIONS: access denied"}; err != nil || !slices.Equal(whoseAll(l), want) {
+			t.Errorf("it shows %v (%v), want %v", whoseAll(l), err, want)
+		}
+		d, notes := dialog("y\n")
+		if _, err := (DeadLetterDiscard{Filter: filter}).Run(t.Context(), Clients{SQS: q}, s, d); err != nil {
+			t.Fatal(err)
+		}
+		if got := append(q.events("b-ship-dlq"), q.events("rules-dlq")...); !slices.Equal(got, []string{"ship-b-2", "rule-b-2"}) {
+			t.Errorf("%v are left, want those of its namesake; it said %s", got, notes)
+		}
+		if !strings.Contains(notes.String(), "Orders/a/Ship: about 1 message") {
+			t.Errorf("it does not say which Ship: %s", notes)
+		}
+		_, err = ListDeadLetters(t.Context(), Clients{SQS: q}, s, DeadLetterFilter{Consumer: "Ship"}, 100)
+		if err == nil || !strings.Contains(err.Error(), "Orders/a/Ship, Orders/b/Ship") {
+			t.Errorf("a name of two: got %v, want what to say", err)
+		}
+		for _, c := range s.Consumers {
+			name := c.fullName()
+			c.Name = "" // without an inbox
+			if found, err := FindConsumer(s.Consumers, name); found != c {
+				t.Errorf("%s without an inbox: found %+v (%v)", name, found, err)
 			}
 		}
 	})
