@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // troubled are queues of the watched stack with something in each dead-letter queue.
@@ -262,6 +264,75 @@ func TestRedriveIsKilledAndGoesOn(t *testing.T) {
 			t.Errorf("history got %d messages, want versions 1 to 300 in order: %v", len(got), got)
 		}
 	})
+}
+
+// TestWhatNobodySawIsNotNothing: somebody else has the messages of a consumer, which a filter may mean.
+func TestWhatNobodySawIsNotNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		filter DeadLetterFilter
+		want   string // of the error
+	}{
+		"the consumer's":              {DeadLetterFilter{Consumer: "History"}, "History: 2 messages were not seen"},
+		"another consumer's":          {DeadLetterFilter{Consumer: "Bill"}, ""},
+		"an event in another queue":   {DeadLetterFilter{ID: "o-2-1"}, "History: 2 messages were not seen"}, // History may have it too
+		"a message in another queue":  {DeadLetterFilter{ID: "m-3"}, ""},
+		"all, which is its own count": {DeadLetterFilter{}, "by SQS's count the queue holds 2 more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for what, run := range map[string]func(*fakeQueues, *Dialog) error{
+					"redrive": func(q *fakeQueues, d *Dialog) error {
+						_, err := DeadLetterRedrive{Filter: tc.filter, Forgotten: true}.Run(t.Context(), Clients{SQS: q}, watched(), d)
+						return err
+					},
+					"discard": func(q *fakeQueues, d *Dialog) error {
+						_, err := DeadLetterDiscard{Filter: tc.filter}.Run(t.Context(), Clients{SQS: q}, watched(), d)
+						return err
+					},
+				} {
+					q := troubled()
+					q.messages[queueURLs+"pipe-dlq"] = nil
+					q.add(queueURLs+"history-dlq", body("o-5", 1), nil)
+					for _, m := range q.messages[queueURLs+"history-dlq"] {
+						m.visible = time.Now().Add(time.Hour)
+					}
+					d, notes := dialog("y\n")
+					err := run(q, d)
+					if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+						t.Errorf("%s: got %v, want %q", what, err, tc.want)
+					}
+					if err != nil && strings.Contains(notes.String(), "no dead-letter messages") {
+						t.Errorf("%s: it said %s", what, notes)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestALookEnds: also where SQS counts more than there is, and gives again what it gave.
+func TestALookEnds(t *testing.T) {
+	p := newPlant(stackOf("Ship"))
+	url := plantQueues + "Ship-dead"
+	for n := range 3 {
+		id := fmt.Sprint("m-", n)
+		p.messages[url] = append(p.messages[url], types.Message{MessageId: &id, ReceiptHandle: &id, Body: &id})
+	}
+	p.queues[url] = map[string]string{"ApproximateNumberOfMessages": "5"}
+	p.slow = time.Millisecond
+	impatient := time.AfterFunc(10*time.Second, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.refused["ReceiveMessage"] = true
+	})
+	defer impatient.Stop()
+	got := 0
+	looked, err := look(t.Context(), p, &DeadLetterQueue{Kind: OfConsumer, URL: url}, 100, func(*DeadLetterMessage) {
+		got++
+	})
+	if receives := p.requests["ReceiveMessage"]; err != nil || receives > 1+emptyLooks || got != 3 || looked.Looked != 3 || looked.Total != 5 {
+		t.Errorf("%d receives brought %d, %+v (%v); want 3 of 5 in at most %d", receives, got, looked, err, 1+emptyLooks)
+	}
 }
 
 // TestAMessageOfAForgottenEventIsKept, unless somebody says that it had no effect.
