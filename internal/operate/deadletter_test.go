@@ -266,6 +266,29 @@ func TestRedriveIsKilledAndGoesOn(t *testing.T) {
 	})
 }
 
+// TestUndeliveredEventsOfAnOrderedConsumer go to it in the order of their versions.
+func TestUndeliveredEventsOfAnOrderedConsumer(t *testing.T) {
+	for consumer, inOrder := range map[string]bool{"": true, "History": true, "Ship": false} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newFakeQueues()
+			for _, version := range []int{3, 1, 2} {
+				q.add(queueURLs+"rules-dlq", body("o-1", version), notDelivered("history"))
+				q.add(queueURLs+"rules-dlq", body("o-1", version), notDelivered("ship"))
+			}
+			d, notes := dialog("y\n")
+			if _, err := (DeadLetterRedrive{Filter: DeadLetterFilter{Consumer: consumer}}).Run(t.Context(), Clients{SQS: q}, watched(), d); err != nil {
+				t.Fatal(err)
+			}
+			if said := strings.Contains(notes.String(), "rules: about") && strings.Contains(notes.String(), "in the order of their versions"); said != inOrder {
+				t.Errorf("--consumer %q: it said %s", consumer, notes)
+			}
+			if got := q.events("history"); consumer != "Ship" && !slices.Equal(got, []string{"o-1-1", "o-1-2", "o-1-3"}) {
+				t.Errorf("--consumer %q: history got %v", consumer, got)
+			}
+		})
+	}
+}
+
 // TestWhatNobodySawIsNotNothing: somebody else has the messages of a consumer, which a filter may mean.
 func TestWhatNobodySawIsNotNothing(t *testing.T) {
 	for name, tc := range map[string]struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +18,7 @@ import (
 type deadLetterJob struct {
 	queue *DeadLetterQueue
 	to    string    // where the messages go, for a person
+	only  *Consumer // that the filter names, if it does
 	of    *Consumer // only whose messages are meant; nil: the queue's
 	match func(types.Message) bool
 	// all is whether every message of the queue is meant.
@@ -53,7 +55,7 @@ func jobsOf(s *Stack, filter DeadLetterFilter) []*deadLetterJob {
 				continue
 			}
 			jobs = append(jobs, &deadLetterJob{
-				queue: q, of: c, ids: map[string]bool{}, all: !shared && len(q.others) == 0 && filter.isEmpty(),
+				queue: q, only: filter.consumer, of: c, ids: map[string]bool{}, all: !shared && len(q.others) == 0 && filter.isEmpty(),
 				match: func(m types.Message) bool {
 					whose := q.consumerOf(m)
 					return (!shared || whose == c) && q.concerns(whose) && filter.matches(q.read(m), now)
@@ -66,6 +68,13 @@ func jobsOf(s *Stack, filter DeadLetterFilter) []*deadLetterJob {
 
 // mostLooked is how many messages of a queue are looked at for a plan.
 const mostLooked = 10_000
+
+// hasOrdered reports whether one of the consumers whose messages are meant is ordered.
+func (j *deadLetterJob) hasOrdered() bool {
+	return slices.ContainsFunc(j.queue.Consumers, func(c *Consumer) bool {
+		return c.Ordered && j.queue.concerns(c) && (j.only == nil || c == j.only)
+	})
+}
 
 // A deadLetterPlan is what a redrive or a discard will do.
 type deadLetterPlan struct {

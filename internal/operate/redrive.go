@@ -40,7 +40,7 @@ func (j *deadLetterJob) toDestination(forgotten bool) error {
 	q := j.queue
 	switch q.Kind {
 	case OfRule:
-		j.to = "the queues that they were for"
+		j.to, j.inOrder = "the queues that they were for", j.hasOrdered()
 		j.work = func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) { return r.Rule(ctx, q.URL) }
 	case OfPipe:
 		target := redrive.PipeTarget{Bus: q.Outbox.Bus, OutboxTable: q.Outbox.Table, Source: q.Outbox.Source}
