@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/description"
 )
 
 // troubled are queues of the watched stack with something in each dead-letter queue.
@@ -287,6 +289,69 @@ func TestUndeliveredEventsOfAnOrderedConsumer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheAuditorsDeadLetters are among those of the stack. There is nothing to send again of them, and they can be discarded.
+func TestTheAuditorsDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, q := watched(), newFakeQueues()
+		s.Outboxes[0].Audit = &description.Audit{DeadLetterQueue: queueURLs + "auditor-dlq"}
+		q.add(queueURLs+"auditor-dlq", `{"requestContext":{"condition":"RetryAttemptsExhausted"},"DDBStreamBatchInfo":{"shardId":"shard-1","startSequenceNumber":"10","endSequenceNumber":"12","batchSize":3}}`, nil)
+		q.add(queueURLs+"history-dlq", body("o-4", 1), nil)
+		list := func(f DeadLetterFilter) []string {
+			l, err := ListDeadLetters(t.Context(), Clients{SQS: q}, s, f, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return whoseAll(l)
+		}
+		theirs := []string{"auditor : RetryAttemptsExhausted: 3 records of shard-1, 10 to 12"}
+		if got := list(DeadLetterFilter{Kind: OfAuditor}); !slices.Equal(got, theirs) {
+			t.Errorf("it shows %v, want %v", got, theirs)
+		}
+		if got := list(DeadLetterFilter{Consumer: "History"}); len(got) != 1 || got[0] == theirs[0] {
+			t.Errorf("of a consumer it shows %v", got)
+		}
+		d, notes := dialog("y\n")
+		if results, err := (DeadLetterRedrive{}).Run(t.Context(), Clients{SQS: q}, s, d); err != nil || len(results) != 2 || len(q.events("history")) != 1 {
+			t.Errorf("a redrive came to %+v (%v), want History's redriven", results, err)
+		}
+		if want := "auditor: 1 message, and nothing to send again"; !strings.Contains(notes.String(), want) || !strings.Contains(notes.String(), "outbox audit --full") {
+			t.Errorf("it said %s, want %s", notes, want)
+		}
+		if got := list(DeadLetterFilter{}); !slices.Equal(got, theirs) {
+			t.Errorf("after the redrive there are %v, want %v", got, theirs)
+		}
+		d, _ = dialog("y\n")
+		if _, err := (DeadLetterDiscard{Filter: DeadLetterFilter{Kind: OfAuditor}}).Run(t.Context(), Clients{SQS: q}, s, d); err != nil || len(list(DeadLetterFilter{})) != 0 {
+			t.Errorf("after the discard there are %v (%v)", list(DeadLetterFilter{}), err)
+		}
+	})
+}
+
+// TestAMessageOfNobodyInASharedQueue is counted and named, and can be discarded.
+func TestAMessageOfNobodyInASharedQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueues()
+		q.add(queueURLs+"shared-dlq", body("o-1", 1), nil)
+		q.add(queueURLs+"shared-dlq", body("o-2", 1), failedOf("Orders/Outbox/Ship", "ship", "no such address"))
+		d, notes := dialog("y\n")
+		results, err := DeadLetterRedrive{}.Run(t.Context(), Clients{SQS: q}, watched(), d)
+		if want := "Bill, Ship, whose cannot be told: message m-1 was kept"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		if got := q.events("ship"); !slices.Equal(got, []string{"o-2-1"}) || len(results) != 2 || len(results[1].Kept) != 1 {
+			t.Errorf("Ship got %v, results are %+v; it said %s", got, results, notes)
+		}
+		d, _ = dialog("y\n")
+		if _, err := (DeadLetterRedrive{Filter: DeadLetterFilter{Consumer: "Ship"}}).Run(t.Context(), Clients{SQS: q}, watched(), d); err != nil {
+			t.Errorf("--consumer Ship does not mean it: %v", err)
+		}
+		d, _ = dialog("y\n")
+		if _, err := (DeadLetterDiscard{}).Run(t.Context(), Clients{SQS: q}, watched(), d); err != nil || len(q.events("shared-dlq")) != 0 {
+			t.Errorf("after the discard the queue has %v (%v)", q.events("shared-dlq"), err)
+		}
+	})
 }
 
 // TestWhatNobodySawIsNotNothing: somebody else has the messages of a consumer, which a filter may mean.

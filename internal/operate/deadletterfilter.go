@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,23 +10,28 @@ import (
 
 // A DeadLetterFilter says which dead-letter messages are meant: those for which everything that is given holds.
 type DeadLetterFilter struct {
-	Consumer  string        // id or name
-	Type      string        // of the event
-	Aggregate string        // "Order#o-1", or "o-1" for any type
-	Reason    string        // a part of the reason, in any case
-	Older     time.Duration // sent at least so long ago
-	Newer     time.Duration // sent at most so long ago
-	ID        string        // of the message or of the event
+	Kind      DeadLetterKind // of the queue
+	Consumer  string         // id or name
+	Type      string         // of the event
+	Aggregate string         // "Order#o-1", or "o-1" for any type
+	Reason    string         // a part of the reason, in any case
+	Older     time.Duration  // sent at least so long ago
+	Newer     time.Duration  // sent at most so long ago
+	ID        string         // of the message or of the event
 
 	consumer *Consumer // that Consumer names
 }
 
-// Validate reports what is wrong with the filter.
+// Validate reports what is wrong with the filter, all of it.
 func (f DeadLetterFilter) Validate() error {
-	if f.Older > 0 && f.Newer > 0 && f.Older > f.Newer {
-		return fmt.Errorf("--older %s and --newer %s leave nothing between them", f.Older, f.Newer)
+	var problems []error
+	if f.Kind != "" && !slices.Contains(deadLetterKinds, f.Kind) {
+		problems = append(problems, fmt.Errorf("--kind must be %s, %s, %s or %s, got %q", OfConsumer, OfRule, OfPipe, OfAuditor, f.Kind))
 	}
-	return nil
+	if f.Older > 0 && f.Newer > 0 && f.Older > f.Newer {
+		problems = append(problems, fmt.Errorf("--older %s and --newer %s leave nothing between them", f.Older, f.Newer))
+	}
+	return errors.Join(problems...)
 }
 
 // isEmpty reports whether all messages are meant.
@@ -46,13 +52,16 @@ func (f DeadLetterFilter) resolve(s *Stack) (DeadLetterFilter, error) {
 
 // passesBy reports whether no message of the queue can be meant.
 func (f DeadLetterFilter) passesBy(q *DeadLetterQueue) bool {
-	if q.Kind == OfPipe {
+	if f.Kind != "" && q.Kind != f.Kind {
+		return true
+	}
+	if !q.Kind.holdsEvents() {
 		return f.namesEvents()
 	}
 	return f.consumer != nil && !slices.Contains(q.Consumers, f.consumer)
 }
 
-// namesEvents reports whether the filter asks for what only an event has, which a pipe's message does not hold.
+// namesEvents reports whether the filter asks for what only an event has, which a pipe's and an auditor's message do not hold.
 func (f DeadLetterFilter) namesEvents() bool {
 	return f.Consumer != "" || f.Type != "" || f.Aggregate != ""
 }
@@ -76,4 +85,4 @@ func (f DeadLetterFilter) matches(m *DeadLetterMessage, now time.Time) bool {
 		(f.Older == 0 || age >= f.Older) && (f.Newer == 0 || age <= f.Newer)
 }
 
-const pipeHoldsNoEvents = "The pipe's dead-letter messages name no events: --consumer, --type and --aggregate leave them out."
+const pipeHoldsNoEvents = "The pipe's dead-letter messages, and the auditor's, name no events: --consumer, --type and --aggregate leave them out."

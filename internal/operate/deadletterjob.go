@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,10 +21,14 @@ type deadLetterJob struct {
 	to    string    // where the messages go, for a person
 	only  *Consumer // that the filter names, if it does
 	of    *Consumer // only whose messages are meant; nil: the queue's
-	match func(types.Message) bool
+	// unknown is whether only those are meant of which it cannot be told whose they are, in a queue that consumers share.
+	unknown bool
+	match   func(types.Message) bool
 	// all is whether every message of the queue is meant.
 	all     bool
 	inOrder bool
+	// nowhere is why nothing can be sent, where there is nowhere to send it.
+	nowhere string
 	work    func(context.Context, *redrive.Redriver) (redrive.Report, error)
 
 	matched int
@@ -31,13 +36,17 @@ type deadLetterJob struct {
 }
 
 func (j *deadLetterJob) label() string {
-	if j.of != nil {
+	switch {
+	case j.unknown:
+		return j.queue.Label() + ", whose cannot be told"
+	case j.of != nil:
 		return j.queue.nameOf(j.of)
 	}
 	return j.queue.Label()
 }
 
-// jobsOf returns a job for each queue that may hold what the filter means; for a queue that consumers share, one for each of them.
+// jobsOf returns a job for each queue that may hold what the filter means; for a queue that consumers share, one for each of
+// them, and one for what is nobody's.
 func jobsOf(s *Stack, filter DeadLetterFilter) []*deadLetterJob {
 	now := time.Now()
 	var jobs []*deadLetterJob
@@ -50,12 +59,15 @@ func jobsOf(s *Stack, filter DeadLetterFilter) []*deadLetterJob {
 			consumers = q.Consumers
 		}
 		shared := len(consumers) > 1
+		if shared && filter.consumer == nil && q.concerns(nil) {
+			consumers = append(slices.Clone(consumers), nil)
+		}
 		for _, c := range consumers {
 			if c != nil && (filter.consumer != nil && c != filter.consumer || !q.concerns(c)) {
 				continue
 			}
 			jobs = append(jobs, &deadLetterJob{
-				queue: q, only: filter.consumer, of: c, ids: map[string]bool{}, all: !shared && len(q.others) == 0 && filter.isEmpty(),
+				queue: q, only: filter.consumer, of: c, unknown: shared && c == nil, ids: map[string]bool{}, all: !shared && len(q.others) == 0 && filter.isEmpty(),
 				match: func(m types.Message) bool {
 					whose := q.consumerOf(m)
 					return (!shared || whose == c) && q.concerns(whose) && filter.matches(q.read(m), now)
@@ -79,6 +91,8 @@ func (j *deadLetterJob) hasOrdered() bool {
 // A deadLetterPlan is what a redrive or a discard will do.
 type deadLetterPlan struct {
 	jobs []*deadLetterJob // those that have something to do
+	// idle are those that have something and nowhere to send it.
+	idle []*deadLetterJob
 	// unseen is the error for the messages of queues in which nothing was found and not all was looked at: what is meant may be
 	// among them.
 	unseen error
@@ -92,13 +106,18 @@ func plan(ctx context.Context, c Clients, jobs []*deadLetterJob, filter DeadLett
 		return p, err
 	}
 	for _, j := range jobs {
-		if j.matched > 0 {
+		switch {
+		case j.matched == 0:
+		case j.nowhere != "":
+			p.idle = append(p.idle, j)
+			d.Say("%s: %s, %s", j.label(), counted(int64(j.matched), "message", "messages"), j.nowhere)
+		default:
 			p.jobs = append(p.jobs, j)
 			d.Say("%s", line(j))
 		}
 	}
 	p.sayUnseen(counts, filter, d)
-	if len(p.jobs) == 0 && p.unseen == nil {
+	if len(p.jobs) == 0 && len(p.idle) == 0 && p.unseen == nil {
 		d.Say("no dead-letter messages that match")
 	}
 	if filter.namesEvents() {
@@ -132,7 +151,30 @@ func (p *deadLetterPlan) results() []DeadLetterResult {
 	for _, j := range p.jobs {
 		all = append(all, DeadLetterResult{Queue: j.label(), To: j.to, Matched: j.matched})
 	}
+	return append(all, p.leftAlone()...)
+}
+
+// leftAlone are the results of the idle jobs. It names the messages of which it cannot be told whose they are.
+func (p *deadLetterPlan) leftAlone() (all []DeadLetterResult) {
+	for _, j := range p.idle {
+		result := DeadLetterResult{Queue: j.label(), Matched: j.matched}
+		if j.unknown {
+			for _, id := range slices.Sorted(maps.Keys(j.ids)) {
+				result.Kept = append(result.Kept, KeptMessage{id, j.nowhere})
+			}
+		}
+		all = append(all, result)
+	}
 	return all
+}
+
+// problem is what a plan leaves for a person, whatever becomes of its jobs.
+func (p *deadLetterPlan) problem() error {
+	problems := []error{p.unseen}
+	for _, result := range p.leftAlone() {
+		problems = append(problems, result.problem())
+	}
+	return errors.Join(problems...)
 }
 
 // A jobCount is what was found for the jobs of one queue. They are counted together: a look hides messages from another one.

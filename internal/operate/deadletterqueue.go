@@ -14,17 +14,25 @@ const (
 	OfConsumer DeadLetterKind = "consumer" // what a consumer could not handle
 	OfRule     DeadLetterKind = "rule"     // what a rule could not put into a consumer's queue
 	OfPipe     DeadLetterKind = "pipe"     // places in the stream that a pipe gave up
+	OfAuditor  DeadLetterKind = "auditor"  // places in the stream that the auditor gave up
 )
+
+// deadLetterKinds are all, in the order of the flow.
+var deadLetterKinds = []DeadLetterKind{OfPipe, OfRule, OfConsumer, OfAuditor}
+
+// holdsEvents reports whether the messages hold events, and not only their places in the stream.
+func (k DeadLetterKind) holdsEvents() bool { return k == OfRule || k == OfConsumer }
 
 // A DeadLetterQueue is one of a stack's.
 type DeadLetterQueue struct {
 	Kind DeadLetterKind
 	URL  string
-	// Consumers are those whose messages it may hold. A pipe's holds messages of none.
+	// Consumers are those whose messages it may hold. A pipe's and an auditor's hold messages of none.
 	Consumers []*Consumer
-	// Outbox is the one whose pipe's it is; nil for another kind.
+	// Outbox is the one whose pipe's or auditor's it is; nil for another kind.
 	Outbox *Outbox
 
+	path   string               // " of Orders/Outbox", where the stack has several
 	names  map[*Consumer]string // of those that have the label of another one: their full names
 	others []*Consumer          // those of Consumers whose messages are not meant: another outbox's
 }
@@ -35,13 +43,14 @@ func (q *DeadLetterQueue) concerns(c *Consumer) bool {
 	return len(q.others) == 0 || c != nil && !slices.Contains(q.others, c)
 }
 
-// Label returns how messages call the queue: "Ship", "Ship, Bill" where two consumers share it, "rules" or "pipe".
+// Label returns how messages call the queue: "Ship", "Ship, Bill" where two consumers share it, "rules", "pipe" or "auditor",
+// where there are several outboxes "pipe of Orders/Outbox".
 func (q *DeadLetterQueue) Label() string {
 	switch q.Kind {
 	case OfRule:
-		return "rules"
-	case OfPipe:
-		return "pipe"
+		return "rules" + q.path
+	case OfPipe, OfAuditor:
+		return string(q.Kind) + q.path
 	default:
 		var labels []string
 		for _, c := range q.Consumers {
@@ -68,7 +77,8 @@ func (s *Stack) fullNames() map[*Consumer]string {
 	return names
 }
 
-// DeadLetterQueues returns the dead-letter queues of the stack in the order of the flow: pipes, rules, consumers. Of a stack
+// DeadLetterQueues returns the dead-letter queues of the stack in the order of the flow: pipes, rules, consumers, and then
+// auditors. Of a stack
 // with only some of its outboxes they are those that hold messages of these, and others may share them.
 func (s *Stack) DeadLetterQueues() []*DeadLetterQueue {
 	queues := s.all().allDeadLetterQueues()
@@ -104,8 +114,18 @@ func (s *Stack) allDeadLetterQueues() []*DeadLetterQueue {
 		return q
 	}
 	for _, o := range s.Outboxes {
-		queue(OfPipe, o.PipeDeadLetterQueue).Outbox = o
-		queue(OfRule, o.RuleDeadLetterQueue)
+		own := []*DeadLetterQueue{queue(OfPipe, o.PipeDeadLetterQueue), queue(OfRule, o.RuleDeadLetterQueue)}
+		own[0].Outbox = o
+		if o.Audit != nil {
+			auditors := queue(OfAuditor, o.Audit.DeadLetterQueue)
+			auditors.Outbox = o
+			own = append(own, auditors)
+		}
+		for _, q := range own {
+			if len(s.Outboxes) > 1 {
+				q.path = " of " + o.Path
+			}
+		}
 	}
 	for _, c := range s.Consumers {
 		rules := queue(OfRule, c.RuleDeadLetterQueue)
@@ -115,9 +135,8 @@ func (s *Stack) allDeadLetterQueues() []*DeadLetterQueue {
 		own := queue(OfConsumer, c.DeadLetterQueue)
 		own.Consumers = append(own.Consumers, c)
 	}
-	order := []DeadLetterKind{OfPipe, OfRule, OfConsumer}
 	slices.SortStableFunc(all, func(a, b *DeadLetterQueue) int {
-		return cmp.Compare(slices.Index(order, a.Kind), slices.Index(order, b.Kind))
+		return cmp.Compare(slices.Index(deadLetterKinds, a.Kind), slices.Index(deadLetterKinds, b.Kind))
 	})
 	return all
 }

@@ -48,7 +48,7 @@ func (r DeadLetterDiscard) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 		return fmt.Sprintf("%s: about %s to discard%s", j.label(), counted(int64(j.matched), "message", "messages"), lossOf(j.queue.Kind))
 	})
 	if err != nil || len(p.jobs) == 0 || r.DryRun {
-		return p.results(), errors.Join(err, p.unseen)
+		return p.results(), errors.Join(err, p.problem())
 	}
 	d.Say("Their events will have no effect any more. While an event is in the outbox table, `outbox replay` or `outbox repair` can send it again.")
 	if r.Save == "" {
@@ -70,7 +70,7 @@ func (r DeadLetterDiscard) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 		}
 	}
 	results, err := runJobs(ctx, c, p.jobs, d, "discarded")
-	return results, errors.Join(err, p.unseen)
+	return append(results, p.leftAlone()...), errors.Join(err, p.problem())
 }
 
 // lossOf says what a message stands for.
@@ -78,6 +78,8 @@ func lossOf(kind DeadLetterKind) string {
 	switch kind {
 	case OfPipe:
 		return ": each stands for records that no consumer has received"
+	case OfAuditor:
+		return ": each stands for records whose effects nobody has looked for; `outbox audit --full` does, before"
 	case OfRule:
 		return ": events that their consumer has not received"
 	default:

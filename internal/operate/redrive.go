@@ -38,7 +38,13 @@ type KeptMessage struct {
 // toDestination makes the job send messages to where they were not delivered.
 func (j *deadLetterJob) toDestination(forgotten bool) error {
 	q := j.queue
+	if j.unknown {
+		j.nowhere = "it cannot be told of which consumer it is: see outbox dead-letters show, then discard it"
+		return nil
+	}
 	switch q.Kind {
+	case OfAuditor:
+		j.nowhere = "and nothing to send again: consumers have got their events, and nobody has looked for the effects; run outbox audit --full, then outbox dead-letters discard --kind auditor"
 	case OfRule:
 		j.to, j.inOrder = "the queues that they were for", j.hasOrdered()
 		j.work = func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) { return r.Rule(ctx, q.URL) }
@@ -89,7 +95,7 @@ func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 		return text
 	})
 	if err != nil || len(p.jobs) == 0 || r.DryRun {
-		return p.results(), errors.Join(err, p.unseen)
+		return p.results(), errors.Join(err, p.problem())
 	}
 	if r.Forgotten {
 		d.Say("Messages whose event a consumer may have forgotten go, too: if it took effect before, it will again.")
@@ -98,7 +104,7 @@ func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 		return nil, errNothingDone
 	}
 	results, err := runJobs(ctx, c, p.jobs, d, "redriven")
-	return results, errors.Join(err, p.unseen)
+	return append(results, p.leftAlone()...), errors.Join(err, p.problem())
 }
 
 // runJobs does the jobs one after the other, so that an operator can follow them.
