@@ -17,8 +17,8 @@ import (
 const (
 	maxCollected      = 10_000
 	maxCollectedBytes = 256 << 20
-	// collectedFor is how long a collected message is hidden: collecting and sending 10,000 takes minutes. They are too many to
-	// be hidden again while that goes on.
+	// collectedFor is how long a collected message is hidden at a time: collecting 10,000 takes minutes. While they are sent,
+	// which may take longer, they are hidden again.
 	collectedFor = 10 * time.Minute
 )
 
