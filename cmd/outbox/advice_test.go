@@ -119,7 +119,7 @@ func TestWhatIsAdvisedCanBeTyped(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"resume", "repair", "audit", "dead-letters list"} {
+	for _, want := range []string{"resume", "repair", "audit", "dead-letters list", "dead-letters discard"} {
 		if !seen[want] {
 			t.Errorf("nothing advises outbox %s", want)
 		}
@@ -149,7 +149,10 @@ func typed(t *testing.T, advice string, seen map[string]bool) {
 	if !found || strings.HasPrefix(advice, "outbox Orders") || strings.HasPrefix(advice, "outbox ,") {
 		return
 	}
-	line, _, _ = strings.Cut(line, "; then ") // another program's
+	line, then, _ := strings.Cut(line, "; then ")
+	if then != "" {
+		typed(t, then, seen)
+	}
 	words, err := shellWords(line)
 	if err != nil {
 		t.Errorf("%q: %v", advice, err)

@@ -75,6 +75,7 @@ func TestMisuse(t *testing.T) {
 		"a duration without a unit":      {[]string{"dead-letters", "list", "--older", "37"}, []string{"--older must be 0 or a duration such as 58d", `"37"`}},
 		"a negative duration":            {[]string{"dead-letters", "list", "--newer", "-1h"}, []string{"--newer must be", `"-1h"`}},
 		"ages with nothing between":      {[]string{"dead-letters", "list", "--local", "--older", "2d", "--newer", "1d"}, []string{"--older 48h0m0s and --newer 24h0m0s"}},
+		"a kind that there is not":       {[]string{"dead-letters", "list", "--local", "--kind", "queue"}, []string{"--kind must be consumer, rule, pipe or auditor", `"queue"`}},
 		"a limit of nothing":             {[]string{"dead-letters", "list", "--local", "--limit", "0"}, []string{"--limit must be a whole number above 0, got 0"}},
 		"show without an id":             {[]string{"dead-letters", "show", "--local"}, []string{"takes one id", "got 0"}},
 		"yes to a dry run":               {[]string{"dead-letters", "redrive", "--local", "--yes", "--dry-run"}, []string{"--yes and --dry-run"}},

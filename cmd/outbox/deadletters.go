@@ -15,7 +15,7 @@ func newDeadLetters() *cobra.Command {
 		Use:   "dead-letters",
 		Short: "List, show, redrive and discard the dead-letter messages of a stack",
 		Long: `List, show, redrive and discard the dead-letter messages of a stack: those that its consumers could not handle, those
-that its rules could not deliver, and the places in the stream that its pipe gave up.`,
+that its rules could not deliver, and the places in the stream that its pipe, or its auditor, gave up.`,
 		Example: `  outbox dead-letters list --stack Orders-dev
   outbox dead-letters redrive --stack Orders-dev --consumer Ship`,
 	}
@@ -28,6 +28,7 @@ that its rules could not deliver, and the places in the stream that its pipe gav
 func addFilter(cmd *cobra.Command, f *operate.DeadLetterFilter) {
 	var older, newer duration
 	flags := cmd.Flags()
+	flags.StringVar((*string)(&f.Kind), "kind", "", "only those in queues of the `kind`: consumer, rule, pipe or auditor")
 	flags.StringVar(&f.Consumer, "consumer", "", "only those of the consumer with the `id` or name")
 	flags.StringVar(&f.Type, "type", "", "only events of the `type`")
 	flags.StringVar(&f.Aggregate, "aggregate", "", "only events of the `aggregate`: Order#o-1, or o-1 for any type")
@@ -98,7 +99,7 @@ func newDeadLettersShow() *cobra.Command {
 		Use:   "show ID",
 		Short: "Show everything of a dead-letter message",
 		Long: `Show everything of the dead-letter messages with an id, which may be that of a message or of an event: where it is, why,
-its attributes and its body. Of a pipe's message the events are shown that it stands for, while they can be read.`,
+its attributes and its body. Of a pipe's or an auditor's message the events are shown that it stands for, while they can be read.`,
 		Example: "  outbox dead-letters show 0197f0a2-7c1e-7cc3-98c8-1d0c5a4e8f21 --stack Orders-dev",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -140,7 +141,8 @@ func newDeadLettersRedrive() *cobra.Command {
 		Use:   "redrive",
 		Short: "Move dead-letter messages back to where they were not delivered",
 		Long: `Move dead-letter messages back to where they were not delivered, once what kept them from it is fixed: a consumer's to its
-queue, a rule's to the queue that they were for, and the events of a pipe's to the bus.
+queue, a rule's to the queue that they were for, and the events of a pipe's to the bus. Those of the auditor stand for records
+that consumers have got and nobody has audited: run outbox audit --full, then discard them.
 
 It shows what it will do and asks. It works until the queues give nothing any more, and exits with 1 while something that it
 was to redrive is left: it prints why each message was kept, and how many are still in flight. A message is deleted only

@@ -8,6 +8,7 @@
 //	outbox dead-letters    list, show, redrive and discard the dead-letter messages of a stack
 //	outbox replay          send events to one consumer again
 //	outbox pause, resume   pause a consumer or the pipe, and let it go on
+//	outbox smoke           check on AWS what cannot be tested here
 //	outbox inbox copy      carry a consumer's memory over to its new name
 //	outbox completion      print a script that completes commands and flags in your shell
 //

@@ -69,7 +69,6 @@ var awsCommands = map[string][]string{
 	"events list-rules":                             {"--name-prefix", "--event-bus-name", "--query", "--output"},
 	"lambda get-account-settings":                   {},
 	"logs tail":                                     {"--since", "--follow", "--filter-pattern"},
-	"sqs purge-queue":                               {"--queue-url"},
 }
 
 // TestTheOperationsPageOfAWS: what it shows of the AWS CLI is what that has.

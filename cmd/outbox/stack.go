@@ -53,14 +53,23 @@ func (f *stackFlags) connect(ctx context.Context) (operate.Clients, error) {
 	return operate.OnAWS(ctx)
 }
 
-// discover finds the stack.
+// discover finds the stack. With --outbox it is the stack as if it had no other.
 func (f *stackFlags) discover(ctx context.Context) (operate.Clients, *operate.Stack, error) {
 	clients, err := f.connect(ctx)
 	if err != nil {
 		return operate.Clients{}, nil, err
 	}
-	stack, err := operate.Discover(ctx, clients, f.stack)
+	stack, err := f.find(ctx, clients)
 	return clients, stack, err
+}
+
+// find finds the part of the stack that is meant.
+func (f *stackFlags) find(ctx context.Context, clients operate.Clients) (*operate.Stack, error) {
+	stack, err := operate.Discover(ctx, clients, f.stack)
+	if err != nil || f.outbox == "" {
+		return stack, err
+	}
+	return stack.Only(f.outbox)
 }
 
 // discoverOutbox finds the one outbox of the stack that is meant.

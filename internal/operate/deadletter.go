@@ -22,11 +22,12 @@ const (
 	attrTarget       = "TARGET_ARN"
 )
 
-// A DeadLetterMessage is one message of a dead-letter queue. Of a pipe's, which holds no event, only Records is known.
+// A DeadLetterMessage is one message of a dead-letter queue. Of a pipe's and an auditor's, which hold no event, only Records is
+// known.
 type DeadLetterMessage struct {
 	Kind      DeadLetterKind `json:"kind"`
 	Queue     string         `json:"queue"`              // name
-	Consumer  string         `json:"consumer,omitempty"` // label; none where it cannot be told
+	Consumer  string         `json:"consumer,omitempty"` // label, full name where another has that too; none where it cannot be told
 	MessageID string         `json:"messageId"`
 
 	EventID       string `json:"eventId,omitempty"`
@@ -35,13 +36,14 @@ type DeadLetterMessage struct {
 	AggregateType string `json:"aggregateType,omitempty"`
 	AggregateID   string `json:"aggregateId,omitempty"`
 	Version       int64  `json:"version,omitempty"`
-	Records       int    `json:"records,omitempty"` // how many records of the stream a pipe's message stands for
+	Records       int    `json:"records,omitempty"` // how many records of the stream a pipe's or an auditor's message stands for
 
 	SentAt   time.Time `json:"sentAt"` // first into a queue: of a consumer's message, when the rule delivered the event
 	Receives int       `json:"receives"`
 	Reason   string    `json:"reason"`
 
 	message types.Message
+	of      *Consumer // nil where it cannot be told
 }
 
 // Aggregate returns the aggregate as flags name it: "Order#o-1".
@@ -59,13 +61,13 @@ func (q *DeadLetterQueue) read(m types.Message) *DeadLetterMessage {
 		SentAt: millis(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)]),
 	}
 	d.Receives, _ = strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
-	if q.Kind == OfPipe {
+	if !q.Kind.holdsEvents() {
 		d.readPlace(aws.ToString(m.Body))
 		return d
 	}
 	consumer := q.consumerOf(m)
 	if consumer != nil {
-		d.Consumer = consumer.Label()
+		d.of, d.Consumer = consumer, q.nameOf(consumer)
 	}
 	d.Reason = q.reason(m, consumer)
 	if event, err := record.Decode([]byte(aws.ToString(m.Body))); err != nil {
@@ -77,13 +79,16 @@ func (q *DeadLetterQueue) read(m types.Message) *DeadLetterMessage {
 	return d
 }
 
-// readPlace reads what a pipe left of the records that it gave up.
+// readPlace reads what a pipe, or the auditor's event source mapping, left of the records that it gave up.
+// Source: Lambda developer guide, services-dynamodb-errors, for requestContext.
 func (m *DeadLetterMessage) readPlace(body string) {
+	type cause struct {
+		Condition string `json:"condition"`
+	}
 	var place struct {
-		Context struct {
-			Condition string `json:"condition"`
-		} `json:"context"`
-		Batch struct {
+		Context cause `json:"context"`        // of a pipe
+		Request cause `json:"requestContext"` // of Lambda
+		Batch   struct {
 			Shard string `json:"shardId"`
 			Start string `json:"startSequenceNumber"`
 			End   string `json:"endSequenceNumber"`
@@ -91,11 +96,11 @@ func (m *DeadLetterMessage) readPlace(body string) {
 		} `json:"DDBStreamBatchInfo"`
 	}
 	if err := json.Unmarshal([]byte(body), &place); err != nil || place.Batch.Shard == "" {
-		m.Reason = "it is no message of a pipe with a DynamoDB stream"
+		m.Reason = "it is no message about records of a DynamoDB stream"
 		return
 	}
 	m.Records = place.Batch.Size
-	m.Reason = fmt.Sprintf("%s: %d records of %s, %s to %s", place.Context.Condition, place.Batch.Size, place.Batch.Shard, place.Batch.Start, place.Batch.End)
+	m.Reason = fmt.Sprintf("%s: %d records of %s, %s to %s", cmp.Or(place.Context.Condition, place.Request.Condition), place.Batch.Size, place.Batch.Shard, place.Batch.Start, place.Batch.End)
 }
 
 // consumerOf returns the consumer that a message was for, nil where that cannot be told. The queue that it came from decides;

@@ -1,34 +1,43 @@
 package operate
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
 // A DeadLetterFilter selects dead-letter messages: those for which everything that is given holds.
 type DeadLetterFilter struct {
-	Consumer  string        // id or name
-	Type      string        // of the event
-	Aggregate string        // "Order#o-1", or "o-1" for any type
-	Reason    string        // a part of the reason, in any case
-	Older     time.Duration // sent at least so long ago
-	Newer     time.Duration // sent at most so long ago
-	ID        string        // of the message or of the event
+	Kind      DeadLetterKind // of the queue
+	Consumer  string         // id or name
+	Type      string         // of the event
+	Aggregate string         // "Order#o-1", or "o-1" for any type
+	Reason    string         // a part of the reason, in any case
+	Older     time.Duration  // sent at least so long ago
+	Newer     time.Duration  // sent at most so long ago
+	ID        string         // of the message or of the event
+
+	consumer *Consumer // that Consumer names
 }
 
-// Validate reports what is wrong with the filter.
+// Validate reports what is wrong with the filter, all of it.
 func (f DeadLetterFilter) Validate() error {
-	if f.Older > 0 && f.Newer > 0 && f.Older > f.Newer {
-		return fmt.Errorf("--older %s and --newer %s leave nothing between them", f.Older, f.Newer)
+	var problems []error
+	if f.Kind != "" && !slices.Contains(deadLetterKinds, f.Kind) {
+		problems = append(problems, fmt.Errorf("--kind must be %s, %s, %s or %s, got %q", OfConsumer, OfRule, OfPipe, OfAuditor, f.Kind))
 	}
-	return nil
+	if f.Older > 0 && f.Newer > 0 && f.Older > f.Newer {
+		problems = append(problems, fmt.Errorf("--older %s and --newer %s leave nothing between them", f.Older, f.Newer))
+	}
+	return errors.Join(problems...)
 }
 
 // isEmpty reports whether all messages are meant.
 func (f DeadLetterFilter) isEmpty() bool { return f == DeadLetterFilter{} }
 
-// resolve replaces the consumer's name by its label, and reports an error when the stack has none with the name.
+// resolve finds the consumer, and reports an error when the stack has none with the name.
 func (f DeadLetterFilter) resolve(s *Stack) (DeadLetterFilter, error) {
 	if f.Consumer == "" {
 		return f, nil
@@ -37,27 +46,22 @@ func (f DeadLetterFilter) resolve(s *Stack) (DeadLetterFilter, error) {
 	if err != nil {
 		return f, err
 	}
-	f.Consumer = c.Label()
+	f.consumer = c
 	return f, nil
 }
 
 // passesBy reports whether no message of the queue can be meant.
 func (f DeadLetterFilter) passesBy(q *DeadLetterQueue) bool {
-	if q.Kind == OfPipe {
+	if f.Kind != "" && q.Kind != f.Kind {
+		return true
+	}
+	if !q.Kind.holdsEvents() {
 		return f.namesEvents()
 	}
-	if f.Consumer == "" {
-		return false
-	}
-	for _, c := range q.Consumers {
-		if c.Label() == f.Consumer {
-			return false
-		}
-	}
-	return true
+	return f.consumer != nil && !slices.Contains(q.Consumers, f.consumer)
 }
 
-// namesEvents reports whether the filter asks for what only an event has, which a pipe's message does not hold.
+// namesEvents reports whether the filter asks for what only an event has, which a pipe's and an auditor's message do not hold.
 func (f DeadLetterFilter) namesEvents() bool {
 	return f.Consumer != "" || f.Type != "" || f.Aggregate != ""
 }
@@ -76,9 +80,9 @@ func (f DeadLetterFilter) matches(m *DeadLetterMessage, now time.Time) bool {
 		return false
 	}
 	age := now.Sub(m.SentAt)
-	return is(f.Consumer, m.Consumer) && is(f.Type, m.Type) && is(f.Aggregate, m.Aggregate(), m.AggregateID) && is(f.ID, m.MessageID, m.EventID) &&
+	return (f.consumer == nil || m.of == f.consumer) && is(f.Type, m.Type) && is(f.Aggregate, m.Aggregate(), m.AggregateID) && is(f.ID, m.MessageID, m.EventID) &&
 		strings.Contains(strings.ToLower(m.Reason), strings.ToLower(f.Reason)) &&
 		(f.Older == 0 || age >= f.Older) && (f.Newer == 0 || age <= f.Newer)
 }
 
-const pipeHoldsNoEvents = "The pipe's dead-letter messages name no events: --consumer, --type and --aggregate leave them out."
+const pipeHoldsNoEvents = "The pipe's dead-letter messages, and the auditor's, name no events: --consumer, --type and --aggregate leave them out."

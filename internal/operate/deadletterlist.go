@@ -47,7 +47,7 @@ func ListDeadLetters(ctx context.Context, c Clients, s *Stack, filter DeadLetter
 		all.Go(func() error {
 			var found []*DeadLetterMessage
 			looked, err := look(ctx, c.SQS, q, limit, func(m *DeadLetterMessage) {
-				if filter.matches(m, list.now) {
+				if q.concerns(q.consumerOf(m.message)) && filter.matches(m, list.now) {
 					found = append(found, m)
 				}
 			})
@@ -118,8 +118,8 @@ func (l *DeadLetterList) Advise(out io.Writer, command CommandLine, filter DeadL
 // whose returns the consumer of a message, and the kind of its queue where that is not the consumer's.
 func (m *DeadLetterMessage) whose() string {
 	switch m.Kind {
-	case OfPipe:
-		return "pipe"
+	case OfPipe, OfAuditor:
+		return string(m.Kind)
 	case OfRule:
 		return strings.TrimSuffix("rule: "+m.Consumer, ": ")
 	default:
@@ -154,12 +154,12 @@ type ShownDeadLetter struct {
 	URL        string            `json:"url"`
 	Attributes map[string]string `json:"attributes"` // those of SQS, and the message's own
 	Body       json.RawMessage   `json:"body"`       // a string where it is no JSON
-	// Events are those that a pipe's message stands for, as far as they can be read; NoEvents is why they cannot.
+	// Events are those that a pipe's or an auditor's message stands for, as far as they can be read; NoEvents is why they cannot.
 	Events   []PipeEvent `json:"events,omitempty"`
 	NoEvents string      `json:"noEvents,omitempty"`
 }
 
-// A PipeEvent is one event of those that a pipe gave up.
+// A PipeEvent is one event of those that a pipe or the auditor gave up.
 type PipeEvent struct {
 	ID        string `json:"id"`
 	Type      string `json:"type"`
@@ -193,7 +193,7 @@ func ShowDeadLetters(ctx context.Context, c Clients, s *Stack, id string, limit 
 			body, _ = json.Marshal(string(body)) // a string can always be
 		}
 		shown.Body = body
-		if box := pipes[m.Queue]; m.Kind == OfPipe && box != nil {
+		if box := pipes[m.Queue]; !m.Kind.holdsEvents() && box != nil {
 			shown.readEvents(ctx, c, box)
 		}
 		all = append(all, shown)
@@ -210,7 +210,7 @@ func (l *DeadLetterList) notFound(id string) error {
 	return fmt.Errorf("no dead-letter queue of the stack has a message or an event with id %q", id)
 }
 
-// readEvents reads the events that a pipe's message stands for.
+// readEvents reads the events that a pipe's or an auditor's message stands for.
 func (d *ShownDeadLetter) readEvents(ctx context.Context, c Clients, box *Outbox) {
 	items, err := newRedriver(c).Events(ctx, aws.ToString(d.message.Body), redrive.PipeTarget{OutboxTable: box.Table, Source: box.Source})
 	if err != nil {

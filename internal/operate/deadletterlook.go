@@ -15,7 +15,7 @@ import (
 const (
 	// lookFor is how long a message is hidden from others while somebody looks through its queue.
 	lookFor = 2 * time.Minute
-	// emptyLooks is how many receives in a row must bring nothing before the queue counts as looked through, where SQS counts
+	// emptyLooks is how many receives in a row must bring nothing new before the queue counts as looked through, where SQS counts
 	// more messages than were seen.
 	emptyLooks = 3
 	// batchSize is the most messages of one request. Source: SQS API reference, ReceiveMessage, ChangeMessageVisibilityBatch.
@@ -53,13 +53,12 @@ func look(ctx context.Context, queues SQS, q *DeadLetterQueue, limit int, each f
 		if err != nil {
 			return looked, fmt.Errorf("look into %s: %w", looked.Queue, err)
 		}
-		if empty++; len(messages) > 0 {
-			empty = 0
-		}
+		empty++
 		for _, m := range messages {
 			handles = append(handles, m.ReceiptHandle)
 			if id := aws.ToString(m.MessageId); !seen[id] {
 				seen[id] = true
+				empty = 0
 				each(q.read(m))
 			}
 		}

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -43,14 +44,11 @@ func (r DeadLetterDiscard) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := plan(ctx, c, jobsOf(s, filter), d, func(j *deadLetterJob) string {
+	p, err := plan(ctx, c, jobsOf(s, filter), filter, d, func(j *deadLetterJob) string {
 		return fmt.Sprintf("%s: about %s to discard%s", j.label(), counted(int64(j.matched), "message", "messages"), lossOf(j.queue.Kind))
 	})
-	if filter.namesEvents() {
-		d.Say("%s", pipeHoldsNoEvents)
-	}
-	if err != nil || len(jobs) == 0 || r.DryRun {
-		return planned(jobs), err
+	if err != nil || len(p.jobs) == 0 || r.DryRun {
+		return p.results(), errors.Join(err, p.problem())
 	}
 	d.Say("Their events will have no effect any more. While an event is in the outbox table, `outbox replay` or `outbox repair` can send it again.")
 	if r.Save == "" {
@@ -66,12 +64,13 @@ func (r DeadLetterDiscard) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 		return nil, err
 	}
 	defer save.close()
-	for _, j := range jobs {
+	for _, j := range p.jobs {
 		j.work = func(ctx context.Context, redriver *redrive.Redriver) (redrive.Report, error) {
 			return redriver.Discard(ctx, j.queue.URL, func(_ context.Context, m types.Message) error { return save.add(j.queue, m) })
 		}
 	}
-	return runJobs(ctx, c, jobs, d, "discarded")
+	results, err := runJobs(ctx, c, p.jobs, d, "discarded")
+	return append(results, p.leftAlone()...), errors.Join(err, p.problem())
 }
 
 // lossOf returns what a message stands for.
@@ -79,6 +78,8 @@ func lossOf(kind DeadLetterKind) string {
 	switch kind {
 	case OfPipe:
 		return ": each stands for records that no consumer has received"
+	case OfAuditor:
+		return ": each stands for records whose effects nobody has looked for; `outbox audit --full` does, before"
 	case OfRule:
 		return ": events that their consumer has not received"
 	default:

@@ -94,7 +94,7 @@ func (n *needs) outbox(o *Outbox, s *OutboxStatus) {
 		n.consumer(&s.Consumers[i])
 	}
 	if a := s.Audit; a != nil && n.read("the auditor's dead letters", a.DeadLetters.Error) && a.DeadLetters.Value > 0 {
-		n.add(n.command(o, "audit", "--full", "--since", "24h")+"; then "+n.aws("sqs purge-queue", "--queue-url", o.Audit.DeadLetterQueue),
+		n.add(n.command(o, "audit", "--full", "--since", "24h")+"; then "+n.command(o, "dead-letters discard", "--kind", string(OfAuditor)),
 			"the auditor gave up on %s of records, whose effects nobody has looked for: look for them, and then delete its messages, which hold no events",
 			counted(a.DeadLetters.Value, "batch", "batches"))
 	}

@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/description"
 	"github.com/outboxkit/transactional-outbox/runtime/redrive"
@@ -38,78 +34,18 @@ type KeptMessage struct {
 	Reason    string `json:"reason"`
 }
 
-// A deadLetterJob is the work on one dead-letter queue for one destination.
-type deadLetterJob struct {
-	queue *DeadLetterQueue
-	to    string    // where the messages go, for a person
-	of    *Consumer // only whose messages are meant; nil: the queue's
-	match func(types.Message) bool
-	// all is whether every message of the queue is meant.
-	all     bool
-	inOrder bool
-	work    func(context.Context, *redrive.Redriver) (redrive.Report, error)
-
-	matched int
-}
-
-func (j *deadLetterJob) label() string {
-	if j.of != nil {
-		return j.of.Label()
-	}
-	return j.queue.Label()
-}
-
-// jobsOf returns a job for each queue that may hold what the filter means; for a queue that consumers share, one for each of them.
-func jobsOf(s *Stack, filter DeadLetterFilter) []*deadLetterJob {
-	now := time.Now()
-	var jobs []*deadLetterJob
-	for _, q := range s.DeadLetterQueues() {
-		if filter.passesBy(q) {
-			continue
-		}
-		consumers := []*Consumer{nil}
-		if q.Kind == OfConsumer {
-			consumers = q.Consumers
-		}
-		shared := len(consumers) > 1
-		for _, c := range consumers {
-			if c != nil && filter.Consumer != "" && c.Label() != filter.Consumer {
-				continue
-			}
-			jobs = append(jobs, &deadLetterJob{
-				queue: q, of: c, all: !shared && filter.isEmpty(),
-				match: func(m types.Message) bool {
-					return (!shared || q.consumerOf(m) == c) && filter.matches(q.read(m), now)
-				},
-			})
-		}
-	}
-	return jobs
-}
-
-// count fills in how many messages are meant: by SQS's count where all are, else by looking.
-func (j *deadLetterJob) count(ctx context.Context, queues SQS) (err error) {
-	if j.all {
-		j.matched, err = countMessages(ctx, queues, j.queue.URL)
-		return err
-	}
-	_, err = look(ctx, queues, j.queue, mostLooked, func(m *DeadLetterMessage) {
-		if j.match(m.message) {
-			j.matched++
-		}
-	})
-	return err
-}
-
-// mostLooked is how many messages of a queue are looked at for a plan.
-const mostLooked = 10_000
-
 // toDestination makes the job send messages to where they were not delivered.
 func (j *deadLetterJob) toDestination(forgotten bool) error {
 	q := j.queue
+	if j.unknown {
+		j.nowhere = "it cannot be told of which consumer it is: see outbox dead-letters show, then discard it"
+		return nil
+	}
 	switch q.Kind {
+	case OfAuditor:
+		j.nowhere = "and nothing to send again: consumers have got their events, and nobody has looked for the effects; run outbox audit --full, then outbox dead-letters discard --kind auditor"
 	case OfRule:
-		j.to = "the queues that they were for"
+		j.to, j.inOrder = "the queues that they were for", j.hasOrdered()
 		j.work = func(ctx context.Context, r *redrive.Redriver) (redrive.Report, error) { return r.Rule(ctx, q.URL) }
 	case OfPipe:
 		target := redrive.PipeTarget{Bus: q.Outbox.Bus, OutboxTable: q.Outbox.Table, Source: q.Outbox.Source}
@@ -150,18 +86,15 @@ func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 			return nil, err
 		}
 	}
-	jobs, err = plan(ctx, c, jobs, d, func(j *deadLetterJob) string {
+	p, err := plan(ctx, c, jobs, filter, d, func(j *deadLetterJob) string {
 		text := fmt.Sprintf("%s: about %s to %s", j.label(), counted(int64(j.matched), "message", "messages"), j.to)
 		if j.inOrder {
 			text += ", in the order of their versions"
 		}
 		return text
 	})
-	if filter.namesEvents() {
-		d.Say("%s", pipeHoldsNoEvents)
-	}
-	if err != nil || len(jobs) == 0 || r.DryRun {
-		return planned(jobs), err
+	if err != nil || len(p.jobs) == 0 || r.DryRun {
+		return p.results(), errors.Join(err, p.problem())
 	}
 	if r.Forgotten {
 		d.Say("Messages whose event a consumer may have forgotten go, too: if it took effect before, it will again.")
@@ -169,39 +102,8 @@ func (r DeadLetterRedrive) Run(ctx context.Context, c Clients, s *Stack, d *Dial
 	if !d.Confirms("Redrive them?") {
 		return nil, errNothingDone
 	}
-	return runJobs(ctx, c, jobs, d, "redriven")
-}
-
-// plan counts what is meant, prints it, and returns the jobs that have something to do.
-func plan(ctx context.Context, c Clients, jobs []*deadLetterJob, d *Dialog, line func(*deadLetterJob) string) ([]*deadLetterJob, error) {
-	var counts errgroup.Group
-	counts.SetLimit(looksAtOnce)
-	for _, j := range jobs {
-		counts.Go(func() error { return j.count(ctx, c.SQS) })
-	}
-	if err := counts.Wait(); err != nil {
-		return nil, err
-	}
-	var some []*deadLetterJob
-	for _, j := range jobs {
-		if j.matched > 0 {
-			some = append(some, j)
-			d.Say("%s", line(j))
-		}
-	}
-	if len(some) == 0 {
-		d.Say("no dead-letter messages that match")
-	}
-	return some, nil
-}
-
-// planned returns results of jobs that were not run.
-func planned(jobs []*deadLetterJob) []DeadLetterResult {
-	all := []DeadLetterResult{}
-	for _, j := range jobs {
-		all = append(all, DeadLetterResult{Queue: j.label(), To: j.to, Matched: j.matched})
-	}
-	return all
+	results, err := runJobs(ctx, c, p.jobs, d, "redriven")
+	return append(results, p.leftAlone()...), errors.Join(err, p.problem())
 }
 
 // runJobs does the jobs one after the other, so that an operator can follow them.

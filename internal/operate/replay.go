@@ -99,13 +99,13 @@ func (r Replay) Run(ctx context.Context, c Clients, s *Stack, d *Dialog, command
 	}
 	plan.say(d)
 	if len(plan.refs) == 0 || r.DryRun {
-		return plan.result, nil
+		return plan.result, plan.nothingLeft()
 	}
 	if err := r.confirm(plan, d); err != nil {
 		return plan.result, err
 	}
 	if len(plan.refs) == 0 {
-		return plan.result, nil
+		return plan.result, plan.nothingLeft()
 	}
 	if r.AsNew {
 		if err := plan.forget(ctx, d); err != nil {
@@ -114,10 +114,19 @@ func (r Replay) Run(ctx context.Context, c Clients, s *Stack, d *Dialog, command
 	}
 	at, err := plan.send(ctx, r.Rate, d)
 	if err != nil && at < len(plan.refs) {
-		plan.result.Continue = r.rest(plan.earliest(at), command)
+		plan.result.Continue = r.rest(plan, at, command)
 		return plan.result, fmt.Errorf("%w; %d of %d were sent, go on with: %s", err, plan.result.Sent, len(plan.refs), plan.result.Continue)
 	}
 	return plan.result, err
+}
+
+// nothingLeft returns the error of a replay that has events for the consumer and leaves all of them out.
+func (p *replayPlan) nothingLeft() error {
+	if len(p.refs) > 0 || p.result.LeftOut == 0 {
+		return nil
+	}
+	return fmt.Errorf("nothing was sent to %s: all of %s left out; --forgotten sends those that it may not remember, too",
+		p.consumer.Label(), counted(int64(p.result.LeftOut), "event is", "events are"))
 }
 
 // confirm asks whether to send, and once more about what the consumer may have forgotten, which is left out without a yes.
@@ -134,6 +143,8 @@ func (r Replay) confirm(p *replayPlan, d *Dialog) error {
 		if d.Yes || !d.Confirms(fmt.Sprintf("Send also the %d events that %s may not remember? Their effects may happen twice.", n, label)) {
 			p.leaveOutForgotten()
 			d.Say("%d events are left out; --forgotten sends them, too.", n)
+		} else {
+			p.forgottenToo = true
 		}
 	}
 	if len(p.refs) > 0 && !d.Confirms(fmt.Sprintf("Send %d events to %s?", len(p.refs), label)) {
@@ -142,9 +153,10 @@ func (r Replay) confirm(p *replayPlan, d *Dialog) error {
 	return nil
 }
 
-// rest returns the command line that sends what was written since. A consumer that has forgotten need not forget again.
-func (r Replay) rest(since time.Time, command CommandLine) string {
-	args := []string{"--consumer", r.Consumer, "--since", since.UTC().Format(time.RFC3339Nano)}
+// rest returns the command line that sends the plan's events from a place in the order on. A consumer that has forgotten need
+// not forget again, and is sent also what it might have forgotten without that.
+func (r Replay) rest(p *replayPlan, at int, command CommandLine) string {
+	args := []string{"--consumer", r.Consumer, "--since", p.earliest(at).UTC().Format(time.RFC3339Nano)}
 	for flag, value := range map[string]string{"--type": r.Type, "--aggregate": r.Aggregate} {
 		if value != "" {
 			args = append(args, flag, value)
@@ -153,7 +165,7 @@ func (r Replay) rest(since time.Time, command CommandLine) string {
 	if !r.Until.IsZero() {
 		args = append(args, "--until", r.Until.UTC().Format(time.RFC3339Nano))
 	}
-	if r.Forgotten {
+	if r.Forgotten || p.forgottenToo || r.AsNew && p.result.Forgotten > 0 {
 		args = append(args, "--forgotten")
 	}
 	if r.Rate > 0 {

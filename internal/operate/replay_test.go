@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
@@ -206,7 +207,7 @@ func TestReplayOfWhatMayBeForgotten(t *testing.T) {
 			d.Yes = tc.yes
 			tc.replay.Consumer = tc.consumer
 			result, err := tc.replay.Run(t.Context(), r.clients(nil), r.stack, d, CommandLine{})
-			if (err != nil) != (name == "no to all") || result.Sent != tc.want {
+			if (err != nil) != (tc.want == 0) || result.Sent != tc.want {
 				t.Errorf("%d were sent (%v), want %d; it said %s", result.Sent, err, tc.want, notes)
 			}
 			if tc.consumer != "History" && !strings.Contains(notes.String(), "may not remember") {
@@ -251,6 +252,43 @@ func TestAnInterruptedReplayGoesOn(t *testing.T) {
 	if got = slices.Compact(got); len(got) != 350 {
 		t.Errorf("%d of 350 reached the queue", len(got))
 	}
+}
+
+// TestWhatGoesOnIsWhatWasAsked: what was said about forgotten events holds for the rest too.
+func TestWhatGoesOnIsWhatWasAsked(t *testing.T) {
+	for name, tc := range map[string]struct {
+		replay  Replay
+		answers string
+		want    bool
+	}{
+		"a yes":       {Replay{}, "y\ny\n", true},
+		"a no":        {Replay{}, "n\ny\n", false},
+		"--forgotten": {Replay{Forgotten: true}, "y\n", true},
+		"--as-new":    {Replay{AsNew: true}, "y\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReplayed(t)
+			r.commit("OrderUpdated", "o-1", 1, time.Now().Add(-9*24*time.Hour))
+			r.commit("OrderUpdated", "o-1", 2, time.Now())
+			tc.replay.Consumer = "Ship"
+			clients := r.clients(nil)
+			clients.SQS = refusing{r.queues}
+			d, _ := dialog(tc.answers)
+			result, err := tc.replay.Run(t.Context(), clients, r.stack, d, CommandLine{Stack: "Orders"})
+			if !errors.Is(err, errNoMore) || strings.Contains(result.Continue, "--forgotten") != tc.want {
+				t.Errorf("it goes on with %q (%v), want --forgotten: %v", result.Continue, err, tc.want)
+			}
+		})
+	}
+}
+
+var errNoMore = errors.New("no more")
+
+// refusing are queues that take nothing.
+type refusing struct{ *fakeQueues }
+
+func (refusing) SendMessageBatch(context.Context, *sqs.SendMessageBatchInput, ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	return nil, errNoMore
 }
 
 // handle lets the real inbox handle what is in the consumer's queue, and returns the events that took effect.

@@ -30,7 +30,11 @@ func (r Replay) fromArchive(ctx context.Context, c Clients, consumer *Consumer, 
 		return nil, err
 	}
 	result := &ReplayResult{Consumer: consumer.Label(), Matched: map[string]int{}, Replay: aws.ToString(in.ReplayName)}
-	if err := r.sayArchive(consumer, in, d); err != nil {
+	queue, err := describeQueue(ctx, c.SQS, consumer.Queue)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.sayArchive(consumer, queue.retention, in, d); err != nil {
 		return nil, err
 	}
 	if r.DryRun {
@@ -81,8 +85,9 @@ func replayName(c *Consumer, now time.Time) string {
 	return "replay-" + id[:min(len(id), 36)] + "-" + now.Format("20060102T150405.000")
 }
 
-// sayArchive prints what the replay does, and asks about what the consumer may have forgotten, which cannot be left out.
-func (r Replay) sayArchive(consumer *Consumer, in *eventbridge.StartReplayInput, d *Dialog) error {
+// sayArchive prints what the replay does, and asks about what the consumer may have forgotten when it gets it from its queue,
+// which keeps a message for the retention. That cannot be left out.
+func (r Replay) sayArchive(consumer *Consumer, retention time.Duration, in *eventbridge.StartReplayInput, d *Dialog) error {
 	label := consumer.Label()
 	d.Say("EventBridge replays what rule %s matches of the archive from %s to %s, to %s alone and in no order",
 		consumer.Rule, in.EventStartTime.UTC().Format(time.RFC3339), in.EventEndTime.Format(time.RFC3339), label)
@@ -93,10 +98,10 @@ func (r Replay) sayArchive(consumer *Consumer, in *eventbridge.StartReplayInput,
 	if err != nil {
 		return fmt.Errorf("memory of consumer %s: %w", label, err)
 	}
-	if ever || time.Since(r.Since) < memory {
+	if ever || time.Since(r.Since)+retention <= memory {
 		return nil
 	}
-	d.Say("%s may not remember the older of these events. If they took effect before, they will again.", label)
+	d.Say("%s may not remember the older of these events (%s). If they took effect before, they will again.", label, whyForgotten(consumer, memory, retention))
 	if r.Forgotten || r.DryRun {
 		return nil
 	}

@@ -56,7 +56,7 @@ func replayArchive(ctx context.Context, a *archived, since time.Duration, forgot
 		c.Bus, c.Rule = "bus", "rule-"+c.ID
 	}
 	d, notes := dialog(answers)
-	_, err := Replay{Consumer: "Ship", FromArchive: true, Since: time.Now().Add(-since), Forgotten: forgotten}.Run(ctx, Clients{EventBridge: a}, s, d, CommandLine{})
+	_, err := Replay{Consumer: "Ship", FromArchive: true, Since: time.Now().Add(-since), Forgotten: forgotten}.Run(ctx, Clients{EventBridge: a, SQS: newFakeQueues()}, s, d, CommandLine{})
 	return d, notes.String(), err
 }
 
@@ -107,12 +107,17 @@ func TestAnArchiveOlderThanTheMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for answers, begins := range map[string]bool{"y\ny\n": true, "n\ny\n": false, "y\nn\n": false} {
 			a := &archived{ends: types.ReplayStateCompleted}
-			_, notes, err := replayArchive(t.Context(), a, 11*24*time.Hour, false, answers)
-			if (a.started != nil) != begins || (err == nil) != begins || !strings.Contains(notes, "may not remember the older") {
+			// It remembers for 10 days, and may get the events from its queue 4 days later.
+			_, notes, err := replayArchive(t.Context(), a, 7*24*time.Hour, false, answers)
+			if (a.started != nil) != begins || (err == nil) != begins || !strings.Contains(notes, "may not remember the older") || !strings.Contains(notes, "keeps a message for up to 4d") {
 				t.Errorf("%q: began: %v (%v); it said %s", answers, a.started != nil, err, notes)
 			}
 		}
 		a := &archived{ends: types.ReplayStateCompleted}
+		if _, notes, err := replayArchive(t.Context(), a, 5*24*time.Hour, false, "y\n"); err != nil || a.started == nil || strings.Contains(notes, "remember") {
+			t.Errorf("of what it will remember: got %v; it said %s", err, notes)
+		}
+		a = &archived{ends: types.ReplayStateCompleted}
 		if _, _, err := replayArchive(t.Context(), a, 11*24*time.Hour, true, "y\n"); err != nil || a.started == nil {
 			t.Errorf("with --forgotten: got %v", err)
 		}

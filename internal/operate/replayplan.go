@@ -38,6 +38,8 @@ type replayPlan struct {
 	result   *ReplayResult
 
 	oldest, newest time.Time
+	retention      time.Duration // how long the consumer's queue keeps a message
+	forgottenToo   bool          // somebody said yes to what the consumer may have forgotten
 }
 
 // plan reads the outbox table and decides what is sent, in which order.
@@ -50,7 +52,7 @@ func (r Replay) plan(ctx context.Context, c Clients, consumer *Consumer, d *Dial
 	if err != nil {
 		return nil, err
 	}
-	p.place = queue.place
+	p.place, p.retention = queue.place, queue.retention
 	matcher, err := pattern.Compile(consumer.Pattern, pattern.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("pattern of consumer %s: %w", consumer.Label(), err)
@@ -246,13 +248,8 @@ func (p *replayPlan) sayForgotten(d *Dialog) {
 	if p.result.Forgotten == 0 {
 		return
 	}
-	why := "its memory of " + p.consumer.MemorySeconds + " s may end before it gets them"
-	if memory, err := description.Seconds(p.consumer.MemorySeconds); err == nil && memory > 0 {
-		why = fmt.Sprintf("it remembers an event for %s, and may get these later", roundedAge(memory))
-	}
-	if p.consumer.Inbox != inboxOfTable {
-		why = "it has no inbox"
-	}
+	memory, _, _ := rememberedFor(p.consumer) // the plan has read it
+	why := whyForgotten(p.consumer, memory, p.retention)
 	d.Say("%s may not remember %d of them (%s). If they took effect before, they will again:", p.consumer.Label(), p.result.Forgotten, why)
 	n := 0
 	for _, ref := range p.refs {
@@ -265,6 +262,14 @@ func (p *replayPlan) sayForgotten(d *Dialog) {
 		}
 		d.Say("  %s %s, version %d of %s", time.UnixMilli(ref.writtenAt).UTC().Format(time.RFC3339), strings.TrimPrefix(ref.sk, record.SortKey("")), ref.version, ref.pk)
 	}
+}
+
+// whyForgotten says why a consumer may not remember an event when it gets it.
+func whyForgotten(c *Consumer, memory, retention time.Duration) string {
+	if c.Inbox != inboxOfTable {
+		return "it has no inbox"
+	}
+	return fmt.Sprintf("it remembers an event for %s, and its queue keeps a message for up to %s", roundedAge(memory), roundedAge(retention))
 }
 
 // A describedQueue is what a replay must know of the consumer's queue.

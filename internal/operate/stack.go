@@ -24,6 +24,8 @@ type Stack struct {
 	Consumers []*Consumer
 	// Alarms are the names of its alarms.
 	Alarms []string
+
+	whole *Stack // of which this one has only some outboxes; nil: it has all
 }
 
 // An Outbox is an outbox of a stack.
@@ -42,6 +44,14 @@ type Consumer struct {
 
 // Label returns how messages and flags call the consumer: the id of its construct.
 func (c *Consumer) Label() string { return cmp.Or(c.ID, c.Name) }
+
+// fullName returns what no other consumer is called: the inbox's name for it, or where it has no inbox what that would be.
+func (c *Consumer) fullName() string {
+	if c.Name == "" && c.Outbox != nil {
+		return c.Outbox.Path + "/" + c.ID
+	}
+	return cmp.Or(c.Name, c.ID)
+}
 
 // Discover finds what the stack has of outboxes, by the parameters that the construct leaves. Without a name it takes the
 // only stack that there is, as in a local run.
@@ -234,14 +244,17 @@ func (s *Stack) Outbox(name string) (*Outbox, error) {
 	}
 }
 
-// Only returns the stack as if it had no other outbox than the one with the name.
+// Only returns the stack as if it had no other outbox than the one with the name. It still knows whose else the queues are.
 func (s *Stack) Only(name string) (*Stack, error) {
 	o, err := s.Outbox(name)
 	if err != nil {
 		return nil, err
 	}
-	return &Stack{Name: s.Name, Outboxes: []*Outbox{o}, Consumers: o.Consumers, Alarms: s.Alarms}, nil
+	return &Stack{Name: s.Name, Outboxes: []*Outbox{o}, Consumers: o.Consumers, Alarms: s.Alarms, whole: s.all()}, nil
 }
+
+// all returns the stack with all its outboxes.
+func (s *Stack) all() *Stack { return cmp.Or(s.whole, s) }
 
 // FindConsumer returns that one of the consumers with the name: the id of its construct, or its name in the inbox.
 func FindConsumer(consumers []*Consumer, name string) (*Consumer, error) {
@@ -249,7 +262,7 @@ func FindConsumer(consumers []*Consumer, name string) (*Consumer, error) {
 	var found []*Consumer
 	for _, c := range consumers {
 		labels = append(labels, c.Label())
-		if c.ID == name || c.Name == name {
+		if c.ID == name || c.fullName() == name {
 			found = append(found, c)
 		}
 	}
@@ -261,7 +274,7 @@ func FindConsumer(consumers []*Consumer, name string) (*Consumer, error) {
 	}
 	var names []string
 	for _, c := range found {
-		names = append(names, c.Name)
+		names = append(names, c.fullName())
 	}
 	return nil, fmt.Errorf("--consumer %s could be several, say one of %s", name, strings.Join(names, ", "))
 }

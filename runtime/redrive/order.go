@@ -17,8 +17,8 @@ import (
 const (
 	maxCollected      = 10_000
 	maxCollectedBytes = 256 << 20
-	// collectedFor is how long a collected message is hidden: collecting and sending 10,000 takes minutes. They are too many to
-	// be hidden again while that goes on.
+	// collectedFor is how long a collected message is hidden at a time: collecting 10,000 takes minutes. While they are sent,
+	// which may take longer, they are hidden again.
 	collectedFor = 10 * time.Minute
 )
 
@@ -54,18 +54,23 @@ func (q *queueRedrive) next(ctx context.Context) ([]types.Message, error) {
 	return inOrder(all), nil
 }
 
-// A place is where an event stands in its aggregate.
+// A place is where an event stands in its aggregate, and for a rule's message in the queue that it is for.
 type place struct {
+	target    string // ARN of the queue that a rule's message is for
 	aggregate string // nothing where the message holds no event
 	version   int64
 }
+
+// row names the events among which the place is one.
+func (p place) row() string { return p.target + " " + p.aggregate }
 
 func placeOf(m types.Message) place {
 	event, err := record.Decode([]byte(aws.ToString(m.Body)))
 	if err != nil {
 		return place{}
 	}
-	return place{event.Source + "#" + record.PartitionKey(event.AggregateType, event.AggregateID), event.Version}
+	target := aws.ToString(m.MessageAttributes[targetAttribute].StringValue)
+	return place{target, event.Source + "#" + record.PartitionKey(event.AggregateType, event.AggregateID), event.Version}
 }
 
 // inOrder sorts messages by version, and so those of each aggregate; of the same version, the older message comes first.
@@ -94,8 +99,8 @@ func (q *queueRedrive) holdUp(m types.Message) {
 		return
 	}
 	p := placeOf(m)
-	if lowest, ok := q.stuck[p.aggregate]; p.aggregate != "" && (!ok || p.version < lowest) {
-		q.stuck[p.aggregate] = p.version
+	if lowest, ok := q.stuck[p.row()]; p.aggregate != "" && (!ok || p.version < lowest) {
+		q.stuck[p.row()] = p.version
 	}
 }
 
@@ -105,7 +110,7 @@ func (q *queueRedrive) behind(m types.Message) error {
 		return nil
 	}
 	p := placeOf(m)
-	if lowest, ok := q.stuck[p.aggregate]; ok && lowest < p.version {
+	if lowest, ok := q.stuck[p.row()]; ok && lowest < p.version {
 		return fmt.Errorf("version %d of %s was kept, and this is version %d: redrive them together", lowest, p.aggregate, p.version)
 	}
 	return nil

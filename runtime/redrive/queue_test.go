@@ -108,8 +108,13 @@ func TestAStormOfNewMessagesDoesNotKeepItBusy(t *testing.T) {
 	})
 }
 
-// TestALongForwardIsNotDoubled: the message stays hidden from others, however long it takes.
+// TestALongForwardIsNotDoubled: the message stays hidden from others, however long it takes, also where many were collected.
 func TestALongForwardIsNotDoubled(t *testing.T) {
+	t.Run("as they come", func(t *testing.T) { longForward(t, redrive.Selection{}) })
+	t.Run("in order", func(t *testing.T) { longForward(t, redrive.Selection{InOrder: true}) })
+}
+
+func longForward(t *testing.T, selection redrive.Selection) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueues()
 		for n := range 10 { // one receive
@@ -128,12 +133,34 @@ func TestALongForwardIsNotDoubled(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}()
-		if report := redriveConsumer(t, q); report.Redriven != 10 || !report.Done() {
-			t.Errorf("report is %+v, want 10 redriven", report)
+		if report, err := selecting(t.Context(), q, selection); err != nil || report.Redriven != 10 || !report.Done() {
+			t.Errorf("report is %+v (%v), want 10 redriven", report, err)
 		}
 		stop()
 		time.Sleep(time.Second)
 	})
+}
+
+// TestWhatWasHiddenForLongIsGivenBack: an interrupted redrive leaves nothing hidden, however long it went on.
+func TestWhatWasHiddenForLongIsGivenBack(t *testing.T) {
+	for name, inOrder := range map[string]bool{"as they come": false, "in order": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := newQueues()
+				fill(q, 10, "o-1")
+				ctx, interrupt := context.WithTimeout(t.Context(), 14*time.Minute)
+				defer interrupt()
+				q.onSend = func() { time.Sleep(3 * time.Minute) }
+				report, err := selecting(ctx, q, redrive.Selection{InOrder: inOrder})
+				if !errors.Is(err, context.DeadlineExceeded) || report.Redriven != 5 {
+					t.Fatalf("report is %+v (%v), want 5 redriven and an interruption", report, err)
+				}
+				if got := q.take(&sqs.ReceiveMessageInput{QueueUrl: aws.String("dlq"), MaxNumberOfMessages: 10}); len(got) != 5 {
+					t.Errorf("%d messages are visible, want the 5 others", len(got))
+				}
+			})
+		})
+	}
 }
 
 func TestADeletedMessageThatComesAgainIsNotDoubled(t *testing.T) {

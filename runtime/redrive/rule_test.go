@@ -1,6 +1,7 @@
 package redrive_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +49,26 @@ func TestRule(t *testing.T) {
 			if !strings.Contains(report.Kept[i].Err.Error(), says) {
 				t.Errorf("kept: %v, want it to name %s", report.Kept[i].Err, says)
 			}
+		}
+	})
+}
+
+// TestRuleInOrder: what one queue does not accept holds up the later events of the aggregate for it, and not for another.
+func TestRuleInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueues()
+		q.refuse["one"] = errors.New("over quota")
+		for _, version := range []int{3, 1, 2} {
+			for _, queue := range []string{"one", "two"} {
+				q.add("dlq", versionOf("o-1", version), map[string]string{"TARGET_ARN": "arn:aws:sqs:eu-central-1:1:" + queue})
+			}
+		}
+		report, err := redrive.New(redrive.Clients{SQS: q}).Selecting(redrive.Selection{InOrder: true}).Rule(t.Context(), "dlq")
+		if err != nil || report.Redriven != 3 || len(report.Kept) != 3 {
+			t.Fatalf("report is %+v (%v), want 3 redriven and 3 kept", report, err)
+		}
+		if got, want := q.bodies("two"), []string{versionOf("o-1", 1), versionOf("o-1", 2), versionOf("o-1", 3)}; !slices.Equal(got, want) {
+			t.Errorf("queue two has %v, want versions 1 to 3", got)
 		}
 	})
 }
