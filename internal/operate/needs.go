@@ -84,6 +84,7 @@ func (n *needs) outbox(o *Outbox, s *OutboxStatus) {
 		n.pipe(o, s.Pipe.Value)
 	}
 	n.heartbeat(o, s.Heartbeat)
+	n.audit(o, s.Audit)
 	if n.read("the pipe's dead letters", s.PipeDeadLetters.Error) && s.PipeDeadLetters.Value > 0 {
 		n.add(n.command(o, "dead-letters list"), "the pipe has given up on %s of records: fix why, and redrive them within 24 hours of their writing", counted(s.PipeDeadLetters.Value, "batch", "batches"))
 	}
@@ -121,10 +122,15 @@ func because(reason string) string {
 }
 
 func (n *needs) heartbeat(o *Outbox, h *HeartbeatStatus) {
-	if h == nil || !n.read("the heartbeat", h.Last.Error) {
+	if h == nil {
 		return
 	}
-	const look = "look at the pipe and at the log of function %s: one of them says why"
+	scheduled := n.ruleRuns("the heartbeat's schedule", o.Heartbeat.Schedule, "", h.Schedule, "Monitor", "no heartbeat is written, so nothing tells that events get through")
+	brought := n.heartbeatRule(o, h.Rule)
+	if !n.read("the heartbeat", h.Last.Error) || !scheduled || !brought {
+		return // what does not run does not arrive
+	}
+	const look = "look at the pipe, at its dead letters and at the log of function %s: one of them says why"
 	beat := h.Last.Value
 	switch age := n.at.Sub(beat.Arrived); {
 	case beat.Arrived.IsZero():

@@ -126,8 +126,19 @@ func TestWhatNeedsAPerson(t *testing.T) {
 		"a mapping that is gone":           {func(p *plant, _ *Stack) { delete(p.mappings, "Ship-mapping") }, "event source mapping of Ship is gone", "aws lambda create-event-source-mapping --function-name Ship-function --event-source-arn arn:aws:sqs:eu-central-1:111122223333:Ship "},
 		"a queue that Lambda may not poll": {func(p *plant, _ *Stack) { p.problems["Ship-mapping"] = "PROBLEM: Lambda internal error" }, "does not get on with the queue of Ship: PROBLEM", "read the log of function Ship-function"},
 		"a rule that was disabled":         {func(p *plant, _ *Stack) { p.rules["Ship-rule"] = "DISABLED" }, "the rule of Ship is DISABLED", "aws events enable-rule --event-bus-name orders-bus --name Ship-rule; then outbox repair --stack Orders --consumer Ship"},
-		"a rule that is gone":              {func(p *plant, _ *Stack) { delete(p.rules, "Ship-rule") }, "the rule of Ship is gone", `--event-pattern '{"source":["orders"]}' && aws events put-targets --event-bus-name orders-bus --rule Ship-rule --targets 'Id=Queue,Arn=arn:aws:sqs:eu-central-1:111122223333:Ship,DeadLetterConfig={Arn=arn:aws:sqs:eu-central-1:111122223333:rule-dead}'`},
-		"dead letters of a consumer":       {func(p *plant, _ *Stack) { p.queues[plantQueues+"Ship-dead"]["ApproximateNumberOfMessages"] = "3" }, "Ship gave up on 3 events", "outbox dead-letters list --stack Orders --consumer Ship"},
+		"a heartbeat's schedule that was disabled": {func(p *plant, _ *Stack) {
+			p.rules["heartbeat-schedule"], p.metrics = "DISABLED", nil
+		}, "the heartbeat's schedule is DISABLED: no heartbeat is written", "aws events enable-rule --name heartbeat-schedule"},
+		"a heartbeat's rule that was disabled": {func(p *plant, _ *Stack) {
+			p.rules["heartbeat-rule"], p.metrics = "DISABLED", nil
+		}, "the heartbeat's rule is DISABLED: no heartbeat arrives", "aws events enable-rule --name heartbeat-rule --event-bus-name orders-bus"},
+		"a heartbeat's rule that is gone": {func(p *plant, _ *Stack) { delete(p.rules, "heartbeat-rule") }, "the heartbeat's rule is gone", "take Monitor out of the stack"},
+		"an auditor's schedule that was disabled": {
+			func(p *plant, _ *Stack) { p.rules["audit-schedule"] = "DISABLED" },
+			"the auditor's schedule is DISABLED: nobody looks for effects", "aws events enable-rule --name audit-schedule",
+		},
+		"a rule that is gone":        {func(p *plant, _ *Stack) { delete(p.rules, "Ship-rule") }, "the rule of Ship is gone", `--event-pattern '{"source":["orders"]}' && aws events put-targets --event-bus-name orders-bus --rule Ship-rule --targets 'Id=Queue,Arn=arn:aws:sqs:eu-central-1:111122223333:Ship,DeadLetterConfig={Arn=arn:aws:sqs:eu-central-1:111122223333:rule-dead}'`},
+		"dead letters of a consumer": {func(p *plant, _ *Stack) { p.queues[plantQueues+"Ship-dead"]["ApproximateNumberOfMessages"] = "3" }, "Ship gave up on 3 events", "outbox dead-letters list --stack Orders --consumer Ship"},
 		"a dead letter that is received": {func(p *plant, _ *Stack) {
 			p.queues[plantQueues+"Ship-dead"]["ApproximateNumberOfMessagesNotVisible"] = "1"
 		}, "Ship gave up on 1 event:", "outbox dead-letters list"},
@@ -157,6 +168,28 @@ func TestWhatNeedsAPerson(t *testing.T) {
 				t.Errorf("the command is not on a line of its own:\n%s", text)
 			}
 		})
+	}
+}
+
+// TestASchedulesStateIsShown in the lines of heartbeat and audit, where it does not run; an older description names none.
+func TestASchedulesStateIsShown(t *testing.T) {
+	stack := audited(stackOf("Ship"), newSortedTable(t, "audit"))
+	p := newPlant(stack)
+	if text := screen(survey(t, p, stack), 0); strings.Contains(text, "schedule") {
+		t.Errorf("a schedule that runs is shown:\n%s", text)
+	}
+	p.rules["heartbeat-schedule"], p.rules["audit-schedule"] = "DISABLED", "DISABLED"
+	delete(p.rules, "heartbeat-rule")
+	text := screen(survey(t, p, stack), 0)
+	for _, want := range []string{"(limit 5 min); schedule DISABLED; rule MISSING\n", "within 15 min; schedule DISABLED\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not show %q:\n%s", want, text)
+		}
+	}
+	h := stack.Outboxes[0].Heartbeat
+	h.Schedule, h.Rule, stack.Outboxes[0].Audit.Schedule = "", "", ""
+	if s := survey(t, p, stack); len(s.Needs) != 0 || strings.Contains(screen(s, 0), "schedule") {
+		t.Errorf("of parts that the description does not name it says %v", s.Needs)
 	}
 }
 
