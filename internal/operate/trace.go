@@ -31,14 +31,18 @@ type Trace struct {
 
 // A TracedEvent is an event and what became of it.
 type TracedEvent struct {
-	ID            string         `json:"id"`
-	Type          string         `json:"type"`
-	Source        string         `json:"source"`
-	AggregateType string         `json:"aggregateType"`
-	AggregateID   string         `json:"aggregateId"`
-	Version       int64          `json:"version"`
-	CommittedAt   time.Time      `json:"committedAt"`
-	ExpiresAt     time.Time      `json:"expiresAt"` // when it leaves the outbox table
+	ID            string    `json:"id"`
+	Type          string    `json:"type"`
+	Source        string    `json:"source"`
+	AggregateType string    `json:"aggregateType"`
+	AggregateID   string    `json:"aggregateId"`
+	Version       int64     `json:"version"`
+	CommittedAt   time.Time `json:"committedAt"`
+	ExpiresAt     time.Time `json:"expiresAt"` // when it leaves the outbox table
+	// OnBusAt is when it came to the bus, to the second, where a dead-letter message says so. OnBusBefore is when it first had an
+	// effect, and so was on the bus or sent again by a repair. Both are the zero time where nothing tells.
+	OnBusAt       time.Time      `json:"onBusAt,omitzero"`
+	OnBusBefore   time.Time      `json:"onBusBefore,omitzero"`
 	CorrelationID string         `json:"correlationId,omitempty"`
 	CausationID   string         `json:"causationId,omitempty"` // the event that led to it
 	Caused        []CausedEvent  `json:"caused,omitempty"`      // of the same aggregate
@@ -108,6 +112,7 @@ func (t Tracer) Trace(ctx context.Context, id string) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
+	trace.passedBefore()
 	return trace, t.locate(ctx, effects, trace)
 }
 
@@ -229,6 +234,7 @@ func (t Tracer) locate(ctx context.Context, open []effect, trace *Trace) error {
 		}
 	}
 	_ = jobs.Wait() // the jobs put their errors into the readings
+	trace.passedAt(letters)
 	for i, e := range open {
 		own := []*Reading[*audit.DeadLetters]{letters[e.consumer.DeadLetterQueue], letters[e.consumer.RuleDeadLetterQueue], letters[t.Outbox.PipeDeadLetterQueue]}
 		e.locate(trace.at, own, depths[e.consumer.Queue], listed[i].Value)

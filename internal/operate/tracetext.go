@@ -44,6 +44,7 @@ func (t *Trace) writeEvent(w io.Writer, e TracedEvent) {
 	lines := table{gap: 2}
 	lines.row("id", e.ID)
 	lines.row("committed", fmt.Sprintf("%s, %s ago", clock(e.CommittedAt), span(t.at.Sub(e.CommittedAt))))
+	lines.row("on the bus", e.onBus())
 	if e.CausationID != "" {
 		lines.row("caused by", e.CausationID)
 	}
