@@ -35,7 +35,7 @@ type SwitchResult struct {
 	State string `json:"state"` // Lambda's or EventBridge's word for it
 	// Until is until when nothing is lost while it is paused; none where that cannot be told.
 	Until *time.Time `json:"until,omitempty"`
-	// Since is when it was paused, as far as AWS tells.
+	// Since is when it was changed last: when it was paused, unless it was changed otherwise since.
 	Since *time.Time `json:"since,omitempty"`
 	// Lost is whether it was paused for longer than its events are kept for it.
 	Lost bool `json:"lost"`
@@ -57,6 +57,8 @@ type part interface {
 	set(ctx context.Context, running bool) error
 	// keeps returns for how long what it takes up is kept for it.
 	keeps(context.Context) (time.Duration, error)
+	// keepsUntil returns until when nothing of that is lost if it stands still since then, nil where that cannot be told.
+	keepsUntil(ctx context.Context, keeps time.Duration, since time.Time) *time.Time
 	// waits says where that waits, and what happens then.
 	waits(keeps time.Duration) string
 	// bringBack returns the command line that brings back what was written since and is no longer kept.
@@ -96,14 +98,15 @@ func (w Switch) Pause(ctx context.Context, c Clients, s *Stack, box func() (*Out
 	if err != nil {
 		return nil, err
 	}
-	result := &SwitchResult{What: p.name(), State: state, Until: aws.Time(time.Now().Add(keeps).UTC().Truncate(time.Second))}
+	result := &SwitchResult{What: p.name(), State: state}
 	if _, paused := p.words(); state == paused {
-		result.Since, result.Until = known(since), aws.Time(since.Add(keeps).UTC())
+		result.Since, result.Until = known(since), p.keepsUntil(ctx, keeps, since)
 		d.Say("%s is paused already%s", p.name(), sinceText(since))
 		return result, nil
 	}
 	d.Say("Pausing %s: %s", p.name(), p.waits(keeps))
-	d.Say("Nothing is lost when it goes on before %s: `%s`", result.Until.Format(time.RFC3339), command.For("resume", w.flags()...))
+	result.Until = p.keepsUntil(ctx, keeps, time.Now())
+	d.Say("%s: `%s`", lossText(result.Until), command.For("resume", w.flags()...))
 	if w.DryRun {
 		return result, nil
 	}
@@ -141,7 +144,7 @@ func (w Switch) Resume(ctx context.Context, c Clients, s *Stack, box func() (*Ou
 			roundedAge(keeps), since.UTC().Format(time.RFC3339), time.Now().Add(-keeps).UTC().Format(time.RFC3339))
 		d.Say("While these events are in the outbox table, bring them back once it goes on: `%s`", p.bringBack(since, command))
 	default:
-		d.Say("Everything that came meanwhile is kept for it, unless it waited before: nothing is kept for longer than %s.", roundedAge(keeps))
+		d.Say("Everything that came since is kept for it; what waited before, no longer than %s in all.", roundedAge(keeps))
 	}
 	if w.DryRun {
 		return result, nil
@@ -171,7 +174,7 @@ func sinceText(since time.Time) string {
 	if since.IsZero() {
 		return ""
 	}
-	return " since " + since.UTC().Format(time.RFC3339) + ", for " + roundedAge(time.Since(since))
+	return ", last changed " + since.UTC().Format(time.RFC3339) + ", " + roundedAge(time.Since(since)) + " ago"
 }
 
 const (
@@ -285,9 +288,9 @@ func (p pipePart) keeps(context.Context) (time.Duration, error) {
 }
 
 func (p pipePart) waits(keeps time.Duration) string {
-	return fmt.Sprintf("no consumer gets new events, which are committed as before and wait in the table's stream. The pipe discards a record that is older than %s when it goes on, and then its event is in the outbox table only.", roundedAge(keeps))
+	return p.repairs() + fmt.Sprintf("no consumer gets new events, which are committed as before and wait in the table's stream. The pipe discards a record that is older than %s when it goes on, and then its event is in the outbox table only.", roundedAge(keeps))
 }
 
 func (p pipePart) bringBack(_ time.Time, command CommandLine) string {
-	return command.For("repair")
+	return command.For("repair", "--full") // the audit's list may not have them yet
 }
