@@ -274,10 +274,14 @@ func (p pipePart) set(ctx context.Context, running bool) (err error) {
 	return err
 }
 
-// keeps returns the pipe's own limit where it is shorter than the stream's; -1 is none.
-// Source: EventBridge Pipes API reference, PipeSourceDynamoDBStreamParameters.
 func (p pipePart) keeps(context.Context) (time.Duration, error) {
-	age, err := description.Seconds(p.outbox.MaximumRecordAgeSeconds)
+	return p.outbox.recordAge()
+}
+
+// recordAge returns the pipe's own limit where it is shorter than the stream's; -1 is none.
+// Source: EventBridge Pipes API reference, PipeSourceDynamoDBStreamParameters.
+func (o *Outbox) recordAge() (time.Duration, error) {
+	age, err := description.Seconds(o.MaximumRecordAgeSeconds)
 	if err != nil {
 		return 0, fmt.Errorf("maximum record age of the pipe: %w", err)
 	}
@@ -285,6 +289,14 @@ func (p pipePart) keeps(context.Context) (time.Duration, error) {
 		return age, nil
 	}
 	return streamKeeps, nil
+}
+
+// streamKeeps returns how long the outbox's events wait for its pipe at most: the stream's limit where the pipe's is not known.
+func (o *Outbox) streamKeeps() time.Duration {
+	if age, err := o.recordAge(); err == nil {
+		return age
+	}
+	return streamKeeps
 }
 
 func (p pipePart) waits(keeps time.Duration) string {

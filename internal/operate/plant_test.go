@@ -244,7 +244,7 @@ const plantQueues = "https://sqs.eu-central-1.amazonaws.com/111122223333/"
 // stackOf returns a stack of one outbox with heartbeat, and a consumer for each id.
 func stackOf(ids ...string) *Stack {
 	o := &Outbox{Outbox: description.Outbox{
-		Version: "1", Path: "Orders/Outbox", Source: "orders", Table: "Events", EventRetentionSeconds: "604800", Bus: "orders-bus", Pipe: "orders-pipe",
+		Version: "1", Path: "Orders/Outbox", Source: "orders", Table: "Events", EventRetentionSeconds: "604800", Bus: "orders-bus", Pipe: "orders-pipe", MaximumRecordAgeSeconds: "72000",
 		PipeDeadLetterQueue: plantQueues + "pipe-dead", RuleDeadLetterQueue: plantQueues + "rule-dead",
 		Heartbeat: &description.Heartbeat{Function: "heartbeat", Source: "orders.heartbeat", Queue: plantQueues + "heartbeat", MaximumLagSeconds: "300", Schedule: "heartbeat-schedule", Rule: "heartbeat-rule"},
 	}}

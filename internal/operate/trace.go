@@ -26,7 +26,8 @@ type Trace struct {
 	// Pipe is the state of the pipe, where an effect is missing.
 	Pipe *Part `json:"pipe,omitempty"`
 
-	at time.Time
+	at    time.Time
+	keeps time.Duration // how long an event waits for the pipe at most
 }
 
 // A TracedEvent is an event and what became of it.
@@ -107,7 +108,7 @@ func (t Tracer) Trace(ctx context.Context, id string) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	trace := &Trace{ID: id, Outbox: t.Outbox.Path, More: found.more, at: time.Now()}
+	trace := &Trace{ID: id, Outbox: t.Outbox.Path, More: found.more, at: time.Now(), keeps: t.Outbox.streamKeeps()}
 	effects, err := t.judge(ctx, found, trace)
 	if err != nil {
 		return nil, err
@@ -249,7 +250,7 @@ func (e effect) locateInStream(trace *Trace) {
 	if e.traced.State != Nowhere || e.Passed || p == nil || slices.Contains(delivering, p.State) || p.State == Missing {
 		return
 	}
-	if trace.at.Sub(e.Event.WrittenAt) < streamKeeps {
+	if trace.at.Sub(e.Event.WrittenAt) < trace.keeps {
 		e.traced.inStream, e.traced.Reason = true, "the pipe is "+p.State+", and the event waits in the stream"
 	}
 }

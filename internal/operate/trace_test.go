@@ -188,7 +188,7 @@ func TestTraceSaysThatThePipeStands(t *testing.T) {
 	w := newWorld(t)
 	w.commit("OrderCreated", "o-1", 1, time.Hour)
 	w.pipe = &pipes.DescribePipeOutput{CurrentState: pipetypes.PipeStateStopped, StateReason: aws.String("user")}
-	if _, shown := w.trace("o-1-1"); !strings.Contains(shown, "the pipe is STOPPED (user)") {
+	if _, shown := w.trace("o-1-1"); !strings.Contains(shown, "the pipe is STOPPED (user): what it has not taken up waits in the stream, at most 20 h") {
 		t.Errorf("it shows\n%s", shown)
 	}
 }
@@ -260,9 +260,9 @@ func TestWhatWaitsForThePipeIsNotRepaired(t *testing.T) {
 		before func(*world, item)
 		waits  bool
 	}{
-		"it waits":                       {time.Hour, func(*world, item) {}, true},
-		"another consumer has had it":    {time.Hour, func(w *world, it item) { w.handle("History", it) }, false},
-		"its record has left the stream": {25 * time.Hour, func(*world, item) {}, false},
+		"it waits":                     {time.Hour, func(*world, item) {}, true},
+		"another consumer has had it":  {time.Hour, func(w *world, it item) { w.handle("History", it) }, false},
+		"the pipe discards its record": {21 * time.Hour, func(*world, item) {}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

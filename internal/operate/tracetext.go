@@ -34,7 +34,7 @@ func (t *Trace) Write(w io.Writer, command CommandLine) {
 		t.writeEvent(w, e)
 	}
 	if p := t.Pipe; p != nil && p.State != "RUNNING" {
-		fmt.Fprintf(w, "\n%s\n", terminal.Visible("the pipe is "+p.State+because(p.Reason)+": what it has not taken up waits in the stream, at most 24 hours"))
+		fmt.Fprintf(w, "\n%s\n", terminal.Visible("the pipe is "+p.State+because(p.Reason)+": what it has not taken up waits in the stream, at most "+span(t.keeps)))
 	}
 	t.writeAdvice(w, command)
 }
