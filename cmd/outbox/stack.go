@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
+	"github.com/outboxkit/transactional-outbox/internal/terminal"
 )
 
 // stackFlags are the flags of every command that works on a running stack.
@@ -60,6 +62,9 @@ func (f *stackFlags) discover(ctx context.Context) (operate.Clients, *operate.St
 		return operate.Clients{}, nil, err
 	}
 	stack, err := operate.Discover(ctx, clients, f.stack)
+	if err == nil && stack.Warning() != "" {
+		fmt.Fprintln(os.Stderr, terminal.Visible(stack.Warning()))
+	}
 	return clients, stack, err
 }
 

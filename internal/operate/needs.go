@@ -14,6 +14,9 @@ const missedBeats = 5 * time.Minute
 // needs returns what in the status needs a person, in the order of the flow.
 func (v *Surveyor) needs(s *Status) []Need {
 	n := needs{v: v, at: s.At, several: len(v.stack.Outboxes) > 1}
+	if len(v.stack.Gone) > 0 {
+		n.add("put it back: "+fmt.Sprintf(putBack, "the parameter"), "%s", v.stack.gone())
+	}
 	for i, o := range v.stack.Outboxes {
 		n.outbox(o, &s.Outboxes[i])
 	}
