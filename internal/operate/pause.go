@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -53,6 +54,8 @@ type part interface {
 	state(context.Context) (state string, since time.Time, err error)
 	// words returns the states in which it works and is paused.
 	words() (running, paused string)
+	// reason returns what the service says of its state, "" for nothing.
+	reason(context.Context) string
 	// set starts a change to the one or the other.
 	set(ctx context.Context, running bool) error
 	// keeps returns for how long what it takes up is kept for it.
@@ -113,7 +116,7 @@ func (w Switch) Pause(ctx context.Context, c Clients, s *Stack, box func() (*Out
 	if !d.Confirms("Pause it?") {
 		return nil, errNothingDone
 	}
-	result.State, err = change(ctx, p, false, d)
+	result.State, err = change(ctx, p, false, state, d)
 	return result, err
 }
 
@@ -152,7 +155,7 @@ func (w Switch) Resume(ctx context.Context, c Clients, s *Stack, box func() (*Ou
 	if !d.Confirms("Resume it?") {
 		return nil, errNothingDone
 	}
-	result.State, err = change(ctx, p, true, d)
+	result.State, err = change(ctx, p, true, state, d)
 	return result, err
 }
 
@@ -182,8 +185,8 @@ const (
 	switchWithin = 5 * time.Minute // how long AWS may take; it is a minute or so
 )
 
-// change switches the part, and waits until AWS says that it is done.
-func change(ctx context.Context, p part, run bool, d *Dialog) (state string, err error) {
+// change switches the part, and waits until AWS says that it is done, or has failed; before is its state until now.
+func change(ctx context.Context, p part, run bool, before string, d *Dialog) (state string, err error) {
 	want, paused := p.words()
 	if !run {
 		want = paused
@@ -191,6 +194,7 @@ func change(ctx context.Context, p part, run bool, d *Dialog) (state string, err
 	if err := p.set(ctx, run); err != nil {
 		return "", fmt.Errorf("change %s: %w", p.name(), err)
 	}
+	moved := false // a failure of before is none of this change
 	for until := time.Now().Add(switchWithin); ; {
 		if state, _, err = p.state(ctx); err != nil {
 			return state, err
@@ -198,6 +202,9 @@ func change(ctx context.Context, p part, run bool, d *Dialog) (state string, err
 		if state == want {
 			d.Say("%s is %s", p.name(), state)
 			return state, nil
+		}
+		if moved = moved || state != before; moved && strings.HasSuffix(state, "_FAILED") {
+			return state, fmt.Errorf("%s must be %s, and is %s%s", p.name(), want, state, because(p.reason(ctx)))
 		}
 		if time.Now().After(until) {
 			return state, fmt.Errorf("%s must be %s, and is %s after %s: look at it in the AWS console", p.name(), want, state, switchWithin)
@@ -225,6 +232,9 @@ func (p consumerPart) state(ctx context.Context) (string, time.Time, error) {
 	}
 	return aws.ToString(out.State), aws.ToTime(out.LastModified), nil
 }
+
+// reason returns nothing: Lambda has no word for a change that failed.
+func (p consumerPart) reason(context.Context) string { return "" }
 
 func (p consumerPart) set(ctx context.Context, running bool) error {
 	_, err := p.clients.Lambda.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: &p.consumer.Mapping, Enabled: &running})
@@ -263,6 +273,11 @@ func (p pipePart) state(ctx context.Context) (string, time.Time, error) {
 		return "", time.Time{}, fmt.Errorf("read pipe %s: %w", p.outbox.Pipe, err)
 	}
 	return string(out.CurrentState), aws.ToTime(out.LastModifiedTime), nil
+}
+
+func (p pipePart) reason(ctx context.Context) string {
+	now, _ := (&Surveyor{clients: p.clients}).pipe(ctx, p.outbox.Pipe) // without it the state is said alone
+	return now.Reason
 }
 
 func (p pipePart) set(ctx context.Context, running bool) (err error) {

@@ -31,6 +31,7 @@ type slowSwitch struct {
 	on      bool
 	changed time.Time
 	stuck   bool
+	fails   bool // a change, after its time
 }
 
 func (s *slowSwitch) set(on bool) {
@@ -62,6 +63,9 @@ func (w *switches) UpdateEventSourceMapping(_ context.Context, in *lambda.Update
 
 func (w *switches) DescribePipe(_ context.Context, _ *pipes.DescribePipeInput, _ ...func(*pipes.Options)) (*pipes.DescribePipeOutput, error) {
 	state := w.pipe.state([4]string{"RUNNING", "STARTING", "STOPPED", "STOPPING"})
+	if w.pipe.fails && !w.pipe.on && time.Since(w.pipe.changed) >= 30*time.Second {
+		return &pipes.DescribePipeOutput{CurrentState: pipetypes.PipeStateStopFailed, StateReason: aws.String("no access"), LastModifiedTime: &w.pipe.changed}, nil
+	}
 	return &pipes.DescribePipeOutput{CurrentState: pipetypes.PipeState(state), LastModifiedTime: &w.pipe.changed}, nil
 }
 
@@ -218,6 +222,17 @@ func TestASwitchThatSticksIsSaid(t *testing.T) {
 		w.mapping.stuck = true
 		if _, _, err := flip(t, w, Switch{Consumer: "Ship"}, false, "y\n"); err == nil || !strings.Contains(err.Error(), "must be Disabled, and is Disabling after 5m") {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestASwitchThatFailsEndsWithTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, began := running(), time.Now()
+		w.pipe.fails = true
+		_, _, err := flip(t, w, Switch{Pipe: true}, false, "y\n")
+		if err == nil || !strings.Contains(err.Error(), "the pipe must be STOPPED, and is STOP_FAILED (no access)") || time.Since(began) > time.Minute {
+			t.Errorf("after %s: %v", time.Since(began), err)
 		}
 	})
 }
