@@ -30,7 +30,11 @@ func (f *changeFlags) dialog(cmd *cobra.Command, asJSON bool) *operate.Dialog {
 	if asJSON {
 		notes = cmd.ErrOrStderr()
 	}
-	return operate.NewDialog(cmd.InOrStdin(), notes, f.yes, isTerminal(notes))
+	d := operate.NewDialog(cmd.InOrStdin(), notes, f.yes, isTerminal(notes))
+	if ctx := cmd.Context(); ctx != nil {
+		d.Done = ctx.Done()
+	}
+	return d
 }
 
 func isTerminal(w io.Writer) bool {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -92,15 +94,44 @@ func (f smokeFlags) run(cmd *cobra.Command, on stackFlags, changes changeFlags) 
 	if err != nil {
 		return err
 	}
+	file, err := f.open(changes.dryRun)
+	if err != nil {
+		return err
+	}
 	r := &smoke.Runner{
 		Clients: smoke.NewClients(clients), Command: on.command(), Dialog: changes.dialog(cmd, true),
 		Wait: f.wait.Duration, Production: f.production, DryRun: changes.dryRun,
 	}
 	report, err := f.checks(cmd.Context(), r, on)
 	if report == nil {
+		return errors.Join(err, discard(file))
+	}
+	return errors.Join(err, f.write(cmd, file, report, on.json), report.Problem())
+}
+
+// open opens the report's file before anything runs: the checks are not to be run again for want of a directory. It returns
+// none where none is wanted.
+func (f smokeFlags) open(dryRun bool) (*os.File, error) {
+	if f.report == "" || dryRun {
+		return nil, nil
+	}
+	file, err := os.OpenFile(f.report, os.O_RDWR|os.O_CREATE, 0o644) // what is in it stays there until there is a report
+	if err != nil {
+		return nil, fmt.Errorf("--report: %w", err)
+	}
+	return file, nil
+}
+
+// discard closes a file for which there is no report, and removes it where it is empty.
+func discard(file *os.File) error {
+	if file == nil {
+		return nil
+	}
+	info, err := os.Lstat(file.Name())
+	if err = errors.Join(err, file.Close()); err != nil || !info.Mode().IsRegular() || info.Size() > 0 {
 		return err
 	}
-	return errors.Join(err, f.write(cmd, report, on.json), report.Problem())
+	return os.Remove(file.Name())
 }
 
 func (f smokeFlags) checks(ctx context.Context, r *smoke.Runner, on stackFlags) (*smoke.Report, error) {
@@ -117,20 +148,30 @@ func (f smokeFlags) checks(ctx context.Context, r *smoke.Runner, on stackFlags) 
 	return r.Run(ctx, f.Of(smoke.Checks()))
 }
 
-// write writes the report where it is wanted.
-func (f smokeFlags) write(cmd *cobra.Command, report *smoke.Report, asJSON bool) error {
-	out := cmd.OutOrStdout()
-	if f.report != "" {
-		file, err := os.Create(f.report)
-		if err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
-		defer file.Close()
-		out = file
+// write writes the report where it is wanted, and to standard output where that fails: nobody has the minutes twice.
+func (f smokeFlags) write(cmd *cobra.Command, file *os.File, report *smoke.Report, asJSON bool) error {
+	if file == nil {
+		return printReport(cmd.OutOrStdout(), report, asJSON)
 	}
+	info, err := file.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		err = file.Truncate(0)
+	}
+	if err == nil {
+		err = printReport(file, report, asJSON)
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("write the report, which is on standard output instead: %w", err), printReport(cmd.OutOrStdout(), report, asJSON))
+}
+
+func printReport(out io.Writer, report *smoke.Report, asJSON bool) error {
 	if asJSON {
 		return operate.PrintJSON(out, report.Masked())
 	}
-	report.Markdown(terminal.Writer(out))
-	return nil
+	var text bytes.Buffer
+	report.Markdown(terminal.Writer(&text))
+	_, err := text.WriteTo(out)
+	return err
 }

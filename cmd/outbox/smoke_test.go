@@ -33,7 +33,11 @@ func TestSmokeReport(t *testing.T) {
 			if toFile {
 				f.report = file
 			}
-			if err := f.write(cmd, report, asJSON); err != nil {
+			opened, err := f.open(false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := f.write(cmd, opened, report, asJSON); err != nil {
 				t.Fatal(err)
 			}
 			got := out.String()
@@ -49,7 +53,40 @@ func TestSmokeReport(t *testing.T) {
 			}
 		}
 	}
-	if err := (smokeFlags{report: filepath.Join(file, "below")}).write(newSmoke(), report, false); err == nil {
-		t.Error("a report that cannot be written is no error")
+	if _, err := (smokeFlags{report: filepath.Join(file, "below")}).open(false); err == nil {
+		t.Error("a file that cannot be opened is no error before the checks")
+	}
+	closed, err := smokeFlags{report: file}.open(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	var out bytes.Buffer
+	cmd := newSmoke()
+	cmd.SetOut(&out)
+	if err := (smokeFlags{}).write(cmd, closed, report, false); err == nil || !strings.Contains(out.String(), "| 3 | three | pass |") {
+		t.Errorf("a report that cannot be written gives %v, and on standard output %q", err, out.String())
+	}
+}
+
+// TestNoReportLeavesNoFile: where no check has run, a file that was there before is as it was.
+func TestNoReportLeavesNoFile(t *testing.T) {
+	for _, before := range []string{"", "of yesterday"} {
+		f := smokeFlags{report: filepath.Join(t.TempDir(), "smoke.md")}
+		if before != "" {
+			if err := os.WriteFile(f.report, []byte(before), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file, err := f.open(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := discard(file); err != nil {
+			t.Fatal(err)
+		}
+		if after, err := os.ReadFile(f.report); string(after) != before || (err == nil) != (before != "") {
+			t.Errorf("of %q is left %q (%v)", before, after, err)
+		}
 	}
 }

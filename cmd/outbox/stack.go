@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
+	"github.com/outboxkit/transactional-outbox/internal/terminal"
 )
 
 // stackFlags are the flags of every command that works on a running stack.
@@ -66,8 +68,14 @@ func (f *stackFlags) discover(ctx context.Context) (operate.Clients, *operate.St
 // find finds the part of the stack that is meant.
 func (f *stackFlags) find(ctx context.Context, clients operate.Clients) (*operate.Stack, error) {
 	stack, err := operate.Discover(ctx, clients, f.stack)
-	if err != nil || f.outbox == "" {
-		return stack, err
+	if err != nil {
+		return nil, err
+	}
+	if warning := stack.Warning(); warning != "" {
+		fmt.Fprintln(os.Stderr, terminal.Visible(warning))
+	}
+	if f.outbox == "" {
+		return stack, nil
 	}
 	return stack.Only(f.outbox)
 }

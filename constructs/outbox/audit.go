@@ -114,13 +114,21 @@ func (c *auditConfig) batchingWindow() time.Duration {
 	return min(auditLongestWindow, (c.confirmWithin.length / 3).Truncate(second))
 }
 
-// beginAfter makes the auditor begin when a description is there: what it read before, it would never look for.
+// beginAfter makes the auditor begin when a consumer's description is there: what it read before, it would never look for.
 func (a *auditor) beginAfter(description awsssm.CfnParameter) {
 	if a == nil {
 		return
 	}
 	a.mapping.Node().AddDependency(description)
 	a.schedule.Node().AddDependency(description)
+}
+
+// readAfter makes the auditor read the stream when the outbox's own description is there. That names the schedule, which
+// therefore comes before it, and whose runs find nothing to do until the stream was read.
+func (a *auditor) readAfter(description awsssm.CfnParameter) {
+	if a != nil {
+		a.mapping.Node().AddDependency(description)
+	}
 }
 
 // beAudited makes the auditor look for the effects of the consumer.
@@ -152,6 +160,7 @@ func (a *auditor) describe() *description.Audit {
 		ConfirmWithinSeconds: *a.props.confirmWithin.seconds(),
 		AlarmAfterSeconds:    *a.props.alarmAfter.seconds(),
 		RepairPerMinute:      numberText(a.props.perMinute),
+		Schedule:             *a.schedule.Ref(),
 	}
 }
 

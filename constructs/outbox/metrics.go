@@ -3,6 +3,7 @@ package outbox
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -83,14 +84,17 @@ func (c *Consumer) ruleMetric(name string, options *awscloudwatch.MetricOptions)
 	return sumMetric("AWS/Events", name, dimensions, options)
 }
 
-// ruleName returns the name of the consumer's rule. It takes it from the ARN, "…:rule/<bus>/<name>", or "…:rule/<name>" on
-// the default bus: what Ref gives for a rule on another bus is not the name alone.
-func (c *Consumer) ruleName() *string {
+// ruleName returns the name of the consumer's rule.
+func (c *Consumer) ruleName() *string { return c.flow.nameOf(c.rule) }
+
+// nameOf returns the name of a rule on the bus. It takes it from the ARN, "…:rule/<bus>/<name>", or "…:rule/<name>" on the
+// default bus: what Ref gives for a rule on another bus is not the name alone.
+func (f *flow) nameOf(rule awsevents.CfnRule) *string {
 	index := 2.0
-	if *c.flow.eventBus.EventBusName() == defaultBus {
+	if *f.eventBus.EventBusName() == defaultBus {
 		index = 1
 	}
-	return awscdk.Fn_Select(&index, awscdk.Fn_Split(jsii.String("/"), c.rule.AttrArn(), nil))
+	return awscdk.Fn_Select(&index, awscdk.Fn_Split(jsii.String("/"), rule.AttrArn(), nil))
 }
 
 func sumMetric(namespace, name string, dimensions map[string]*string, options *awscloudwatch.MetricOptions) awscloudwatch.Metric {

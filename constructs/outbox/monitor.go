@@ -57,6 +57,8 @@ const (
 type monitor struct {
 	function   awslambda.Function
 	queue      awssqs.Queue
+	rule       awsevents.CfnRule
+	schedule   awsevents.CfnRule
 	maximumLag span
 }
 
@@ -77,17 +79,18 @@ func (o *TransactionalOutbox) newMonitor(maximumLag span) *monitor {
 	})
 	grantInTransaction(o.table, m.function, []TransactAction{TransactAction_PUT}, leadingKeys{record.PartitionKey(heartbeatAggregate, "*")})
 	grantQueue(m.queue, m.function, "sqs:ReceiveMessage", "sqs:DeleteMessage")
-	o.newHeartbeatRule(m.queue)
-	newSchedule(o, heartbeatScheduleID, "Commits a heartbeat a minute and counts those that have arrived", m.function)
+	m.rule = o.newHeartbeatRule(m.queue)
+	m.schedule = newSchedule(o, heartbeatScheduleID, "Commits a heartbeat a minute and counts those that have arrived", m.function)
 	return m
 }
 
 func (f *flow) heartbeatSource() *string { return jsii.String(record.HeartbeatSource(*f.source)) }
 
 // newHeartbeatRule sends the heartbeats to their queue, as a consumer's rule sends events.
-func (o *TransactionalOutbox) newHeartbeatRule(queue awssqs.IQueue) {
+func (o *TransactionalOutbox) newHeartbeatRule(queue awssqs.IQueue) awsevents.CfnRule {
 	rule := o.newRule(o, heartbeatRuleID, map[string]any{"source": &[]*string{o.heartbeatSource()}}, queue)
 	o.createBeforePipe(rule)
+	return rule
 }
 
 // newSchedule invokes a function once a minute.
@@ -114,6 +117,8 @@ func (m *monitor) describe(o *TransactionalOutbox) *description.Heartbeat {
 		Source:            *o.heartbeatSource(),
 		Queue:             *m.queue.QueueUrl(),
 		MaximumLagSeconds: *m.maximumLag.seconds(),
+		Schedule:          *m.schedule.Ref(),
+		Rule:              *o.nameOf(m.rule),
 	}
 }
 

@@ -99,7 +99,7 @@ func NewTransactionalOutbox(scope constructs.Construct, id *string, props *Trans
 		o.auditor = o.newAuditor(c.audit)
 	}
 	o.addAlarms()
-	o.auditor.beginAfter(o.describe(c))
+	o.auditor.readAfter(o.describe(c))
 	o.auditor.coverElsewhere()
 	o.warnOfUnseen(c)
 	if c.Dashboard != nil && *c.Dashboard {

@@ -18,6 +18,9 @@ type DeadLetter struct {
 
 	// The event, none in the message of a pipe.
 	EventID, Source, Type string
+	// Time is the envelope's: when the event came to the bus, to the second. The zero time where there is none.
+	// Source: EventBridge API reference, PutEventsRequestEntry, Time; the construct's pipe leaves it out.
+	Time time.Time
 
 	// The records that a pipe gave up, from the first to the last.
 	Shard, First, Last        string

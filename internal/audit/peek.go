@@ -187,6 +187,7 @@ func (d *DeadLetter) readBody(body []byte) {
 	var message struct {
 		Source     string                     `json:"source"`
 		DetailType string                     `json:"detail-type"`
+		Time       string                     `json:"time"`
 		Detail     map[string]json.RawMessage `json:"detail"`
 		Context    struct {
 			Condition string `json:"condition"`
@@ -203,6 +204,9 @@ func (d *DeadLetter) readBody(body []byte) {
 		return
 	}
 	d.Source, d.Type, d.EventID = message.Source, message.DetailType, idIn(message.Detail["id"])
+	if at, err := time.Parse(time.RFC3339, message.Time); err == nil {
+		d.Time = at
+	}
 	b := message.Batch
 	d.Shard, d.First, d.Last, d.FirstArrival, d.LastArrival = b.Shard, b.First, b.Last, b.FirstArrival, b.LastArrival
 	if d.ofPipe() {

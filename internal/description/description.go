@@ -47,6 +47,9 @@ type Heartbeat struct {
 	Source            string `json:"source"`
 	Queue             string `json:"queue"` // URL
 	MaximumLagSeconds string `json:"maximumLagSeconds"`
+	// Schedule and Rule are names, and missing where an earlier version has described the outbox.
+	Schedule string `json:"schedule,omitempty"` // of the rule that runs the function, on the default bus
+	Rule     string `json:"rule,omitempty"`     // of the rule that brings the heartbeats to the queue, on the outbox's bus
 }
 
 // An Audit describes the function that looks for the effect of each event.
@@ -58,6 +61,7 @@ type Audit struct {
 	ConfirmWithinSeconds string `json:"confirmWithinSeconds"`
 	AlarmAfterSeconds    string `json:"alarmAfterSeconds"`
 	RepairPerMinute      string `json:"repairPerMinute,omitempty"` // most events sent again to one consumer; none: the auditor repairs nothing
+	Schedule             string `json:"schedule,omitempty"`        // name of the rule that runs the function; missing as those of a heartbeat
 }
 
 // A Consumer describes a consumer. Of one that another app has deployed and the audit was told of, only Name, Inbox,

@@ -19,6 +19,8 @@ type Dialog struct {
 	Yes bool
 	// Live is whether Notes is a terminal, on which a line of progress can be written over.
 	Live bool
+	// Done is closed when nobody waits for an answer any more, as after Ctrl-C, which ends no read of a terminal.
+	Done <-chan struct{}
 
 	answers *bufio.Reader
 }
@@ -39,15 +41,29 @@ func (d *Dialog) Confirms(question string) bool {
 		return true
 	}
 	fmt.Fprintf(terminal.Writer(d.Notes), "%s [y/N] ", question)
-	answer, err := d.answers.ReadString('\n')
-	if err != nil && answer == "" {
-		fmt.Fprintln(d.Notes)
-	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
+	switch strings.ToLower(strings.TrimSpace(d.answer())) {
 	case "y", "yes":
 		return true
 	}
 	return false
+}
+
+// answer returns the next line, "" where there is none, or when nobody waits for it.
+func (d *Dialog) answer() string {
+	lines := make(chan string, 1) // the read may end when nobody is there any more
+	go func() {
+		line, _ := d.answers.ReadString('\n')
+		lines <- line
+	}()
+	var line string
+	select {
+	case line = <-lines:
+	case <-d.Done:
+	}
+	if line == "" {
+		fmt.Fprintln(d.Notes)
+	}
+	return line
 }
 
 const (

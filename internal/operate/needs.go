@@ -14,6 +14,9 @@ const missedBeats = 5 * time.Minute
 // needs returns what in the status needs a person, in the order of the flow.
 func (v *Surveyor) needs(s *Status) []Need {
 	n := needs{v: v, at: s.At, several: len(v.stack.Outboxes) > 1}
+	if len(v.stack.Gone) > 0 {
+		n.add("put it back: "+fmt.Sprintf(putBack, "the parameter"), "%s", v.stack.gone())
+	}
 	for i, o := range v.stack.Outboxes {
 		n.outbox(o, &s.Outboxes[i])
 	}
@@ -84,8 +87,9 @@ func (n *needs) outbox(o *Outbox, s *OutboxStatus) {
 		n.pipe(o, s.Pipe.Value)
 	}
 	n.heartbeat(o, s.Heartbeat)
+	n.audit(o, s.Audit)
 	if n.read("the pipe's dead letters", s.PipeDeadLetters.Error) && s.PipeDeadLetters.Value > 0 {
-		n.add(n.command(o, "dead-letters list"), "the pipe has given up on %s of records: fix why, and redrive them within 24 hours of their writing", counted(s.PipeDeadLetters.Value, "batch", "batches"))
+		n.add(n.command(o, "dead-letters list"), "the pipe has given up on %s of records: fix why, and redrive them: they are read from the stream for 24 hours, later from the outbox table", counted(s.PipeDeadLetters.Value, "batch", "batches"))
 	}
 	if n.read("the rules' dead letters", s.RuleDeadLetters.Error) && s.RuleDeadLetters.Value > 0 {
 		n.add(n.command(o, "dead-letters list"), "the rules could not deliver %s: fix why, and redrive them", counted(s.RuleDeadLetters.Value, "event", "events"))
@@ -109,7 +113,7 @@ func (n *needs) pipe(o *Outbox, p Part) {
 		n.add("put it back: take the outbox's pipe out of the stack and deploy, then deploy it again; what was written meanwhile: "+
 			n.command(o, "repair", "--full"), "pipe %s is gone: nothing that is written is delivered", o.Pipe)
 	case !slices.Contains(delivering, p.State):
-		n.add(n.command(o, "resume", "--pipe"), "the pipe is %s%s: events wait in the stream, at most 24 hours", p.State, because(p.Reason))
+		n.add(n.command(o, "resume", "--pipe"), "the pipe is %s%s: events wait in the stream, at most %s", p.State, because(p.Reason), span(o.streamKeeps()))
 	}
 }
 
@@ -121,10 +125,15 @@ func because(reason string) string {
 }
 
 func (n *needs) heartbeat(o *Outbox, h *HeartbeatStatus) {
-	if h == nil || !n.read("the heartbeat", h.Last.Error) {
+	if h == nil {
 		return
 	}
-	const look = "look at the pipe and at the log of function %s: one of them says why"
+	scheduled := n.ruleRuns("the heartbeat's schedule", o.Heartbeat.Schedule, "", h.Schedule, "Monitor", "no heartbeat is written, so nothing tells that events get through")
+	brought := n.heartbeatRule(o, h.Rule)
+	if !n.read("the heartbeat", h.Last.Error) || !scheduled || !brought {
+		return // what does not run does not arrive
+	}
+	const look = "look at the pipe, at its dead letters and at the log of function %s: one of them says why"
 	beat := h.Last.Value
 	switch age := n.at.Sub(beat.Arrived); {
 	case beat.Arrived.IsZero():
@@ -168,7 +177,8 @@ func (n *needs) consumer(s *ConsumerStatus) {
 func (n *needs) mapping(c *Consumer, s *ConsumerStatus) {
 	switch p := s.Mapping.Value; {
 	case p.State == Missing:
-		n.add(n.aws("lambda create-event-source-mapping", "--function-name", c.Function, "--event-source-arn", s.arn(), "--function-response-types", "ReportBatchItemFailures"),
+		// One that is made by hand has another UUID than the description says.
+		n.add("make it anew by deployments, which note its new UUID, and keep the queue: take the mapping, and the consumer's description that names it, out of the stack's template and deploy, then deploy with both again",
 			"the event source mapping of %s is gone: its messages wait in the queue, until they are too old", s.Consumer)
 	case p.State == "Disabled" || p.State == "Disabling":
 		n.add(n.command(c.Outbox, "resume", "--consumer", s.Consumer), "the event source mapping of %s is %s: its messages wait in the queue, until they are too old", s.Consumer, p.State)
@@ -191,16 +201,22 @@ func (n *needs) rule(c *Consumer, s *ConsumerStatus) {
 	}
 }
 
+// unknownARN is what somebody must replace in a command line.
+const unknownARN = "QUEUE_ARN"
+
 // arn returns the ARN of the consumer's queue, or what to put in its place.
 func (s *ConsumerStatus) arn() string {
 	if s.Queue == nil || s.Queue.Value.arn == "" {
-		return "QUEUE_ARN"
+		return unknownARN
 	}
 	return s.Queue.Value.arn
 }
 
 // beside returns the ARN of the queue with the URL, in the account and Region of another queue.
 func beside(arn, url string) string {
+	if arn == unknownARN || url == "" {
+		return "DEAD_LETTER_" + unknownARN
+	}
 	return arn[:strings.LastIndex(arn, ":")+1] + path.Base(url)
 }
 

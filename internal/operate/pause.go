@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +36,7 @@ type SwitchResult struct {
 	State string `json:"state"` // Lambda's or EventBridge's word for it
 	// Until is until when nothing is lost while it is paused; none where that cannot be told.
 	Until *time.Time `json:"until,omitempty"`
-	// Since is when it was paused, as far as AWS reports it.
+	// Since is when it was changed last: when it was paused, unless it was changed otherwise since.
 	Since *time.Time `json:"since,omitempty"`
 	// Lost is whether it was paused for longer than its events are kept for it.
 	Lost bool `json:"lost"`
@@ -53,10 +54,14 @@ type part interface {
 	state(context.Context) (state string, since time.Time, err error)
 	// words returns the states in which it works and is paused.
 	words() (running, paused string)
+	// reason returns what the service says of its state, "" for nothing.
+	reason(context.Context) string
 	// set starts a change to the one or the other.
 	set(ctx context.Context, running bool) error
 	// keeps returns for how long what it takes up is kept for it.
 	keeps(context.Context) (time.Duration, error)
+	// keepsUntil returns until when nothing of that is lost if it stands still since then, nil where that cannot be told.
+	keepsUntil(ctx context.Context, keeps time.Duration, since time.Time) *time.Time
 	// waits returns where that waits, and what happens then.
 	waits(keeps time.Duration) string
 	// bringBack returns the command line that brings back what was written since and is no longer kept.
@@ -96,21 +101,22 @@ func (w Switch) Pause(ctx context.Context, c Clients, s *Stack, box func() (*Out
 	if err != nil {
 		return nil, err
 	}
-	result := &SwitchResult{What: p.name(), State: state, Until: aws.Time(time.Now().Add(keeps).UTC().Truncate(time.Second))}
+	result := &SwitchResult{What: p.name(), State: state}
 	if _, paused := p.words(); state == paused {
-		result.Since, result.Until = known(since), aws.Time(since.Add(keeps).UTC())
+		result.Since, result.Until = known(since), p.keepsUntil(ctx, keeps, since)
 		d.Say("%s is paused already%s", p.name(), sinceText(since))
 		return result, nil
 	}
 	d.Say("Pausing %s: %s", p.name(), p.waits(keeps))
-	d.Say("Nothing is lost when it goes on before %s: `%s`", result.Until.Format(time.RFC3339), command.For("resume", w.flags()...))
+	result.Until = p.keepsUntil(ctx, keeps, time.Now())
+	d.Say("%s: `%s`", lossText(result.Until), command.For("resume", w.flags()...))
 	if w.DryRun {
 		return result, nil
 	}
 	if !d.Confirms("Pause it?") {
 		return nil, errNothingDone
 	}
-	result.State, err = change(ctx, p, false, d)
+	result.State, err = change(ctx, p, false, state, d)
 	return result, err
 }
 
@@ -141,7 +147,7 @@ func (w Switch) Resume(ctx context.Context, c Clients, s *Stack, box func() (*Ou
 			roundedAge(keeps), since.UTC().Format(time.RFC3339), time.Now().Add(-keeps).UTC().Format(time.RFC3339))
 		d.Say("While these events are in the outbox table, bring them back once it goes on: `%s`", p.bringBack(since, command))
 	default:
-		d.Say("Everything that came meanwhile is kept for it, unless it waited before: nothing is kept for longer than %s.", roundedAge(keeps))
+		d.Say("Everything that came since is kept for it; what waited before, no longer than %s in all.", roundedAge(keeps))
 	}
 	if w.DryRun {
 		return result, nil
@@ -149,7 +155,7 @@ func (w Switch) Resume(ctx context.Context, c Clients, s *Stack, box func() (*Ou
 	if !d.Confirms("Resume it?") {
 		return nil, errNothingDone
 	}
-	result.State, err = change(ctx, p, true, d)
+	result.State, err = change(ctx, p, true, state, d)
 	return result, err
 }
 
@@ -171,7 +177,7 @@ func sinceText(since time.Time) string {
 	if since.IsZero() {
 		return ""
 	}
-	return " since " + since.UTC().Format(time.RFC3339) + ", for " + roundedAge(time.Since(since))
+	return ", last changed " + since.UTC().Format(time.RFC3339) + ", " + roundedAge(time.Since(since)) + " ago"
 }
 
 const (
@@ -179,8 +185,8 @@ const (
 	switchWithin = 5 * time.Minute // how long AWS may take; it is a minute or so
 )
 
-// change switches the part, and waits until AWS reports that it is done.
-func change(ctx context.Context, p part, run bool, d *Dialog) (state string, err error) {
+// change switches the part, and waits until AWS reports that it is done, or has failed; before is its state until now.
+func change(ctx context.Context, p part, run bool, before string, d *Dialog) (state string, err error) {
 	want, paused := p.words()
 	if !run {
 		want = paused
@@ -188,6 +194,7 @@ func change(ctx context.Context, p part, run bool, d *Dialog) (state string, err
 	if err := p.set(ctx, run); err != nil {
 		return "", fmt.Errorf("change %s: %w", p.name(), err)
 	}
+	moved := false // a failure of before is none of this change
 	for until := time.Now().Add(switchWithin); ; {
 		if state, _, err = p.state(ctx); err != nil {
 			return state, err
@@ -195,6 +202,9 @@ func change(ctx context.Context, p part, run bool, d *Dialog) (state string, err
 		if state == want {
 			d.Say("%s is %s", p.name(), state)
 			return state, nil
+		}
+		if moved = moved || state != before; moved && strings.HasSuffix(state, "_FAILED") {
+			return state, fmt.Errorf("%s must be %s, and is %s%s", p.name(), want, state, because(p.reason(ctx)))
 		}
 		if time.Now().After(until) {
 			return state, fmt.Errorf("%s must be %s, and is %s after %s: look at it in the AWS console", p.name(), want, state, switchWithin)
@@ -222,6 +232,9 @@ func (p consumerPart) state(ctx context.Context) (string, time.Time, error) {
 	}
 	return aws.ToString(out.State), aws.ToTime(out.LastModified), nil
 }
+
+// reason returns nothing: Lambda has no word for a change that failed.
+func (p consumerPart) reason(context.Context) string { return "" }
 
 func (p consumerPart) set(ctx context.Context, running bool) error {
 	_, err := p.clients.Lambda.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: &p.consumer.Mapping, Enabled: &running})
@@ -262,6 +275,11 @@ func (p pipePart) state(ctx context.Context) (string, time.Time, error) {
 	return string(out.CurrentState), aws.ToTime(out.LastModifiedTime), nil
 }
 
+func (p pipePart) reason(ctx context.Context) string {
+	now, _ := (&Surveyor{clients: p.clients}).pipe(ctx, p.outbox.Pipe) // without it the state is said alone
+	return now.Reason
+}
+
 func (p pipePart) set(ctx context.Context, running bool) (err error) {
 	if running {
 		_, err = p.clients.Pipes.StartPipe(ctx, &pipes.StartPipeInput{Name: &p.outbox.Pipe})
@@ -271,10 +289,14 @@ func (p pipePart) set(ctx context.Context, running bool) (err error) {
 	return err
 }
 
-// keeps returns the pipe's own limit where it is shorter than the stream's; -1 is none.
-// Source: EventBridge Pipes API reference, PipeSourceDynamoDBStreamParameters.
 func (p pipePart) keeps(context.Context) (time.Duration, error) {
-	age, err := description.Seconds(p.outbox.MaximumRecordAgeSeconds)
+	return p.outbox.recordAge()
+}
+
+// recordAge returns the pipe's own limit where it is shorter than the stream's; -1 is none.
+// Source: EventBridge Pipes API reference, PipeSourceDynamoDBStreamParameters.
+func (o *Outbox) recordAge() (time.Duration, error) {
+	age, err := description.Seconds(o.MaximumRecordAgeSeconds)
 	if err != nil {
 		return 0, fmt.Errorf("maximum record age of the pipe: %w", err)
 	}
@@ -284,10 +306,18 @@ func (p pipePart) keeps(context.Context) (time.Duration, error) {
 	return streamKeeps, nil
 }
 
+// streamKeeps returns how long the outbox's events wait for its pipe at most: the stream's limit where the pipe's is not known.
+func (o *Outbox) streamKeeps() time.Duration {
+	if age, err := o.recordAge(); err == nil {
+		return age
+	}
+	return streamKeeps
+}
+
 func (p pipePart) waits(keeps time.Duration) string {
-	return fmt.Sprintf("no consumer gets new events, which are committed as before and wait in the table's stream. The pipe discards a record that is older than %s when it goes on, and then its event is in the outbox table only.", roundedAge(keeps))
+	return p.repairs() + fmt.Sprintf("no consumer gets new events, which are committed as before and wait in the table's stream. The pipe discards a record that is older than %s when it goes on, and then its event is in the outbox table only.", roundedAge(keeps))
 }
 
 func (p pipePart) bringBack(_ time.Time, command CommandLine) string {
-	return command.For("repair")
+	return command.For("repair", "--full") // the audit's list may not have them yet
 }

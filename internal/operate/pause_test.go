@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/pipes"
 	pipetypes "github.com/aws/aws-sdk-go-v2/service/pipes/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/description"
 )
 
 // switches stand in for Lambda and Pipes: a mapping and a pipe, each of which takes 30 s to change.
@@ -18,6 +20,10 @@ type switches struct {
 	Lambda
 	Pipes
 	mapping, pipe slowSwitch
+
+	repairs bool
+	queues  *fakeQueues
+	metrics map[string][]datapoint
 }
 
 // slowSwitch is what takes a while to change.
@@ -25,6 +31,7 @@ type slowSwitch struct {
 	on      bool
 	changed time.Time
 	stuck   bool
+	fails   bool // a change, after its time
 }
 
 func (s *slowSwitch) set(on bool) {
@@ -56,6 +63,9 @@ func (w *switches) UpdateEventSourceMapping(_ context.Context, in *lambda.Update
 
 func (w *switches) DescribePipe(_ context.Context, _ *pipes.DescribePipeInput, _ ...func(*pipes.Options)) (*pipes.DescribePipeOutput, error) {
 	state := w.pipe.state([4]string{"RUNNING", "STARTING", "STOPPED", "STOPPING"})
+	if w.pipe.fails && !w.pipe.on && time.Since(w.pipe.changed) >= 30*time.Second {
+		return &pipes.DescribePipeOutput{CurrentState: pipetypes.PipeStateStopFailed, StateReason: aws.String("no access"), LastModifiedTime: &w.pipe.changed}, nil
+	}
 	return &pipes.DescribePipeOutput{CurrentState: pipetypes.PipeState(state), LastModifiedTime: &w.pipe.changed}, nil
 }
 
@@ -89,7 +99,13 @@ func flip(t *testing.T, w *switches, s Switch, run bool, answers string) (*Switc
 		do = Switch.Resume
 	}
 	box := func() (*Outbox, error) { return stack.Outbox("") }
-	result, err := do(s, t.Context(), Clients{Lambda: w, Pipes: w, SQS: newFakeQueues()}, stack, box, d, CommandLine{Stack: "Orders"})
+	if w.repairs {
+		stack.Outboxes[0].Audit = &description.Audit{ConfirmWithinSeconds: "900", RepairPerMinute: "60"}
+	}
+	if w.queues == nil {
+		w.queues = newFakeQueues()
+	}
+	result, err := do(s, t.Context(), Clients{Lambda: w, Pipes: w, SQS: w.queues, CloudWatch: &plant{requests: map[string]int{}, metrics: w.metrics}}, stack, box, d, CommandLine{Stack: "Orders"})
 	return result, notes.String(), err
 }
 
@@ -117,7 +133,7 @@ func TestPauseAndResume(t *testing.T) {
 		"the pipe": {
 			Switch{Pipe: true},
 			func(w *switches) *slowSwitch { return &w.pipe }, 12 * time.Hour,
-			"the pipe is STOPPED", "outbox resume --stack Orders --pipe", "outbox repair --stack Orders",
+			"the pipe is STOPPED", "outbox resume --stack Orders --pipe", "outbox repair --stack Orders --full",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,12 +177,62 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
+// TestAnOldMessageIsLostSooner: SQS counts from when it was sent, and where its age is not known no time is promised.
+func TestAnOldMessageIsLostSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := running()
+		w.queues = newFakeQueues()
+		w.queues.add(queueURLs+"ship", "{}", nil)
+		result, said, err := flip(t, w, Switch{Consumer: "Ship", DryRun: true}, false, "")
+		if err != nil || result.Until != nil {
+			t.Errorf("with a message of unknown age nothing is lost until %v (%v)", result.Until, err)
+		}
+		expectSaid(t, said, "for how long is not known", "outbox resume")
+		age := 3 * 24 * time.Hour
+		w.metrics = map[string][]datapoint{"ApproximateAgeOfOldestMessage ship": {{time.Now(), age.Seconds()}}}
+		want := time.Now().Add(4*24*time.Hour - age).UTC().Truncate(time.Second)
+		result, said, err = flip(t, w, Switch{Consumer: "Ship"}, false, "y\n")
+		if err != nil || !result.Until.Equal(want) {
+			t.Errorf("nothing is lost until %v, want %s (%v)", result.Until, want, err)
+		}
+		expectSaid(t, said, "before "+want.Format(time.RFC3339))
+		if result, said, err = flip(t, w, Switch{Consumer: "Ship"}, false, ""); err != nil || !result.Until.Equal(want) {
+			t.Errorf("paused already, nothing is lost until %v, want %s (%v)", result.Until, want, err)
+		}
+		expectSaid(t, said, ", last changed ")
+	})
+}
+
+// TestAPauseOfThePipeSaysWhoDeliversAllTheSame, and what comes too late is looked for in the tables.
+func TestAPauseOfThePipeSaysWhoDeliversAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := running()
+		w.repairs = true
+		_, said, err := flip(t, w, Switch{Pipe: true}, false, "y\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectSaid(t, said, "the auditor repairs", "past the pipe, up to 60 a minute")
+	})
+}
+
 func TestASwitchThatSticksIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := running()
 		w.mapping.stuck = true
 		if _, _, err := flip(t, w, Switch{Consumer: "Ship"}, false, "y\n"); err == nil || !strings.Contains(err.Error(), "must be Disabled, and is Disabling after 5m") {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestASwitchThatFailsEndsWithTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, began := running(), time.Now()
+		w.pipe.fails = true
+		_, _, err := flip(t, w, Switch{Pipe: true}, false, "y\n")
+		if err == nil || !strings.Contains(err.Error(), "the pipe must be STOPPED, and is STOP_FAILED (no access)") || time.Since(began) > time.Minute {
+			t.Errorf("after %s: %v", time.Since(began), err)
 		}
 	})
 }

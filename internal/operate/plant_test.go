@@ -64,6 +64,9 @@ func newPlant(stack *Stack) *plant {
 		mappings: map[string]string{}, problems: map[string]string{}, rules: map[string]string{}, queues: map[string]map[string]string{},
 		messages: map[string][]sqstypes.Message{}, sent: map[string][]string{}, metrics: map[string][]datapoint{}, refused: map[string]bool{},
 	}
+	for _, name := range []string{"heartbeat-schedule", "heartbeat-rule", "audit-schedule"} {
+		p.rules[name] = "ENABLED"
+	}
 	for _, o := range stack.Outboxes {
 		p.queue(o.PipeDeadLetterQueue, o.RuleDeadLetterQueue)
 		if o.Audit != nil {
@@ -152,7 +155,7 @@ func (p *plant) DescribeRule(_ context.Context, in *eventbridge.DescribeRuleInpu
 		return nil, err
 	}
 	state, ok := p.rules[*in.Name]
-	if !ok || aws.ToString(in.EventBusName) != "orders-bus" {
+	if bus := aws.ToString(in.EventBusName); !ok || (bus == "") != strings.HasSuffix(*in.Name, "-schedule") || bus != "" && bus != "orders-bus" {
 		return nil, failure("EventBridge", "DescribeRule", "ResourceNotFoundException", "Rule does not exist on EventBus.")
 	}
 	return &eventbridge.DescribeRuleOutput{State: bustypes.RuleState(state)}, nil
@@ -245,9 +248,9 @@ const plantQueues = "https://sqs.eu-central-1.amazonaws.com/111122223333/"
 // stackOf returns a stack of one outbox with heartbeat, and a consumer for each id.
 func stackOf(ids ...string) *Stack {
 	o := &Outbox{Outbox: description.Outbox{
-		Version: "1", Path: "Orders/Outbox", Source: "orders", Table: "Events", EventRetentionSeconds: "604800", Bus: "orders-bus", Pipe: "orders-pipe",
+		Version: "1", Path: "Orders/Outbox", Source: "orders", Table: "Events", EventRetentionSeconds: "604800", Bus: "orders-bus", Pipe: "orders-pipe", MaximumRecordAgeSeconds: "72000",
 		PipeDeadLetterQueue: plantQueues + "pipe-dead", RuleDeadLetterQueue: plantQueues + "rule-dead",
-		Heartbeat: &description.Heartbeat{Function: "heartbeat", Source: "orders.heartbeat", Queue: plantQueues + "heartbeat", MaximumLagSeconds: "300"},
+		Heartbeat: &description.Heartbeat{Function: "heartbeat", Source: "orders.heartbeat", Queue: plantQueues + "heartbeat", MaximumLagSeconds: "300", Schedule: "heartbeat-schedule", Rule: "heartbeat-rule"},
 	}}
 	for _, id := range ids {
 		o.Consumers = append(o.Consumers, &Consumer{Outbox: o, Consumer: description.Consumer{
@@ -263,7 +266,7 @@ func stackOf(ids ...string) *Stack {
 func audited(s *Stack, table string) *Stack {
 	s.Outboxes[0].Audit = &description.Audit{
 		Function: "auditor", Table: table, Pending: plantQueues + "pending", DeadLetterQueue: plantQueues + "auditor-dead",
-		ConfirmWithinSeconds: "900", AlarmAfterSeconds: "3600",
+		ConfirmWithinSeconds: "900", AlarmAfterSeconds: "3600", Schedule: "audit-schedule",
 	}
 	return s
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 
@@ -24,6 +25,8 @@ type Stack struct {
 	Consumers []*Consumer
 	// Alarms are the names of its alarms.
 	Alarms []string
+	// Gone are the names of descriptions that somebody has deleted: what they described is not known.
+	Gone []string
 
 	whole *Stack // of which this one has only some outboxes; nil: it has all
 }
@@ -71,9 +74,12 @@ func Discover(ctx context.Context, c Clients, name string) (*Stack, error) {
 	if len(found.parameters) == 0 {
 		return nil, undescribed(name, found)
 	}
-	values, err := parameters(ctx, c, found.parameters)
+	values, gone, err := parameters(ctx, c, found.parameters)
 	if err != nil {
 		return nil, err
+	}
+	if stack.Gone = gone; len(values) == 0 {
+		return nil, errors.New(stack.gone())
 	}
 	return stack, stack.describe(values)
 }
@@ -84,6 +90,19 @@ func undescribed(name string, found *resources) error {
 		return fmt.Errorf("stack %s has a pipe and no description of an outbox, so it was deployed before there were any: deploy it with this version", name)
 	}
 	return fmt.Errorf("stack %s has no outbox, and no consumer of one", name)
+}
+
+// gone says which descriptions are gone.
+func (s *Stack) gone() string {
+	return fmt.Sprintf("the stack's parameter %s is gone: what it describes is not known here, nor to the auditor", strings.Join(s.Gone, ", "))
+}
+
+// Warning returns what must be said of the stack before anything is, "" for nothing.
+func (s *Stack) Warning() string {
+	if len(s.Gone) == 0 {
+		return ""
+	}
+	return s.gone() + "; `outbox status` says what to do"
 }
 
 // onlyStack returns the name of the one stack that there is.
@@ -124,7 +143,7 @@ func resourcesOf(ctx context.Context, c Clients, name string) (*resources, error
 			for _, r := range page.StackResourceSummaries {
 				id := aws.ToString(r.PhysicalResourceId) // none while it is being made
 				switch kind := aws.ToString(r.ResourceType); {
-				case id == "":
+				case id == "" || r.ResourceStatus == cftypes.ResourceStatusDeleteComplete: // listed for a while yet
 				case kind == "AWS::CloudFormation::Stack":
 					waiting = append(waiting, id)
 				case kind == "AWS::SSM::Parameter" && strings.HasPrefix(id, description.Prefix):
@@ -153,22 +172,20 @@ func stackError(c Clients, name string, err error) error {
 // maxParameters is how many parameters one request reads. Source: Systems Manager API reference, GetParameters.
 const maxParameters = 10
 
-// parameters reads values by name.
-func parameters(ctx context.Context, c Clients, names []string) (map[string]string, error) {
-	values := map[string]string{}
+// parameters reads values by name, and returns the names of those that are gone.
+func parameters(ctx context.Context, c Clients, names []string) (values map[string]string, gone []string, err error) {
+	values = map[string]string{}
 	for some := range slices.Chunk(names, maxParameters) {
 		out, err := c.SSM.GetParameters(ctx, &ssm.GetParametersInput{Names: some})
 		if err != nil {
-			return nil, fmt.Errorf("read the descriptions of the stack: %w", err)
+			return nil, nil, fmt.Errorf("read the descriptions of the stack: %w", err)
 		}
-		if len(out.InvalidParameters) > 0 {
-			return nil, fmt.Errorf("the stack's parameter %s is gone, somebody has deleted it: put it back by a deployment that changes it, or by hand", out.InvalidParameters[0])
-		}
+		gone = append(gone, out.InvalidParameters...)
 		for _, p := range out.Parameters {
 			values[aws.ToString(p.Name)] = aws.ToString(p.Value)
 		}
 	}
-	return values, nil
+	return values, gone, nil
 }
 
 // describe fills in the outboxes and consumers from the parameters' values by name.
@@ -231,6 +248,8 @@ func (s *Stack) Outbox(name string) (*Outbox, error) {
 		}
 	}
 	switch {
+	case len(s.Outboxes) == 0 && len(s.Gone) > 0:
+		return nil, errors.New(s.gone())
 	case len(s.Outboxes) == 0:
 		return nil, fmt.Errorf("stack %s has consumers of an outbox of another stack: say that --stack", s.Name)
 	case len(found) == 1:
@@ -250,7 +269,7 @@ func (s *Stack) Only(name string) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stack{Name: s.Name, Outboxes: []*Outbox{o}, Consumers: o.Consumers, Alarms: s.Alarms, whole: s.all()}, nil
+	return &Stack{Name: s.Name, Outboxes: []*Outbox{o}, Consumers: o.Consumers, Alarms: s.Alarms, Gone: s.Gone, whole: s.all()}, nil
 }
 
 // all returns the stack with all its outboxes.

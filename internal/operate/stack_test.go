@@ -107,6 +107,34 @@ func labels(consumers []*Consumer) (all []string) {
 	return all
 }
 
+// TestOneDescriptionThatIsGone takes away only what it described, and needs a person.
+func TestOneDescriptionThatIsGone(t *testing.T) {
+	a := newAccount()
+	a.parameter("Orders", boxParameter+"outbox", describedOutbox("Orders/Outbox"))
+	a.parameter("Orders", boxParameter+"consumer/Ship", describedConsumer("Ship"))
+	a.resource("Orders", "AWS::SSM::Parameter", boxParameter+"consumer/Bill")
+	a.resource("Orders", "AWS::SSM::Parameter", boxParameter+"consumer/Old")
+	a.stacks["Orders"][3].ResourceStatus = cftypes.ResourceStatusDeleteComplete
+	stack, err := Discover(t.Context(), a.clients(), "Orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := labels(stack.Consumers); !slices.Equal(got, []string{"Ship"}) || !slices.Equal(stack.Gone, []string{boxParameter + "consumer/Bill"}) {
+		t.Errorf("found consumers %v, and gone are %v", got, stack.Gone)
+	}
+	if !strings.Contains(stack.Warning(), "consumer/Bill is gone") {
+		t.Errorf("it warns %q", stack.Warning())
+	}
+	s := survey(t, newPlant(stack), stack)
+	if len(s.Needs) == 0 || !strings.Contains(s.Needs[0].What, "consumer/Bill is gone") || !strings.Contains(s.Needs[0].Do, "take the parameter out") {
+		t.Errorf("it needs %+v", s.Needs)
+	}
+	stack.Outboxes = nil
+	if _, err := stack.Outbox(""); err == nil || !strings.Contains(err.Error(), "is gone") {
+		t.Errorf("without a description of an outbox: %v", err)
+	}
+}
+
 func TestDiscover(t *testing.T) {
 	a := newAccount()
 	a.resource("Orders", "AWS::DynamoDB::Table", "Events")

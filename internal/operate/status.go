@@ -51,6 +51,10 @@ const Missing = "MISSING"
 type HeartbeatStatus struct {
 	MaximumLagSeconds int64         `json:"maximumLagSeconds"`
 	Last              Reading[Beat] `json:"last"`
+	// Schedule runs the function, and Rule brings what it has written to its queue. Null where the outbox was deployed before
+	// its description named them.
+	Schedule *Reading[Part] `json:"schedule"`
+	Rule     *Reading[Part] `json:"rule"`
 }
 
 // A Beat is the last minute in which heartbeats arrived.
@@ -66,6 +70,7 @@ type AuditStatus struct {
 	AlarmAfterSeconds    int64          `json:"alarmAfterSeconds"`
 	RepairPerMinute      string         `json:"repairPerMinute,omitempty"` // "" when it repairs nothing
 	DeadLetters          Reading[int64] `json:"deadLetters"`
+	Schedule             *Reading[Part] `json:"schedule"` // null as that of a heartbeat
 }
 
 // A ConsumerStatus is how a consumer stands. What its description does not name is null.

@@ -115,7 +115,7 @@ func TestWhatNeedsAPerson(t *testing.T) {
 	}{
 		"a pipe that was stopped": {func(p *plant, _ *Stack) {
 			p.pipe = &pipes.DescribePipeOutput{CurrentState: pipetypes.PipeStateStopped, StateReason: aws.String("No records could be delivered")}
-		}, "the pipe is STOPPED (No records could be delivered): events wait in the stream", "outbox resume --stack Orders --pipe"},
+		}, "the pipe is STOPPED (No records could be delivered): events wait in the stream, at most 20 h", "outbox resume --stack Orders --pipe"},
 		"a pipe that is gone": {func(p *plant, _ *Stack) { p.pipe = nil }, "pipe orders-pipe is gone", "outbox repair --stack Orders --full"},
 		"no heartbeat for a while": {func(p *plant, _ *Stack) {
 			p.metrics["HeartbeatLag Orders/Outbox"][0].at = time.Now().Add(-20*time.Minute - 5*time.Second)
@@ -123,16 +123,27 @@ func TestWhatNeedsAPerson(t *testing.T) {
 		"no heartbeat at all":              {func(p *plant, _ *Stack) { p.metrics = nil }, "no heartbeat has arrived in the last 3 h", "log of function heartbeat"},
 		"heartbeats that are late":         {func(p *plant, _ *Stack) { p.metrics["HeartbeatLag Orders/Outbox"][0].value = 400_000 }, "heartbeats take 6 min, more than 5 min", "throttling"},
 		"a mapping that was disabled":      {func(p *plant, _ *Stack) { p.mappings["Ship-mapping"] = "Disabled" }, "event source mapping of Ship is Disabled", "outbox resume --stack Orders --consumer Ship"},
-		"a mapping that is gone":           {func(p *plant, _ *Stack) { delete(p.mappings, "Ship-mapping") }, "event source mapping of Ship is gone", "aws lambda create-event-source-mapping --function-name Ship-function --event-source-arn arn:aws:sqs:eu-central-1:111122223333:Ship "},
+		"a mapping that is gone":           {func(p *plant, _ *Stack) { delete(p.mappings, "Ship-mapping") }, "event source mapping of Ship is gone", "out of the stack's template and deploy, then deploy with both again"},
 		"a queue that Lambda may not poll": {func(p *plant, _ *Stack) { p.problems["Ship-mapping"] = "PROBLEM: Lambda internal error" }, "does not get on with the queue of Ship: PROBLEM", "read the log of function Ship-function"},
 		"a rule that was disabled":         {func(p *plant, _ *Stack) { p.rules["Ship-rule"] = "DISABLED" }, "the rule of Ship is DISABLED", "aws events enable-rule --event-bus-name orders-bus --name Ship-rule; then outbox repair --stack Orders --consumer Ship"},
-		"a rule that is gone":              {func(p *plant, _ *Stack) { delete(p.rules, "Ship-rule") }, "the rule of Ship is gone", `--event-pattern '{"source":["orders"]}' && aws events put-targets --event-bus-name orders-bus --rule Ship-rule --targets 'Id=Queue,Arn=arn:aws:sqs:eu-central-1:111122223333:Ship,DeadLetterConfig={Arn=arn:aws:sqs:eu-central-1:111122223333:rule-dead}'`},
-		"dead letters of a consumer":       {func(p *plant, _ *Stack) { p.queues[plantQueues+"Ship-dead"]["ApproximateNumberOfMessages"] = "3" }, "Ship gave up on 3 events", "outbox dead-letters list --stack Orders --consumer Ship"},
+		"a heartbeat's schedule that was disabled": {func(p *plant, _ *Stack) {
+			p.rules["heartbeat-schedule"], p.metrics = "DISABLED", nil
+		}, "the heartbeat's schedule is DISABLED: no heartbeat is written", "aws events enable-rule --name heartbeat-schedule"},
+		"a heartbeat's rule that was disabled": {func(p *plant, _ *Stack) {
+			p.rules["heartbeat-rule"], p.metrics = "DISABLED", nil
+		}, "the heartbeat's rule is DISABLED: no heartbeat arrives", "aws events enable-rule --name heartbeat-rule --event-bus-name orders-bus"},
+		"a heartbeat's rule that is gone": {func(p *plant, _ *Stack) { delete(p.rules, "heartbeat-rule") }, "the heartbeat's rule is gone", "take Monitor out of the stack"},
+		"an auditor's schedule that was disabled": {
+			func(p *plant, _ *Stack) { p.rules["audit-schedule"] = "DISABLED" },
+			"the auditor's schedule is DISABLED: nobody looks for effects", "aws events enable-rule --name audit-schedule",
+		},
+		"a rule that is gone":        {func(p *plant, _ *Stack) { delete(p.rules, "Ship-rule") }, "the rule of Ship is gone", `--event-pattern '{"source":["orders"]}' && aws events put-targets --event-bus-name orders-bus --rule Ship-rule --targets 'Id=Queue,Arn=arn:aws:sqs:eu-central-1:111122223333:Ship,DeadLetterConfig={Arn=arn:aws:sqs:eu-central-1:111122223333:rule-dead}'`},
+		"dead letters of a consumer": {func(p *plant, _ *Stack) { p.queues[plantQueues+"Ship-dead"]["ApproximateNumberOfMessages"] = "3" }, "Ship gave up on 3 events", "outbox dead-letters list --stack Orders --consumer Ship"},
 		"a dead letter that is received": {func(p *plant, _ *Stack) {
 			p.queues[plantQueues+"Ship-dead"]["ApproximateNumberOfMessagesNotVisible"] = "1"
 		}, "Ship gave up on 1 event:", "outbox dead-letters list"},
 		"dead letters of the rules":       {func(p *plant, _ *Stack) { p.queues[plantQueues+"rule-dead"]["ApproximateNumberOfMessages"] = "1" }, "the rules could not deliver 1 event:", "outbox dead-letters list --stack Orders"},
-		"dead letters of the pipe":        {func(p *plant, _ *Stack) { p.queues[plantQueues+"pipe-dead"]["ApproximateNumberOfMessages"] = "2" }, "given up on 2 batches", "outbox dead-letters list --stack Orders"},
+		"dead letters of the pipe":        {func(p *plant, _ *Stack) { p.queues[plantQueues+"pipe-dead"]["ApproximateNumberOfMessages"] = "2" }, "given up on 2 batches of records: fix why, and redrive them: they are read from the stream for 24 hours, later from the outbox table", "outbox dead-letters list --stack Orders"},
 		"dead letters of the auditor":     {func(p *plant, _ *Stack) { p.queues[plantQueues+"auditor-dead"]["ApproximateNumberOfMessages"] = "1" }, "auditor gave up on 1 batch", "outbox audit --stack Orders --full --since 24h"},
 		"a queue that is gone":            {func(p *plant, _ *Stack) { delete(p.queues, plantQueues+"Ship") }, "could not be read: the queue of Ship", "SQS GetQueueAttributes: QueueDoesNotExist"},
 		"what has had no effect for long": {func(_ *plant, s *Stack) { note(t, table, s.Consumers[0].Name, "e-1", 2*time.Hour) }, "1 event had no effect at Ship, the oldest for 2 h", "outbox repair --stack Orders --consumer Ship --dry-run"},
@@ -157,6 +168,39 @@ func TestWhatNeedsAPerson(t *testing.T) {
 				t.Errorf("the command is not on a line of its own:\n%s", text)
 			}
 		})
+	}
+}
+
+// TestWhatIsNoARNIsNotShownAsOne: where the queue could not be read, somebody must fill in both.
+func TestWhatIsNoARNIsNotShownAsOne(t *testing.T) {
+	stack := stackOf("Ship")
+	p := newPlant(stack)
+	delete(p.rules, "Ship-rule")
+	p.refused["GetQueueAttributes"] = true
+	if s := survey(t, p, stack); !strings.Contains(s.Needs[0].Do, "'Id=Queue,Arn=QUEUE_ARN,DeadLetterConfig={Arn=DEAD_LETTER_QUEUE_ARN}'") {
+		t.Errorf("it needs %+v", s.Needs)
+	}
+}
+
+// TestASchedulesStateIsShown in the lines of heartbeat and audit, where it does not run; an older description names none.
+func TestASchedulesStateIsShown(t *testing.T) {
+	stack := audited(stackOf("Ship"), newSortedTable(t, "audit"))
+	p := newPlant(stack)
+	if text := screen(survey(t, p, stack), 0); strings.Contains(text, "schedule") {
+		t.Errorf("a schedule that runs is shown:\n%s", text)
+	}
+	p.rules["heartbeat-schedule"], p.rules["audit-schedule"] = "DISABLED", "DISABLED"
+	delete(p.rules, "heartbeat-rule")
+	text := screen(survey(t, p, stack), 0)
+	for _, want := range []string{"(limit 5 min); schedule DISABLED; rule MISSING\n", "within 15 min; schedule DISABLED\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not show %q:\n%s", want, text)
+		}
+	}
+	h := stack.Outboxes[0].Heartbeat
+	h.Schedule, h.Rule, stack.Outboxes[0].Audit.Schedule = "", "", ""
+	if s := survey(t, p, stack); len(s.Needs) != 0 || strings.Contains(screen(s, 0), "schedule") {
+		t.Errorf("of parts that the description does not name it says %v", s.Needs)
 	}
 }
 

@@ -54,7 +54,15 @@ func (s *Status) heartbeat(h *HeartbeatStatus) string {
 		// CloudWatch knows the minute of its arrival, by its beginning.
 		return fmt.Sprintf("arrived at most %s ago, after %s on its way (limit %s)",
 			span(s.At.Sub(b.Arrived)), milliseconds(b.LagMS), span(time.Duration(h.MaximumLagSeconds)*time.Second))
-	})
+	}) + unlessEnabled("schedule", h.Schedule) + unlessEnabled("rule", h.Rule)
+}
+
+// unlessEnabled returns the state of a rule that does not do its work, or is not known to.
+func unlessEnabled(name string, r *Reading[Part]) string {
+	if r == nil || r.known() && enabled(r.Value) {
+		return ""
+	}
+	return "; " + name + " " + shown(*r, func(p Part) string { return p.State })
 }
 
 func (s *Status) audit(o *OutboxStatus) string {
@@ -85,7 +93,7 @@ func (s *Status) audit(o *OutboxStatus) string {
 	if o.Audit.RepairPerMinute != "" {
 		text += "; repairs up to " + o.Audit.RepairPerMinute + " a minute"
 	}
-	return text
+	return text + unlessEnabled("schedule", o.Audit.Schedule)
 }
 
 func auditors(a *AuditStatus) string {

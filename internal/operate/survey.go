@@ -86,11 +86,14 @@ func (v *Surveyor) Survey(ctx context.Context) (*Status, error) {
 func (v *Surveyor) surveyOutbox(ctx context.Context, jobs *errgroup.Group, o *Outbox, s *OutboxStatus) {
 	s.Path = o.Path
 	if h := o.Heartbeat; h != nil {
-		s.Heartbeat = &HeartbeatStatus{MaximumLagSeconds: seconds(h.MaximumLagSeconds)}
+		s.Heartbeat = &HeartbeatStatus{
+			MaximumLagSeconds: seconds(h.MaximumLagSeconds), Schedule: v.surveyRule(ctx, jobs, "", h.Schedule), Rule: v.surveyRule(ctx, jobs, o.Bus, h.Rule),
+		}
 	}
 	if a := o.Audit; a != nil {
 		s.Audit = &AuditStatus{
 			ConfirmWithinSeconds: seconds(a.ConfirmWithinSeconds), AlarmAfterSeconds: seconds(a.AlarmAfterSeconds), RepairPerMinute: a.RepairPerMinute,
+			Schedule: v.surveyRule(ctx, jobs, "", a.Schedule),
 		}
 		into(ctx, jobs, &s.Audit.DeadLetters, func(ctx context.Context) (int64, error) { return v.messages(ctx, a.DeadLetterQueue) })
 	}
@@ -101,6 +104,16 @@ func (v *Surveyor) surveyOutbox(ctx context.Context, jobs *errgroup.Group, o *Ou
 	for i, c := range o.Consumers {
 		v.surveyConsumer(ctx, jobs, c, &s.Consumers[i])
 	}
+}
+
+// surveyRule starts the request for a rule, if its name is known. No bus is the default one.
+func (v *Surveyor) surveyRule(ctx context.Context, jobs *errgroup.Group, bus, name string) *Reading[Part] {
+	if name == "" {
+		return nil
+	}
+	r := &Reading[Part]{}
+	into(ctx, jobs, r, func(ctx context.Context) (Part, error) { return v.rule(ctx, bus, name) })
+	return r
 }
 
 // surveyConsumer starts the requests for a consumer, for those of its parts that its description names.

@@ -26,19 +26,24 @@ type Trace struct {
 	// Pipe is the state of the pipe, where an effect is missing.
 	Pipe *Part `json:"pipe,omitempty"`
 
-	at time.Time
+	at    time.Time
+	keeps time.Duration // how long an event waits for the pipe at most
 }
 
 // A TracedEvent is an event and what became of it.
 type TracedEvent struct {
-	ID            string         `json:"id"`
-	Type          string         `json:"type"`
-	Source        string         `json:"source"`
-	AggregateType string         `json:"aggregateType"`
-	AggregateID   string         `json:"aggregateId"`
-	Version       int64          `json:"version"`
-	CommittedAt   time.Time      `json:"committedAt"`
-	ExpiresAt     time.Time      `json:"expiresAt"` // when it leaves the outbox table
+	ID            string    `json:"id"`
+	Type          string    `json:"type"`
+	Source        string    `json:"source"`
+	AggregateType string    `json:"aggregateType"`
+	AggregateID   string    `json:"aggregateId"`
+	Version       int64     `json:"version"`
+	CommittedAt   time.Time `json:"committedAt"`
+	ExpiresAt     time.Time `json:"expiresAt"` // when it leaves the outbox table
+	// OnBusAt is when it came to the bus, to the second, where a dead-letter message says so. OnBusBefore is when it first had an
+	// effect, and so was on the bus or sent again by a repair. Both are the zero time where nothing tells.
+	OnBusAt       time.Time      `json:"onBusAt,omitzero"`
+	OnBusBefore   time.Time      `json:"onBusBefore,omitzero"`
 	CorrelationID string         `json:"correlationId,omitempty"`
 	CausationID   string         `json:"causationId,omitempty"` // the event that led to it
 	Caused        []CausedEvent  `json:"caused,omitempty"`      // of the same aggregate
@@ -103,11 +108,12 @@ func (t Tracer) Trace(ctx context.Context, id string) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	trace := &Trace{ID: id, Outbox: t.Outbox.Path, More: found.more, at: time.Now()}
+	trace := &Trace{ID: id, Outbox: t.Outbox.Path, More: found.more, at: time.Now(), keeps: t.Outbox.streamKeeps()}
 	effects, err := t.judge(ctx, found, trace)
 	if err != nil {
 		return nil, err
 	}
+	trace.passedBefore()
 	return trace, t.locate(ctx, effects, trace)
 }
 
@@ -229,6 +235,7 @@ func (t Tracer) locate(ctx context.Context, open []effect, trace *Trace) error {
 		}
 	}
 	_ = jobs.Wait() // the jobs put their errors into the readings
+	trace.passedAt(letters)
 	for i, e := range open {
 		own := []*Reading[*audit.DeadLetters]{letters[e.consumer.DeadLetterQueue], letters[e.consumer.RuleDeadLetterQueue], letters[t.Outbox.PipeDeadLetterQueue]}
 		e.locate(trace.at, own, depths[e.consumer.Queue], listed[i].Value)
@@ -243,7 +250,7 @@ func (e effect) locateInStream(trace *Trace) {
 	if e.traced.State != Nowhere || e.Passed || p == nil || slices.Contains(delivering, p.State) || p.State == Missing {
 		return
 	}
-	if trace.at.Sub(e.Event.WrittenAt) < streamKeeps {
+	if trace.at.Sub(e.Event.WrittenAt) < trace.keeps {
 		e.traced.inStream, e.traced.Reason = true, "the pipe is "+p.State+", and the event waits in the stream"
 	}
 }

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -87,6 +88,33 @@ func TestTraceStates(t *testing.T) {
 	}
 }
 
+// TestTraceSaysWhenOnTheBus, as far as an envelope or an effect tells.
+func TestTraceSaysWhenOnTheBus(t *testing.T) {
+	w := newWorld(t)
+	it := w.commit("OrderCreated", "o-1", 1, time.Hour)
+	if trace, text := w.trace("o-1-1"); !strings.Contains(text, "on the bus  not known\n") || !trace.Events[0].OnBusAt.IsZero() {
+		t.Errorf("with no sign of it, it says\n%s", text)
+	}
+	w.handle("Ship", it)
+	trace, text := w.trace("o-1-1")
+	if at := stateOf(t, trace, "Ship").At; !trace.Events[0].OnBusBefore.Equal(at) || !strings.Contains(text, "on the bus  yes, before "+clock(at)) {
+		t.Errorf("after an effect at %s it says\n%s", at, text)
+	}
+	body := w.body(it)
+	for _, at := range []string{"2026-11-27T04:00:03Z", "2026-11-27T04:00:02Z"} { // a redriven one came twice
+		var message map[string]any
+		if err := json.Unmarshal([]byte(body), &message); err != nil {
+			t.Fatal(err)
+		}
+		message["time"] = at
+		encoded, _ := json.Marshal(message)
+		w.bury(plantQueues+"rule-dead", string(encoded), map[string]string{"TARGET_ARN": "arn:aws:sqs:eu-central-1:111122223333:Mail"})
+	}
+	if trace, text = w.trace("o-1-1"); !trace.Events[0].OnBusAt.Equal(time.Date(2026, 11, 27, 4, 0, 2, 0, time.UTC)) || !strings.Contains(text, "on the bus  at 2026-11-27 04:00:02 UTC") {
+		t.Errorf("with dead letters it says\n%s", text)
+	}
+}
+
 // TestTraceOfAnOrderedConsumer: a position stands for all versions before it.
 func TestTraceOfAnOrderedConsumer(t *testing.T) {
 	w := newWorld(t)
@@ -136,7 +164,7 @@ func TestTraceFindsTheEvent(t *testing.T) {
 		}
 	}
 	_, shown := w.trace("o-1-1")
-	if !strings.Contains(shown, "led to     OrderShipped o-1-2") {
+	if !strings.Contains(shown, "led to      OrderShipped o-1-2") {
 		t.Errorf("it does not show what the event led to:\n%s", shown)
 	}
 }
@@ -160,7 +188,7 @@ func TestTraceSaysThatThePipeStands(t *testing.T) {
 	w := newWorld(t)
 	w.commit("OrderCreated", "o-1", 1, time.Hour)
 	w.pipe = &pipes.DescribePipeOutput{CurrentState: pipetypes.PipeStateStopped, StateReason: aws.String("user")}
-	if _, shown := w.trace("o-1-1"); !strings.Contains(shown, "the pipe is STOPPED (user)") {
+	if _, shown := w.trace("o-1-1"); !strings.Contains(shown, "the pipe is STOPPED (user): what it has not taken up waits in the stream, at most 20 h") {
 		t.Errorf("it shows\n%s", shown)
 	}
 }
@@ -232,9 +260,9 @@ func TestWhatWaitsForThePipeIsNotRepaired(t *testing.T) {
 		before func(*world, item)
 		waits  bool
 	}{
-		"it waits":                       {time.Hour, func(*world, item) {}, true},
-		"another consumer has had it":    {time.Hour, func(w *world, it item) { w.handle("History", it) }, false},
-		"its record has left the stream": {25 * time.Hour, func(*world, item) {}, false},
+		"it waits":                     {time.Hour, func(*world, item) {}, true},
+		"another consumer has had it":  {time.Hour, func(w *world, it item) { w.handle("History", it) }, false},
+		"the pipe discards its record": {21 * time.Hour, func(*world, item) {}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -34,7 +34,7 @@ func (t *Trace) Write(w io.Writer, command CommandLine) {
 		t.writeEvent(w, e)
 	}
 	if p := t.Pipe; p != nil && p.State != "RUNNING" {
-		fmt.Fprintf(w, "\n%s\n", terminal.Visible("the pipe is "+p.State+because(p.Reason)+": what it has not taken up waits in the stream, at most 24 hours"))
+		fmt.Fprintf(w, "\n%s\n", terminal.Visible("the pipe is "+p.State+because(p.Reason)+": what it has not taken up waits in the stream, at most "+span(t.keeps)))
 	}
 	t.writeAdvice(w, command)
 }
@@ -44,6 +44,7 @@ func (t *Trace) writeEvent(w io.Writer, e TracedEvent) {
 	lines := table{gap: 2}
 	lines.row("id", e.ID)
 	lines.row("committed", fmt.Sprintf("%s, %s ago", clock(e.CommittedAt), span(t.at.Sub(e.CommittedAt))))
+	lines.row("on the bus", e.onBus())
 	if e.CausationID != "" {
 		lines.row("caused by", e.CausationID)
 	}

@@ -47,6 +47,7 @@ type fakeAWS struct {
 	resources             []cftypes.StackResourceSummary
 	tables                map[string]bool // that are there
 	leftQueues            []string
+	asked                 string // the role of the last simulation
 
 	state         cwtypes.StateValue
 	notifies      bool
@@ -55,6 +56,7 @@ type fakeAWS struct {
 }
 
 func (f *fakeAWS) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
+	f.asked = *in.PolicySourceArn
 	given := map[string]string{}
 	for _, e := range in.ContextEntries {
 		given[*e.ContextKeyName] = e.ContextKeyValues[0]
@@ -92,7 +94,7 @@ func (f *fakeAWS) ListStacks(context.Context, *cloudformation.ListStacksInput, .
 }
 
 func (f *fakeAWS) ListStackResources(_ context.Context, in *cloudformation.ListStackResourcesInput, _ ...func(*cloudformation.Options)) (*cloudformation.ListStackResourcesOutput, error) {
-	if *in.StackName != "newest" {
+	if *in.StackName != "newest" && f.stackGone {
 		return nil, &smithy.GenericAPIError{Code: "ValidationError", Message: *in.StackName}
 	}
 	return &cloudformation.ListStackResourcesOutput{StackResourceSummaries: f.resources}, nil
@@ -149,12 +151,17 @@ func TestProduction(t *testing.T) {
 		f     fakeAWS
 		says  string
 	}{
-		"a name":                 {"Orders-prod", fakeAWS{}, "its name"},
-		"a path":                 {"live/Orders", fakeAWS{}, "its name"},
-		"termination protection": {"Orders", fakeAWS{termination: true}, "its termination protection"},
-		"deletion protection":    {"Orders", fakeAWS{deletion: true}, "the deletion protection"},
-		"none of it":             {"Products-dev", fakeAWS{}, ""},
-		"a word with it":         {"Delivery-staging", fakeAWS{}, ""},
+		"a name":                  {"Orders-prod", fakeAWS{}, "its name"},
+		"a path":                  {"live/Orders", fakeAWS{}, "its name"},
+		"a word at the end":       {"OrdersProd", fakeAWS{}, "its name"},
+		"a word at the beginning": {"ProdOrders", fakeAWS{}, "its name"},
+		"one in small letters":    {"prodOrders", fakeAWS{}, "its name"},
+		"one in the middle":       {"OrdersLive2", fakeAWS{}, "its name"},
+		"another word":            {"ProductOrders", fakeAWS{}, ""},
+		"termination protection":  {"Orders", fakeAWS{termination: true}, "its termination protection"},
+		"deletion protection":     {"Orders", fakeAWS{deletion: true}, "the deletion protection"},
+		"none of it":              {"Products-dev", fakeAWS{}, ""},
+		"a word with it":          {"Delivery-staging", fakeAWS{}, ""},
 	} {
 		r := tc.f.runner()
 		r.Stack.Name = tc.stack
@@ -183,7 +190,7 @@ func TestNothingWithoutAYes(t *testing.T) {
 	for _, dry := range []bool{false, true} {
 		f := &fakeAWS{}
 		r, said := f.runner(), &strings.Builder{}
-		r.Clients.Buses = noRules{}
+		r.Clients.Buses, r.Clients.Pipe = noRules{}, pipeIn{state: pipetypes.PipeStateRunning}
 		r.Dialog, r.DryRun = operate.NewDialog(strings.NewReader("no\n"), said, false, false), dry
 		report, err := r.Run(t.Context(), Selection{Only: []int{1, 3}}.Of(Checks()))
 		if report != nil || f.queues != 0 || (err == nil) != dry {
@@ -195,8 +202,71 @@ func TestNothingWithoutAYes(t *testing.T) {
 	}
 }
 
+// TestAPipeThatIsStoppedStopsTheChecks before anything is made, and what an earlier run has left is named.
+func TestAPipeThatIsStoppedStopsTheChecks(t *testing.T) {
+	f := &fakeAWS{}
+	r, said := f.runner(), &strings.Builder{}
+	r.Outbox.Pipe, r.Outbox.MaximumRecordAgeSeconds = "orders-pipe", "72000"
+	r.Clients.Buses, r.Clients.Pipe = noRules{policy: `{"Statement":[{"Sid":"mine"},{"Sid": "OutboxSmokeabc","Effect":"Deny"}]}`}, pipeIn{state: pipetypes.PipeStateStopped, age: 60}
+	r.Dialog = operate.NewDialog(nil, said, true, false)
+	report, err := r.Run(t.Context(), Selection{Only: []int{1}}.Of(Checks()))
+	if report != nil || err == nil || !strings.Contains(err.Error(), "pipe orders-pipe must be RUNNING, and is STOPPED") || !strings.Contains(err.Error(), "resume") {
+		t.Errorf("%+v, %v", report, err)
+	}
+	for _, want := range []string{"the denial OutboxSmokeabc in the policy", "MaximumRecordAgeInSeconds 60 of pipe orders-pipe, which was deployed with 72000"} {
+		if !strings.Contains(said.String(), want) || strings.Contains(said.String(), "mine") {
+			t.Errorf("of an earlier run it says\n%s\nwant %q", said, want)
+		}
+	}
+}
+
+// pipeIn is a pipe in a state, with a record age.
+type pipeIn struct {
+	Pipe
+	state pipetypes.PipeState
+	age   int32
+}
+
+func (p pipeIn) DescribePipe(context.Context, *pipes.DescribePipeInput, ...func(*pipes.Options)) (*pipes.DescribePipeOutput, error) {
+	return &pipes.DescribePipeOutput{CurrentState: p.state, SourceParameters: &pipetypes.PipeSourceParameters{
+		DynamoDBStreamParameters: &pipetypes.PipeSourceDynamoDBStreamParameters{MaximumRecordAgeInSeconds: &p.age},
+	}}, nil
+}
+
+// TestWritersRoles: the function that writes events, and the API, may do so in a transaction only.
+func TestWritersRoles(t *testing.T) {
+	resource := func(kind, logical, name string) cftypes.StackResourceSummary {
+		return cftypes.StackResourceSummary{ResourceType: &kind, LogicalResourceId: &logical, PhysicalResourceId: &name}
+	}
+	for want, outside := range map[Outcome]bool{Passed: false, Failed: true} {
+		f := &fakeAWS{
+			resources: []cftypes.StackResourceSummary{
+				resource("AWS::Lambda::Function", "UpdateOrder97797B6B", "update"), resource("AWS::IAM::Role", "CreateOrderRoleF81005A6", "create"),
+			},
+			allows: func(action, key, operation string) bool {
+				return action == "dynamodb:PutItem" && key == "Order#o" && (operation == "TransactWriteItems" || outside)
+			},
+		}
+		r := f.runner()
+		r.reference, r.Outbox.Consumers = &reference{}, nil
+		if got := r.one(t.Context(), rolesCheck); got.Outcome != want || !strings.Contains(got.Observed, "the API, an event outside of one") {
+			t.Errorf("%t: %s, want %s: %s", outside, got.Outcome, want, got.Observed)
+		}
+		if api := "arn:aws:iam::111122223333:role/create"; f.asked != api {
+			t.Errorf("the last role asked about is %s, want %s", f.asked, api)
+		}
+	}
+}
+
 // noRules is a bus without rules of earlier runs.
-type noRules struct{ Buses }
+type noRules struct {
+	Buses
+	policy string
+}
+
+func (b noRules) DescribeEventBus(context.Context, *eventbridge.DescribeEventBusInput, ...func(*eventbridge.Options)) (*eventbridge.DescribeEventBusOutput, error) {
+	return &eventbridge.DescribeEventBusOutput{Policy: &b.policy}, nil
+}
 
 func (noRules) ListRules(context.Context, *eventbridge.ListRulesInput, ...func(*eventbridge.Options)) (*eventbridge.ListRulesOutput, error) {
 	return &eventbridge.ListRulesOutput{}, nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/pipes"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
@@ -151,7 +154,42 @@ func (r *Runner) earlier(ctx context.Context) (all []string, err error) {
 	for _, rule := range rules.Rules {
 		all = append(all, "rule "+aws.ToString(rule.Name)+" on bus "+r.Outbox.Bus)
 	}
+	denials, err := r.earlierDenials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	age, err := r.earlierAge(ctx)
+	return slices.Concat(all, denials, age), err
+}
+
+// denialSid finds the statements that checks put into the policy of a bus.
+var denialSid = regexp.MustCompile(`"Sid"\s*:\s*"(` + denialPrefix + `[^"]*)"`)
+
+func (r *Runner) earlierDenials(ctx context.Context) (all []string, err error) {
+	bus, err := r.Clients.Buses.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &r.Outbox.Bus})
+	if err != nil {
+		return nil, fmt.Errorf("read the policy of bus %s: %w", r.Outbox.Bus, err)
+	}
+	for _, found := range denialSid.FindAllStringSubmatch(aws.ToString(bus.Policy), -1) {
+		all = append(all, "the denial "+found[1]+" in the policy of bus "+r.Outbox.Bus)
+	}
 	return all, nil
+}
+
+// earlierAge notes a record age of the pipe that is the check's and not the one it was deployed with.
+func (r *Runner) earlierAge(ctx context.Context) ([]string, error) {
+	p, err := r.Clients.Pipe.DescribePipe(ctx, &pipes.DescribePipeInput{Name: &r.Outbox.Pipe})
+	if err != nil {
+		return nil, fmt.Errorf("read pipe %s: %w", r.Outbox.Pipe, err)
+	}
+	if p.SourceParameters == nil || p.SourceParameters.DynamoDBStreamParameters == nil {
+		return nil, nil
+	}
+	age := aws.ToInt32(p.SourceParameters.DynamoDBStreamParameters.MaximumRecordAgeInSeconds)
+	if deployed := r.Outbox.MaximumRecordAgeSeconds; age == shortAge && deployed != fmt.Sprint(age) {
+		return []string{fmt.Sprintf("MaximumRecordAgeInSeconds %d of pipe %s, which was deployed with %s,", age, r.Outbox.Pipe, deployed)}, nil
+	}
+	return nil, nil
 }
 
 // AfterDestroy runs the check of a stack that was destroyed: nothing else can be found of it.

@@ -10,10 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/pipes"
+	"github.com/aws/aws-sdk-go-v2/service/pipes/types"
 )
 
-// productionName is what stacks are called that people depend on.
-var productionName = regexp.MustCompile(`(?i)(^|[-_/.])(prod|production|prd|live)([-_/.]|$)`)
+// productionName is what stacks are called that people depend on: a word by itself, or one that a capital letter begins and
+// the next one ends. "Products" and "Delivery" are neither.
+var productionName = regexp.MustCompile(`(?i:(^|[-_/.])(prod|production|prd|live)([-_/.]|$))|` +
+	`(Prod|Production|Prd|Live|PROD|PRD|LIVE)([-_/.A-Z0-9]|$)|(^|[-_/.])(prod|production|prd|live)[A-Z0-9]`)
 
 // ProductionFlag is the flag that lets checks run there all the same.
 const ProductionFlag = "i-know-this-is-production"
@@ -29,6 +33,19 @@ func (r *Runner) refuseProduction(ctx context.Context) error {
 	}
 	return fmt.Errorf("stack %s looks like production: %s. The checks stop its pipe and let events fail; on a stack that nobody depends on, --%s runs them",
 		r.Stack.Name, strings.Join(signs, ", "), ProductionFlag)
+}
+
+// needRunningPipe returns an error where the pipe does not run. The checks do not start one that somebody has stopped.
+func (r *Runner) needRunningPipe(ctx context.Context) error {
+	out, err := r.Clients.Pipe.DescribePipe(ctx, &pipes.DescribePipeInput{Name: &r.Outbox.Pipe})
+	if err != nil {
+		return fmt.Errorf("look at pipe %s: %w", r.Outbox.Pipe, err)
+	}
+	if out.CurrentState != types.PipeStateRunning {
+		return fmt.Errorf("pipe %s must be RUNNING, and is %s: find out who has stopped it and why, then `%s`",
+			r.Outbox.Pipe, out.CurrentState, r.Command.For("resume", "--pipe"))
+	}
+	return nil
 }
 
 func (r *Runner) productionSigns(ctx context.Context) (signs []string, err error) {

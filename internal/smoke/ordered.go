@@ -20,7 +20,7 @@ import (
 
 var orderedGapCheck = Check{
 	Number: 10, Title: "an ordered consumer waits for a gap",
-	Does: "commits versions 1, 3 and then 2 of one order for the consumer of histories; its history is removed at the end",
+	Does: "commits versions 1, 3 and then 2 of one order for the consumer of histories; its history, and what the consumer remembers of it, are removed at the end",
 	Open: "how often SQS gives a message that came too early, of the 40 times that its queue allows",
 
 	Minutes: 4, Dollars: 0.001, Reference: true, run: orderedGap,

@@ -79,6 +79,9 @@ func (j *job) onlyOneEffect(ctx context.Context, c *consumer, id string) error {
 	return j.expectEffects(ctx, c, id, " after another delivery", 1)
 }
 
+// denialPrefix is what the statements begin with that checks put into the policy of a bus.
+const denialPrefix = "OutboxSmoke"
+
 // refuseDetailType lets the bus refuse events of the type, in the pipe's requests too, until the check is done.
 // Source: EventBridge user guide, policy-keys-eventbridge (events:detail-type).
 func (j *job) refuseDetailType(ctx context.Context, kind string) error {
@@ -88,13 +91,13 @@ func (j *job) refuseDetailType(ctx context.Context, kind string) error {
 	}
 	before := aws.ToString(bus.Policy)
 	policy, err := withDenial(before, map[string]any{
-		"Sid": "OutboxSmoke" + j.id, "Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": aws.ToString(bus.Arn),
+		"Sid": denialPrefix + j.id, "Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": aws.ToString(bus.Arn),
 		"Condition": map[string]any{"StringEquals": map[string]string{"events:detail-type": kind}},
 	})
 	if err != nil {
 		return err
 	}
-	j.cleanups.add("the denial OutboxSmoke"+j.id+" in the policy of bus "+j.Outbox.Bus, func(ctx context.Context) error {
+	j.cleanups.add("the denial "+denialPrefix+j.id+" in the policy of bus "+j.Outbox.Bus, func(ctx context.Context) error {
 		if before != "" {
 			_, err := j.Clients.Buses.PutPermission(ctx, &eventbridge.PutPermissionInput{EventBusName: &j.Outbox.Bus, Policy: &before})
 			return err

@@ -166,8 +166,34 @@ func (r *Runner) removeOrders(ctx context.Context) error {
 		if err := r.removeAll(ctx, r.reference.orders, "id", id, "entity"); err != nil {
 			return err
 		}
+		if err := r.forgetAggregates(ctx, id); err != nil {
+			return err
+		}
 	}
 	return r.removeAll(ctx, r.reference.notifications, "customerId", r.customer(), "notification")
+}
+
+// forgetAggregates removes what ordered consumers remember of an order and its shipment, which does not expire.
+func (r *Runner) forgetAggregates(ctx context.Context, order string) error {
+	for _, c := range r.Outbox.Consumers {
+		if !c.Ordered || c.InboxTable == "" {
+			continue
+		}
+		for _, aggregate := range []string{"Order", "Shipment"} {
+			for _, key := range []string{
+				record.WaitingKey(c.Name, r.Outbox.Source, aggregate, order), record.StartKey(c.Name, r.Outbox.Source, aggregate, order),
+				record.PositionKey(c.Name, r.Outbox.Source, aggregate, order),
+			} {
+				_, err := r.Clients.Tables.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+					TableName: &c.InboxTable, Key: map[string]types.AttributeValue{record.AttrPK: &types.AttributeValueMemberS{Value: key}},
+				})
+				if err != nil {
+					return fmt.Errorf("remove from table %s: %w", c.InboxTable, err)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func orderKey(id string) map[string]types.AttributeValue {

@@ -66,6 +66,9 @@ func (r *Runner) Run(ctx context.Context, checks []Check) (*Report, error) {
 	for _, what := range earlier {
 		r.Dialog.Say("%s is there from an earlier run that was killed, or from one that runs now", what)
 	}
+	if err := r.needRunningPipe(ctx); err != nil {
+		return nil, err
+	}
 	r.plan()
 	if r.DryRun {
 		return nil, nil

@@ -174,6 +174,9 @@ func seeNothingLeft(t *testing.T, run *localrun.Run) {
 	for output, mark := range map[string]string{"OrdersTableName": "", "NotificationsTableName": "", "OutboxTableName": "OutboxSmoke", "InboxTableName": "outbox-smoke"} {
 		seeNoItems(t, run, output, mark)
 	}
+	for _, kind := range []string{"position#", "waiting#", "start#"} { // they do not expire
+		seeNoItems(t, run, "InboxTableName", kind)
+	}
 	if status := operate(t, run, "status"); !strings.Contains(status.out, "RUNNING") {
 		t.Errorf("the pipe does not run:\n%s", status.out)
 	}

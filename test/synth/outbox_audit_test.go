@@ -65,7 +65,7 @@ func TestAudit(t *testing.T) {
 	descriptions := []string{"Outbox/Description", "Outbox/History/Description", "Outbox/Shipping/Description"}
 	list(t, "what is there before the mapping", tpl.dependencies(mapping), slices.Concat([]string{"Outbox/Auditor/Role/DefaultPolicy"}, descriptions)...)
 	schedule := tpl.part(t, "Outbox/AuditSchedule")
-	list(t, "what is there before the schedule", tpl.dependencies(schedule), descriptions...)
+	list(t, "what is there before the schedule", tpl.dependencies(schedule), descriptions[1:]...) // the first names it
 	same(t, "schedule", []any{schedule.Properties["ScheduleExpression"], tpl.readable(schedule.Properties["Targets"])},
 		`["rate(1 minute)", [{"Id": "Function", "Arn": "${Outbox/Auditor.Arn}"}]]`)
 
@@ -78,7 +78,8 @@ func TestAudit(t *testing.T) {
 
 	_, box := described[description.Outbox](t, tpl, "Outbox")
 	sameJSON(t, "description", box.Audit, `{"function": "${Outbox/Auditor}", "table": "${Outbox/AuditTable}", "pending": "${Outbox/AuditQueue}",
-		"deadLetterQueue": "${Outbox/AuditDeadLetterQueue}", "confirmWithinSeconds": "900", "alarmAfterSeconds": "3600"}`)
+		"deadLetterQueue": "${Outbox/AuditDeadLetterQueue}", "confirmWithinSeconds": "900", "alarmAfterSeconds": "3600", "schedule": "${Outbox/AuditSchedule}"}`)
+	withoutCircles(t, tpl)
 }
 
 // A batch of the stream is read soon enough for its events to be looked at when they are due.

@@ -58,7 +58,8 @@ func TestMonitor(t *testing.T) {
 	}
 	same(t, "what is archived", tpl.part(t, "Outbox/Archive").Properties["EventPattern"], `{"source": [{"anything-but": ["orders.heartbeat"]}]}`)
 	_, box := described[description.Outbox](t, tpl, "Outbox")
-	sameJSON(t, "description", box.Heartbeat, `{"function": "${Outbox/Heartbeat}", "source": "orders.heartbeat", "queue": "${Outbox/HeartbeatQueue}", "maximumLagSeconds": "300"}`)
+	sameJSON(t, "description", box.Heartbeat, `{"function": "${Outbox/Heartbeat}", "source": "orders.heartbeat", "queue": "${Outbox/HeartbeatQueue}", "maximumLagSeconds": "300",
+		"schedule": "${Outbox/HeartbeatSchedule}", "rule": "select(2, map[Fn::Split:[/ ${Outbox/HeartbeatRule.Arn}]])"}`)
 }
 
 // A metric that is missing is what the first alarm is for.
