@@ -35,7 +35,7 @@ type Authority struct {
 	tables    map[string]tableKeys       // by name
 	resources map[string]*iam.Policy     // policies of buses and functions, by ARN
 	sources   []func(string) *iam.Policy // of policies that other services keep
-	names     map[string]string          // what a template writes for an ARN
+	names     map[string]name            // what a template writes for an ARN
 	needs     []need
 	noticed   map[string]bool
 }
@@ -52,7 +52,7 @@ func New(config Config) *Authority {
 		cloud: config.Cloud, notice: config.Notice, record: newRecorder(config.Record),
 		roles: map[string]*role{}, managed: map[string]*iam.Policy{}, sessions: map[string]session{},
 		functions: map[string]string{}, tables: map[string]tableKeys{}, resources: map[string]*iam.Policy{},
-		names: map[string]string{}, noticed: map[string]bool{},
+		names: map[string]name{}, noticed: map[string]bool{},
 	}
 	config.Cloud.SetKeys(a)
 	return a
@@ -199,14 +199,4 @@ func (a *Authority) noticeOnce(text string) {
 	if !printed && a.notice != nil {
 		a.notice(text)
 	}
-}
-
-// templateName returns how a template refers to an ARN, as JSON: {"Fn::GetAtt": …} where a resource has it.
-func (a *Authority) templateName(arn string) string {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if name, ok := a.names[arn]; ok {
-		return name
-	}
-	return fmt.Sprintf("%q", arn)
 }

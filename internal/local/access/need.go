@@ -85,7 +85,7 @@ func (a *Authority) assumable(n need, r *role) error {
 	if iam.Evaluate(request, iam.Policies{Resource: r.trust}).Allowed {
 		return nil
 	}
-	return fmt.Errorf(`%s: the role %s cannot be assumed by %s; missing in its AssumeRolePolicyDocument is {"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":%q}}`,
+	return fmt.Errorf(`%s: the role %s cannot be assumed by %s; missing in its AssumeRolePolicyDocument is {"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":%q},"Condition":{"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}}}`,
 		n.who, r.logicalID, n.service, n.service)
 }
 

@@ -105,7 +105,7 @@ func TestWhatAWSChecksWhenAResourceIsMade(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Mapping: the role Caller may not sqs:DeleteMessage", "Mapping: the role Caller may not sqs:GetQueueAttributes",
-		"Pipe: the role Caller cannot be assumed by pipes.amazonaws.com", "Pipe: the role Caller may not dynamodb:ListStreams",
+		"Pipe: the role Caller cannot be assumed by pipes.amazonaws.com", `"Condition":{"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}}`, "Pipe: the role Caller may not dynamodb:ListStreams",
 		"Pipe: the role Caller may not events:PutEvents",
 	} {
 		if !strings.Contains(err.Error(), want) {
