@@ -50,6 +50,15 @@ func (d *Denial) explain() string {
 	return text + fmt.Sprintf("no %s allows it; missing is %s", d.Decision.Type, d.Missing())
 }
 
+// kind returns what denials have in common that one change of the template ends: keys of items, for example, differ.
+func (d *Denial) kind() string {
+	kind := []string{d.who, d.Request.Action, d.Request.Resource, d.Decision.Type}
+	if s := d.Decision.Statement; s != nil {
+		kind = append(kind, s.Sid, s.Source)
+	}
+	return strings.Join(kind, "\n")
+}
+
 // Missing returns what would allow the request, ready to paste into the template: a statement for a policy, or the
 // permission of a function for a service. A service is let in on behalf of one resource only, because a queue that is open
 // to a service is open to everybody who uses that service.

@@ -1,6 +1,8 @@
 package access
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -76,5 +78,31 @@ func TestMissing(t *testing.T) {
 		if got := c.denial.Missing(); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
 		}
+	}
+}
+
+// A developer sees one line of each thing to change, however many items are denied, and a run does not grow with them.
+func TestDenialsOfOneKindAreOneNotice(t *testing.T) {
+	a, notices := withStatements(t, `{"Sid":"NoOrders","Effect":"Deny","Action":"dynamodb:PutItem","Resource":"*"}`)
+	var record bytes.Buffer
+	a.record = newRecorder(&record)
+	deny := func(action, on, key string) {
+		a.check(session{role: caller, name: "fn"}, iam.Request{Action: action, Resource: on, Context: iam.Context{"dynamodb:leadingkeys": {key}}})
+	}
+	for _, key := range []string{"order#1", "order#2"} {
+		deny("dynamodb:PutItem", tableARN, key)
+		deny("dynamodb:GetItem", tableARN, key)
+	}
+	if len(*notices) != 2 || !strings.Contains((*notices)[0], "NoOrders") || !strings.Contains((*notices)[1], "dynamodb:GetItem") {
+		t.Errorf("notices are %q, want one of each action", *notices)
+	}
+	for i := range maxKinds + 10 {
+		deny("ssm:GetParameter", fmt.Sprint("arn:aws:ssm:eu-west-1:000000000000:parameter/", i), "")
+	}
+	if len(*notices) != maxKinds+1 || !strings.Contains((*notices)[maxKinds], "further notices are not printed") {
+		t.Errorf("it printed %d notices, the last %q; want %d and one that says so", len(*notices), (*notices)[len(*notices)-1], maxKinds)
+	}
+	if lines := strings.Count(record.String(), "\n"); lines != maxKinds {
+		t.Errorf("it recorded %d kinds, want %d", lines, maxKinds)
 	}
 }
