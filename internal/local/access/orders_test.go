@@ -197,7 +197,7 @@ func (f *deployment) fakes(document map[string]any) map[string]template.Provisio
 	fakes := map[string]template.Provision{}
 	for _, r := range document["Resources"].(map[string]any) {
 		kind := r.(map[string]any)["Type"].(string)
-		if strings.HasPrefix(kind, "AWS::CloudWatch::") || strings.HasPrefix(kind, "AWS::Logs::") {
+		if strings.HasPrefix(kind, "AWS::Logs::") {
 			continue // skipped, as in a run
 		}
 		fakes[kind] = f.fake
