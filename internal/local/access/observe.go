@@ -81,9 +81,9 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	if err := read(r, &p); err != nil {
 		return err
 	}
-	function := p.FunctionName
-	if !strings.HasPrefix(function, "arn:") {
-		function = a.cloud.ARN("lambda", "function:"+function)
+	function, err := a.functionOf(p.FunctionName)
+	if err != nil {
+		return err
 	}
 	role := a.FunctionRole(function)
 	if role == "" {
