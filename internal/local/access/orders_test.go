@@ -214,6 +214,7 @@ func (f *deployment) fake(_ context.Context, r template.Resource) (template.Attr
 	switch r.Type {
 	case "AWS::SQS::Queue":
 		made.Ref = "http://127.0.0.1:1/" + cloud.Account + "/" + name
+		made.GetAtt["QueueName"] = name
 		f.queues[made.GetAtt["Arn"]] = nil
 	case "AWS::SQS::QueuePolicy":
 		return made, f.fakeQueuePolicy(r)
