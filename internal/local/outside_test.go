@@ -74,14 +74,7 @@ func runCaller(t *testing.T, out *recorder) (aws.Config, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{
-		"manifest.json":   `{"version": "36.0.0", "artifacts": {"S": {"type": "aws:cloudformation:stack", "environment": "aws://unknown-account/eu-west-1", "properties": {"templateFile": "S.template.json"}}}}`,
-		"S.template.json": fmt.Sprintf(callerStack, filepath.ToSlash(below)),
-	} {
-		if err := os.WriteFile(filepath.Join(app, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeApp(t, app, fmt.Sprintf(callerStack, filepath.ToSlash(below)))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, Options{App: app}, out) }()
@@ -107,6 +100,19 @@ func runCaller(t *testing.T, out *recorder) (aws.Config, func()) {
 		t.Fatalf("the run ended: %v", err)
 	}
 	return aws.Config{}, nil
+}
+
+// writeApp writes a cloud assembly with one stack into a folder.
+func writeApp(t *testing.T, app, stack string) {
+	t.Helper()
+	for name, content := range map[string]string{
+		"manifest.json":   `{"version": "36.0.0", "artifacts": {"S": {"type": "aws:cloudformation:stack", "environment": "aws://unknown-account/eu-west-1", "properties": {"templateFile": "S.template.json"}}}}`,
+		"S.template.json": stack,
+	} {
+		if err := os.WriteFile(filepath.Join(app, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // A function's calls to what is not run here are refused by name, in the answer and on the console, and nothing leaves

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"os"
@@ -183,15 +184,18 @@ func (s *services) provisions() map[string]template.Provision {
 	return s.permissions.observe(all)
 }
 
-// prepare returns when every part is ready for work, or the first cannot be.
+// prepare returns when every part is ready for work or has failed. Its error joins those of all parts, in the order in
+// which the parts were made, so that everything that is wrong is seen at once.
 func (s *services) prepare(ctx context.Context) error {
-	preparing, ctx := errgroup.WithContext(ctx)
-	for _, p := range s.all {
+	problems := make([]error, len(s.all))
+	var preparing sync.WaitGroup
+	for i, p := range s.all {
 		if r, ok := p.(preparer); ok {
-			preparing.Go(func() error { return r.Prepare(ctx) })
+			preparing.Go(func() { problems[i] = r.Prepare(ctx) })
 		}
 	}
-	return preparing.Wait()
+	preparing.Wait()
+	return errors.Join(problems...)
 }
 
 // run starts the workers of every part.

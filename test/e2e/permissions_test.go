@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -83,32 +84,83 @@ func keyKinds(keys []string) []string {
 	return kinds
 }
 
-// compareRequests reports the kinds of requests that the file does not have, or with -update writes the file.
-func compareRequests() error {
+// compareRequests reports the kinds of requests that the file does not have, and those that no run has made where all
+// tests were run; or with -update writes the file.
+func compareRequests(all bool) error {
 	requests.Lock()
 	defer requests.Unlock()
 	file := filepath.Join(root, requestsFile)
 	if *update {
-		var lines bytes.Buffer
-		for _, kind := range slices.Sorted(maps.Keys(requests.byKind)) {
-			line, err := json.Marshal(requests.byKind[kind])
-			if err != nil {
-				return err
-			}
-			lines.Write(append(line, '\n'))
-		}
-		return os.WriteFile(file, lines.Bytes(), 0o600)
+		return writeRequests(file)
 	}
 	known, err := readRequests(file)
 	if err != nil {
 		return err
 	}
-	for kind := range requests.byKind {
-		if _, ok := known[kind]; !ok {
-			return fmt.Errorf("a role made a request that %s does not have: %s; `go test ./test/e2e -update` renews it", requestsFile, kind)
+	return differences(known, requests.byKind, all)
+}
+
+func writeRequests(file string) error {
+	var lines bytes.Buffer
+	for _, kind := range slices.Sorted(maps.Keys(requests.byKind)) {
+		line, err := json.Marshal(requests.byKind[kind])
+		if err != nil {
+			return err
+		}
+		lines.Write(append(line, '\n'))
+	}
+	return os.WriteFile(file, lines.Bytes(), 0o600)
+}
+
+// allTests reports whether the flags choose all tests.
+func allTests() bool {
+	for _, name := range []string{"test.run", "test.skip"} {
+		if flag.Lookup(name).Value.String() != "" {
+			return false
 		}
 	}
-	return nil
+	return !testing.Short()
+}
+
+// differences returns an error that names the kinds of requests that were made and are not known, and with all those that
+// are known and were not made.
+func differences(known, made map[string]access.Recorded, all bool) error {
+	const renew = "`go test ./test/e2e -update` renews it"
+	var problems []error
+	for _, kind := range slices.Sorted(maps.Keys(made)) {
+		if _, ok := known[kind]; !ok {
+			problems = append(problems, fmt.Errorf("a role made a request that %s does not have: %s; %s", requestsFile, kind, renew))
+		}
+	}
+	if !all {
+		return errors.Join(problems...)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(known)) {
+		if _, ok := made[kind]; !ok {
+			problems = append(problems, fmt.Errorf("%s has a request that no role made: %s; %s", requestsFile, kind, renew))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// TestRequestsAreComparedBothWays shows that a request of a role which nobody makes any more is noticed.
+func TestRequestsAreComparedBothWays(t *testing.T) {
+	known := map[string]access.Recorded{"both": {}, "stale": {}}
+	made := map[string]access.Recorded{"both": {}, "new": {}}
+	for all, want := range map[bool][]string{true: {"does not have: new", "that no role made: stale"}, false: {"does not have: new"}} {
+		text := fmt.Sprint(differences(known, made, all))
+		for _, part := range want {
+			if !strings.Contains(text, part) {
+				t.Errorf("with all tests %t, %q is not in %s", all, part, text)
+			}
+		}
+		if strings.Contains(text, "both") || !all && strings.Contains(text, "stale") {
+			t.Errorf("with all tests %t, too much is in %s", all, text)
+		}
+	}
+	if err := differences(made, made, true); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestDenied shows that a run refuses what the template does not allow: the function fails, the message stays in its

@@ -35,9 +35,9 @@ type Authority struct {
 	tables    map[string]tableKeys       // by name
 	resources map[string]*iam.Policy     // policies of buses and functions, by ARN
 	sources   []func(string) *iam.Policy // of policies that other services keep
-	names     map[string]string          // what a template writes for an ARN
+	names     map[string]name            // what a template writes for an ARN
 	needs     []need
-	noticed   map[string]bool
+	noticed   once
 }
 
 // A session is a role as somebody has assumed it.
@@ -52,7 +52,7 @@ func New(config Config) *Authority {
 		cloud: config.Cloud, notice: config.Notice, record: newRecorder(config.Record),
 		roles: map[string]*role{}, managed: map[string]*iam.Policy{}, sessions: map[string]session{},
 		functions: map[string]string{}, tables: map[string]tableKeys{}, resources: map[string]*iam.Policy{},
-		names: map[string]string{}, noticed: map[string]bool{},
+		names: map[string]name{},
 	}
 	config.Cloud.SetKeys(a)
 	return a
@@ -99,7 +99,7 @@ func nameOf(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
 func (a *Authority) check(s session, request iam.Request) *Denial {
 	r := a.role(s.role)
 	if r == nil {
-		a.noticeOnce(fmt.Sprintf("IAM: the role %s is not in the template, so its calls are let in unchecked", s.role))
+		a.noticeOnce(s.role, fmt.Sprintf("IAM: the role %s is not in the template, so its calls are let in unchecked", s.role))
 		return nil
 	}
 	request.Principal = s.principal()
@@ -133,7 +133,7 @@ func (a *Authority) decide(request iam.Request, policies iam.Policies, who strin
 		return nil
 	}
 	d := &Denial{Request: request, Decision: decision, who: who, nameOf: a.templateName}
-	a.noticeOnce("IAM: " + d.explain())
+	a.noticeOnce(d.kind(), "IAM: "+d.explain())
 	return d
 }
 
@@ -190,23 +190,15 @@ func (a *Authority) policyOf(resource string) *iam.Policy {
 	return nil
 }
 
-// noticeOnce prints a text that was not printed before.
-func (a *Authority) noticeOnce(text string) {
-	a.mu.Lock()
-	printed := a.noticed[text]
-	a.noticed[text] = true
-	a.mu.Unlock()
-	if !printed && a.notice != nil {
-		a.notice(text)
+// noticeOnce prints the text of one kind of notice the first time. When it has printed as many kinds as it keeps, it says
+// so and prints no more.
+func (a *Authority) noticeOnce(kind, text string) {
+	first, last := a.noticed.first(kind)
+	if !first || a.notice == nil {
+		return
 	}
-}
-
-// templateName returns how a template refers to an ARN, as JSON: {"Fn::GetAtt": …} where a resource has it.
-func (a *Authority) templateName(arn string) string {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if name, ok := a.names[arn]; ok {
-		return name
+	a.notice(text)
+	if last {
+		a.notice("IAM: further notices are not printed in this run.")
 	}
-	return fmt.Sprintf("%q", arn)
 }

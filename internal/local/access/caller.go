@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,7 +41,10 @@ const dateForm = "20060102T150405Z"
 // Source: API Gateway developer guide, api-gateway-control-access-using-iam-policies-to-invoke-api.
 func (a *Authority) AuthorizeCaller(r *http.Request, body []byte, methodARN string) error {
 	signature, ok := parseSignature(r.Header.Get("Authorization"))
-	if !ok {
+	switch {
+	case !ok && r.URL.Query().Has("X-Amz-Signature"):
+		return &Refusal{"MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token: the local run reads the signature in the header Authorization, and none in the query of a presigned URL"}
+	case !ok:
 		return &Refusal{"MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token"}
 	}
 	caller, isRole := a.caller(r)
@@ -50,6 +54,9 @@ func (a *Authority) AuthorizeCaller(r *http.Request, body []byte, methodARN stri
 	at, err := time.Parse(dateForm, r.Header.Get("X-Amz-Date"))
 	if err != nil || time.Since(at).Abs() > maxSkew {
 		return &Refusal{"INVALID_SIGNATURE", "Signature expired: X-Amz-Date must be within five minutes of " + time.Now().UTC().Format(dateForm)}
+	}
+	if wrong := signature.wrongScope(a.cloud.Region, at); wrong != "" {
+		return &Refusal{"INVALID_SIGNATURE", wrong}
 	}
 	if !signature.matches(r, body, at) {
 		return &Refusal{"INVALID_SIGNATURE", "The request signature we calculated does not match the signature you provided. " +
@@ -67,9 +74,9 @@ func (a *Authority) AuthorizeCaller(r *http.Request, body []byte, methodARN stri
 // A signature is the Authorization header of Signature Version 4.
 // Source: IAM user guide, reference_sigv-authentication-methods.
 type signature struct {
-	key, region, service string
-	headers              []string
-	whole                string
+	key, date, region, service, terminator string
+	headers                                []string
+	whole                                  string
 }
 
 func parseSignature(header string) (signature, bool) {
@@ -80,13 +87,30 @@ func parseSignature(header string) (signature, bool) {
 		switch name {
 		case "Credential":
 			if scope := strings.Split(value, "/"); len(scope) == 5 {
-				s.key, s.region, s.service = scope[0], scope[2], scope[3]
+				s.key, s.date, s.region, s.service, s.terminator = scope[0], scope[1], scope[2], scope[3], scope[4]
 			}
 		case "SignedHeaders":
 			s.headers = strings.Split(value, ";")
 		}
 	}
 	return s, ok && s.key != "" && s.headers != nil
+}
+
+// wrongScope returns what is wrong with the scope of the credential for a call of the API at a time, or "".
+// Source: IAM user guide, reference_sigv-create-signed-request, "Create a string to sign", CredentialScope.
+func (s signature) wrongScope(region string, at time.Time) string {
+	const scope = "Credential must be scoped to "
+	switch day := at.Format("20060102"); {
+	case s.date != day:
+		return fmt.Sprintf("%sthe day of X-Amz-Date, %s, got %q", scope, day, s.date)
+	case s.region != region:
+		return fmt.Sprintf("%sthe region %s, got %q", scope, region, s.region)
+	case s.service != "execute-api":
+		return fmt.Sprintf("%sthe service execute-api, got %q", scope, s.service)
+	case s.terminator != "aws4_request":
+		return fmt.Sprintf("%saws4_request, got %q", scope, s.terminator)
+	}
+	return ""
 }
 
 // matches signs the request again, with the headers that the caller has signed, and compares.

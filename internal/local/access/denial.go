@@ -50,13 +50,32 @@ func (d *Denial) explain() string {
 	return text + fmt.Sprintf("no %s allows it; missing is %s", d.Decision.Type, d.Missing())
 }
 
-// Missing returns the statement that would allow the request, ready to paste into the policy of the template.
-func (d *Denial) Missing() string {
-	principal := ""
-	if service := d.Request.Principal.Service; service != "" {
-		principal = fmt.Sprintf(`"Principal":{"Service":%q},`, service)
+// kind returns what denials have in common that one change of the template ends: keys of items, for example, differ.
+func (d *Denial) kind() string {
+	kind := []string{d.who, d.Request.Action, d.Request.Resource, d.Decision.Type}
+	if s := d.Decision.Statement; s != nil {
+		kind = append(kind, s.Sid, s.Source)
 	}
-	return fmt.Sprintf(`{"Effect":"Allow",%s"Action":%q,"Resource":%s}`, principal, d.Request.Action, d.nameOf(d.Request.Resource))
+	return strings.Join(kind, "\n")
+}
+
+// Missing returns what would allow the request, ready to paste into the template: a statement for a policy, or the
+// permission of a function for a service. A service is let in on behalf of one resource only, because a queue that is open
+// to a service is open to everybody who uses that service.
+// Source: IAM user guide, confused-deputy, "Cross-service confused deputy prevention".
+func (d *Denial) Missing() string {
+	action, on := d.Request.Action, d.nameOf(d.Request.Resource)
+	service := d.Request.Principal.Service
+	if service == "" {
+		return fmt.Sprintf(`{"Effect":"Allow","Action":%q,"Resource":%s}`, action, on)
+	}
+	source := d.nameOf(strings.Join(d.Request.Context["aws:sourcearn"], ""))
+	if action == invokeFunction {
+		return fmt.Sprintf(`{"Type":"AWS::Lambda::Permission","Properties":{"Action":%q,"FunctionName":%s,"Principal":%q,"SourceArn":%s}}`,
+			action, on, service, source)
+	}
+	return fmt.Sprintf(`{"Effect":"Allow","Principal":{"Service":%q},"Action":%q,"Resource":%s,"Condition":{"ArnEquals":{"aws:SourceArn":%s}}}`,
+		service, action, on, source)
 }
 
 // context returns the keys of the request that a statement's conditions may be about, without those that every request

@@ -58,7 +58,7 @@ func (a *Authority) Prepare(context.Context) error {
 			problems = append(problems, fmt.Errorf("%s: the role %s", n.who, denied.explain()))
 		}
 		for _, denied := range a.lacks(n, r, n.optional) {
-			a.noticeOnce(fmt.Sprintf("IAM: %s loses its logs or traces on AWS: %s", n.who, denied.explain()))
+			a.noticeOnce(n.who+"\n"+denied.kind(), fmt.Sprintf("IAM: %s loses its logs or traces on AWS: %s", n.who, denied.explain()))
 		}
 	}
 	return errors.Join(problems...)
@@ -71,7 +71,7 @@ func (a *Authority) warnOfSender(n need) {
 			request := serviceRequest(n.sender, n.source, iam.Request{Action: action, Resource: one.on})
 			if decision := iam.Evaluate(request, iam.Policies{Resource: a.policyOf(one.on)}); !decision.Allowed {
 				denied := &Denial{Request: request, Decision: decision, who: n.sender, nameOf: a.templateName}
-				a.noticeOnce(fmt.Sprintf("IAM: %s will lose events: %s", n.who, denied.explain()))
+				a.noticeOnce(n.who+"\n"+denied.kind(), fmt.Sprintf("IAM: %s will lose events: %s", n.who, denied.explain()))
 			}
 		}
 	}
@@ -85,7 +85,7 @@ func (a *Authority) assumable(n need, r *role) error {
 	if iam.Evaluate(request, iam.Policies{Resource: r.trust}).Allowed {
 		return nil
 	}
-	return fmt.Errorf(`%s: the role %s cannot be assumed by %s; missing in its AssumeRolePolicyDocument is {"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":%q}}`,
+	return fmt.Errorf(`%s: the role %s cannot be assumed by %s; missing in its AssumeRolePolicyDocument is {"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":%q},"Condition":{"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}}}`,
 		n.who, r.logicalID, n.service, n.service)
 }
 

@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -24,20 +23,6 @@ func (a *Authority) Observe(provisions map[string]template.Provision) map[string
 		}
 	}
 	return observed
-}
-
-// noteNames keeps how a template refers to the ARNs of a resource.
-func (a *Authority) noteNames(r template.Resource, made template.Attributes) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if strings.HasPrefix(made.Ref, "arn:") {
-		a.names[made.Ref] = fmt.Sprintf(`{"Ref":%q}`, r.LogicalID)
-	}
-	for attribute, value := range made.GetAtt {
-		if strings.HasPrefix(value, "arn:") {
-			a.names[a.inRegion(value)] = fmt.Sprintf(`{"Fn::GetAtt":[%q,%q]}`, r.LogicalID, attribute)
-		}
-	}
 }
 
 func (a *Authority) note(r template.Resource, made template.Attributes) error {
@@ -96,9 +81,9 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	if err := read(r, &p); err != nil {
 		return err
 	}
-	function := p.FunctionName
-	if !strings.HasPrefix(function, "arn:") {
-		function = a.cloud.ARN("lambda", "function:"+function)
+	function, err := a.functionOf(p.FunctionName)
+	if err != nil {
+		return err
 	}
 	role := a.FunctionRole(function)
 	if role == "" {

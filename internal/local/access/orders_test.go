@@ -197,7 +197,7 @@ func (f *deployment) fakes(document map[string]any) map[string]template.Provisio
 	fakes := map[string]template.Provision{}
 	for _, r := range document["Resources"].(map[string]any) {
 		kind := r.(map[string]any)["Type"].(string)
-		if strings.HasPrefix(kind, "AWS::CloudWatch::") || strings.HasPrefix(kind, "AWS::Logs::") {
+		if strings.HasPrefix(kind, "AWS::Logs::") {
 			continue // skipped, as in a run
 		}
 		fakes[kind] = f.fake
@@ -214,6 +214,7 @@ func (f *deployment) fake(_ context.Context, r template.Resource) (template.Attr
 	switch r.Type {
 	case "AWS::SQS::Queue":
 		made.Ref = "http://127.0.0.1:1/" + cloud.Account + "/" + name
+		made.GetAtt["QueueName"] = name
 		f.queues[made.GetAtt["Arn"]] = nil
 	case "AWS::SQS::QueuePolicy":
 		return made, f.fakeQueuePolicy(r)

@@ -13,11 +13,12 @@ import (
 // now returns the time as aws:CurrentTime has it.
 func now() string { return time.Now().UTC().Format(time.RFC3339) }
 
-// A recorder writes each kind of request once: the roles' permissions that a run has used.
+// A recorder writes each kind of request once, up to maxKinds: the roles' permissions that a run has used.
 type recorder struct {
+	seen once
+
 	mu   sync.Mutex
 	into io.Writer
-	seen map[string]bool
 }
 
 // A Recorded is a line of the record.
@@ -30,7 +31,7 @@ type Recorded struct {
 	Context iam.Context `json:"context"` // without what every request has
 }
 
-func newRecorder(into io.Writer) *recorder { return &recorder{into: into, seen: map[string]bool{}} }
+func newRecorder(into io.Writer) *recorder { return &recorder{into: into} }
 
 func (r *recorder) write(request iam.Request) {
 	if r.into == nil {
@@ -38,16 +39,16 @@ func (r *recorder) write(request iam.Request) {
 	}
 	enclosing := strings.Join(request.Context["dynamodb:enclosingoperation"], " ")
 	kind := strings.Join([]string{request.Principal.Session, request.Principal.Service, request.Action, request.Resource, enclosing}, "\n")
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.seen[kind] {
+	if first, _ := r.seen.first(kind); !first {
 		return
 	}
-	r.seen[kind] = true
 	line, err := json.Marshal(newRecorded(request))
-	if err == nil {
-		_, _ = r.into.Write(append(line, '\n'))
+	if err != nil {
+		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, _ = r.into.Write(append(line, '\n'))
 }
 
 func newRecorded(request iam.Request) Recorded {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -105,7 +106,7 @@ func TestWhatAWSChecksWhenAResourceIsMade(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Mapping: the role Caller may not sqs:DeleteMessage", "Mapping: the role Caller may not sqs:GetQueueAttributes",
-		"Pipe: the role Caller cannot be assumed by pipes.amazonaws.com", "Pipe: the role Caller may not dynamodb:ListStreams",
+		"Pipe: the role Caller cannot be assumed by pipes.amazonaws.com", `"Condition":{"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}}`, "Pipe: the role Caller may not dynamodb:ListStreams",
 		"Pipe: the role Caller may not events:PutEvents",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -152,6 +153,45 @@ func TestInvocationByTheAPI(t *testing.T) {
 	}
 	if a.AuthorizeInvocation(function+"2", caller, source) == nil {
 		t.Error("the role may invoke another function")
+	}
+}
+
+// However a resource names its function, and whatever the name of a role looks like, the checks are made.
+func TestHowAFunctionIsNamed(t *testing.T) {
+	const function = "arn:aws:lambda:eu-west-1:000000000000:function:Fn"
+	dotted := iamARN("role", "", "my.role")
+	for _, name := range []string{"Fn", "Fn:$LATEST", "function:Fn", "000000000000:function:Fn", function, function + ":$LATEST"} {
+		a, _ := withStatements(t)
+		provisions := a.Provisions()
+		for _, r := range []template.Resource{
+			resource("AWS::IAM::Role", "Dotted", map[string]any{"RoleName": "my.role", "AssumeRolePolicyDocument": trusting(apiGateway)}),
+			resource("AWS::Lambda::Permission", "P", map[string]any{"Action": invokeFunction, "FunctionName": name, "Principal": dotted}),
+		} {
+			if _, err := provisions[r.Type](t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.AuthorizeInvocation(function, dotted, ""); err != nil {
+			t.Errorf("%s: the role with a dot in its name may not: %v", name, err)
+		}
+		made := template.Attributes{Ref: "Fn", GetAtt: map[string]string{"Arn": function}}
+		mapping := resource("AWS::Lambda::EventSourceMapping", "Mapping", map[string]any{"EventSourceArn": queueARN, "FunctionName": name})
+		if err := errors.Join(a.note(resource("AWS::Lambda::Function", "Fn", map[string]any{"Role": caller}), made), a.note(mapping, template.Attributes{})); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "Mapping: the role Caller may not sqs:ReceiveMessage") {
+			t.Errorf("%s: the role of the mapping is not checked: %v", name, err)
+		}
+	}
+	for _, name := range []string{"Fn:live", function + ":7"} {
+		a, _ := withStatements(t)
+		_, err := a.Provisions()["AWS::Lambda::Permission"](t.Context(), resource("AWS::Lambda::Permission", "P", map[string]any{"Action": invokeFunction, "FunctionName": name, "Principal": apiGateway}))
+		if err == nil || !strings.Contains(err.Error(), "must not name a version or an alias in the local run, got") {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if err := a.note(resource("AWS::Lambda::EventSourceMapping", "M", map[string]any{"FunctionName": name}), template.Attributes{}); err == nil {
+			t.Errorf("%s: the mapping is not refused", name)
+		}
 	}
 }
 

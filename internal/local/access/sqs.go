@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/iam"
@@ -45,9 +46,14 @@ func (a *Authority) ServeQueues() (url string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: guard.AWS(http.HandlerFunc(a.answerQueues))}
+	server := a.queuesServer()
 	go server.Serve(listener) //nolint:errcheck // stop ends it
 	return "http://" + listener.Addr().String(), func() { server.Close() }, nil
+}
+
+// queuesServer returns the server for the queues, closed to pages as the endpoints are.
+func (a *Authority) queuesServer() *http.Server {
+	return &http.Server{Handler: guard.AWS(http.HandlerFunc(a.answerQueues), guard.JSON...), ReadHeaderTimeout: 10 * time.Second}
 }
 
 // answerQueues answers 204 for a call that is allowed, and else 200 with the refusal.

@@ -67,6 +67,9 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	if !slices.Contains(verbs, p.Verb) {
 		return template.Attributes{}, fmt.Errorf("HttpMethod must be one of %v, got %q", verbs, p.Verb)
 	}
+	if s.config.AuthorizeCaller != nil && !slices.Contains([]string{"", "NONE", "AWS_IAM"}, p.AuthorizationType) {
+		return template.Attributes{}, fmt.Errorf("AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got %q", p.AuthorizationType)
+	}
 	m := &method{logicalID: r.LogicalID, signed: p.AuthorizationType == "AWS_IAM", models: map[string]*model{}}
 	var err error
 	if m.required, err = requiredParameters(p.RequestParameters); err != nil {

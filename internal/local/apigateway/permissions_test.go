@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -61,6 +62,21 @@ func TestCallers(t *testing.T) {
 		arn := "arn:aws:execute-api:eu-central-1:000000000000:" + g.api.id + "/prod/PATCH/orders/7"
 		if authorization == "AWS_IAM" && (seen != arn || body != `{"x":1}`) {
 			t.Errorf("authorized %s with the body %s, want %s", seen, body, arn)
+		}
+	}
+}
+
+// With --auth a method whose authorizer is not called would let everybody in, or nobody.
+func TestAMethodWithAnAuthorizer(t *testing.T) {
+	for _, authorization := range []string{"CUSTOM", "COGNITO_USER_POOLS"} {
+		resources := change(t, "PatchOrder", func(method, _ map[string]any) { method["AuthorizationType"] = authorization })
+		if err := provision(t, unstarted(t), resources); err != nil {
+			t.Errorf("without --auth: %v", err)
+		}
+		s := unstarted(t)
+		s.config.AuthorizeCaller = func(*http.Request, []byte, string) error { return nil }
+		if err := provision(t, s, resources); err == nil || !strings.Contains(err.Error(), "AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got \""+authorization) {
+			t.Errorf("with --auth, %s: error is %v", authorization, err)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // A proxyEvent is the event of a function behind a proxy integration, in payload format 1.0. Every field is there,
-// null or not; authorizer is not, because nothing authorizes here.
+// null or not; authorizer is not, because no authorizer runs here.
 // Source: API Gateway developer guide, set-up-lambda-proxy-integrations, "Input format of a Lambda function for proxy
 // integration"; events recorded on AWS.
 type proxyEvent struct {

@@ -7,5 +7,6 @@
 // had worked.
 //
 // A request must be signed, as every SDK does. The signature is not checked; a page in a browser cannot send one (see the
-// package guard).
+// package guard). The key in it says who calls: what a role of the template asks for is evaluated by [Config.Guard] before
+// it comes here, and a denial is answered in the protocol of the call.
 package control

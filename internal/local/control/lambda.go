@@ -23,7 +23,7 @@ type functionAPI struct {
 	host     metrics.Invoke
 	mappings Mappings
 	life     context.Context // of the invocations that nobody waits for
-	running  sync.WaitGroup
+	running  background
 
 	mu  sync.RWMutex
 	all []functionConfiguration
@@ -145,7 +145,9 @@ func (f *functionAPI) invoke(w http.ResponseWriter, r *wire.Request) error {
 		if kind == "Event" {
 			status = http.StatusAccepted
 			// A failure is reported by the host. AWS would try twice more, after a minute and after two.
-			f.running.Go(func() { _, _ = f.host(f.life, arn, payload(r)) })
+			if !f.running.run(func() { _, _ = f.host(f.life, arn, payload(r)) }) {
+				return &wire.Error{Status: http.StatusServiceUnavailable, Code: "ServiceException", Message: "the local run ends"}
+			}
 		}
 		w.WriteHeader(status)
 		return nil

@@ -33,6 +33,9 @@ func (s *Service) serve(w http.ResponseWriter, r *wire.Request) error {
 	}
 	err := errNotHere
 	if known != nil {
+		if err := r.CheckForm(); err != nil {
+			return err
+		}
 		err = known.serve(w, r)
 	}
 	if errors.Is(err, errNotHere) {

@@ -124,5 +124,5 @@ func (s *Service) Close() {
 	s.stop()
 	_ = s.server.Close()
 	<-s.serving
-	s.functions.running.Wait()
+	s.functions.running.close()
 }

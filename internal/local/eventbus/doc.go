@@ -18,6 +18,8 @@
 // AWS::Lambda::EventInvokeConfig allows; what it fails on is dropped and not in the target's dead-letter queue, as on AWS.
 //
 // What calls of the API change on the template's rules stays over a restart, until the template changes; a rule that
-// only a call has made exists until the end of the run. Not supported: other targets, input transformers, permissions of
-// functions (AWS::Lambda::Permission), and access control for callers.
+// only a call has made exists until the end of the run. Not supported: other targets and input transformers.
+//
+// [Config.Policies] decides which queues and functions let a rule in. What callers may do is decided in front of this
+// package, by package access.
 package eventbus

@@ -11,8 +11,8 @@ import (
 // Source: EventBridge user guide, policy-keys-eventbridge.
 const detailTypeKey = "events:detail-type"
 
-// A busPolicy refuses events of some detail types, to everybody. The local run does not authorize callers, so it takes no
-// statement that allows something.
+// A busPolicy refuses events of some detail types, to everybody. Package access authorizes callers by the policies of the
+// template, and does not know one that a call has set: so that takes no statement that would have to count there.
 type busPolicy struct {
 	text    string
 	refused []string // detail types
@@ -43,7 +43,7 @@ func parseBusPolicy(text string) (*busPolicy, error) {
 	for i, st := range document.Statement {
 		detailType := st.Condition.StringEquals[detailTypeKey]
 		if st.Effect != "Deny" || st.Principal != "*" || st.Action != "events:PutEvents" || detailType == "" || len(st.Condition.StringEquals) != 1 {
-			return nil, fmt.Errorf("Policy: statement %d must deny events:PutEvents to \"*\" where %s has a value: the local run authorizes no callers", i, detailTypeKey)
+			return nil, fmt.Errorf("Policy: statement %d must deny events:PutEvents to \"*\" where %s has a value: the local run takes no other statement from a call, only from the template", i, detailTypeKey)
 		}
 		p.refused = append(p.refused, detailType)
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Prepare checks what AWS checks when it creates an event source mapping: that the queue and the function exist, and
-// that the queue's visibility timeout is at least the function's timeout. Its error joins those of all mappings.
+// Prepare checks what AWS checks when it creates an event source mapping: that the source, the function and the
+// queue for failures exist, and that a queue's visibility timeout is at least the function's timeout. Its error joins those
+// of all mappings.
 // Source: Lambda developer guide, services-sqs-configure, and the errors of CreateEventSourceMapping.
 func (s *Service) Prepare(ctx context.Context) error {
 	var problems []error
@@ -33,16 +34,23 @@ func (s *Service) check(ctx context.Context, d Description) error {
 			return fmt.Errorf("FunctionName must be a function of the stack, got %s", d.FunctionARN)
 		}
 	}
-	if d.StartingPosition != "" {
-		return nil // a stream
+	if d.StartingPosition != "" { // a stream
+		return errors.Join(
+			s.cfg.Cloud.RequireExists(ctx, "EventSourceArn", d.SourceARN),
+			s.cfg.Cloud.RequireExists(ctx, "DestinationConfig: OnFailure: Destination", d.OnFailure),
+		)
+	}
+	return s.checkQueue(ctx, d, timeout)
+}
+
+// checkQueue checks the queue of a mapping, for a function with that timeout.
+func (s *Service) checkQueue(ctx context.Context, d Description, timeout time.Duration) error {
+	if err := s.cfg.Cloud.RequireExists(ctx, "EventSourceArn", d.SourceARN); err != nil {
+		return err
 	}
 	out, err := s.cfg.Cloud.SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: aws.String(s.cfg.Cloud.QueueURL(d.SourceARN)), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameVisibilityTimeout},
 	})
-	var missing *types.QueueDoesNotExist
-	if errors.As(err, &missing) {
-		return fmt.Errorf("EventSourceArn must be a queue that exists, got %s", d.SourceARN)
-	}
 	if err != nil {
 		return fmt.Errorf("read the attributes of %s: %w", d.SourceARN, err)
 	}

@@ -314,7 +314,7 @@ func TestPrepareRefuses(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ queue, function, want string }{
 		"visibility": {made.GetAtt["Arn"], "slow", "must be at least the function's timeout of 30s, got 29s"},
-		"queue":      {made.GetAtt["Arn"] + "x", "quick", "EventSourceArn must be a queue that exists"},
+		"queue":      {made.GetAtt["Arn"] + "x", "quick", "EventSourceArn must name a queue that exists"},
 		"function":   {made.GetAtt["Arn"], "none", "FunctionName must be a function of the stack"},
 	} {
 		if err := prepare(c.queue, c.function); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -323,5 +323,37 @@ func TestPrepareRefuses(t *testing.T) {
 	}
 	if err := prepare(made.GetAtt["Arn"], "quick"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A mapping of a stream needs the stream and the queue for failures.
+func TestPrepareOfAStream(t *testing.T) {
+	s := newTable(t)
+	q, err := queues.Start(t.Context(), queues.Config{Cloud: s.cloud, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(q.Close)
+	queue := provision(t, q.Provisions()["AWS::SQS::Queue"], template.Resource{PhysicalName: "Failures"}).GetAtt["Arn"]
+	stream := s.table.GetAtt["StreamArn"]
+	for name, c := range map[string]struct{ stream, queue, want string }{
+		"both":      {stream, queue, ""},
+		"no stream": {strings.Replace(stream, "table/Outbox", "table/Elsewhere", 1), queue, "EventSourceArn must name a stream that exists"},
+		"no queue":  {stream, queue + "x", "DestinationConfig: OnFailure: Destination must name a queue that exists"},
+	} {
+		db, err := bbolt.Open(filepath.Join(t.TempDir(), "local.db"), 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := eventsource.New(eventsource.Config{Cloud: s.cloud, DB: db})
+		provision(t, m.Provisions()["AWS::Lambda::EventSourceMapping"], template.Resource{LogicalID: "Mapping", Properties: map[string]any{
+			"EventSourceArn": c.stream, "FunctionName": "f", "StartingPosition": "LATEST",
+			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": c.queue}},
+		}})
+		err = m.Prepare(t.Context())
+		db.Close()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
 	}
 }

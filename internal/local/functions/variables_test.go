@@ -36,7 +36,24 @@ func TestWaysOutAreRefused(t *testing.T) {
 			t.Errorf("with all of them, %s is not named: %v", name, err)
 		}
 	}
-	if err := checkVariables(map[string]string{"TABLE": "orders", "AWS_LAMBDAS": "fine", "MY_HTTP_PROXY": "fine", "AWS_XRAY_DAEMON_ADDRESS": "x"}); err != nil {
+	if err := checkVariables(map[string]string{"TABLE": "orders", "AWS_LAMBDAS": "fine", "MY_HTTP_PROXY": "fine", "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000", "AWS_LAMBDA_MINE": "fine"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A wrapper is a user's to set, and does not run here; traces stay here.
+func TestAWrapperAndATraceDaemonAreRefused(t *testing.T) {
+	err := checkVariables(map[string]string{"AWS_LAMBDA_EXEC_WRAPPER": "/opt/otel-handler"})
+	if err == nil || strings.Contains(err.Error(), "reserves") || !strings.Contains(err.Error(), `without the script "/opt/otel-handler"`) {
+		t.Errorf("a wrapper: %v", err)
+	}
+	for address, fine := range map[string]bool{
+		"127.0.0.1:2000": true, "localhost:2000": true, "[::1]:2000": true, "tcp:127.0.0.1:2000 udp:127.0.0.2:2001": true,
+		"169.254.100.1:2000": false, "xray.example:2000": false, "127.0.0.1.example:2000": false, "tcp:127.0.0.1:2000 udp:10.0.0.1:2000": false, "": false, "127.0.0.1": false,
+	} {
+		err := checkVariables(map[string]string{"AWS_XRAY_DAEMON_ADDRESS": address})
+		if fine != (err == nil) || !fine && !strings.Contains(err.Error(), "an address of loopback") {
+			t.Errorf("%q: %v", address, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
@@ -121,6 +122,11 @@ func (s *Store) newAlarm(p Properties) (*alarm, error) {
 	if !slices.Contains([]string{"", "breaching", "notBreaching", "ignore", "missing"}, a.TreatMissingData) {
 		refuse("TreatMissingData must be breaching, notBreaching, ignore or missing, got %q", a.TreatMissingData)
 	}
+	for _, action := range slices.Concat(a.AlarmActions, a.OKActions, a.InsufficientDataActions) {
+		if strings.Contains(action, ":lambda:") {
+			refuse("AlarmActions, OKActions and InsufficientDataActions must not have a function in the local run, whose alarms notify nobody, got %q", action)
+		}
+	}
 	if a.unevaluated == "" {
 		if a.period < resolution || a.period%resolution != 0 {
 			refuse("Period must be a multiple of %d seconds in the local run, got %d", resolution/time.Second, a.period/time.Second)
@@ -160,6 +166,9 @@ func (a *alarm) readMetric() string {
 	}
 	if !slices.Contains(Statistics, a.Statistic) {
 		return fmt.Sprintf("the local run does not have the statistic %s", a.Statistic)
+	}
+	if span := a.period * time.Duration(a.EvaluationPeriods); span > retention {
+		return fmt.Sprintf("the local run keeps metrics for %v, and the alarm looks at %v", retention, span)
 	}
 	return ""
 }

@@ -179,9 +179,23 @@ func TestAlarmIsValidated(t *testing.T) {
 		"ComparisonOperator": {"ComparisonOperator": "LessThanLowerThreshold"},
 		"Threshold":          {"Threshold": nil},
 		"Surprise":           {"Surprise": 1},
+		"must not have a function in the local run": {"AlarmActions": []any{"arn:aws:sns:eu-west-1:000000000000:T", "arn:aws:lambda:eu-west-1:000000000000:function:F"}},
 	} {
 		if err := provision(t, s, of(changes)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+}
+
+// What is kept is too little for an alarm over a day: it says so, and does not look as if all was well.
+func TestAnAlarmOverMoreThanIsKept(t *testing.T) {
+	for periods, want := range map[int]string{6: "", 7: "the local run keeps metrics for 6h0m0s, and the alarm looks at 7h0m0s"} {
+		s, _ := newStore()
+		if err := provision(t, s, of(map[string]any{"Period": 3600, "EvaluationPeriods": periods, "DatapointsToAlarm": 1})); err != nil {
+			t.Fatal(err)
+		}
+		if a := s.Alarms()[0]; want != "" && (a.Reason != want || a.State != InsufficientData) || want == "" && strings.Contains(a.Reason, "keeps metrics") {
+			t.Errorf("%d hours: %s (%s)", periods, a.State, a.Reason)
 		}
 	}
 }

@@ -9,6 +9,7 @@
 // The local run uses [Service]. [Pipe] is the logic alone, behind the interfaces [Stream], [Target], [DeadLetter] and
 // [Checkpoints], so that tests run it in virtual time with faults of their own.
 //
-// The files, in the order in which a record meets them: dynamodb (stream), reader, worker (one shard), delivery (one
-// batch), bus and queue (targets), deadletter, checkpoints.
+// Package streams reads the stream and keeps the checkpoints. The files here, in the order in which a record meets them:
+// pipe, delivery (one batch), input (what is sent of a record), bus and queue (targets), deadletter. prepare checks that
+// all of these are there, and control is what calls of the API change.
 package pipes

@@ -6,6 +6,6 @@
 // timeout is over. It listens on 127.0.0.1 only.
 //
 // Not stored over a restart: the deduplication ids of FIFO queues, which SQS remembers for five minutes. Not
-// supported: message move tasks, deduplication per message group, and access control for callers that sign with an
-// account's keys. server.mjs lists what is fixed in fauxqs, and why.
+// supported: message move tasks and deduplication per message group. Before it handles a call, it asks the URL in
+// [Config.Permissions] whether the caller may make it; a caller with the developer's key may do everything. server.mjs lists what is fixed in fauxqs, and why.
 package queues

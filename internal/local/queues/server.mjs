@@ -54,7 +54,7 @@ if (permissions) {
     const { authorization = "", "x-amz-target": target = "" } = req.headers;
     if (!authorization.includes("Credential=ASIA")) return;
     const body = JSON.stringify(req.body);
-    const answer = await fetch(permissions, { method: "POST", headers: { authorization, "x-amz-target": target }, body });
+    const answer = await fetch(permissions, { method: "POST", headers: { authorization, "content-type": "application/x-amz-json-1.0", "x-amz-target": target }, body });
     if (answer.status === 204) return;
     const refusal = await answer.json();
     return reply

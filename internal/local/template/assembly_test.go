@@ -43,8 +43,8 @@ func TestProvisionWhatCDKWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Resources) != 15 || len(d.Skipped) != 7 {
-		t.Errorf("%d resources and %d skipped, want 15 and 7", len(d.Resources), len(d.Skipped))
+	if len(d.Resources) != 16 || len(d.Skipped) != 6 {
+		t.Errorf("%d resources and %d skipped, want 16 and 6", len(d.Resources), len(d.Skipped))
 	}
 	want := []template.Output{
 		{Name: "ApiEndpoint4F160690", Value: "https://ApiF70053CD-ref.execute-api.eu-central-1.amazonaws.com/ApiDeploymentStageprod3EB9684E-ref/"},
@@ -132,7 +132,7 @@ func TestAssembliesThatCannotBeRead(t *testing.T) {
 var ordersTypes = []string{
 	"AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Events::EventBus", "AWS::Events::Archive", "AWS::Events::Rule",
 	"AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Resource",
-	"AWS::ApiGateway::Method", "AWS::ApiGateway::Deployment", "AWS::ApiGateway::Stage",
+	"AWS::ApiGateway::Method", "AWS::ApiGateway::Deployment", "AWS::ApiGateway::Stage", "AWS::CloudWatch::Alarm",
 }
 
 func ordersStack(t testing.TB) *template.Stack {

@@ -125,6 +125,12 @@ func TestRefusals(t *testing.T) {
 		"a log group":               {`"AWS::Logs::LogGroup"`, ""},
 		"a log subscription filter": {`"AWS::Logs::SubscriptionFilter", "Properties": {"FilterPattern": ""}`, "A (AWS::Logs::SubscriptionFilter): logs are printed and go nowhere else"},
 		"logs of the account":       {`"AWS::Logs::AccountPolicy", "Properties": {"PolicyType": "SUBSCRIPTION_FILTER_POLICY"}`, "A (AWS::Logs::AccountPolicy): PolicyType SUBSCRIPTION_FILTER_POLICY: logs are printed"},
+		"a metric of logs":          {`"AWS::Logs::MetricFilter"`, "A (AWS::Logs::MetricFilter): logs are printed and not searched"},
+		"a delivery of logs":        {`"AWS::Logs::DeliverySource"`, "A (AWS::Logs::DeliverySource): logs are printed and go nowhere else"},
+		"a destination of logs":     {`"AWS::Logs::Destination"`, "A (AWS::Logs::Destination): logs are printed and go nowhere else"},
+		"a stream of metrics":       {`"AWS::CloudWatch::MetricStream"`, "A (AWS::CloudWatch::MetricStream): metrics stay here"},
+		"a key of a user":           {`"AWS::IAM::AccessKey"`, "A (AWS::IAM::AccessKey): users do not exist here"},
+		"a type that is not known":  {`"AWS::Logs::Tomorrow"`, "A (AWS::Logs::Tomorrow): the local run does not support this resource type"},
 		"masked logs":               {`"AWS::Logs::AccountPolicy", "Properties": {"PolicyType": "DATA_PROTECTION_POLICY"}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

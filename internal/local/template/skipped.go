@@ -7,46 +7,57 @@ import (
 	"strings"
 )
 
-// A skip is a kind of resource that the local run does not need.
+// A skip is a reason why the local run does not need resources of some types.
 type skip struct {
-	types  string // a type, or all types of a service: "AWS::IAM::*"
 	reason string
+	types  []string
 }
 
-// skips lists all of them. Any other resource type without a Provision is an error: to ignore it silently would make a
-// stack look as if it worked. The same holds for what refusals lists.
+// skips lists all of them, by name: what AWS adds to a service tomorrow may be something that a stack would miss. Any other
+// resource type without a Provision is an error: to ignore it silently would make a stack look as if it worked. The same
+// holds for what refusals lists.
 var skips = []skip{
-	{"AWS::CDK::Metadata", "tells AWS which constructs are used"},
-	{"AWS::IAM::*", "only roles call anything locally, and with --iam=off they may do everything"},
-	{"AWS::Lambda::Permission", "permissions are not enforced with --iam=off"},
-	{"AWS::KMS::*", "nothing is encrypted locally"},
-	{"AWS::Logs::*", "logs are printed"},
-	{"AWS::XRay::*", "traces are not collected locally"},
-	{"AWS::CloudWatch::Dashboard", "dashboards are drawn only by AWS"},
-	{"AWS::CloudWatch::CompositeAlarm", "the local run evaluates alarms over one metric"},
-	{"AWS::CloudWatch::*", "the local run has metrics and alarms over one metric, nothing else of CloudWatch"},
-	{"AWS::SNS::Topic", "receives alarms, which notify nobody here"},
-	{"AWS::SNS::Subscription", "mails alarms to people, and alarms notify nobody here"},
-	{"AWS::SNS::TopicPolicy", "receives alarms, which notify nobody here"},
-	{"AWS::SNS::TopicInlinePolicy", "receives alarms, which notify nobody here"},
-	{"AWS::ApiGateway::Account", "lets API Gateway write logs, which are printed"},
-	{"AWS::ApiGateway::ApiKey", "API authorization is not enforced locally"},
-	{"AWS::ApiGateway::Authorizer", "API authorization is not enforced locally, and events have no authorizer"},
-	{"AWS::ApiGateway::UsagePlan", "throttling is not enforced locally"},
-	{"AWS::ApiGateway::UsagePlanKey", "throttling is not enforced locally"},
-	{"AWS::ApplicationAutoScaling::*", "capacity is not limited locally"},
-	{"AWS::Backup::*", "backups are made only in AWS"},
+	{"tells AWS which constructs are used", []string{"AWS::CDK::Metadata"}},
+	{"only roles call anything locally, and with --iam=off they may do everything", []string{
+		"AWS::IAM::Group", "AWS::IAM::GroupPolicy", "AWS::IAM::InstanceProfile", "AWS::IAM::ManagedPolicy", "AWS::IAM::OIDCProvider",
+		"AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::RolePolicy", "AWS::IAM::SAMLProvider", "AWS::IAM::ServiceLinkedRole",
+		"AWS::IAM::User", "AWS::IAM::UserPolicy", "AWS::IAM::UserToGroupAddition",
+	}},
+	{"permissions are not enforced with --iam=off", []string{"AWS::Lambda::Permission"}},
+	{"nothing is encrypted locally", []string{"AWS::KMS::Alias", "AWS::KMS::Key", "AWS::KMS::ReplicaKey"}},
+	{"logs are printed", []string{
+		"AWS::Logs::AccountPolicy", "AWS::Logs::LogAnomalyDetector", "AWS::Logs::LogGroup", "AWS::Logs::LogStream",
+		"AWS::Logs::QueryDefinition", "AWS::Logs::ResourcePolicy",
+	}},
+	{"traces are not collected locally", []string{
+		"AWS::XRay::Group", "AWS::XRay::ResourcePolicy", "AWS::XRay::SamplingRule", "AWS::XRay::TransactionSearchConfig",
+	}},
+	{"dashboards are drawn only by AWS", []string{"AWS::CloudWatch::Dashboard"}},
+	{"the local run evaluates alarms over one metric", []string{
+		"AWS::CloudWatch::AnomalyDetector", "AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::InsightRule",
+	}},
+	{"receives alarms, which notify nobody here", []string{"AWS::SNS::Topic", "AWS::SNS::TopicInlinePolicy", "AWS::SNS::TopicPolicy"}},
+	{"mails alarms to people, and alarms notify nobody here", []string{"AWS::SNS::Subscription"}},
+	{"lets API Gateway write logs, which are printed", []string{"AWS::ApiGateway::Account"}},
+	{"API keys are not checked locally", []string{"AWS::ApiGateway::ApiKey"}},
+	{"authorizers are not called locally, and events have no authorizer", []string{"AWS::ApiGateway::Authorizer"}},
+	{"throttling is not enforced locally", []string{"AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey"}},
+	{"capacity is not limited locally", []string{"AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy"}},
+	{"backups are made only in AWS", []string{
+		"AWS::Backup::BackupPlan", "AWS::Backup::BackupSelection", "AWS::Backup::BackupVault", "AWS::Backup::Framework", "AWS::Backup::ReportPlan",
+		"AWS::Backup::RestoreTestingPlan", "AWS::Backup::RestoreTestingSelection",
+	}},
 }
 
-// A refusal is a resource of a skipped kind that the stack would miss.
+// A refusal is a resource that the stack would miss, of a skipped type or of one that nobody provisions.
 type refusal struct {
-	resourceType string
+	resourceType string   // or all types that begin with it: "AWS::Logs::Delivery*"
 	property     string   // that decides; "" when the resource is always missed
 	harmless     []string // its values that nothing in the stack misses
 	reason       string
 }
 
-// refusals lists them: each carries messages or logs to something that the stack would wait for in vain.
+// refusals lists them: each carries messages, logs, metrics or keys to something that would wait for them in vain.
 var refusals = []refusal{
 	{
 		"AWS::SNS::Subscription", "Protocol",
@@ -66,12 +77,32 @@ var refusals = []refusal{
 		[]string{"DATA_PROTECTION_POLICY", "FIELD_INDEX_POLICY", "TRANSFORMER_POLICY"},
 		"logs are printed and go nowhere else, so its destination would never be called: leave the policy out of the stack that runs here",
 	},
+	{
+		"AWS::Logs::MetricFilter", "", nil,
+		"logs are printed and not searched, so the alarms over its metric would never see a value: let the function print the metric in the embedded metric format, or leave the filter out of the stack that runs here",
+	},
+	{
+		"AWS::Logs::Delivery*", "", nil,
+		"logs are printed and go nowhere else, so nothing would be delivered: leave it out of the stack that runs here",
+	},
+	{
+		"AWS::Logs::Destination", "", nil,
+		"logs are printed and go nowhere else, so its target would never be called: leave it out of the stack that runs here",
+	},
+	{
+		"AWS::CloudWatch::MetricStream", "", nil,
+		"metrics stay here, so its destination would never be called: leave the stream out of the stack that runs here",
+	},
+	{
+		"AWS::IAM::AccessKey", "", nil,
+		"users do not exist here, so its key would open nothing: leave it out of the stack that runs here",
+	},
 }
 
 // skip returns why a resource without a Provision is skipped, or an error that says why it cannot be.
 func (p *plan) skip(d declaration) (reason string, err error) {
 	for _, r := range refusals {
-		if r.resourceType != d.Type {
+		if prefix, all := strings.CutSuffix(r.resourceType, "*"); r.resourceType != d.Type && !(all && strings.HasPrefix(d.Type, prefix)) {
 			continue
 		}
 		if misses, got := p.misses(r, d); misses {
@@ -112,7 +143,7 @@ func (p *plan) misses(r refusal, d declaration) (bool, string) {
 // skipReason returns why resources of the type are skipped, or "" for a type that is not.
 func skipReason(resourceType string) string {
 	for _, s := range skips {
-		if s.types == resourceType || strings.HasSuffix(s.types, "::*") && strings.HasPrefix(resourceType, strings.TrimSuffix(s.types, "*")) {
+		if slices.Contains(s.types, resourceType) {
 			return s.reason
 		}
 	}

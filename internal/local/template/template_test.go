@@ -115,7 +115,7 @@ func fakes(types ...string) map[string]template.Provision {
 	for _, resourceType := range types {
 		all[resourceType] = func(_ context.Context, r template.Resource) (template.Attributes, error) {
 			return template.Attributes{Ref: r.LogicalID + "-ref", GetAtt: map[string]string{
-				"Arn": "arn:aws:test:::" + r.LogicalID, "StreamArn": "arn:aws:test:::" + r.LogicalID + "/stream", "RootResourceId": "root",
+				"Arn": "arn:aws:test:::" + r.LogicalID, "StreamArn": "arn:aws:test:::" + r.LogicalID + "/stream", "RootResourceId": "root", "QueueName": r.LogicalID,
 			}}, nil
 		}
 	}

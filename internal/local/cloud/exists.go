@@ -1,0 +1,44 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	bustypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	queuetypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// RequireExists returns an error when the stream, event bus or queue that a property of a resource names by its ARN does
+// not run here. The empty ARN names nothing.
+func (c *Cloud) RequireExists(ctx context.Context, property, arn string) error {
+	switch {
+	case strings.Contains(arn, "/stream/"):
+		_, err := c.Streams().DescribeStream(ctx, &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})
+		return existence[*streamtypes.ResourceNotFoundException](err, property, "a stream", "table", arn)
+	case strings.HasPrefix(arn, "arn:aws:events:"):
+		_, err := c.EventBridge().DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &arn})
+		return existence[*bustypes.ResourceNotFoundException](err, property, "an event bus", "event bus", arn)
+	case strings.HasPrefix(arn, "arn:aws:sqs:"):
+		url := c.QueueURL(arn)
+		_, err := c.SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url})
+		return existence[*queuetypes.QueueDoesNotExist](err, property, "a queue", "queue", arn)
+	}
+	return nil
+}
+
+// existence returns what to do about a missing resource, whose service answers with a Missing, or the error of the call.
+func existence[Missing error](err error, property, kind, owner, arn string) error {
+	if missing := new(Missing); errors.As(err, missing) {
+		return fmt.Errorf("%s must name %s that exists, got %s: put the %s into the stack that runs here", property, kind, arn, owner)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: look for %s: %w", property, arn, err)
+	}
+	return nil
+}
