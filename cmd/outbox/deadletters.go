@@ -145,9 +145,9 @@ queue, a rule's to the queue that they were for, and the events of a pipe's to t
 that consumers have got and nobody has audited: run outbox audit --full, then discard them.
 
 It shows what it will do and asks. It works until the queues give nothing any more, and exits with 1 while something that it
-was to redrive is left: it prints why each message was kept, and how many are still in flight. A message is deleted only
-after it was accepted where it belongs, so it may be stopped with Ctrl-C and run again. Redriving twice is safe for consumers
-with an inbox. An ordered consumer gets the events of each aggregate in the order of their versions.
+was to redrive is left, or may be: it prints why each message was kept, and how many are still in flight or were not seen. A
+message is deleted only after it was accepted where it belongs, so it may be stopped with Ctrl-C and run again. Redriving twice
+is safe for consumers with an inbox. An ordered consumer gets the events of each aggregate in the order of their versions.
 
 A redrive gives a message a new age. One whose event the consumer may have forgotten by then is kept, because what it did
 before it would do again: check that it had no effect, then redrive it with --forgotten. A message that came from a queue of
