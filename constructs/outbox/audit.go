@@ -187,7 +187,7 @@ func (a *auditor) addAlarms() {
 		},
 		{
 			id: auditDeadLettersAlarmID, metric: a.deadLetterQueue.MetricApproximateNumberOfMessagesVisible(minutes(1)), threshold: 1,
-			description: "The auditor gave up on records of the stream, and does not look for the effects of their events. Read its log and fix the reason, then run `outbox audit --full`, which finds what has no effect, and delete the messages.",
+			description: "The auditor gave up on records of the stream or cannot read them, and does not look for the effects of their events. Read its log and fix the reason, then run `outbox audit --full`, which finds what has no effect, and delete the messages.",
 		},
 	})
 }

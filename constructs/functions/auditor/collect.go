@@ -25,7 +25,8 @@ type failure struct {
 }
 
 // collect notes which effects the events of a batch should have, in the pending queue. A record that cannot be read is
-// reported and skipped: it would block the shard. Where AWS fails, the batch fails from there on.
+// skipped, because it would block the shard, and reported: it is counted, and the dead-letter queue names it, whose alarm
+// somebody sees. Where AWS fails, the batch fails from there on.
 func (a *auditor) collect(ctx context.Context, records []json.RawMessage) (response, error) {
 	settings, consumers, unusable, err := a.catalog.load(ctx)
 	if err != nil {
@@ -42,13 +43,13 @@ func (a *auditor) collect(ctx context.Context, records []json.RawMessage) (respo
 	c.begin("")
 	for _, raw := range records {
 		if err := c.add(ctx, raw); err != nil {
-			return c.failed(err), nil
+			return c.failed(ctx, err), nil
 		}
 	}
 	if err := c.send(ctx); err != nil {
-		return c.failed(err), nil
+		return c.failed(ctx, err), nil
 	}
-	c.report()
+	c.report(ctx, c.unreadable)
 	return response{BatchItemFailures: []failure{}}, nil
 }
 
@@ -67,11 +68,19 @@ type collector struct {
 	consumers     audit.Consumers
 	confirmWithin time.Duration
 
-	chunk      chunk
-	size       int
-	first      string    // sequence number of the chunk's first event
-	newest     time.Time // when the chunk's newest event was written
-	unreadable int
+	chunk  chunk
+	size   int
+	first  string    // sequence number of the chunk's first event
+	newest time.Time // when the chunk's newest event was written
+
+	unreadable []unreadable
+	before     int // how many of them come before the chunk's first event
+}
+
+// unreadable is a record of the stream that looks like an event and cannot be read.
+type unreadable struct {
+	SequenceNumber string `json:"sequenceNumber"`
+	Reason         string `json:"reason"`
 }
 
 func (c *collector) begin(sequenceNumber string) {
@@ -110,7 +119,7 @@ func (c *collector) add(ctx context.Context, raw json.RawMessage) error {
 		c.chunk.add(event, matched, &c.size) // an empty chunk has room
 	}
 	if len(c.chunk.Events) == 1 {
-		c.first = event.SequenceNumber
+		c.first, c.before = event.SequenceNumber, len(c.unreadable)
 	}
 	if event.WrittenAt.After(c.newest) {
 		c.newest = event.WrittenAt
@@ -119,7 +128,7 @@ func (c *collector) add(ctx context.Context, raw json.RawMessage) error {
 }
 
 func (c *collector) skip(r streamRecord, reason error) {
-	c.unreadable++
+	c.unreadable = append(c.unreadable, unreadable{r.Change.SequenceNumber, fmt.Sprintf("%.200v", reason)})
 	c.logger.Error("a record of the stream looks like an event and cannot be read", "sequenceNumber", r.Change.SequenceNumber, "error", reason)
 }
 
@@ -149,14 +158,31 @@ func (c *collector) send(ctx context.Context) error {
 }
 
 // failed makes the batch come again from the first event that is in no chunk that was sent.
-func (c *collector) failed(err error) response {
+func (c *collector) failed(ctx context.Context, err error) response {
 	c.logger.Error("the batch comes again from here", "sequenceNumber", c.first, "error", err)
+	c.report(ctx, c.unreadable[:c.before]) // what is behind it comes again
 	return response{BatchItemFailures: []failure{{c.first}}}
 }
 
-// report emits how many records could not be read, where there were any.
-func (c *collector) report() {
-	if c.unreadable > 0 {
-		c.emit(c.settings.Outbox, emf.Metric{Name: audit.MetricUnreadable, Unit: emf.Count, Values: []int64{int64(c.unreadable)}})
+// mostReported is how many records a dead-letter message names: 100 are far less than a message may have.
+const mostReported = 100
+
+// report emits how many records could not be read, where there were any, and puts a message that names them into the dead-letter
+// queue. Where that fails, the metric and the log are left.
+func (c *collector) report(ctx context.Context, records []unreadable) {
+	if len(records) == 0 {
+		return
+	}
+	c.emit(c.settings.Outbox, emf.Metric{Name: audit.MetricUnreadable, Unit: emf.Count, Values: []int64{int64(len(records))}})
+	body, err := json.Marshal(struct {
+		Condition string       `json:"condition"`
+		Records   int          `json:"records"`
+		First     []unreadable `json:"unreadable"`
+	}{"Unreadable", len(records), records[:min(mostReported, len(records))]})
+	if err == nil {
+		_, err = c.queues.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &c.settings.Outbox.Audit.DeadLetterQueue, MessageBody: aws.String(audit.TextForSQS(body))})
+	}
+	if err != nil {
+		c.logger.Error("the records that cannot be read are in no dead-letter message", "records", len(records), "error", err)
 	}
 }

@@ -35,9 +35,60 @@ func TestARecordThatCannotBeReadBlocksNothing(t *testing.T) {
 			t.Errorf("pending are %q, want the one event that can be read", got)
 		}
 		f.expectMetric("", audit.MetricUnreadable, 2)
+		f.expectUnreadable(`{"condition":"Unreadable","records":2,`)
 		if logs := f.logs.String(); !strings.Contains(logs, "version must be a whole number") {
 			t.Errorf("the log does not say what is wrong: %s", logs)
 		}
+	})
+}
+
+// expectUnreadable expects messages that begin so in the auditor's dead-letter queue, whose alarm somebody sees.
+func (f *fixture) expectUnreadable(want ...string) {
+	f.t.Helper()
+	got := f.queues.Bodies(auditDLQ)
+	if len(got) != len(want) {
+		f.t.Fatalf("the dead-letter queue has %q, want %d messages", got, len(want))
+	}
+	for i, body := range got {
+		if !strings.HasPrefix(body, want[i]) {
+			f.t.Errorf("the dead-letter queue has %s, want %s…", body, want[i])
+		}
+	}
+}
+
+// What of a failing batch does not come again is reported at once, and what comes again only then.
+func TestAFailingBatchReportsWhatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		a := f.auditor()
+		_, good := f.commit("o1")
+		_, before := f.commit("o2")
+		_, behind := f.commit("o3")
+		for _, raw := range []*json.RawMessage{&before, &behind} {
+			var r streamRecordMap
+			if err := json.Unmarshal(*raw, &r); err != nil {
+				t.Fatal(err)
+			}
+			delete(r.image(), "version")
+			*raw = f.marshal(r)
+		}
+		sends := 0
+		f.calls.Before = func(name string) error {
+			if name != "SendMessage" {
+				return nil
+			}
+			if sends++; sends == 1 {
+				return errAWS
+			}
+			return nil
+		}
+		if from, err := f.stream(a, before, good, behind); err != nil || from == "" {
+			t.Fatalf("the batch failed from %q: %v", from, err)
+		}
+		f.expectMetric("", audit.MetricUnreadable, 1)
+		f.mustStream(a, good, behind)
+		f.expectUnreadable(`{"condition":"Unreadable","records":1,"unreadable":[{"sequenceNumber":"`+fmt.Sprintf("%021d", 2)+`"`,
+			`{"condition":"Unreadable","records":1,"unreadable":[{"sequenceNumber":"`+fmt.Sprintf("%021d", 3)+`"`)
 	})
 }
 

@@ -114,19 +114,29 @@ func sum(parts map[string]float64) (all float64) {
 	return all
 }
 
+// cpuAMinute is the processor time that the function has in a minute: with 1,769 MB it has one vCPU, and with 256 MB as much less.
+// Source: Lambda developer guide, configuration-memory.
+const cpuAMinute = time.Minute * 256 / 1769
+
+// underRace reports whether this is a build with the race detector, under which everything takes several times as long.
+var underRace bool
+
 // TestTenThousandEventsAMinuteFit: the function has 256 MB, of which the Go runtime's limit is 230 MiB. It notes 10,000 events
-// and looks for the effects of 10,000 others within one minute's run.
+// and looks for the effects of 10,000 others within a minute of its share of a processor, 100 of which are missing. The time is
+// the processor's, so that a machine that is busy otherwise changes little; that of making HTTP requests comes on top.
 func TestTenThousandEventsAMinuteFit(t *testing.T) {
 	f := newFixture(t)
 	a := f.auditor()
-	const events = 10_000
+	const events, missing = 10_000, 100
 	var batches [][]byte
-	for range 10 {
+	for i := range 10 {
 		var records []json.RawMessage
-		for range events / 10 {
+		for n := range events / 10 {
 			f.sequence++
 			event, rec := f.commit(fmt.Sprintf("0199f3c2-7a41-7c11-9d1e-%012d", f.sequence))
-			f.handledBy(event)
+			if i*events/10+n >= missing {
+				f.handledBy(event)
+			}
 			records = append(records, rec)
 		}
 		batches = append(batches, f.marshal(map[string]any{"Records": records}))
@@ -135,24 +145,26 @@ func TestTenThousandEventsAMinuteFit(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(230 << 20))
 	base := heapNow()
 	peak := peakOf(func() {
-		began := time.Now()
+		began := cpuTime(t)
 		for _, batch := range batches {
 			if _, err := a.handle(t.Context(), batch); err != nil {
 				t.Fatal(err)
 			}
 		}
-		noted := time.Since(began)
+		noted := cpuTime(t) - began
 		if _, err := a.handle(t.Context(), json.RawMessage(scheduled)); err != nil {
 			t.Fatal(err)
 		}
-		took := time.Since(began)
-		t.Logf("10,000 events of %d KB in all: noted in %s, looked for in %s, without the time of AWS's answers", len(batches[0])*10/1000, noted, took-noted)
-		if took > 30*time.Second {
-			t.Errorf("it took %s", took)
+		took := cpuTime(t) - began
+		t.Logf("10,000 events of %d KB in all: noted in %s of processor time, looked for in %s", len(batches[0])*10/1000, noted, took-noted)
+		if took > cpuAMinute/2 && !underRace {
+			t.Errorf("it took %s of processor time, want half of the %s that the function has in a minute at most", took, cpuAMinute)
 		}
 	})
-	f.expectMetric(shipping, audit.MetricConfirmed, events)
-	f.expectMetric(history, audit.MetricConfirmed, events)
+	for _, consumer := range []string{shipping, history} {
+		f.expectMetric(consumer, audit.MetricConfirmed, events-missing)
+		f.expectMetric(consumer, audit.MetricUnconfirmed, missing)
+	}
 	t.Logf("heap: %d MB at most, besides %d MB of the test's own tables and batches", (peak-base)>>20, base>>20)
 	if peak-base > 200<<20 {
 		t.Errorf("the heap grew by %d MB", (peak-base)>>20)
