@@ -34,11 +34,32 @@ func (p tmpl) without(consumer string) {
 		if needs, ok := resource["DependsOn"].([]any); ok {
 			resource["DependsOn"] = slices.DeleteFunc(needs, func(id any) bool { return gone[id.(string)] })
 		}
+		if resource["Type"] == "AWS::IAM::Policy" {
+			document := resource["Properties"].(map[string]any)["PolicyDocument"].(map[string]any)
+			for _, s := range document["Statement"].([]any) {
+				forget(s.(map[string]any), consumer, gone)
+			}
+		}
 	}
 	for name := range p.outputs {
 		if strings.HasPrefix(name, consumer) {
 			delete(p.outputs, name)
 		}
+	}
+}
+
+// forget removes what a statement for several consumers says of one: its resources, and the keys of its receipts.
+func forget(statement map[string]any, consumer string, gone map[string]bool) {
+	if resources, ok := statement["Resource"].([]any); ok {
+		statement["Resource"] = slices.DeleteFunc(resources, func(r any) bool {
+			attribute, ok := r.(map[string]any)["Fn::GetAtt"].([]any)
+			return ok && gone[attribute[0].(string)]
+		})
+	}
+	condition, _ := statement["Condition"].(map[string]any)
+	like, _ := condition["ForAllValues:StringLike"].(map[string]any)
+	if keys, ok := like["dynamodb:LeadingKeys"].([]any); ok {
+		like["dynamodb:LeadingKeys"] = slices.DeleteFunc(keys, func(key any) bool { return strings.Contains(key.(string)+"#", "/"+consumer+"#") })
 	}
 }
 

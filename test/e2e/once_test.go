@@ -112,7 +112,7 @@ func testOnce(t *testing.T, run *localrun.Run) {
 func TestTrouble(t *testing.T) {
 	run := start(t, patched(t, func(p tmpl) {
 		p.replaceFunction("PublisherOne", "troubled")
-		p.allow("PublisherOne", "dynamodb:UpdateItem") // in place of the production function's PutItem
+		p.allow("PublisherOne", "*", "dynamodb:UpdateItem") // in place of the production function's PutItem
 		p.properties("AWS::Lambda::Function", "PublisherOne")["Timeout"] = 2
 		p.properties("AWS::SQS::Queue", "PublisherOne/Queue")["VisibilityTimeout"] = 6
 		p.properties("AWS::Lambda::EventSourceMapping", "PublisherOne")["MaximumBatchingWindowInSeconds"] = 1

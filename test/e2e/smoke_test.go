@@ -96,6 +96,8 @@ func TestSmokeNotices(t *testing.T) {
 		p.replace("AWS::ApiGateway::GatewayResponse", "BadRequestBody", `\"message\":\"the`, `\"message\":the`)                         // 12
 		p.replaceFunction("UpdateOrder", "slow")                                                                                        // 9
 		p.replaceFunction("PublisherTwo", "careless")                                                                                   // 13
+		// The consumer's role may not be careless: it writes in transactions only.
+		p.allow("PublisherTwo", p.arn("AWS::DynamoDB::Table", "Notifications", "Arn"), "dynamodb:PutItem")
 	}))
 	t.Run("an interruption", func(t *testing.T) {
 		interruptSmoke(t, run, "--only", "6,14")

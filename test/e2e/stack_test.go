@@ -103,7 +103,13 @@ func patched(t *testing.T, change func(tmpl)) string {
 // find returns the one resource of the type whose construct path contains the text.
 func (p tmpl) find(kind, path string) map[string]any {
 	p.t.Helper()
-	var found map[string]any
+	return p.resources[p.id(kind, path)].(map[string]any)
+}
+
+// id returns the logical ID of the resource that find returns.
+func (p tmpl) id(kind, path string) string {
+	p.t.Helper()
+	found := ""
 	for id, r := range p.resources {
 		res := r.(map[string]any)
 		meta, _ := res["Metadata"].(map[string]any)
@@ -111,12 +117,12 @@ func (p tmpl) find(kind, path string) map[string]any {
 		if res["Type"] != kind || !strings.Contains(where, path) {
 			continue
 		}
-		if found != nil {
-			p.t.Fatalf("more than one %s with %q in its path, the second is %s", kind, path, id)
+		if found != "" {
+			p.t.Fatalf("more than one %s with %q in its path: %s and %s", kind, path, found, id)
 		}
-		found = res
+		found = id
 	}
-	if found == nil {
+	if found == "" {
 		p.t.Fatalf("the template has no %s with %q in its path", kind, path)
 	}
 	return found
@@ -129,11 +135,17 @@ func (p tmpl) properties(kind, path string) map[string]any {
 	return props
 }
 
-// allow gives a consumer's role an action on everything.
-func (p tmpl) allow(path, action string) {
+// arn returns what the template says in place of an ARN of the resource that find returns.
+func (p tmpl) arn(kind, path, attribute string) any {
+	p.t.Helper()
+	return map[string]any{"Fn::GetAtt": []any{p.id(kind, path), attribute}}
+}
+
+// allow gives a role actions on a resource.
+func (p tmpl) allow(path string, resource any, actions ...any) {
 	p.t.Helper()
 	policy := p.properties("AWS::IAM::Policy", path)["PolicyDocument"].(map[string]any)
-	policy["Statement"] = append(policy["Statement"].([]any), map[string]any{"Effect": "Allow", "Action": action, "Resource": "*"})
+	policy["Statement"] = append(policy["Statement"].([]any), map[string]any{"Effect": "Allow", "Action": actions, "Resource": resource})
 }
 
 // replaceFunction replaces a production function by one of the tests' functions.

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +36,7 @@ func startWatched(t *testing.T, repairs bool) *watchedRun {
 		settings := map[string]string{`\"confirmWithinSeconds\":\"900\"`: `\"confirmWithinSeconds\":\"1\"`, `\"alarmAfterSeconds\":\"3600\"`: `\"alarmAfterSeconds\":\"2\"`}
 		if repairs {
 			settings[`\"pending\":`] = `\"repairPerMinute\":\"60\",\"pending\":`
+			p.allowRepair()
 		}
 		p.replaceText("AWS::SSM::Parameter", "/Outbox/Description", settings)
 		p.properties("AWS::Lambda::EventSourceMapping", "/AuditMapping")["MaximumBatchingWindowInSeconds"] = 0
@@ -56,11 +56,21 @@ func startWatched(t *testing.T, repairs bool) *watchedRun {
 // output adds an output with the name of the resource that find returns.
 func (p tmpl) output(name, kind, path string) {
 	p.t.Helper()
-	found := p.find(kind, path)
-	for id, r := range p.resources {
-		if reflect.ValueOf(r).Pointer() == reflect.ValueOf(found).Pointer() {
-			p.outputs[name] = map[string]any{"Value": map[string]any{"Ref": id}}
-		}
+	p.outputs[name] = map[string]any{"Value": map[string]any{"Ref": p.id(kind, path)}}
+}
+
+// allowRepair gives the auditor the permissions that it has with Repair only.
+func (p tmpl) allowRepair() {
+	p.t.Helper()
+	role, queues := "/Auditor/", "AWS::SQS::Queue"
+	p.allow(role, p.arn("AWS::DynamoDB::Table", "/Outbox/Table/", "Arn"), "dynamodb:GetItem")
+	deadLetterQueues := []string{"/PipeDeadLetterQueue/", "/RuleDeadLetterQueue/"}
+	for _, consumer := range consumers {
+		p.allow(role, p.arn(queues, "/"+consumer+"/Queue/", "Arn"), "sqs:SendMessage", "sqs:GetQueueAttributes")
+		deadLetterQueues = append(deadLetterQueues, "/"+consumer+"/DeadLetterQueue/")
+	}
+	for _, path := range deadLetterQueues {
+		p.allow(role, p.arn(queues, path, "Arn"), "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
 	}
 }
 
