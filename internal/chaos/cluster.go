@@ -42,6 +42,11 @@ func newCluster(options localrun.Options, log *history.Log) *cluster {
 		c.touch()
 		log.Fault(f.At, history.Fault{Point: f.Point, Key: f.Key, N: f.N, Events: f.EventIDs})
 	}
+	c.options.OnNotice = func(text string) {
+		if strings.HasPrefix(text, "IAM") {
+			log.Denial(history.Denial{Text: text})
+		}
+	}
 	return c
 }
 

@@ -111,6 +111,12 @@ const consumerTemplate = `{"Resources": {
 	"OutboxMailDescription1": {"Type": "AWS::SSM::Parameter", "Metadata": {"aws:cdk:path": "S/Outbox/Mail/Description"}, "Properties": {
 		"Name": {"Fn::Join": ["", ["/outboxkit/", {"Ref": "AWS::StackName"}, "/Outbox/consumer/Mail"]]},
 		"Value": {"Fn::Join": ["", ["{\"id\":\"Mail\",\"queue\":\"", {"Ref": "OutboxMailQueue1"}, "\",\"rule\":\"r\"}"]]}}},
+	"OutboxAuditorPolicy1": {"Type": "AWS::IAM::Policy", "Metadata": {"aws:cdk:path": "S/Outbox/Auditor/Role/DefaultPolicy/Resource"},
+		"Properties": {"PolicyDocument": {"Statement": [
+			{"Action": "dynamodb:BatchGetItem", "Resource": {"Ref": "Inbox"}, "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["event#S/Outbox/Mail#*", "event#S/Outbox/Post#*"]}}},
+			{"Action": "sqs:GetQueueAttributes", "Resource": {"Fn::GetAtt": ["OutboxMailQueue1", "Arn"]}}]}}},
+	"OutboxAuditMapping1": {"Type": "AWS::Lambda::EventSourceMapping", "Metadata": {"aws:cdk:path": "S/Outbox/AuditMapping"},
+		"DependsOn": ["OutboxAuditorPolicy1", "OutboxMailDescription1"]},
 	"OutboxAuditor1": {"Type": "AWS::Lambda::Function", "Metadata": {"aws:cdk:path": "S/Outbox/Auditor/Default/Resource"}, "Properties": {"Timeout": 300}}},
 	"Outputs": {"MailQueueUrl": {"Value": {"Ref": "OutboxMailQueue1"}}}}`
 
@@ -160,6 +166,32 @@ func TestCloneIsAConsumerOfItsOwn(t *testing.T) {
 	}
 	if raw, _ := json.Marshal(tm.resources["OutboxMailFunction1"]); strings.Contains(string(raw), "edger") {
 		t.Errorf("the original changed: %s", raw)
+	}
+}
+
+// TestCloneIsAuditedAsItsConsumerIs keeps the auditor's role as narrow for a clone as it is for a consumer.
+func TestCloneIsAuditedAsItsConsumerIs(t *testing.T) {
+	tm := templateOf(t, consumerTemplate)
+	tm.root, tm.assembly = "repo", "repo/internal/chaos/cdk.out"
+	clone("Mail", "Journal", "journal")(tm)
+	clone("Journal", "Latecomer", "journal")(tm)
+	if tm.problems != nil {
+		t.Fatal(tm.problems)
+	}
+	statements := object(tm.Properties("AWS::IAM::Policy", "/Auditor/")["PolicyDocument"])["Statement"]
+	queue := func(name string) any { return map[string]any{"Fn::GetAtt": []any{"Outbox" + name + "Queue1", "Arn"}} }
+	want := []any{
+		map[string]any{"Action": "dynamodb:BatchGetItem", "Resource": map[string]any{"Ref": "Inbox"}, "Condition": map[string]any{"ForAllValues:StringLike": map[string]any{
+			"dynamodb:LeadingKeys": []any{"event#S/Outbox/Mail#*", "event#S/Outbox/Post#*", "event#S/Outbox/Journal#*", "event#S/Outbox/Latecomer#*"},
+		}}},
+		map[string]any{"Action": "sqs:GetQueueAttributes", "Resource": []any{queue("Mail"), queue("Journal"), queue("Latecomer")}},
+	}
+	if !reflect.DeepEqual(statements, want) {
+		t.Errorf("the auditor's role has\n%v\nwant\n%v", statements, want)
+	}
+	depends := object(tm.resources["OutboxAuditMapping1"])["DependsOn"]
+	if want := []any{"OutboxAuditorPolicy1", "OutboxMailDescription1", "OutboxJournalDescription1", "OutboxLatecomerDescription1"}; !reflect.DeepEqual(depends, want) {
+		t.Errorf("the auditor's mapping depends on %v, want %v", depends, want)
 	}
 }
 

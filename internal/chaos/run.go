@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -184,60 +183,24 @@ func (r *runner) redriveAll(ctx context.Context) error {
 	return r.settle(ctx, history.Redriven)
 }
 
-// A turn is something that happens to the run once that share of the orders is done.
-type turn struct {
-	after float64
-	name  string
-	take  func(context.Context) error
-}
-
-// turns returns the kills and mistakes of the plan and the consumer that joins, in their order.
-func (r *runner) turns() []turn {
-	var all []turn
-	for _, k := range r.Plan.Kills {
-		all = append(all, turn{k.After, k.Point, func(ctx context.Context) error { return r.cluster.kill(ctx, k) }})
-	}
-	for _, m := range r.Plan.Mistakes {
-		if m.Kind == check.DeadLettersEmptied {
-			continue
-		}
-		o := &operator{cluster: r.cluster, log: r.log, stack: r.stack, mistake: m}
-		all = append(all, turn{m.After, m.Kind, o.begin}, turn{m.Until, m.Kind + " is over", o.end})
-	}
-	if r.joining() {
-		all = append(all, turn{r.Plan.Join, "a consumer joins", r.join})
-	}
-	slices.SortStableFunc(all, func(a, b turn) int { return cmp.Compare(a.after, b.after) })
-	return all
-}
-
 // work places the orders and takes the turns when they are due.
 func (r *runner) work(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	schedule := newSchedule(r.turns(), r.Orders)
 	var taking sync.WaitGroup
-	turns, done := r.turns(), 0
-	due := make(chan turn, len(turns))
 	taking.Go(func() {
-		for t := range due {
+		for t := schedule.next(); t != nil; t = schedule.next() {
 			r.say("%s", t.name)
 			if err := t.take(ctx); err != nil {
 				cancel(err)
 			}
+			schedule.took(t)
 		}
 	})
-	var mu sync.Mutex
-	w := &workload{client: newClient(r.cluster, r.log), dice: dice{r.Plan.Seed}, orders: r.Orders, onlyCreate: r.onlyCreate, done: func() {
-		mu.Lock()
-		defer mu.Unlock()
-		done++
-		for len(turns) > 0 && float64(done) >= turns[0].after*float64(r.Orders) {
-			due <- turns[0]
-			turns = turns[1:]
-		}
-	}}
+	w := &workload{client: newClient(r.cluster, r.log), dice: dice{r.Plan.Seed}, orders: r.Orders, onlyCreate: r.onlyCreate, done: schedule.done}
 	err := w.run(ctx)
-	close(due)
+	schedule.end()
 	taking.Wait()
 	if cause := context.Cause(ctx); cause != nil {
 		return cause

@@ -23,13 +23,14 @@ import (
 
 // Options define the run to start.
 type Options struct {
-	Binary  string              // the compiled command (see Build)
-	Tool    []string            // in place of Binary: how to run it, for example "go", "tool", "outbox"
-	Dir     string              // working directory; default: ours
-	Args    []string            // flags beside --json, for example "--stack", "Orders-dev"
-	Env     []string            // what its environment has besides ours, as KEY=value
-	OnHop   func(hop.Hop)       // called for each hop as it arrives; default: nothing
-	OnFault func(console.Fault) // called for each injected fault as it arrives; default: nothing
+	Binary   string              // the compiled command (see Build)
+	Tool     []string            // in place of Binary: how to run it, for example "go", "tool", "outbox"
+	Dir      string              // working directory; default: ours
+	Args     []string            // flags beside --json, for example "--stack", "Orders-dev"
+	Env      []string            // what its environment has besides ours, as KEY=value
+	OnHop    func(hop.Hop)       // called for each hop as it arrives; default: nothing
+	OnFault  func(console.Fault) // called for each injected fault as it arrives; default: nothing
+	OnNotice func(text string)   // called for each line of text as it arrives; default: nothing
 }
 
 // A Run is a local run that has started.
@@ -120,6 +121,9 @@ func (r *Run) follow(stdout io.Reader, ready chan<- console.Summary, o Options) 
 			r.mu.Lock()
 			r.notices = append(r.notices, line.Notice)
 			r.mu.Unlock()
+			if o.OnNotice != nil {
+				o.OnNotice(line.Notice)
+			}
 			if strings.HasPrefix(line.Notice, "healed") {
 				r.once.Do(func() { close(r.healed) })
 			}

@@ -95,6 +95,7 @@ const (
 	Misnamed    Rule = "misnamed"     // an effect that an audit named as missing, and that is there
 	NotFired    Rule = "not fired"    // an enabled fault that never fired, or a mistake that was not made
 	Unfinished  Rule = "unfinished"   // a run that was not judged in the end
+	Denied      Rule = "denied"       // something that the template's policies do not allow and that was asked for
 )
 
 // Judge judges a history.
@@ -129,6 +130,7 @@ func Judge(entries []history.Entry, rules Rules) Verdict {
 	}
 	verdict.add(republished(entries)...)
 	verdict.add(misjudged(entries, rules)...)
+	verdict.add(denials(entries)...)
 	if len(verdict.Violations) == 0 {
 		verdict.add(unaudited(entries, rules.Mistakes)...)
 	}
@@ -185,6 +187,22 @@ func NeverFired(entries []history.Entry, enabled []string) []Violation {
 		}
 	}
 	return missing
+}
+
+// denials returns each thing that was denied, once: a run that is started again says it again. No fault of a plan denies
+// anything through a policy, so a statement is missing.
+func denials(entries []history.Entry) []Violation {
+	var denied []Violation
+	for _, e := range entries {
+		if e.Kind != history.KindDenial {
+			continue
+		}
+		v := Violation{Rule: Denied, Text: e.Denial.Text}
+		if !slices.Contains(denied, v) {
+			denied = append(denied, v)
+		}
+	}
+	return denied
 }
 
 // judgement judges one state.

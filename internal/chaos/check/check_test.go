@@ -325,6 +325,10 @@ func TestJudge(t *testing.T) {
 			log.Hop(published("s-1"))
 			log.Hop(published("s-1"))
 		}, rules, []check.Rule{check.Republished}},
+		"a request is denied, again after a kill": {func(log *history.Log, _ *history.State) {
+			log.Denial(history.Denial{Text: "IAM: the role may not"})
+			log.Denial(history.Denial{Text: "IAM: the role may not"})
+		}, rules, []check.Rule{check.Denied}},
 		"an enabled fault never fired": {func(*history.Log, *history.State) {}, check.Rules{Consumers: rules.Consumers, Enabled: []string{"bus.partial"}}, []check.Rule{check.NotFired}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -158,7 +158,7 @@ func spoil(entries []history.Entry, change func(*history.State)) []history.Entry
 			log.Fault(e.At, *e.Fault)
 		case history.KindHop:
 			log.Hop(*e.Hop)
-		case history.KindMistake, history.KindAudit:
+		case history.KindMistake, history.KindAudit, history.KindDenial:
 			log.Add(e)
 		case history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter:
 		}

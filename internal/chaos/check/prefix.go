@@ -83,6 +83,8 @@ func within(entries []history.Entry, n int) []history.Entry {
 			audit := *e.Audit
 			audit.Named = slices.DeleteFunc(slices.Clone(audit.Named), func(n history.Named) bool { return !keepEvent(n.Event) })
 			e.Audit = &audit
+		case history.KindDenial:
+			continue // about no write
 		case history.KindHop, history.KindFault, history.KindPhase, history.KindMistake:
 		}
 		kept = append(kept, e)
@@ -146,6 +148,8 @@ func concerns(e history.Entry, aggregate string, ids map[string]bool) bool {
 		return e.Fault.Key == "" || slices.ContainsFunc(e.Fault.Events, func(id string) bool { return ids[id] })
 	case history.KindPhase, history.KindMistake:
 		return true
+	case history.KindDenial:
+		return false
 	case history.KindAudit:
 		return slices.ContainsFunc(e.Audit.Named, func(n history.Named) bool { return ids[n.Event] })
 	case history.KindEvent:

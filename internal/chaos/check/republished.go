@@ -43,7 +43,7 @@ func republished(entries []history.Entry) []Violation {
 				}
 				p.sent[id] = append(p.sent[id], at)
 			}
-		case history.KindMistake, history.KindCall, history.KindPhase, history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter, history.KindAudit:
+		case history.KindMistake, history.KindCall, history.KindPhase, history.KindEvent, history.KindObject, history.KindEffect, history.KindDeadLetter, history.KindAudit, history.KindDenial:
 		}
 	}
 	return found

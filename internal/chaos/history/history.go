@@ -26,6 +26,7 @@ type Entry struct {
 
 	Mistake *Mistake `json:"mistake,omitempty"`
 	Audit   *Audit   `json:"audit,omitempty"`
+	Denial  *Denial  `json:"denial,omitempty"`
 }
 
 // Kind is what a line is about.
@@ -44,6 +45,7 @@ const (
 	KindDeadLetter Kind = "deadLetter"
 	KindMistake    Kind = "mistake"
 	KindAudit      Kind = "audit"
+	KindDenial     Kind = "denial"
 )
 
 // Call is a step of one request of a client: that it was sent, or how it ended.
@@ -106,6 +108,11 @@ type Mistake struct {
 type Audit struct {
 	By    string  `json:"by"`    // which audit it was
 	Named []Named `json:"named"` // what it said has no effect
+}
+
+// Denial is something that the template's policies do not allow and that was asked for.
+type Denial struct {
+	Text string `json:"text"` // who asked for what, and the statement that is missing
 }
 
 // Named is an event and a consumer that misses it.

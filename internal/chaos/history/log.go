@@ -35,6 +35,9 @@ func (l *Log) Mistake(m Mistake) { l.add(Entry{Kind: KindMistake, Mistake: &m}) 
 // Audit notes what an audit reported.
 func (l *Log) Audit(a Audit) { l.add(Entry{Kind: KindAudit, Audit: &a}) }
 
+// Denial notes what IAM denied.
+func (l *Log) Denial(d Denial) { l.add(Entry{Kind: KindDenial, Denial: &d}) }
+
 // State notes what was found in tables and queues.
 func (l *Log) State(s State) {
 	for _, e := range s.Events {
@@ -96,7 +99,7 @@ func Final(entries []Entry) State {
 			s.Effects = append(s.Effects, *e.Effect)
 		case KindDeadLetter:
 			s.DeadLetters = append(s.DeadLetters, *e.DeadLetter)
-		case KindCall, KindHop, KindFault, KindMistake, KindAudit:
+		case KindCall, KindHop, KindFault, KindMistake, KindAudit, KindDenial:
 		}
 	}
 	return s
