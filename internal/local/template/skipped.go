@@ -102,7 +102,7 @@ var refusals = []refusal{
 // skip returns why a resource without a Provision is skipped, or an error that says why it cannot be.
 func (p *plan) skip(d declaration) (reason string, err error) {
 	for _, r := range refusals {
-		if prefix, all := strings.CutSuffix(r.resourceType, "*"); r.resourceType != d.Type && !(all && strings.HasPrefix(d.Type, prefix)) {
+		if prefix, all := strings.CutSuffix(r.resourceType, "*"); r.resourceType != d.Type && (!all || !strings.HasPrefix(d.Type, prefix)) {
 			continue
 		}
 		if misses, got := p.misses(r, d); misses {
