@@ -32,6 +32,9 @@ func watched(t *testing.T) string {
 		delete(function["Properties"].(map[string]any), "FunctionName")
 		p.resources["Watcher"] = function
 		p.replaceFunction("/Watcher/", "watcher")
+		// The function has the role of PublisherOne, which reads no stream by itself.
+		p.allow("/PublisherOne/", p.arn("AWS::DynamoDB::Table", "/Outbox/Table/", "StreamArn"), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+		p.allow("/PublisherOne/", "*", "dynamodb:ListStreams")
 		p.resources["Watching"] = map[string]any{"Type": "AWS::Lambda::EventSourceMapping", "Properties": map[string]any{
 			"EventSourceArn": p.properties("AWS::Pipes::Pipe", "Outbox")["Source"], "FunctionName": map[string]any{"Ref": "Watcher"},
 			"StartingPosition": "TRIM_HORIZON", "FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "BisectBatchOnFunctionError": true,
@@ -40,6 +43,10 @@ func watched(t *testing.T) string {
 		p.resources["EveryMinute"] = map[string]any{"Type": "AWS::Events::Rule", "Properties": map[string]any{
 			"ScheduleExpression": "cron(* * * * ? *)",
 			"Targets":            []any{map[string]any{"Id": "Watcher", "Arn": map[string]any{"Fn::GetAtt": []any{"Watcher", "Arn"}}}},
+		}}
+		p.resources["WatcherSchedule"] = map[string]any{"Type": "AWS::Lambda::Permission", "Properties": map[string]any{
+			"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com",
+			"FunctionName": map[string]any{"Ref": "Watcher"}, "SourceArn": map[string]any{"Fn::GetAtt": []any{"EveryMinute", "Arn"}},
 		}}
 	})
 }
@@ -55,10 +62,13 @@ func TestStreamScheduleAndReplay(t *testing.T) {
 	awaitStream(t, first, orders[0])
 	orders = append(orders, post(t, first, bought("watched")))
 	first.Kill()
+	missed := slices.DeleteFunc(slices.Clone(orders), func(order string) bool { // the last one, or none: a kill may come late
+		return len(first.Hops(streamHop(order))) > 0
+	})
 
 	run := start(t, app, "--data", data)
 	orders = append(orders, post(t, run, bought("watched")))
-	awaitStream(t, run, orders[1:]...)
+	awaitStream(t, run, append(missed, orders[2])...)
 	if hops := run.Hops(streamHop(orders[0])); len(hops) > 0 {
 		t.Errorf("the second run starts before the checkpoint: %+v", hops)
 	}
