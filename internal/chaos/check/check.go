@@ -231,7 +231,7 @@ func (j *judgement) violate(rule Rule, aggregate, event, format string, args ...
 		j.Counts.Unexpected++
 	case Duplicated:
 		j.Counts.Duplicated++
-	case Torn, Order, Unexplained, NotRedriven, Republished, Unnamed, Misnamed, NotFired, Unfinished:
+	case Torn, Order, Unexplained, NotRedriven, Republished, Unnamed, Misnamed, NotFired, Unfinished, Denied:
 	}
 	j.add(Violation{Rule: rule, Aggregate: aggregate, Event: event, Text: fmt.Sprintf(format, args...)})
 }
