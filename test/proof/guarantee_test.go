@@ -16,10 +16,11 @@ func TestGuarantee(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs the whole stack")
 	}
+	// Most orders are under way from the first moment on: mistakes that come late find little left to cost.
 	killed, tablesKilled := chaos.NewPlan(1, 1, 0), chaos.NewPlan(2, 0, 1)
-	killed.Mistakes = []chaos.Mistake{{Kind: check.PipeStopped, After: 0.45, Until: 0.7}}
+	killed.Mistakes = []chaos.Mistake{{Kind: check.PipeStopped, After: 0, Until: 0.13}}
 	tablesKilled.Join = 0
-	tablesKilled.Mistakes = []chaos.Mistake{{Kind: check.RuleDisabled, Consumer: chaos.Ledger, After: 0.4, Until: 0.7}}
+	tablesKilled.Mistakes = []chaos.Mistake{{Kind: check.RuleDisabled, Consumer: chaos.Ledger, After: 0.2, Until: 0.5}}
 	for _, plan := range []chaos.Plan{killed, tablesKilled} {
 		t.Run(fmt.Sprintf("seed %d", plan.Seed), func(t *testing.T) {
 			t.Parallel()
