@@ -112,7 +112,7 @@ func TestOperate(t *testing.T) {
 	t.Run("what is not there", func(t *testing.T) {
 		command(t, run.Cloud().Environ(), "status", "--stack", "Nowhere").check(t, 1, `there is no stack "Nowhere"`)
 		operate(t, run, "trace", "no-such-order").check(t, 1, `no event with the id "no-such-order"`)
-		operate(t, run, "audit").check(t, 0, "effects are those that the auditor has confirmed", "nothing is missing")
+		operate(t, run, "audit").check(t, 0, "matched and effects are approximate", "nothing is missing")
 	})
 }
 

@@ -41,7 +41,7 @@ func startWatched(t *testing.T, repairs bool) *watchedRun {
 		p.replaceText("AWS::SSM::Parameter", "/Outbox/Description", settings)
 		p.properties("AWS::Lambda::EventSourceMapping", "/AuditMapping")["MaximumBatchingWindowInSeconds"] = 0
 		for _, schedule := range []string{"/AuditSchedule", "/HeartbeatSchedule"} {
-			p.properties("AWS::Events::Rule", schedule)["State"] = "DISABLED"
+			p.properties("AWS::Events::Rule", schedule)["ScheduleExpression"] = "rate(1 day)"
 		}
 		alarm := p.properties("AWS::CloudWatch::Alarm", "/PublisherOne/UnconfirmedAlarm")
 		alarm["Threshold"], alarm["Period"] = 2, 10

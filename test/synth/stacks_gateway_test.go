@@ -107,8 +107,8 @@ func provisionAPI(t *testing.T, service *apigateway.Service, edits ...func(tpl m
 	}
 	provisions := service.Provisions()
 	for _, typ := range []string{
-		"AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::Events::Archive", "AWS::Events::EventBus", "AWS::Events::Rule",
-		"AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Pipes::Pipe", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy",
+		"AWS::CloudWatch::Alarm", "AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::Events::Archive", "AWS::Events::EventBus", "AWS::Events::Rule",
+		"AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Pipes::Pipe", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy",
 		"AWS::SSM::Parameter",
 	} {
 		provisions[typ] = nameOnly
