@@ -83,7 +83,7 @@ var All = map[string]Mutation{
 	"the TTL leaves out the dead-letter queues":     {Patch: "inbox-ttl-without-dead-letter-queues", Test: Test{"./test/synth", "TestInboxTTL"}},
 	"the redrive trusts the queue's count":          {Patch: "redrive-trusts-the-count", Test: Test{"./runtime/redrive", "TestTheCountIsNotTrusted"}},
 	"the auditor skips a consumer":                  {Patch: "auditor-skips-a-consumer", Situation: "a stopped pipe", Caught: []check.Rule{check.Unnamed}},
-	"a dead letter is a confirmation":               {Patch: "dead-letter-confirms", Situation: "a stopped pipe", Caught: []check.Rule{check.Unnamed}},
+	"a dead letter is a confirmation":               {Patch: "dead-letter-confirms", Test: Test{"./constructs/functions/auditor", "TestADeadLetterConfirmsNothing"}},
 	"a repair sends to all consumers":               {Patch: "repair-sends-to-all", Test: Test{"./internal/operate", "TestRepairSendsToTheOneConsumer"}},
 	"a heartbeat that is missing is fine":           {Patch: "missing-heartbeat-is-fine", Test: Test{"./test/synth", "TestMonitorAlarms"}},
 	"the rules' dead-letter queue has no policy":    {Change: closedDeadLetterQueue, Situation: "storm", Caught: []check.Rule{check.Lost}},
