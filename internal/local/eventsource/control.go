@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/workers"
 )
 
 // ErrNotFound is wrapped when no event source mapping has the UUID.
@@ -55,7 +57,7 @@ type mapping struct {
 	properties  map[string]any
 	source      source
 	state
-	stop func() // returns when the mapping has ended; nil when it was not started
+	worker workers.Worker
 }
 
 // A source reads a queue or a stream and invokes the function until ctx is done.
@@ -101,12 +103,9 @@ func (s *Service) SetEnabled(_ context.Context, uuid string, enabled bool) error
 		return err
 	}
 	m.state = next
-	if m.stop != nil {
-		m.stop()
-		m.stop = nil
-	}
-	if enabled && s.start != nil {
-		s.start(m)
+	m.worker.Stop()
+	if enabled {
+		s.running.Start(&m.worker, m.source.run)
 	}
 	return nil
 }

@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/local/workers"
 )
 
 // Config holds what [New] needs.
@@ -38,8 +38,7 @@ type Service struct {
 
 	mu       sync.Mutex
 	mappings []*mapping // in the order of the template
-	// start runs a mapping; nil while the service does not run.
-	start func(*mapping)
+	running  workers.Group
 }
 
 // New returns a Service without event source mappings. It starts nothing.
@@ -56,31 +55,11 @@ func (s *Service) Provisions() map[string]template.Provision {
 // way: their messages become visible again after their visibility timeout, and their stream records are read again by
 // the next run. It returns an error when the checkpoint of a stream cannot be loaded or stored.
 func (s *Service) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { // keeps the group open for mappings that are enabled later
-		<-ctx.Done()
-		return nil
-	})
-	s.mu.Lock()
-	s.start = func(m *mapping) {
-		running, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		m.stop = func() { stop(); <-ended }
-		group.Go(func() error {
-			defer close(ended)
-			return m.source.run(running)
-		})
-	}
-	for _, m := range s.mappings {
-		if m.Enabled {
-			s.start(m)
+	return s.running.Run(ctx, &s.mu, func() {
+		for _, m := range s.mappings {
+			if m.Enabled {
+				s.running.Start(&m.worker, m.source.run)
+			}
 		}
-	}
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.start = nil
-	}()
-	return group.Wait()
+	})
 }

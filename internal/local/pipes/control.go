@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
+	"github.com/outboxkit/transactional-outbox/internal/local/workers"
 )
 
 // ErrNotFound is wrapped when no pipe has the name.
@@ -51,7 +52,7 @@ type managed struct {
 	properties  map[string]any
 	pipe        *Pipe
 	state
-	stop func() // returns when the pipe has ended; nil when it was not started
+	worker workers.Worker
 }
 
 // List returns all pipes, in the order of the template.
@@ -144,16 +145,13 @@ func (s *Service) change(name string, edit func(*state) error) error {
 	if err := s.drift.Save(m.description.LogicalID, m.properties, next); err != nil {
 		return err
 	}
-	if m.stop != nil {
-		m.stop()
-		m.stop = nil
-	}
+	m.worker.Stop()
 	m.state = next
 	if err := m.apply(); err != nil {
 		return err
 	}
-	if m.Running && s.start != nil {
-		s.start(m)
+	if m.Running {
+		s.running.Start(&m.worker, m.run)
 	}
 	return nil
 }

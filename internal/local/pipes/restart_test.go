@@ -30,7 +30,7 @@ func TestRestart(t *testing.T) {
 		p.Checkpoints = checkpoints
 		ctx, cancel := contextFor(time.Minute)
 		defer cancel()
-		if err := runPipe(ctx, p); err != nil {
+		if err := (&managed{pipe: p}).run(ctx); err != nil {
 			t.Fatal(err)
 		}
 		if want := []string{"0001", "0002", "0003", "0001", "0002", "0003"}; !slices.Equal(f.accepted, want) || checkpoints.saves < 3 {
@@ -42,7 +42,7 @@ func TestRestart(t *testing.T) {
 		p := f.pipe(Settings{BatchSize: 10}, &fakes{fixture: f, era: -1}) // every call of it fails
 		ctx, cancel := contextFor(time.Minute)
 		defer cancel()
-		if err := runPipe(ctx, p); !errors.Is(err, errKilled) {
+		if err := (&managed{pipe: p}).run(ctx); !errors.Is(err, errKilled) {
 			t.Errorf("any other error ends the run; got %v", err)
 		}
 	})

@@ -7,12 +7,12 @@ import (
 	"sync"
 
 	"go.etcd.io/bbolt"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/local/workers"
 )
 
 // Config holds what [New] needs.
@@ -37,10 +37,9 @@ type Service struct {
 	drift     *drift.Store
 	creations *drift.Store
 
-	mu    sync.Mutex
-	pipes []*managed // in the order of the template
-	// start runs a pipe; nil while the service does not run.
-	start func(*managed)
+	mu      sync.Mutex
+	pipes   []*managed // in the order of the template
+	running workers.Group
 }
 
 // New returns a Service without pipes.
@@ -60,43 +59,23 @@ var ErrRestart = errors.New("the pipe restarts")
 // Run moves records until ctx is done. It returns an error when the checkpoint of a pipe cannot be loaded
 // or stored.
 func (s *Service) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { // keeps the group open for pipes that are started later
-		<-ctx.Done()
-		return nil
-	})
-	s.mu.Lock()
-	s.start = func(m *managed) {
-		running, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		m.stop = func() { stop(); <-ended }
-		group.Go(func() error {
-			defer close(ended)
-			return runPipe(running, m.pipe)
-		})
-	}
-	for _, m := range s.pipes {
-		if m.Running {
-			s.start(m)
+	return s.running.Run(ctx, &s.mu, func() {
+		for _, m := range s.pipes {
+			if m.Running {
+				s.running.Start(&m.worker, m.run)
+			}
 		}
-	}
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.start = nil
-	}()
-	return group.Wait()
+	})
 }
 
-// runPipe runs a pipe, again after each [ErrRestart], until ctx is done.
-func runPipe(ctx context.Context, pipe *Pipe) error {
-	err := pipe.Run(ctx)
+// run runs the pipe, again after each [ErrRestart], until ctx is done.
+func (m *managed) run(ctx context.Context) error {
+	err := m.pipe.Run(ctx)
 	for errors.Is(err, ErrRestart) {
-		err = pipe.Run(ctx)
+		err = m.pipe.Run(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("pipe %s: %w", pipe.Name, err)
+		return fmt.Errorf("pipe %s: %w", m.pipe.Name, err)
 	}
 	return nil
 }
