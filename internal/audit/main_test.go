@@ -1,46 +1,19 @@
 package audit
 
 import (
-	"context"
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
-	"github.com/outboxkit/transactional-outbox/internal/local/tables"
+	"github.com/outboxkit/transactional-outbox/internal/local/tables/tablestest"
 )
 
 // db is DynamoDB Local: what a condition, a projection or a filter means is DynamoDB's.
 var db *dynamodb.Client
 
-func TestMain(m *testing.M) {
-	code, err := withTables(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "audit:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func withTables(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "audit-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	here := cloud.New("eu-central-1")
-	service, err := tables.Start(context.Background(), tables.Config{Cloud: here, Dir: dir})
-	if err != nil {
-		return 0, err
-	}
-	defer service.Close()
-	db = here.DynamoDB()
-	return m.Run(), nil
-}
+func TestMain(m *testing.M) { tablestest.Main(m, &db) }
 
 // newTable makes a table with a partition key, and a sort key where there are two attributes.
 func newTable(t *testing.T, name string, attributes ...string) string {
