@@ -38,7 +38,6 @@ const (
 // the record expires).
 const (
 	auditBatchSize     = 1000
-	auditLongestWindow = 5 * minute
 	auditRetryAttempts = -1
 	auditRecordAge     = 23 * time.Hour
 
@@ -91,7 +90,7 @@ func (a *auditor) newMapping() awslambda.CfnEventSourceMapping {
 		EventSourceArn:                 a.outbox.table.TableStreamArn(),
 		StartingPosition:               jsii.String(string(awslambda.StartingPosition_TRIM_HORIZON)),
 		BatchSize:                      jsii.Number(auditBatchSize),
-		MaximumBatchingWindowInSeconds: jsii.Number(a.props.batchingWindow().Seconds()),
+		MaximumBatchingWindowInSeconds: jsii.Number(description.StreamWindow(a.props.confirmWithin.length).Seconds()),
 		MaximumRetryAttempts:           jsii.Number(auditRetryAttempts),
 		MaximumRecordAgeInSeconds:      jsii.Number(auditRecordAge.Seconds()),
 		BisectBatchOnFunctionError:     true,
@@ -106,12 +105,6 @@ func (a *auditor) newMapping() awslambda.CfnEventSourceMapping {
 	// CloudFormation must not create it before the function may read the stream.
 	a.grant().ApplyBefore(mapping)
 	return mapping
-}
-
-// batchingWindow returns how long a batch may take to become full: each that ends with its window costs an invocation and a
-// message. The first of its events is looked at as much later, so it is a third of ConfirmWithin at most.
-func (c *auditConfig) batchingWindow() time.Duration {
-	return min(auditLongestWindow, (c.confirmWithin.length / 3).Truncate(second))
 }
 
 // beginAfter makes the auditor begin when a consumer's description is there: what it read before, it would never look for.

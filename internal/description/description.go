@@ -93,6 +93,16 @@ type Consumer struct {
 	Mapping  string `json:"mapping,omitempty"`  // UUID of the event source mapping
 }
 
+// StreamWindow returns how long the auditor's batches of the stream wait at most to become full: each that ends with its window
+// costs an invocation and a message. The first of its events is looked at as much later, so it is a third of ConfirmWithin at
+// most, in whole seconds.
+func StreamWindow(confirmWithin time.Duration) time.Duration {
+	return min(longestWindow, (confirmWithin / 3).Truncate(time.Second))
+}
+
+// longestWindow is the longest that Lambda waits. Source: Lambda API reference, CreateEventSourceMapping.
+const longestWindow = 5 * time.Minute
+
 // The layout that this package reads.
 const layout = "1"
 

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/outboxkit/transactional-outbox/internal/description"
 )
 
 // A Ledger is what was committed in a time and what took effect.
@@ -180,12 +182,6 @@ func (l *Ledger) sumConfirmed(ctx context.Context, s Search) error {
 	return nil
 }
 
-// longestWindow is how long the auditor's batches of the stream wait at most to become full.
-const longestWindow = 5 * time.Minute
-
-// batchingWindow returns how long a batch waits where effects are due within a time, as the construct sets it.
-func batchingWindow(within time.Duration) time.Duration { return min(longestWindow, within/3) }
-
 // looksFor is how long it takes at most, in a system at rest, until an effect that is due is looked for: the auditor runs once
 // a minute, and may begin with another run's work.
 const looksFor = 2 * time.Minute
@@ -195,7 +191,7 @@ const looksFor = 2 * time.Minute
 // at the latest. So events of the minutes before Until may be missing, and those of the minutes after it be among them.
 func (s Search) looked(now time.Time) (from, to time.Time) {
 	within := s.within()
-	to = s.due(now).Add(within + batchingWindow(within) + looksFor)
+	to = s.due(now).Add(within + description.StreamWindow(within) + looksFor)
 	if to.After(now) {
 		to = now
 	}
