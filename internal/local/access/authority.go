@@ -110,21 +110,9 @@ func (a *Authority) check(s session, request iam.Request) *Denial {
 
 // checkService decides a request that an AWS service makes by itself, on behalf of the resource sourceARN.
 func (a *Authority) checkService(service, sourceARN string, request iam.Request) *Denial {
-	request = serviceRequest(service, sourceARN, request)
+	request = request.OfService(service, sourceARN, cloud.Account)
 	a.record.write(request)
 	return a.decide(request, iam.Policies{Resource: a.policyOf(request.Resource)}, service)
-}
-
-// serviceRequest returns the request with the service as its principal, and the keys that requests of services have.
-func serviceRequest(service, sourceARN string, request iam.Request) iam.Request {
-	request.Principal = iam.Principal{Service: service}
-	if request.Context == nil {
-		request.Context = iam.Context{}
-	}
-	request.Context.Set("aws:SourceArn", sourceARN)
-	request.Context.Set("aws:SourceAccount", cloud.Account)
-	request.Context.Set("aws:SecureTransport", "true")
-	return request
 }
 
 func (a *Authority) decide(request iam.Request, policies iam.Policies, who string) *Denial {

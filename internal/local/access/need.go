@@ -68,7 +68,7 @@ func (a *Authority) Prepare(context.Context) error {
 func (a *Authority) warnOfSender(n need) {
 	for _, one := range n.optional {
 		for _, action := range one.actions {
-			request := serviceRequest(n.sender, n.source, iam.Request{Action: action, Resource: one.on})
+			request := iam.Request{Action: action, Resource: one.on}.OfService(n.sender, n.source, cloud.Account)
 			if decision := iam.Evaluate(request, iam.Policies{Resource: a.policyOf(one.on)}); !decision.Allowed {
 				denied := &Denial{Request: request, Decision: decision, who: n.sender, nameOf: a.templateName}
 				a.noticeOnce(n.who+"\n"+denied.kind(), fmt.Sprintf("IAM: %s will lose events: %s", n.who, denied.explain()))

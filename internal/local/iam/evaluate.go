@@ -38,6 +38,19 @@ type Request struct {
 	bounded bool // the principal has a permissions boundary
 }
 
+// OfService returns the request as one that an AWS service makes by itself, on behalf of a resource of an account: with the
+// service as principal, and the keys that requests of services have.
+func (r Request) OfService(service, sourceARN, sourceAccount string) Request {
+	r.Principal = Principal{Service: service}
+	if r.Context == nil {
+		r.Context = Context{}
+	}
+	r.Context.Set("aws:SourceArn", sourceARN)
+	r.Context.Set("aws:SourceAccount", sourceAccount)
+	r.Context.Set("aws:SecureTransport", "true")
+	return r
+}
+
 // Policies are those that apply to a request.
 type Policies struct {
 	// Identity are the policies of the principal's role.

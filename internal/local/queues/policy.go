@@ -21,14 +21,8 @@ const sendMessage = "sqs:SendMessage"
 // Allows reports whether the queue's policy allows a service, for example "events.amazonaws.com", to send messages on
 // behalf of the resource sourceARN, for example a rule. A queue without a policy allows no service.
 func (s *Service) Allows(queueARN, servicePrincipal, sourceARN string) bool {
-	context := iam.Context{}
-	context.Set("aws:SourceArn", sourceARN)
-	context.Set("aws:SourceAccount", account(sourceARN))
-	context.Set("aws:SecureTransport", "true")
-	return iam.Evaluate(
-		iam.Request{Principal: iam.Principal{Service: servicePrincipal}, Action: sendMessage, Resource: queueARN, Context: context},
-		iam.Policies{Resource: s.Policy(queueARN)},
-	).Allowed
+	request := iam.Request{Action: sendMessage, Resource: queueARN}.OfService(servicePrincipal, sourceARN, account(sourceARN))
+	return iam.Evaluate(request, iam.Policies{Resource: s.Policy(queueARN)}).Allowed
 }
 
 // Policy returns the policy of the queue with that ARN, or nil. That of a queue that the template does not have is its
