@@ -38,11 +38,6 @@ ruleDeadLetters, consumers), imported, alarms, needs (what, do). A reading has v
 			if err != nil {
 				return err
 			}
-			if f.outbox != "" {
-				if stack, err = stack.Only(f.outbox); err != nil {
-					return err
-				}
-			}
 			surveyor := operate.NewSurveyor(clients, stack, f.command())
 			var status *operate.Status
 			if watch {
