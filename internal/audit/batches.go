@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/runtime/record"
@@ -88,7 +89,7 @@ func (b *batches) readSome(ctx context.Context, some []itemPlace) error {
 		case attempt == attempts:
 			return errors.New("read the inbox: DynamoDB has no capacity for all keys of a request")
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := smithytime.SleepWithContext(ctx, wait); err != nil {
 			return err
 		}
 	}
@@ -122,16 +123,5 @@ func (b *batches) keep(responses map[string][]map[string]types.AttributeValue) {
 		for _, item := range items {
 			b.known[itemPlace{table, scalar(item, record.AttrPK)}] = item
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

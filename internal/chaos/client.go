@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
+
 	"github.com/outboxkit/transactional-outbox/internal/chaos/history"
 )
 
@@ -119,13 +121,5 @@ func (c *client) exchange(ctx context.Context, r request) (answer, error) {
 
 // pause waits before try n, counted from 1, unless ctx is done.
 func pause(ctx context.Context, n int) error {
-	wait := min(lastPause, firstPause<<min(n, 10))
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return smithytime.SleepWithContext(ctx, min(lastPause, firstPause<<min(n, 10)))
 }

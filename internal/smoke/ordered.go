@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	dbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	smithytime "github.com/aws/smithy-go/time"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
@@ -148,7 +149,7 @@ func (j *job) receives(ctx context.Context, c *operate.Consumer, since time.Time
 			j.differ("how often version 3 was received is not known: CloudWatch has no datapoint")
 			return nil
 		}
-		if err := sleep(ctx, 10*time.Second); err != nil {
+		if err := smithytime.SleepWithContext(ctx, 10*time.Second); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/pipes"
 	"github.com/aws/aws-sdk-go-v2/service/pipes/types"
+	smithytime "github.com/aws/smithy-go/time"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
 )
@@ -49,7 +50,7 @@ func recordAge(ctx context.Context, j *job) error {
 		return err
 	}
 	if shortened {
-		if err := sleep(ctx, olderThan); err != nil {
+		if err := smithytime.SleepWithContext(ctx, olderThan); err != nil {
 			return err
 		}
 	}

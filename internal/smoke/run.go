@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
 	"github.com/google/uuid"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
@@ -160,21 +161,9 @@ func (r *Runner) await(ctx context.Context, what string, happened func() (bool, 
 		if time.Now().After(until) {
 			return fmt.Errorf("within %s this did not happen: %s", r.Wait, what)
 		}
-		if err := sleep(ctx, poll); err != nil {
+		if err := smithytime.SleepWithContext(ctx, poll); err != nil {
 			return fmt.Errorf("%w, while it waited until %s", err, what)
 		}
-	}
-}
-
-// sleep waits, or returns the context's error when that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }
 

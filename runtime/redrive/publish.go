@@ -11,6 +11,7 @@ import (
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	bustypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	smithytime "github.com/aws/smithy-go/time"
 
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
@@ -91,7 +92,7 @@ func (r *Redriver) put(ctx context.Context, entries []bustypes.PutEventsRequestE
 			return fmt.Errorf("%d of %d were refused: %w", len(failed), len(entries), reason)
 		}
 		entries = failed
-		if err := pause(ctx, wait); err != nil {
+		if err := smithytime.SleepWithContext(ctx, wait); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	smithytime "github.com/aws/smithy-go/time"
 )
 
 const (
@@ -122,7 +123,7 @@ func (q *queueRedrive) handle(ctx context.Context, messages []types.Message) (fr
 	for _, m := range messages {
 		q.hold(m)
 	}
-	if err := pause(ctx, time.Until(q.settled)); err != nil {
+	if err := smithytime.SleepWithContext(ctx, time.Until(q.settled)); err != nil {
 		return false, err
 	}
 	for _, m := range messages {
@@ -255,15 +256,6 @@ func sentAt(m types.Message) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 func seconds(d time.Duration) int32 { return int32(d / time.Second) }

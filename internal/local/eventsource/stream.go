@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
+
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
@@ -117,7 +119,7 @@ func (m *streamMapping) deliverPart(ctx context.Context, p part) error {
 			return m.giveUp(ctx, p, p.to, retryAttemptsExhausted, reason)
 		}
 		m.report(p.records(), hop.Hop{Outcome: hop.Retry, Target: m.FunctionARN, Detail: fmt.Sprintf("%d failed: %s", p.to-p.from, reason)})
-		if err := streams.Sleep(ctx, streams.Backoff(attempt, retryLast)); err != nil {
+		if err := smithytime.SleepWithContext(ctx, streams.Backoff(attempt, retryLast)); err != nil {
 			return err
 		}
 		if split && !advanced {
@@ -192,7 +194,7 @@ func (m *streamMapping) giveUp(ctx context.Context, p part, to int, why conditio
 				break
 			}
 			m.report(p.records(), hop.Hop{Outcome: hop.Retry, Target: m.OnFailure, Detail: err.Error()})
-			if err := streams.Sleep(ctx, streams.Backoff(attempt, retryLast)); err != nil {
+			if err := smithytime.SleepWithContext(ctx, streams.Backoff(attempt, retryLast)); err != nil {
 				return err
 			}
 		}

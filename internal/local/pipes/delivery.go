@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
+
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
@@ -120,7 +122,7 @@ func (d *delivery) giveUp(ctx context.Context, items []*item, condition Conditio
 				break
 			}
 			d.reportItems(items, hop.Hop{Outcome: hop.Retry, Target: d.DeadLetterARN, Detail: err.Error()})
-			if err := streams.Sleep(ctx, streams.Backoff(attempt, retryLast)); err != nil {
+			if err := smithytime.SleepWithContext(ctx, streams.Backoff(attempt, retryLast)); err != nil {
 				return err
 			}
 		}
@@ -144,7 +146,7 @@ func (d *delivery) settle(items []*item, end hop.Hop) error {
 
 func (d *delivery) retryLater(ctx context.Context, batch []*item, attempt int) error {
 	d.reportItems(batch, hop.Hop{Outcome: hop.Retry, Target: d.TargetARN, Detail: batch[0].err.Error()})
-	return streams.Sleep(ctx, streams.Backoff(attempt, retryLast))
+	return smithytime.SleepWithContext(ctx, streams.Backoff(attempt, retryLast))
 }
 
 func (d *delivery) reportItems(items []*item, h hop.Hop) {

@@ -9,8 +9,9 @@ import (
 	"sync"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
+
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
-	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
 // errRefused is a customer error, which counts as an attempt; errInternal does not count.
@@ -300,7 +301,7 @@ func (f *fixture) drain(settings Settings, d time.Duration) error {
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	watch.Go(func() {
-		for streams.Sleep(ctx, time.Minute) == nil {
+		for smithytime.SleepWithContext(ctx, time.Minute) == nil {
 			f.mu.Lock()
 			if len(f.missing()) == 0 {
 				cancel()

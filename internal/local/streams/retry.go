@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	smithytime "github.com/aws/smithy-go/time"
 )
 
 // The waits between attempts double, each shortened by up to a half at random. AWS documents only that a reader whose
@@ -28,24 +30,12 @@ func Backoff(attempt int, last time.Duration) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// Sleep waits for d, or returns ctx's error when ctx is done first.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // streamFailed waits after the nth failure of the stream in a row. Its error is ctx's.
 func (r *Reader) streamFailed(ctx context.Context, n int, attempted string, err error) error {
 	if n == failuresBeforeReport && ctx.Err() == nil {
 		r.report(fmt.Sprintf("%s: %v", attempted, err))
 	}
-	return Sleep(ctx, Backoff(n-1, reopenLast))
+	return smithytime.SleepWithContext(ctx, Backoff(n-1, reopenLast))
 }
 
 func (r *Reader) report(detail string) {

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -90,7 +91,7 @@ func (w *worker) gather(ctx context.Context) (gathered, error) {
 		if g.matching > 0 {
 			pause = min(idle, left)
 		}
-		if err := Sleep(ctx, pause); err != nil {
+		if err := smithytime.SleepWithContext(ctx, pause); err != nil {
 			return g, err
 		}
 		idle = min(idle*3/2, idleMax)
