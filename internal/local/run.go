@@ -22,47 +22,95 @@ import (
 
 // Run runs the stack that the options name until ctx is done. It returns nil when it was told to stop.
 func Run(ctx context.Context, o Options, out console.Console) error {
+	session, err := Start(ctx, o, out)
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	defer session.Close()
+	return unlessStopped(ctx, session.Wait())
+}
+
+// A Session is a stack that runs. Its methods may be called from many goroutines.
+type Session struct {
+	// Summary is what [console.Console.Ready] got.
+	Summary console.Summary
+
+	services *services
+	workers  *errgroup.Group
+	cleanup  []func() // in the order in which things were opened
+}
+
+// Start starts the stack that the options name and returns once it is ready. It runs until ctx is done or
+// [Session.Close] is called. On an error nothing is left running.
+func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err error) {
 	if err := supported(runtime.GOOS); err != nil {
-		return err
+		return nil, err
 	}
 	started := time.Now()
 	assembly, err := template.ReadAssembly(o.App)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stack, err := choose(assembly, o.Stack, out)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	s := &Session{}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
 	injector, done, err := injectFaults(o, out)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer done()
+	s.cleanup = append(s.cleanup, done)
 	data, err := openData(o)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer data.close()
+	s.cleanup = append(s.cleanup, data.close)
+	s.services, err = start(ctx, o, stack, data, out, injector)
+	if err != nil {
+		return nil, err
+	}
+	s.cleanup = append(s.cleanup, s.services.close)
+	deployment, err := stack.Provision(ctx, template.Environment{Account: cloud.Account, Region: s.services.cloud.Region}, s.services.provisions())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.services.prepare(ctx); err != nil {
+		return nil, err
+	}
+	s.services.control.Deployed(stack, deployment, s.services.api.Local)
+	out.Notice(callersNotice(o, s.services))
+	s.work(ctx)
+	s.Summary = s.services.summary(data.dir, time.Since(started), deployment)
+	out.Ready(s.Summary)
+	return s, nil
+}
 
-	services, err := start(ctx, o, stack, data, out, injector)
-	if err != nil {
-		return unlessStopped(ctx, err)
+// work starts the workers.
+func (s *Session) work(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.workers, ctx = errgroup.WithContext(ctx)
+	s.services.run(ctx, s.workers)
+	s.cleanup = append(s.cleanup, func() {
+		cancel()
+		_ = s.workers.Wait()
+	})
+}
+
+// Wait returns when the session has ended: with the error of the part that failed, or when it was told to stop.
+func (s *Session) Wait() error { return s.workers.Wait() }
+
+// Close ends the session and everything that it has started.
+func (s *Session) Close() {
+	for _, clean := range slices.Backward(s.cleanup) {
+		clean()
 	}
-	defer services.close()
-	deployment, err := stack.Provision(ctx, template.Environment{Account: cloud.Account, Region: services.cloud.Region}, services.provisions())
-	if err != nil {
-		return unlessStopped(ctx, err)
-	}
-	if err := services.prepare(ctx); err != nil {
-		return unlessStopped(ctx, err)
-	}
-	services.control.Deployed(stack, deployment, services.api.Local)
-	out.Notice(callersNotice(o, services))
-	workers, ctx := errgroup.WithContext(ctx)
-	services.run(ctx, workers)
-	out.Ready(services.summary(data.dir, time.Since(started), deployment))
-	return unlessStopped(ctx, workers.Wait())
+	s.cleanup = nil
 }
 
 // callersNotice returns who may call the API.
