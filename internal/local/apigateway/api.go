@@ -20,6 +20,7 @@ type api struct {
 	// responses holds the gateway responses that the stack defines, by type.
 	responses map[responseType]*gatewayResponse
 	stages    []*stage
+	domains   []*domain
 }
 
 // A stage is one deployment of the API under a name.

@@ -93,49 +93,6 @@ func (s *Service) provisionValidator(_ context.Context, r template.Resource) (te
 	return attributes(r.PhysicalName, "RequestValidatorId"), nil
 }
 
-func (s *Service) provisionDeployment(_ context.Context, r template.Resource) (template.Attributes, error) {
-	var p struct {
-		RestAPI     string `json:"RestApiId"`
-		Description template.Ignored
-	}
-	if err := r.Decode(&p); err != nil {
-		return template.Attributes{}, err
-	}
-	return attributes(r.PhysicalName, "DeploymentId"), s.api.check(p.RestAPI)
-}
-
-func (s *Service) provisionStage(_ context.Context, r template.Resource) (template.Attributes, error) {
-	var p struct {
-		RestAPI              string `json:"RestApiId"`
-		Deployment           string `json:"DeploymentId"`
-		StageName            string
-		Variables            map[string]string
-		AccessLogSetting     template.Ignored
-		CacheClusterEnabled  template.Ignored
-		CacheClusterSize     template.Ignored
-		ClientCertificate    template.Ignored `json:"ClientCertificateId"`
-		Description          template.Ignored
-		DocumentationVersion template.Ignored
-		MethodSettings       template.Ignored
-		Tags                 template.Ignored
-		TracingEnabled       template.Ignored
-	}
-	if err := r.Decode(&p); err != nil {
-		return template.Attributes{}, err
-	}
-	if err := s.api.check(p.RestAPI); err != nil {
-		return template.Attributes{}, err
-	}
-	if s.api.stage(p.StageName) != nil {
-		return template.Attributes{}, fmt.Errorf("StageName must be one that no other stage of the API has, got %q", p.StageName)
-	}
-	if p.Variables == nil {
-		p.Variables = map[string]string{}
-	}
-	s.api.stages = append(s.api.stages, &stage{name: p.StageName, deploymentID: p.Deployment, variables: p.Variables})
-	return template.Attributes{Ref: p.StageName}, nil
-}
-
 // attributes returns the attributes of a resource with an id: its Ref, and a GetAtt of that name with the same value.
 func attributes(id, getAtt string) template.Attributes {
 	return template.Attributes{Ref: id, GetAtt: map[string]string{getAtt: id}}
