@@ -41,6 +41,8 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 		return a.busPolicy(r)
 	case "AWS::ApiGateway::Method":
 		return a.apiMethod(r)
+	case "AWS::ApiGateway::RestApi":
+		return a.apiDefinition(r)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -164,23 +163,6 @@ func (a *Authority) busARN(nameOrARN string) string {
 		nameOrARN = "default"
 	}
 	return a.cloud.ARN("events", "event-bus/"+nameOrARN)
-}
-
-// apiMethod notes the role of an integration, without which API Gateway cannot call an AWS service.
-func (a *Authority) apiMethod(r template.Resource) error {
-	integration, _ := r.Properties["Integration"].(map[string]any)
-	role, _ := integration["Credentials"].(string)
-	if role == callersCredentials {
-		return nil
-	}
-	if role == "" {
-		if integration["Type"] == "AWS" {
-			return errors.New("Integration must have Credentials, the role with which API Gateway calls the service")
-		}
-		return nil
-	}
-	a.require(need{who: r.LogicalID, role: role, service: apiGateway, source: a.cloud.ARN("execute-api", "*")})
-	return nil
 }
 
 var _ cloud.Keys = (*Authority)(nil)

@@ -198,7 +198,28 @@ func TestHowAFunctionIsNamed(t *testing.T) {
 func TestAnIntegrationNeedsARole(t *testing.T) {
 	a, _ := withStatements(t)
 	err := a.apiMethod(resource("AWS::ApiGateway::Method", "M", map[string]any{"Integration": map[string]any{"Type": "AWS"}}))
-	if err == nil || !strings.Contains(err.Error(), "Credentials") {
-		t.Errorf("error %v, want one that names Credentials", err)
+	if err == nil || !strings.Contains(err.Error(), "Integration must have credentials") {
+		t.Errorf("error %v, want one that names the credentials", err)
+	}
+}
+
+// The integrations of a definition are found wherever they are, and their roles checked as those of methods are.
+func TestIntegrationsOfADefinition(t *testing.T) {
+	const integration = "x-amazon-apigateway-integration"
+	body := map[string]any{
+		"paths": map[string]any{"/a": map[string]any{
+			"get":  map[string]any{integration: map[string]any{"type": "aws"}},
+			"post": map[string]any{integration: map[string]any{"$ref": "#/components/x-amazon-apigateway-integrations/Shared"}},
+		}},
+		"components": map[string]any{integration + "s": map[string]any{"Shared": map[string]any{"type": "aws", "credentials": caller}}},
+	}
+	a, _ := withStatements(t)
+	api := resource("AWS::ApiGateway::RestApi", "Api", map[string]any{"Body": body})
+	err := a.apiDefinition(api)
+	if err == nil || err.Error() != "property Body.paths./a.get.x-amazon-apigateway-integration must have credentials, the role with which API Gateway calls the service" {
+		t.Errorf("error %v", err)
+	}
+	if err := a.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "Api: ") {
+		t.Errorf("the role that trusts another service is not named: %v", err)
 	}
 }

@@ -66,7 +66,7 @@ func newProxyEvent(x *exchange) proxyEvent {
 	headers := proxyHeaders(x)
 	return proxyEvent{
 		Resource:                        x.context.ResourcePath,
-		Path:                            x.path,
+		Path:                            x.shown,
 		HTTPMethod:                      x.request.Method,
 		Headers:                         lastValues(headers),
 		MultiValueHeaders:               headers,

@@ -84,6 +84,9 @@ func (s *Service) Provisions() map[string]template.Provision {
 		"AWS::ApiGateway::Method":           s.provisionMethod,
 		"AWS::ApiGateway::Deployment":       s.provisionDeployment,
 		"AWS::ApiGateway::Stage":            s.provisionStage,
+		"AWS::ApiGateway::DomainName":       s.provisionDomainName,
+		"AWS::ApiGateway::BasePathMapping":  s.provisionBasePathMapping,
+		"AWS::ApiGatewayV2::ApiMapping":     s.provisionAPIMapping,
 	}
 }
 
@@ -96,9 +99,24 @@ func (s *Service) URL() string {
 	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), s.api.stages[0].name)
 }
 
-// Local returns the text with the address of the API on AWS replaced by the local one. A template builds that address
-// from the API's id, for example in an output.
+// Mapped returns the URLs of the paths of custom domains, by what leads there on AWS: "api.example.com/v1".
+func (s *Service) Mapped() map[string]string {
+	urls := map[string]string{}
+	for _, d := range s.api.domains {
+		for _, m := range d.mappings {
+			mapped := strings.TrimSuffix(d.name+"/"+m.path, "/")
+			urls[mapped] = fmt.Sprintf("http://%s/%s/", s.listener.Addr(), mapped)
+		}
+	}
+	return urls
+}
+
+// Local returns the text with the addresses of the API on AWS replaced by the local ones. A template builds them from the
+// API's id or a custom domain name, for example in an output.
 func (s *Service) Local(text string) string {
+	for _, d := range s.api.domains {
+		text = strings.ReplaceAll(text, "https://"+d.name+"/", fmt.Sprintf("http://%s/%s/", s.listener.Addr(), d.name))
+	}
 	if s.api.id == "" {
 		return text
 	}
