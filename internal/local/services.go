@@ -93,11 +93,12 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
 		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
-		Sink: sink, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
+		Caller: s.permissions.callers(), Sink: sink, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.permissions.ofBuses(bus)
 	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
 	mapping := eventsource.New(eventsource.Config{
 		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Received: s.events.Receive, Wrap: seams.queue,

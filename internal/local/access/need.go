@@ -97,7 +97,7 @@ func (a *Authority) lacks(n need, r *role, wanted []needed) []*Denial {
 		for _, action := range one.actions {
 			request := iam.Request{Principal: s.principal(), Action: action, Resource: a.inRegion(one.on)}
 			a.addContext(&request, s)
-			decision := iam.Evaluate(request, a.policies(r, request.Resource))
+			decision := iam.Evaluate(request, a.policies(r, request))
 			if !decision.Allowed {
 				denials = append(denials, &Denial{Request: request, Decision: decision, who: r.logicalID, nameOf: a.templateName})
 			}

@@ -37,8 +37,6 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 		return a.noteTable(r, made.Ref)
 	case "AWS::Events::Rule":
 		return a.noteRule(r, made.GetAtt["Arn"])
-	case "AWS::Events::EventBusPolicy":
-		return a.busPolicy(r)
 	case "AWS::ApiGateway::Method":
 		return a.apiMethod(r)
 	case "AWS::ApiGateway::RestApi":
@@ -131,7 +129,7 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	}
 	switch {
 	case strings.HasPrefix(p.Target, "arn:aws:events:"):
-		n.actions = append(n.actions, needed{p.Target, []string{"events:PutEvents"}})
+		n.actions = append(n.actions, needed{p.Target, []string{putEvents}})
 	case strings.HasPrefix(p.Target, "arn:aws:sqs:"):
 		n.actions = append(n.actions, needed{p.Target, []string{"sqs:SendMessage"}})
 	}

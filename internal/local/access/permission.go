@@ -136,24 +136,6 @@ func (a *Authority) provisionAccount(_ context.Context, r template.Resource) (te
 	return template.Attributes{Ref: r.PhysicalName, GetAtt: map[string]string{"Id": r.PhysicalName}}, nil
 }
 
-// busPolicy adds the statement of an AWS::Events::EventBusPolicy to the policy of its bus. In its older form it names
-// another account or an organization, which do not exist here.
-func (a *Authority) busPolicy(r template.Resource) error {
-	statement, ok := r.Properties["Statement"]
-	if !ok {
-		return nil
-	}
-	name, _ := r.Properties["EventBusName"].(string)
-	if name == "" {
-		name = "default"
-	}
-	document, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statement})
-	if err != nil {
-		return err
-	}
-	return a.addResourcePolicy(a.busARN(name), document)
-}
-
 // busARN returns the ARN of a bus that is named by its name or ARN; "" is the default bus.
 func (a *Authority) busARN(nameOrARN string) string {
 	switch {

@@ -17,9 +17,10 @@
 // gets an event at most three times, as from Lambda's own queue of asynchronous invocations, or as often and as late as its
 // AWS::Lambda::EventInvokeConfig allows; what it fails on is dropped and not in the target's dead-letter queue, as on AWS.
 //
-// What calls of the API change on the template's rules stays over a restart, until the template changes; a rule that
+// What calls of the API change on the template's rules and on the policies of buses stays over a restart, until the template
+// changes; a rule that
 // only a call has made exists until the end of the run. Not supported: other targets and input transformers.
 //
 // [Config.Policies] decides which queues and functions let a rule in. What callers may do is decided in front of this
-// package, by package access.
+// package, by package access; what the policy of a bus denies, the bus itself refuses, entry by entry.
 package eventbus

@@ -254,7 +254,7 @@ func TestFunctionAsTarget(t *testing.T) {
 		w := newClockwork(t, path, map[string]any{
 			"EventPattern": map[string]any{"source": []any{"orders"}}, "Targets": []any{map[string]any{"Id": "T", "Arn": functionARN, "InputPath": "$.detail"}},
 		})
-		if _, err := w.putEvents(putEventsRequest{[]entry{{Source: "orders", DetailType: "t", Detail: `{"id":"1"}`}}}); err != nil {
+		if _, err := w.putEvents(nil, putEventsRequest{[]entry{{Source: "orders", DetailType: "t", Detail: `{"id":"1"}`}}}); err != nil {
 			t.Fatal(err)
 		}
 		w.run(time.Second)

@@ -16,6 +16,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -37,7 +38,10 @@ type Config struct {
 	Functions Functions
 	// QueueExists reports whether there is a queue with that ARN. Default: nothing is known about queues.
 	QueueExists func(arn string) bool
-	Sink        hop.Sink // receives a hop of stage hop.Bus or hop.Schedule for each delivery, retry, dead-letter message and dropped event
+	// Caller returns the principal who signed a request, with the keys that every request of it has. Default: the policies of
+	// buses are kept and do not count.
+	Caller func(*http.Request) iam.Request
+	Sink   hop.Sink // receives a hop of stage hop.Bus or hop.Schedule for each delivery, retry, dead-letter message and dropped event
 
 	// Accepted is called with each event once it is on disk, and before it is delivered. Default: nothing.
 	Accepted func(hop.Accepted)
@@ -56,8 +60,10 @@ type Service struct {
 	server     *http.Server
 	serving    chan struct{} // closed when the server has ended
 
-	db    *bbolt.DB
-	drift *drift.Store
+	db       *bbolt.DB
+	drift    *drift.Store // of rules
+	policies *drift.Store // of buses
+	caller   func(*http.Request) iam.Request
 
 	mu       sync.RWMutex
 	buses    map[string]*bus  // by name
@@ -112,8 +118,10 @@ func newService(cfg Config) (*Service, error) {
 		serving:  make(chan struct{}),
 		db:       cfg.DB,
 		drift:    drift.New(cfg.DB, "rules"),
+		caller:   cfg.Caller,
 		buses:    map[string]*bus{},
 		deleted:  map[string]*rule{},
+		policies: drift.New(cfg.DB, "policies of buses"),
 		async:    map[string]asyncConfig{},
 		replays:  map[string]*replay{},
 

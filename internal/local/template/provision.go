@@ -123,7 +123,7 @@ func (p *plan) add(id string, provisions map[string]Provision, byID map[string]p
 	if provisions[d.Type] == nil {
 		reason, err := p.skip(d)
 		if err != nil {
-			return fmt.Errorf("%s (%s): %w", id, d.Type, err)
+			return prefixErrors(fmt.Sprintf("%s (%s)", id, d.Type), err)
 		}
 		p.evaluator.skipped[id] = r
 		p.skipped = append(p.skipped, Skipped{LogicalID: id, Type: d.Type, Name: name, Ref: p.placeholder(r, ""), Reason: reason})
