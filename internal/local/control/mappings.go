@@ -52,7 +52,7 @@ func (f *functionAPI) listMappings(r *wire.Request) (any, error) {
 	query := r.URL.Query()
 	source, function := query.Get("EventSourceArn"), query.Get("FunctionName")
 	if function != "" {
-		function = f.arn(function)
+		function = f.cloud.FunctionARN(function)
 	}
 	all := mappingList{EventSourceMappings: []mappingConfiguration{}}
 	for _, d := range f.mappings.List() {

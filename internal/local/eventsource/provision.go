@@ -57,9 +57,7 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
-	if !strings.HasPrefix(p.FunctionName, "arn:") {
-		p.FunctionName = s.cfg.Cloud.ARN("lambda", "function:"+p.FunctionName)
-	}
+	p.FunctionName = s.cfg.Cloud.FunctionARN(p.FunctionName)
 	filters, err := p.filters()
 	if err := errors.Join(p.validate(), err); err != nil {
 		return template.Attributes{}, err

@@ -21,6 +21,7 @@ const MaxResponse = 6<<20 + 100
 // An invocation is one event on its way through a process.
 type invocation struct {
 	id       string
+	arn      string // of the function, or of its version or alias
 	deadline time.Time
 	trace    string // X-Ray tracing header
 	payload  []byte
@@ -31,9 +32,10 @@ type invocation struct {
 	failure  *FunctionError
 }
 
-func newInvocation(payload []byte, deadline time.Time, traced bool) *invocation {
+func newInvocation(arn string, payload []byte, deadline time.Time, traced bool) *invocation {
 	return &invocation{
 		id:       uuid.NewString(),
+		arn:      arn,
 		deadline: deadline,
 		trace:    newTrace(traced),
 		payload:  payload,
@@ -84,7 +86,7 @@ func (e *environment) handleNext(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Type", "application/json")
 		header.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
 		header.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
-		header.Set("Lambda-Runtime-Invoked-Function-Arn", e.fn.arn)
+		header.Set("Lambda-Runtime-Invoked-Function-Arn", inv.arn)
 		header.Set("Lambda-Runtime-Trace-Id", inv.trace)
 		// A runtime that cannot read it has ended, or will run into the timeout.
 		_, _ = w.Write(inv.payload)

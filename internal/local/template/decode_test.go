@@ -131,6 +131,7 @@ func TestRefusals(t *testing.T) {
 		"a stream of metrics":       {`"AWS::CloudWatch::MetricStream"`, "A (AWS::CloudWatch::MetricStream): metrics stay here"},
 		"a key of a user":           {`"AWS::IAM::AccessKey"`, "A (AWS::IAM::AccessKey): users do not exist here"},
 		"a type that is not known":  {`"AWS::Logs::Tomorrow"`, "A (AWS::Logs::Tomorrow): the local run does not support this resource type"},
+		"a layer":                   {`"AWS::Lambda::LayerVersion", "Properties": {"Content": {}}`, "A (AWS::Lambda::LayerVersion): a layer's files would have to lie in /opt"},
 		"masked logs":               {`"AWS::Logs::AccountPolicy", "Properties": {"PolicyType": "DATA_PROTECTION_POLICY"}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -90,6 +90,10 @@ var refusals = []refusal{
 		"logs are printed and go nowhere else, so its target would never be called: leave it out of the stack that runs here",
 	},
 	{
+		"AWS::Lambda::LayerVersion*", "", nil,
+		"a layer's files would have to lie in /opt, where the local run writes nothing: put them into the function's code",
+	},
+	{
 		"AWS::CloudWatch::MetricStream", "", nil,
 		"metrics stay here, so its destination would never be called: leave the stream out of the stack that runs here",
 	},
