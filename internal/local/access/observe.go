@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -81,10 +82,7 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	if err := read(r, &p); err != nil {
 		return err
 	}
-	function, err := a.functionOf(p.FunctionName)
-	if err != nil {
-		return err
-	}
+	function, _ := cloud.CutQualifier(a.cloud.FunctionARN(p.FunctionName))
 	role := a.FunctionRole(function)
 	if role == "" {
 		return nil

@@ -33,10 +33,9 @@ func (a *Authority) provisionPermission(_ context.Context, r template.Resource) 
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
-	arn, err := a.functionOf(p.FunctionName)
-	if err != nil {
-		return template.Attributes{}, err
-	}
+	// What is allowed for a version or an alias is not allowed for the function, and the other way round.
+	// Source: Lambda developer guide, configuration-aliases, "Resource policies with aliases".
+	arn := a.cloud.FunctionARN(p.FunctionName)
 	kind := "AWS"
 	if strings.Contains(p.Principal, ".") && !strings.HasPrefix(p.Principal, "arn:") { // the name of a role may have a dot
 		kind = "Service"
@@ -50,24 +49,6 @@ func (a *Authority) provisionPermission(_ context.Context, r template.Resource) 
 		return template.Attributes{}, err
 	}
 	return template.Attributes{Ref: r.PhysicalName, GetAtt: map[string]string{"Id": r.PhysicalName}}, a.addResourcePolicy(arn, document)
-}
-
-// functionOf returns the ARN of the function that a resource names: by its name, its ARN or the end of it. A version or an
-// alias is refused: what it allows is not allowed for the function, and only the function runs here.
-// Source: Lambda API reference, AddPermission, FunctionName; Lambda developer guide, configuration-aliases.
-func (a *Authority) functionOf(name string) (string, error) {
-	before, last := "", name
-	if at := strings.LastIndex(name, "function:"); at >= 0 {
-		before, last = name[:at], name[at+len("function:"):]
-	}
-	last, qualifier, qualified := strings.Cut(last, ":")
-	if qualified && qualifier != "$LATEST" {
-		return "", fmt.Errorf("FunctionName must not name a version or an alias in the local run, got %q", name)
-	}
-	if strings.HasPrefix(before, "arn:") {
-		return before + "function:" + last, nil // which may be elsewhere
-	}
-	return a.functionARN(last), nil
 }
 
 func permissionConditions(sourceARN, sourceAccount string) map[string]any {

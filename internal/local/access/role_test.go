@@ -183,14 +183,30 @@ func TestHowAFunctionIsNamed(t *testing.T) {
 			t.Errorf("%s: the role of the mapping is not checked: %v", name, err)
 		}
 	}
-	for _, name := range []string{"Fn:live", function + ":7"} {
+}
+
+// What is allowed for an alias is allowed for it alone, and its role is the function's.
+func TestPermissionOfAnAlias(t *testing.T) {
+	const function = "arn:aws:lambda:eu-west-1:000000000000:function:Fn"
+	for _, name := range []string{"Fn:live", function + ":live"} {
 		a, _ := withStatements(t)
-		_, err := a.Provisions()["AWS::Lambda::Permission"](t.Context(), resource("AWS::Lambda::Permission", "P", map[string]any{"Action": invokeFunction, "FunctionName": name, "Principal": apiGateway}))
-		if err == nil || !strings.Contains(err.Error(), "must not name a version or an alias in the local run, got") {
-			t.Errorf("%s: error %v", name, err)
+		permission := resource("AWS::Lambda::Permission", "P", map[string]any{"Action": invokeFunction, "FunctionName": name, "Principal": apiGateway})
+		if _, err := a.Provisions()[permission.Type](t.Context(), permission); err != nil {
+			t.Fatal(err)
 		}
-		if err := a.note(resource("AWS::Lambda::EventSourceMapping", "M", map[string]any{"FunctionName": name}), template.Attributes{}); err == nil {
-			t.Errorf("%s: the mapping is not refused", name)
+		if err := a.AuthorizeInvocation(function+":live", "", ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if a.AuthorizeInvocation(function, "", "") == nil || a.AuthorizeInvocation(function+":7", "", "") == nil {
+			t.Errorf("%s: the function and its version may be invoked too", name)
+		}
+		made := template.Attributes{Ref: "Fn", GetAtt: map[string]string{"Arn": function}}
+		mapping := resource("AWS::Lambda::EventSourceMapping", "Mapping", map[string]any{"EventSourceArn": queueARN, "FunctionName": name})
+		if err := errors.Join(a.note(resource("AWS::Lambda::Function", "Fn", map[string]any{"Role": caller}), made), a.note(mapping, template.Attributes{})); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "Mapping: the role Caller may not sqs:ReceiveMessage") {
+			t.Errorf("%s: the role of the mapping is not checked: %v", name, err)
 		}
 	}
 }

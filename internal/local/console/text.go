@@ -44,12 +44,18 @@ var (
 	}
 )
 
+// isQualifier holds the types whose ARN ends with a name that is unique only within a function.
+var isQualifier = map[string]bool{"AWS::Lambda::Version": true, "AWS::Lambda::Alias": true}
+
 func (c *textConsole) Notice(text string) { c.print(terminal.Visible(text)) }
 
 func (c *textConsole) Ready(s Summary) {
 	c.mu.Lock()
 	for _, r := range s.Resources {
-		c.names[r.LogicalID], c.names[lastPart(r.Ref)] = r.Name, r.Name
+		c.names[r.LogicalID], c.names[r.Ref] = r.Name, r.Name
+		if !isQualifier[r.Type] {
+			c.names[lastPart(r.Ref)] = r.Name
+		}
 	}
 	c.mu.Unlock()
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -41,8 +42,11 @@ func (s *Service) provisionAsyncConfig(_ context.Context, r template.Resource) (
 	if name == "" {
 		refuse("FunctionName must be the name or the ARN of a function, got %q", p.FunctionName)
 	}
+	if p.Qualifier == "" {
+		refuse("Qualifier must be a version, an alias or $LATEST, got none")
+	}
 	if p.Qualifier != "$LATEST" {
-		refuse("Qualifier must be $LATEST, because the local run has no versions and aliases, got %q", p.Qualifier)
+		name += ":" + p.Qualifier
 	}
 	if n := p.MaximumRetryAttempts; n != nil {
 		if c.retries = int(*n); *n < 0 || *n > functionRetries {
@@ -71,10 +75,10 @@ func (s *Service) provisionAsyncConfig(_ context.Context, r template.Resource) (
 	return template.Attributes{Ref: r.PhysicalName}, nil
 }
 
-// functionName returns the name in a function's name or ARN, without a qualifier.
+// functionName returns the name in a function's name or ARN, with the version or alias that it names.
 func functionName(function string) string {
 	if isFunction(function) {
-		return strings.Split(function, ":")[6]
+		return strings.TrimPrefix(cloud.ResourceOf(function), "function:")
 	}
 	return function
 }

@@ -207,6 +207,7 @@ func TestFunctionAsTarget(t *testing.T) {
 		"one retry too late":  {map[string]any{"MaximumEventAgeInSeconds": 90}, []time.Duration{0, time.Minute}, "retry retry dropped "},
 		"nothing is set":      {map[string]any{}, []time.Duration{0, time.Minute, 3 * time.Minute}, "retry retry dropped "},
 		"by the function ARN": {map[string]any{"FunctionName": functionARN, "MaximumRetryAttempts": 0}, []time.Duration{0}, "dropped "},
+		"of an alias":         {map[string]any{"Qualifier": "live", "MaximumRetryAttempts": 0}, []time.Duration{0, time.Minute, 3 * time.Minute}, "retry retry dropped "},
 	} {
 		inBubble(t, "configured: "+name, func(t *testing.T, path string) {
 			properties := everyMinute(map[string]any{"Arn": functionARN})
@@ -267,10 +268,10 @@ func TestFunctionAsTarget(t *testing.T) {
 
 func TestRefusedEventInvokeConfig(t *testing.T) {
 	for want, properties := range map[string]map[string]any{
-		"MaximumRetryAttempts must be a whole number from 0 to 2, got 3":                           {"MaximumRetryAttempts": 3},
-		"MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 59":                 {"MaximumEventAgeInSeconds": 59},
-		"MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 21601":              {"MaximumEventAgeInSeconds": 21601},
-		`Qualifier must be $LATEST, because the local run has no versions and aliases, got "live"`: {"Qualifier": "live"},
+		"MaximumRetryAttempts must be a whole number from 0 to 2, got 3":              {"MaximumRetryAttempts": 3},
+		"MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 59":    {"MaximumEventAgeInSeconds": 59},
+		"MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 21601": {"MaximumEventAgeInSeconds": 21601},
+		`Qualifier must be a version, an alias or $LATEST, got none`:                  {"Qualifier": ""},
 		"DestinationConfig: OnFailure is not supported in the local run": {
 			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": queueARN}},
 		},

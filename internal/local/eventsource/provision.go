@@ -22,11 +22,14 @@ type properties struct {
 	FunctionResponseTypes          []string
 	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
 
-	ScalingConfig struct{ MaximumConcurrency *template.Int } // of queues
+	// Of queues.
+	ScalingConfig           struct{ MaximumConcurrency *template.Int }
+	ProvisionedPollerConfig template.Ignored // how fast a queue is read, not what the function gets
 
 	streamProperties
 
-	KmsKeyArn     template.Ignored
+	KmsKeyArn     template.Ignored // the filters stand in the template in plain text, and nothing is encrypted here
+	LoggingConfig template.Ignored
 	MetricsConfig template.Ignored
 	Tags          template.Ignored
 }
@@ -54,9 +57,7 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
-	if !strings.HasPrefix(p.FunctionName, "arn:") {
-		p.FunctionName = s.cfg.Cloud.ARN("lambda", "function:"+p.FunctionName)
-	}
+	p.FunctionName = s.cfg.Cloud.FunctionARN(p.FunctionName)
 	filters, err := p.filters()
 	if err := errors.Join(p.validate(), err); err != nil {
 		return template.Attributes{}, err
@@ -184,6 +185,10 @@ func (p properties) validateQueue(refuse func(format string, args ...any)) {
 	}
 	if c := p.ScalingConfig.MaximumConcurrency; c != nil && (*c < minConcurrency || *c > maxConcurrency) {
 		refuse("ScalingConfig: MaximumConcurrency must be a whole number from %d to %d, got %d", minConcurrency, maxConcurrency, *c)
+	}
+	// Source: Lambda developer guide, services-sqs-scaling, "Provisioned mode".
+	if p.ProvisionedPollerConfig != nil && p.ScalingConfig.MaximumConcurrency != nil {
+		refuse("ScalingConfig: MaximumConcurrency must be empty with ProvisionedPollerConfig, got %d", *p.ScalingConfig.MaximumConcurrency)
 	}
 	if set := p.streamOnly(); len(set) > 0 {
 		refuse("%s must be empty, because the source is a queue", strings.Join(set, ", "))

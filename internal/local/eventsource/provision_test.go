@@ -53,7 +53,7 @@ func TestOverrides(t *testing.T) {
 		"BatchSize": "100", "MaximumBatchingWindowInSeconds": 3, "FunctionResponseTypes": []any{"ReportBatchItemFailures"},
 		"ScalingConfig": map[string]any{"MaximumConcurrency": 7}, "FunctionName": "arn:aws:lambda:eu-west-1:000000000000:function:f:live",
 		"FilterCriteria": map[string]any{"Filters": []any{map[string]any{"Pattern": `{"body":{"a":[1]}}`}}},
-		"Enabled":        true, "Tags": []any{},
+		"Enabled":        true, "Tags": []any{}, "MetricsConfig": map[string]any{"Metrics": []any{"EventCount"}}, "KmsKeyArn": "arn:aws:kms:eu-west-1:000000000000:key/k",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,8 @@ func TestRefused(t *testing.T) {
 		properties map[string]any
 		names      string
 	}{
-		"unknown property":      {map[string]any{"ProvisionedPollerConfig": map[string]any{}}, "ProvisionedPollerConfig"},
+		"unknown property":      {map[string]any{"SelfManagedEventSource": map[string]any{}}, "SelfManagedEventSource"},
+		"pollers and a limit":   {map[string]any{"ProvisionedPollerConfig": map[string]any{}, "ScalingConfig": map[string]any{"MaximumConcurrency": 2}}, "ProvisionedPollerConfig"},
 		"no queue":              {map[string]any{"EventSourceArn": "arn:aws:kinesis:eu-west-1:000000000000:stream/s"}, "kinesis"},
 		"batch too large":       {map[string]any{"BatchSize": 10001, "MaximumBatchingWindowInSeconds": 1}, "10001"},
 		"batch zero":            {map[string]any{"BatchSize": 0}, "BatchSize"},

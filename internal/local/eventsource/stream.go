@@ -2,6 +2,7 @@ package eventsource
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -27,6 +28,8 @@ type streamMapping struct {
 	invoke      func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	sink        hop.Sink
 
+	windows *windows // while it runs; nil without tumbling windows
+
 	result
 }
 
@@ -51,6 +54,10 @@ func (m *streamMapping) run(ctx context.Context) error {
 	}
 	if len(m.filters) > 0 {
 		r.Filter = m.matches
+	}
+	if m.TumblingWindow > 0 {
+		m.windows = newWindows(m.checkpoints, m.TumblingWindow)
+		r.Checkpoints, r.Deliver, r.CaughtUp = m.windows, m.deliverInWindows, m.closeWindow
 	}
 	if err := r.Run(ctx); err != nil {
 		return fmt.Errorf("event source mapping %s: %w", m.LogicalID, err)
@@ -81,7 +88,8 @@ func (m *streamMapping) deliver(ctx context.Context, b streams.Batch) error {
 type part struct {
 	batch    streams.Batch
 	from, to int
-	retries  int // after the first invocation
+	window   *window // nil without tumbling windows
+	retries  int     // after the first invocation
 	answer   answer
 }
 
@@ -104,7 +112,7 @@ func (m *streamMapping) deliverPart(ctx context.Context, p part) error {
 		if err := m.giveUpOld(ctx, &p); err != nil || p.from == p.to {
 			return err
 		}
-		payload := streamPayload(p.records())
+		payload := m.payload(p)
 		if len(payload) > maxPayload && p.to-p.from > 1 {
 			return m.deliverHalves(ctx, p)
 		}
@@ -154,6 +162,8 @@ func (m *streamMapping) call(ctx context.Context, p *part, payload []byte) (fail
 	case err != nil:
 		failedAt, reason = p.from, err.Error()
 		p.answer.functionError = "Unhandled"
+	case p.window != nil && !p.window.keep(response):
+		failedAt, reason = p.from, "the response has no state, which a tumbling window needs"
 	case m.ReportBatchItemFailures:
 		var first int
 		if first, reason = firstFailure(response, p.records()); first < p.to-p.from {
@@ -161,7 +171,10 @@ func (m *streamMapping) call(ctx context.Context, p *part, payload []byte) (fail
 		}
 	}
 	m.set(failedAt < p.to)
-	return failedAt, reason, m.settle(*p, failedAt, hop.Hop{Outcome: hop.OK, Target: m.FunctionARN, Latency: time.Since(started)})
+	if err := m.settle(*p, failedAt, hop.Hop{Outcome: hop.OK, Target: m.FunctionARN, Latency: time.Since(started)}); err != nil {
+		return failedAt, reason, err
+	}
+	return failedAt, reason, m.endIfFull(ctx, p.batch.Shard, p.window)
 }
 
 // giveUpOld gives up the records at the part's begin that are too old, and shortens the part by them.
@@ -229,12 +242,20 @@ func (m *streamMapping) report(records []streams.Record, h hop.Hop) {
 	m.sink(h)
 }
 
-// streamPayload returns the event with which the function is invoked.
+// payload returns the event with which the function is invoked for a part.
+func (m *streamMapping) payload(p part) []byte {
+	if p.window == nil {
+		return []byte(prologue + encodeRecords(p.records()) + epilogue)
+	}
+	return p.window.payload(windowEvent{Records: json.RawMessage("[" + encodeRecords(p.records()) + "]"), ShardID: p.batch.Shard, SourceARN: m.SourceARN})
+}
+
+// encodeRecords returns the records as the function receives them.
 // Source: Lambda developer guide, with-ddb, "Example DynamoDB Streams record event".
-func streamPayload(records []streams.Record) []byte {
+func encodeRecords(records []streams.Record) string {
 	encoded := make([]string, len(records))
 	for i, r := range records {
 		encoded[i] = streams.Compact(r.Event)
 	}
-	return []byte(prologue + strings.Join(encoded, ",") + epilogue)
+	return strings.Join(encoded, ",")
 }

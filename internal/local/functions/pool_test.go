@@ -179,7 +179,7 @@ func BenchmarkColdStart(b *testing.B) {
 func BenchmarkWarmInvoke(b *testing.B) {
 	f := benchmarkFunction(b)
 	for b.Loop() {
-		if _, err := f.invoke(b.Context(), []byte(`{"Do":"nothing"}`)); err != nil {
+		if _, err := f.invoke(b.Context(), f.arn, []byte(`{"Do":"nothing"}`)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -52,6 +53,7 @@ type properties struct {
 	}
 	TracingConfig struct{ Mode string }
 	Role          string
+	Layers        []string
 
 	Architectures           template.Ignored // a Go function is compiled for this machine, an asset is looked at
 	CodeSigningConfigArn    template.Ignored
@@ -74,6 +76,9 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	}
 	if p.PackageType != "" && p.PackageType != "Zip" {
 		return template.Attributes{}, fmt.Errorf("PackageType must be Zip for the local run, got %q", p.PackageType)
+	}
+	if len(p.Layers) > 0 {
+		return template.Attributes{}, fmt.Errorf("Layers must be empty for the local run, which puts no files into /opt: put those of %s into the function's code", strings.Join(p.Layers, ", "))
 	}
 	if n := p.ReservedConcurrentExecutions; n != nil && *n < 0 {
 		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions must be a whole number, 0 or more, got %d", *n)

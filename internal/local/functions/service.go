@@ -57,6 +57,7 @@ type Service struct {
 
 	mu        sync.Mutex
 	functions map[string]*function // by ARN
+	qualified map[string]*function // by the ARNs of versions and aliases
 	builder   *gobuild.Builder
 	running   sync.WaitGroup // compilers and execution environments; mu guards Add against Close
 }
@@ -64,7 +65,7 @@ type Service struct {
 // New returns a host without functions, which begins to build those that are declared. Close ends what it starts.
 func New(cfg Config) *Service {
 	life, stop := context.WithCancel(context.Background())
-	s := &Service{cfg: cfg, app: template.RealPath(cfg.App), life: life, stop: stop, functions: map[string]*function{}, builder: gobuild.New(goCommand)}
+	s := &Service{cfg: cfg, app: template.RealPath(cfg.App), life: life, stop: stop, functions: map[string]*function{}, qualified: map[string]*function{}, builder: gobuild.New(goCommand)}
 	s.buildDeclared()
 	return s
 }
@@ -74,6 +75,8 @@ func New(cfg Config) *Service {
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{
 		"AWS::Lambda::Function": s.provision,
+		"AWS::Lambda::Version":  s.provisionVersion,
+		"AWS::Lambda::Alias":    s.provisionAlias,
 	}
 }
 
@@ -101,7 +104,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Invoke runs the function with that ARN and returns its response, at most MaxResponse bytes. It waits
+// Invoke runs the function with that ARN, or that of a version or an alias, and returns its response, at most MaxResponse bytes. It waits
 // for an execution environment while all are busy. A *FunctionError means that the function failed. When
 // ctx is done first, the function's process is killed.
 func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
@@ -112,7 +115,7 @@ func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byt
 	if len(payload) > MaxRequest {
 		return nil, fmt.Errorf("invoke %s: %w: %d bytes, at most %d are allowed", f.logicalID, ErrRequestTooLarge, len(payload), MaxRequest)
 	}
-	response, err := f.invoke(ctx, payload)
+	response, err := f.invoke(ctx, arn, payload)
 	var failed *FunctionError
 	switch {
 	case err == nil || errors.As(err, &failed) && s.life.Err() == nil:
@@ -161,8 +164,10 @@ func (s *Service) all() []*function {
 func (s *Service) find(arn string) (*function, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.functions[arn]; f != nil {
-		return f, nil
+	for _, known := range []map[string]*function{s.functions, s.qualified} {
+		if f := known[arn]; f != nil {
+			return f, nil
+		}
 	}
 	known := "there are none"
 	if len(s.functions) > 0 {

@@ -130,6 +130,7 @@ func TestRefusals(t *testing.T) {
 		"a destination of logs":     {`"AWS::Logs::Destination"`, "A (AWS::Logs::Destination): logs are printed and go nowhere else"},
 		"a stream of metrics":       {`"AWS::CloudWatch::MetricStream"`, "A (AWS::CloudWatch::MetricStream): metrics stay here"},
 		"a key of a user":           {`"AWS::IAM::AccessKey"`, "A (AWS::IAM::AccessKey): users do not exist here"},
+		"a layer":                   {`"AWS::Lambda::LayerVersion", "Properties": {"Content": {}}`, "A (AWS::Lambda::LayerVersion): a layer's files would have to lie in /opt"},
 		"a composite alarm":         {`"AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmRule": "TRUE", "AlarmActions": ["arn:aws:sns:eu-west-1:1:T"]}`, ""},
 		"one that calls a function": {
 			`"AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmActions": [{"Ref": "P"}, {"Fn::GetAtt": ["F", "Arn"]}], "OKActions": ["arn:aws:lambda:eu-west-1:1:function:f"],

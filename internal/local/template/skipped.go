@@ -96,6 +96,10 @@ var refusals = []refusal{
 		reason:       "logs are printed and go nowhere else, so its target would never be called: leave it out of the stack that runs here",
 	},
 	{
+		resourceType: "AWS::Lambda::LayerVersion*",
+		reason:       "a layer's files would have to lie in /opt, where the local run writes nothing: put them into the function's code",
+	},
+	{
 		resourceType: "AWS::CloudWatch::MetricStream",
 		reason:       "metrics stay here, so its destination would never be called: leave the stream out of the stack that runs here",
 	},
