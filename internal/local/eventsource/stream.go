@@ -2,6 +2,7 @@ package eventsource
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	smithytime "github.com/aws/smithy-go/time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
@@ -45,7 +47,7 @@ func (s *Service) newStreamMapping(d Description, filters []*pattern.Pattern) *s
 // run implements source.
 func (m *streamMapping) run(ctx context.Context) error {
 	r := streams.Reader{
-		Latest: m.StartingPosition == "LATEST", BatchSize: m.BatchSize, MaxBytes: maxPayload / 2, Window: m.Window,
+		Latest: m.StartingPosition == "LATEST", BatchSize: m.BatchSize, MaxBytes: messages.MaxPayload / 2, Window: m.Window,
 		Parallel: m.ParallelizationFactor, Stream: m.stream, Checkpoints: m.checkpoints, Deliver: m.deliver,
 		Report: func(detail string) { m.report(nil, hop.Hop{Outcome: hop.Retry, Detail: detail}) },
 	}
@@ -60,16 +62,7 @@ func (m *streamMapping) run(ctx context.Context) error {
 
 // matches reports whether a record matches one of the filters.
 func (m *streamMapping) matches(r streams.Record) bool {
-	record, err := pattern.Decode([]byte(streams.Compact(r.Event)))
-	if err != nil {
-		return false // a record is always a JSON object
-	}
-	for _, filter := range m.filters {
-		if filter.Match(record) {
-			return true
-		}
-	}
-	return false
+	return matchesAny(m.filters, r.Event)
 }
 
 // deliver returns nil when every record of the batch is settled: the function has handled it, or it was given up.
@@ -105,7 +98,7 @@ func (m *streamMapping) deliverPart(ctx context.Context, p part) error {
 			return err
 		}
 		payload := streamPayload(p.records())
-		if len(payload) > maxPayload && p.to-p.from > 1 {
+		if len(payload) > messages.MaxPayload && p.to-p.from > 1 {
 			return m.deliverHalves(ctx, p)
 		}
 		failedAt, reason, err := m.call(ctx, &p, payload)
@@ -230,11 +223,10 @@ func (m *streamMapping) report(records []streams.Record, h hop.Hop) {
 }
 
 // streamPayload returns the event with which the function is invoked.
-// Source: Lambda developer guide, with-ddb, "Example DynamoDB Streams record event".
 func streamPayload(records []streams.Record) []byte {
-	encoded := make([]string, len(records))
+	encoded := make([]json.RawMessage, len(records))
 	for i, r := range records {
-		encoded[i] = streams.Compact(r.Event)
+		encoded[i] = json.RawMessage(streams.Compact(r.Event))
 	}
-	return []byte(prologue + strings.Join(encoded, ",") + epilogue)
+	return payload(encoded)
 }
