@@ -9,9 +9,7 @@
 // order of a group is the function's business: it should stop at the first failure and report that message and all behind it.
 // Source: Lambda developer guide, services-sqs-errorhandling, "Implementing partial batch responses", Note.
 //
-// An event source mapping of a queue has up to MaximumConcurrency invocations under way. One of its idle workers at a
-// time waits in a long poll; when it receives something, the next one takes over. An idle event source mapping therefore
-// costs one open request, and no message is received while every worker is busy.
+// Package messages receives from queues, package streams reads streams.
 //
 // Streams: the checkpoint of a shard passes a record only when the function has handled it, the filter does not let it
 // through, or the on-failure destination has a message that names it. The checkpoint is stored durably, so a function

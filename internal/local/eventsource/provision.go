@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
@@ -43,8 +44,6 @@ const (
 	maxWindow          = 300 // seconds
 	minConcurrency     = 2
 	maxConcurrency     = 1000
-	// startConcurrency is the concurrency with which AWS begins when MaximumConcurrency is not set. AWS adds more under load; the local run does not.
-	startConcurrency = 5
 	maxFilters       = 5
 )
 
@@ -113,25 +112,23 @@ func (p properties) describe(logicalID, uuid, arn string) Description {
 }
 
 func (s *Service) newPoller(d Description, filters []*pattern.Pattern) *poller {
-	var queue Queue = &sqsQueue{client: s.cfg.Cloud.AssumeFunction(d.FunctionARN).SQS(), url: s.cfg.Cloud.QueueURL(d.SourceARN)}
+	queue := messages.NewQueue(s.cfg.Cloud.AssumeFunction(d.FunctionARN).SQS(), s.cfg.Cloud.QueueURL(d.SourceARN))
 	if s.cfg.Wrap != nil {
 		queue = s.cfg.Wrap(d.SourceARN, queue)
 	}
-	concurrency := startConcurrency
+	concurrency := messages.DefaultConcurrency
 	if d.MaximumConcurrency > 0 {
 		concurrency = d.MaximumConcurrency
 	}
 	return &poller{
+		Poller: messages.Poller{
+			Queue: queue, SourceARN: d.SourceARN, Region: s.cfg.Cloud.Region,
+			BatchSize: d.BatchSize, Window: d.Window, Concurrency: concurrency,
+		},
 		logicalID:           d.LogicalID,
-		sourceARN:           d.SourceARN,
-		region:              s.cfg.Cloud.Region,
 		functionARN:         d.FunctionARN,
-		batchSize:           d.BatchSize,
-		window:              d.Window,
-		concurrency:         concurrency,
 		reportsItemFailures: d.ReportBatchItemFailures,
 		filters:             filters,
-		queue:               queue,
 		invoke:              s.cfg.Invoke,
 		received:            s.cfg.Received,
 		sink:                s.cfg.Sink,

@@ -10,6 +10,7 @@ import (
 	smithytime "github.com/aws/smithy-go/time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
@@ -48,7 +49,7 @@ func (s *Service) newStreamMapping(d Description, filters []*pattern.Pattern) *s
 // run implements source.
 func (m *streamMapping) run(ctx context.Context) error {
 	r := streams.Reader{
-		Latest: m.StartingPosition == "LATEST", BatchSize: m.BatchSize, MaxBytes: maxPayload / 2, Window: m.Window,
+		Latest: m.StartingPosition == "LATEST", BatchSize: m.BatchSize, MaxBytes: messages.MaxPayload / 2, Window: m.Window,
 		Parallel: m.ParallelizationFactor, Stream: m.stream, Checkpoints: m.checkpoints, Deliver: m.deliver,
 		Report: func(detail string) { m.report(nil, hop.Hop{Outcome: hop.Retry, Detail: detail}) },
 	}
@@ -67,16 +68,7 @@ func (m *streamMapping) run(ctx context.Context) error {
 
 // matches reports whether a record matches one of the filters.
 func (m *streamMapping) matches(r streams.Record) bool {
-	record, err := pattern.Decode([]byte(streams.Compact(r.Event)))
-	if err != nil {
-		return false // a record is always a JSON object
-	}
-	for _, filter := range m.filters {
-		if filter.Match(record) {
-			return true
-		}
-	}
-	return false
+	return matchesAny(m.filters, r.Event)
 }
 
 // deliver returns nil when every record of the batch is settled: the function has handled it, or it was given up.
@@ -113,7 +105,7 @@ func (m *streamMapping) deliverPart(ctx context.Context, p part) error {
 			return err
 		}
 		payload := m.payload(p)
-		if len(payload) > maxPayload && p.to-p.from > 1 {
+		if len(payload) > messages.MaxPayload && p.to-p.from > 1 {
 			return m.deliverHalves(ctx, p)
 		}
 		failedAt, reason, err := m.call(ctx, &p, payload)
@@ -244,18 +236,19 @@ func (m *streamMapping) report(records []streams.Record, h hop.Hop) {
 
 // payload returns the event with which the function is invoked for a part.
 func (m *streamMapping) payload(p part) []byte {
+	records := encodeRecords(p.records())
 	if p.window == nil {
-		return []byte(prologue + encodeRecords(p.records()) + epilogue)
+		return payload(records)
 	}
-	return p.window.payload(windowEvent{Records: json.RawMessage("[" + encodeRecords(p.records()) + "]"), ShardID: p.batch.Shard, SourceARN: m.SourceARN})
+	return p.window.payload(windowEvent{Records: records, ShardID: p.batch.Shard, SourceARN: m.SourceARN})
 }
 
 // encodeRecords returns the records as the function receives them.
 // Source: Lambda developer guide, with-ddb, "Example DynamoDB Streams record event".
-func encodeRecords(records []streams.Record) string {
-	encoded := make([]string, len(records))
+func encodeRecords(records []streams.Record) []json.RawMessage {
+	encoded := make([]json.RawMessage, len(records))
 	for i, r := range records {
-		encoded[i] = streams.Compact(r.Event)
+		encoded[i] = json.RawMessage(streams.Compact(r.Event))
 	}
-	return strings.Join(encoded, ",")
+	return encoded
 }

@@ -99,7 +99,7 @@ func (w *window) keep(response []byte) bool {
 // A windowEvent is the event of an invocation with tumbling windows.
 // Source: Lambda developer guide, services-ddb-windows, "Example DynamodbTimeWindowEvent".
 type windowEvent struct {
-	Records         json.RawMessage
+	Records         []json.RawMessage
 	Window          windowBounds    `json:"window"`
 	State           json.RawMessage `json:"state"`
 	ShardID         string          `json:"shardId"`
@@ -182,7 +182,7 @@ func (m *streamMapping) endIfFull(ctx context.Context, shard string, w *window) 
 // invokeEnd invokes the function without records until it succeeds: nothing of the shard goes on before.
 // Source: Lambda developer guide, services-ddb-windows, "Aggregation and processing".
 func (m *streamMapping) invokeEnd(ctx context.Context, w *window, e windowEvent) error {
-	e.Records, e.SourceARN = json.RawMessage("[]"), m.SourceARN
+	e.Records, e.SourceARN = []json.RawMessage{}, m.SourceARN
 	payload := w.payload(e)
 	for attempt := 0; ; attempt++ {
 		started := time.Now()
