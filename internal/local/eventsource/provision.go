@@ -44,7 +44,7 @@ const (
 	maxWindow          = 300 // seconds
 	minConcurrency     = 2
 	maxConcurrency     = 1000
-	maxFilters       = 5
+	maxFilters         = 5
 )
 
 // reportFailures is the response type with which a function names the messages that failed.

@@ -233,7 +233,7 @@ func TestRefusedProperties(t *testing.T) {
 		props props
 		want  string
 	}{
-		"layers":                {props{"Layers": []any{"arn"}}, "property Layers is not supported by the local run"},
+		"layers":                {props{"Layers": []any{"arn"}}, "Layers must be empty for the local run, which puts no files into /opt"},
 		"an image":              {props{"PackageType": "Image"}, `PackageType must be Zip for the local run, got "Image"`},
 		"less than no process":  {props{"ReservedConcurrentExecutions": -1}, "ReservedConcurrentExecutions must be a whole number, 0 or more, got -1"},
 		"a name that leads out": {props{"FunctionName": "../../home"}, `FunctionName must be 1 to 64 letters, digits, dashes and underscores, got "../../home"`},

@@ -10,8 +10,8 @@ import (
 // which stays the same however often it is delivered, and the event's own for what other services say.
 func EventID(event []byte) string {
 	var e struct {
-		ID         string
-		DetailType string `json:"detail-type"`
+		ID         any
+		DetailType any `json:"detail-type"`
 		Detail     struct {
 			ID any `json:"id"`
 		}
@@ -22,10 +22,11 @@ func EventID(event []byte) string {
 	if id, ok := e.Detail.ID.(string); ok && id != "" {
 		return id
 	}
-	if e.DetailType == "" {
+	id, ok := e.ID.(string)
+	if _, isEvent := e.DetailType.(string); !ok || !isEvent {
 		return ""
 	}
-	return e.ID
+	return id
 }
 
 // An Accepted is an event that a bus has accepted.
