@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/apigateway"
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
@@ -54,6 +55,8 @@ type services struct {
 	cloud   *cloud.Cloud
 	api     *apigateway.Service
 	control *control.Service
+	clock   *clock.Clock
+	table   *tables.Service
 	mapping *eventsource.Service
 	queue   *queues.Service
 	stubs   *stubs
@@ -66,7 +69,7 @@ type services struct {
 
 // start brings up the parts for a stack, whose events known keeps. On an error nothing is left running.
 func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store) (_ *services, err error) {
-	s := &services{cloud: cloud.New(region(stack)), events: known, logs: &logs{dir: data.dir}}
+	s := &services{cloud: cloud.New(region(stack)), clock: &clock.Clock{}, events: known, logs: &logs{dir: data.dir}}
 	seams := newSeams(injector, s.cloud)
 	defer func() {
 		if err != nil {
@@ -98,14 +101,14 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
 		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
-		Sink: sink, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
+		Sink: sink, Clock: s.clock, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
-	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
+	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
 	s.mapping = eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
+		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, pipe, s.mapping)
 	s.api, err = apigateway.New(ctx, apigateway.Config{
@@ -161,7 +164,7 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 	err := both.Wait()
 	// One may be up although the other failed: close must find it.
 	if table != nil {
-		s.all = append(s.all, table)
+		s.table, s.all = table, append(s.all, table)
 	}
 	if queue != nil {
 		s.all = append(s.all, queue)
