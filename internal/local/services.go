@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/apigateway"
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
@@ -54,6 +55,11 @@ type services struct {
 	cloud   *cloud.Cloud
 	api     *apigateway.Service
 	control *control.Service
+	clock   *clock.Clock
+	table   *tables.Service
+	mapping *eventsource.Service
+	queue   *queues.Service
+	stubs   *stubs
 	events  *events.Store
 	all     []part
 	logs    *logs
@@ -61,9 +67,9 @@ type services struct {
 	permissions permissions
 }
 
-// start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
-func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector) (_ *services, err error) {
-	s := &services{cloud: cloud.New(region(stack)), events: events.New(0), logs: &logs{dir: data.dir}}
+// start brings up the parts for a stack, whose events known keeps. On an error nothing is left running.
+func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store) (_ *services, err error) {
+	s := &services{cloud: cloud.New(region(stack)), clock: &clock.Clock{}, events: known, logs: &logs{dir: data.dir}}
 	seams := newSeams(injector, s.cloud)
 	defer func() {
 		if err != nil {
@@ -85,25 +91,27 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		Declared: stack.Declared("AWS::Lambda::Function"), Sink: sink, Wrap: seams.function,
 	})
 	s.all = append(s.all, host)
-	function := counted{host, store.Invocations(host.Invoke)}
+	s.stubs = &stubs{next: host.Invoke, sink: sink}
+	function := counted{host, store.Invocations(s.stubs.invoke)}
 	queue, err := s.startPrograms(ctx, o, data, seams, sink)
 	if err != nil {
 		return nil, err
 	}
+	s.queue = queue
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
 		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
-		Caller: s.permissions.callers(), Sink: sink, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
+		Caller: s.permissions.callers(), Sink: sink, Clock: s.clock, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.permissions.ofBuses(bus)
-	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
-	mapping := eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Received: s.events.Receive, Wrap: seams.queue,
+	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
+	s.mapping = eventsource.New(eventsource.Config{
+		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
 	})
-	s.all = append(s.all, bus, pipe, mapping)
+	s.all = append(s.all, bus, pipe, s.mapping)
 	s.api, err = apigateway.New(ctx, apigateway.Config{
 		Cloud: s.cloud, Port: o.portOf(0), Invoke: function.Invoke, Sink: sink,
 		Authorize: s.permissions.invocation(), AuthorizeCaller: s.permissions.caller(o),
@@ -113,7 +121,7 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	}
 	s.all = append(s.all, s.api)
 	s.control, err = control.New(control.Config{
-		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, Metrics: store, Mappings: mapping, Pipes: pipe,
+		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, Metrics: store, Mappings: s.mapping, Pipes: pipe,
 		Guard: s.permissions.others(), Identity: s.permissions.identity(),
 	})
 	if err != nil {
@@ -157,7 +165,7 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 	err := both.Wait()
 	// One may be up although the other failed: close must find it.
 	if table != nil {
-		s.all = append(s.all, table)
+		s.table, s.all = table, append(s.all, table)
 	}
 	if queue != nil {
 		s.all = append(s.all, queue)

@@ -22,7 +22,8 @@ func (s *Store) Accept(a hop.Accepted) {
 	s.describe(r, a.Event)
 	r.accepted = true
 	for _, target := range a.Targets {
-		r.delivery(target).State = Moving
+		d := r.delivery(target)
+		d.State, d.onBus = Moving, true
 	}
 	r.add(Step{At: a.At, Stage: hop.Bus, Resource: a.Bus, Outcome: hop.OK, Detail: matching(len(a.Targets))})
 	s.touch(r)
@@ -52,6 +53,17 @@ func (s *Store) describe(r *record, event json.RawMessage) {
 	s.setPayload(r, event)
 	if !r.OccurredAt.IsZero() {
 		r.Steps = append([]Step{{At: r.OccurredAt, Stage: Occurred, Outcome: hop.OK, Detail: r.Source}}, r.Steps...)
+	}
+}
+
+// Fault adds to the timelines of events that a fault was injected: at which point, and to what.
+func (s *Store) Fault(at time.Time, point, key string, eventIDs []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range eventIDs {
+		r := s.find(id, at)
+		r.add(Step{At: at, Stage: Fault, Resource: point, Outcome: hop.OK, Detail: key})
+		s.touch(r)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,6 +27,7 @@ type poller struct {
 
 	invoke   func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	received func(body json.RawMessage) // nil: nobody asks
+	alone    func(functionARN string, body json.RawMessage) bool
 	sink     hop.Sink
 
 	result
@@ -33,12 +35,38 @@ type poller struct {
 
 // run polls the queue and invokes the function until ctx is done and every worker has returned. Its error is nil.
 func (p *poller) run(ctx context.Context) error {
-	p.Handle = p.deliver
+	p.Handle = p.handle
 	if len(p.filters) > 0 {
 		p.Filter = p.matches
 	}
 	p.Run(ctx)
 	return nil
+}
+
+// handle invokes the function with a batch: with each message that it must receive alone, then with the others.
+func (p *poller) handle(ctx context.Context, batch messages.Batch) {
+	together, alone := p.separate(batch)
+	for _, one := range alone {
+		p.deliver(ctx, one)
+	}
+	if len(together.Messages) > 0 {
+		p.deliver(ctx, together)
+	}
+}
+
+// separate returns the messages with which the function is invoked together, and those with which it is invoked alone.
+func (p *poller) separate(batch messages.Batch) (together messages.Batch, alone []messages.Batch) {
+	if p.alone == nil || strings.HasSuffix(p.SourceARN, ".fifo") {
+		return batch, nil
+	}
+	for i, m := range batch.Messages {
+		if p.alone(p.functionARN, json.RawMessage(aws.ToString(m.Body))) {
+			alone = append(alone, messages.Batch{Messages: batch.Messages[i : i+1], Records: batch.Records[i : i+1]})
+			continue
+		}
+		together.Messages, together.Records = append(together.Messages, m), append(together.Records, batch.Records[i])
+	}
+	return together, alone
 }
 
 // deliver invokes the function with one payload and deletes the messages that it handled.

@@ -131,6 +131,7 @@ func (s *Service) newPoller(d Description, filters []*pattern.Pattern) *poller {
 		filters:             filters,
 		invoke:              s.cfg.Invoke,
 		received:            s.cfg.Received,
+		alone:               s.cfg.Alone,
 		sink:                s.cfg.Sink,
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -26,8 +27,12 @@ type Config struct {
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	// Sink receives a hop of stage hop.Queue or hop.Stream for each invocation.
 	Sink hop.Sink
+	// Clock tells the time that retries of streams wait for, and how old a record is. Default: the machine's.
+	Clock *clock.Clock
 	// Received is called with the body of each message of a queue before its function is invoked. Default: nothing.
 	Received func(body json.RawMessage)
+	// Alone reports whether the function is to be invoked with a message of a standard queue alone. Default: never.
+	Alone func(functionARN string, body json.RawMessage) bool
 	// Timeout returns a function's timeout, and whether there is such a function. Default: nothing is known about
 	// functions.
 	Timeout func(arn string) (timeout time.Duration, found bool)
