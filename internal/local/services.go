@@ -17,6 +17,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/apigateway"
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/commits"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
@@ -79,7 +80,6 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	if s.permissions, err = s.newPermissions(o, out); err != nil {
 		return nil, err
 	}
-	seams.tables, seams.bus = s.permissions.tables(seams.tables), s.permissions.buses(seams.bus)
 	store := metrics.New()
 	sink := store.Sink(func(h hop.Hop) {
 		s.events.Hop(h)
@@ -91,6 +91,8 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		Declared: stack.Declared("AWS::Lambda::Function"), Sink: sink, Wrap: seams.function,
 	})
 	s.all = append(s.all, host)
+	writes := commits.Config{Caller: s.callerOf(host), Known: s.events.Has, Added: s.events.Commit, Sink: sink}
+	seams.tables, seams.bus = s.permissions.tables(inFrontOf(writes.Wrap, seams.tables)), s.permissions.buses(seams.bus)
 	s.stubs = &stubs{next: host.Invoke, sink: sink}
 	function := counted{host, store.Invocations(s.stubs.invoke)}
 	queue, err := s.startPrograms(ctx, o, data, seams, sink)
