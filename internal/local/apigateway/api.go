@@ -19,6 +19,8 @@ type api struct {
 	// responses holds the gateway responses that the stack defines, by type.
 	responses map[responseType]*gatewayResponse
 	stages    []*stage
+	keys      map[string]*apiKey    // by id
+	plans     map[string]*usagePlan // by id
 }
 
 // A stage is one deployment of the API under a name.
@@ -50,6 +52,8 @@ func newAPI() api {
 		models:     map[string]*model{"Empty": {}, "Error": {}}, // API Gateway creates these two in every API
 		validators: map[string]validator{},
 		responses:  map[responseType]*gatewayResponse{},
+		keys:       map[string]*apiKey{},
+		plans:      map[string]*usagePlan{},
 	}
 }
 

@@ -11,7 +11,7 @@ func (s *Service) provisionRestAPI(_ context.Context, r template.Resource) (temp
 	var p struct {
 		Name                      string
 		Description               template.Ignored
-		APIKeySourceType          template.Ignored `json:"ApiKeySourceType"`
+		APIKeySourceType          string           `json:"ApiKeySourceType"`
 		DisableExecuteAPIEndpoint template.Ignored `json:"DisableExecuteApiEndpoint"`
 		EndpointConfiguration     template.Ignored
 		MinimumCompressionSize    template.Ignored
@@ -22,6 +22,9 @@ func (s *Service) provisionRestAPI(_ context.Context, r template.Resource) (temp
 	}
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
+	}
+	if s.config.AuthorizeCaller != nil && p.APIKeySourceType != "" && p.APIKeySourceType != "HEADER" {
+		return template.Attributes{}, fmt.Errorf("ApiKeySourceType must be HEADER with --auth, since the local run calls no authorizer, got %q", p.APIKeySourceType)
 	}
 	if s.api.id != "" && s.api.logicalID != r.LogicalID {
 		return template.Attributes{}, fmt.Errorf("the stack has the REST API %s already: the local run serves one", s.api.logicalID)
