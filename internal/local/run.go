@@ -91,7 +91,11 @@ func callersNotice(o Options, s *services) string {
 	if !o.Auth {
 		return "API authorization is not enforced here: every request is let in. --auth enforces it."
 	}
-	return "The API's callers sign, for example: " + signedCurl(s.cloud.Region, s.api.URL())
+	notice := "The API's callers sign, for example: " + signedCurl(s.cloud.Region, s.api.URL())
+	for _, key := range s.api.Keys() {
+		notice += "\nA method that requires an API key takes --header 'x-api-key: " + key + "'"
+	}
+	return notice
 }
 
 // choose returns the stack of that name, or the app's first.

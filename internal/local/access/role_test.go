@@ -88,14 +88,17 @@ func TestBoundaryOfTheTemplate(t *testing.T) {
 }
 
 func TestWhatAWSChecksWhenAResourceIsMade(t *testing.T) {
-	function := resource("AWS::Lambda::Function", "Fn", map[string]any{"Role": caller})
+	function := resource("AWS::Lambda::Function", "Fn", map[string]any{"Role": caller, "DeadLetterConfig": map[string]any{"TargetArn": queueARN + "Dead"}})
 	made := template.Attributes{Ref: "Fn", GetAtt: map[string]string{"Arn": "arn:aws:lambda:eu-west-1:000000000000:function:Fn"}}
 	mapping := resource("AWS::Lambda::EventSourceMapping", "Mapping", map[string]any{"EventSourceArn": queueARN, "FunctionName": "Fn"})
+	async := resource("AWS::Lambda::EventInvokeConfig", "Async", map[string]any{
+		"FunctionName": "Fn", "DestinationConfig": map[string]any{"OnSuccess": map[string]any{"Destination": queueARN + "Done"}},
+	})
 	pipe := resource("AWS::Pipes::Pipe", "Pipe", map[string]any{"RoleArn": caller, "Source": tableARN + "/stream/1", "Target": busARN})
 	pipeMade := template.Attributes{GetAtt: map[string]string{"Arn": "arn:aws:pipes:eu-west-1:000000000000:pipe/Pipe"}}
 
 	a, notices := withStatements(t, allow("sqs:ReceiveMessage", queueARN, ""), allow("dynamodb:GetRecords", "*", ""))
-	for _, err := range []error{a.note(function, made), a.note(mapping, template.Attributes{}), a.note(pipe, pipeMade)} {
+	for _, err := range []error{a.note(function, made), a.note(mapping, template.Attributes{}), a.note(async, template.Attributes{}), a.note(pipe, pipeMade)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,6 +111,7 @@ func TestWhatAWSChecksWhenAResourceIsMade(t *testing.T) {
 		"Mapping: the role Caller may not sqs:DeleteMessage", "Mapping: the role Caller may not sqs:GetQueueAttributes",
 		"Pipe: the role Caller cannot be assumed by pipes.amazonaws.com", `"Condition":{"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}}`, "Pipe: the role Caller may not dynamodb:ListStreams",
 		"Pipe: the role Caller may not events:PutEvents",
+		"Fn: the role Caller may not sqs:SendMessage on " + queueARN + "Dead", "Async: the role Caller may not sqs:SendMessage on " + queueARN + "Done",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)

@@ -21,6 +21,8 @@ type api struct {
 	responses map[responseType]*gatewayResponse
 	stages    []*stage
 	domains   []*domain
+	keys      map[string]*apiKey    // by id
+	plans     map[string]*usagePlan // by id
 }
 
 // A stage is one deployment of the API under a name.
@@ -52,6 +54,8 @@ func newAPI() api {
 		models:     map[string]*model{"Empty": {}, "Error": {}}, // API Gateway creates these two in every API
 		validators: map[string]validator{},
 		responses:  map[responseType]*gatewayResponse{},
+		keys:       map[string]*apiKey{},
+		plans:      map[string]*usagePlan{},
 	}
 }
 

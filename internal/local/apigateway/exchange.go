@@ -82,6 +82,8 @@ type requestContext struct {
 type identity struct {
 	SourceIP  string `json:"sourceIp"`
 	UserAgent string `json:"userAgent"`
+	APIKey    string `json:"apiKey,omitempty"` // of a method that requires one, as APIKeyID
+	APIKeyID  string `json:"apiKeyId,omitempty"`
 }
 
 type contextIntegration struct {

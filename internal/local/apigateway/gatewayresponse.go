@@ -22,6 +22,7 @@ const (
 	missingToken         responseType = "MISSING_AUTHENTICATION_TOKEN"
 	accessDenied         responseType = "ACCESS_DENIED"
 	invalidSignature     responseType = "INVALID_SIGNATURE"
+	invalidAPIKey        responseType = "INVALID_API_KEY"
 	requestTooLarge      responseType = "REQUEST_TOO_LARGE"
 	unsupportedMediaType responseType = "UNSUPPORTED_MEDIA_TYPE"
 	apiConfiguration     responseType = "API_CONFIGURATION_ERROR"
@@ -41,6 +42,7 @@ var defaults = map[responseType]struct {
 	missingToken:         {http.StatusForbidden, "MissingAuthenticationTokenException"},
 	accessDenied:         {http.StatusForbidden, "ForbiddenException"},
 	invalidSignature:     {http.StatusForbidden, "InvalidSignatureException"},
+	invalidAPIKey:        {http.StatusForbidden, "ForbiddenException"},
 	requestTooLarge:      {http.StatusRequestEntityTooLarge, "RequestTooLargeException"},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "BadRequestException"},
 	apiConfiguration:     {http.StatusInternalServerError, "InternalServerErrorException"},
@@ -53,7 +55,7 @@ var defaults = map[responseType]struct {
 // known lists all types that a template may define.
 var known = []responseType{
 	accessDenied, apiConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE", badRequestBody, badRequestParameters,
-	default4xx, default5xx, "EXPIRED_TOKEN", integrationFailure, integrationTimeout, "INVALID_API_KEY", invalidSignature,
+	default4xx, default5xx, "EXPIRED_TOKEN", integrationFailure, integrationTimeout, invalidAPIKey, invalidSignature,
 	missingToken, "QUOTA_EXCEEDED", requestTooLarge, "RESOURCE_NOT_FOUND", "THROTTLED", "UNAUTHORIZED", unsupportedMediaType, "WAF_FILTERED",
 }
 

@@ -68,6 +68,9 @@ func (s *Service) answer(w http.ResponseWriter, x *exchange, staged bool) (respo
 	if err := s.authorizeCaller(x); err != nil {
 		return response{}, err
 	}
+	if err := s.checkKey(x); err != nil {
+		return response{}, err
+	}
 	if err := m.validate(x); err != nil {
 		return response{}, err
 	}

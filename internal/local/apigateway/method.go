@@ -13,6 +13,7 @@ import (
 type method struct {
 	logicalID string
 	signed    bool // callers are authorized by IAM
+	keyed     bool // callers need an API key
 	validator validator
 	required  []parameter
 	models    map[string]*model // by content type
@@ -29,10 +30,10 @@ type parameter struct{ in, name string }
 
 // methodProperties are the properties of AWS::ApiGateway::Method.
 type methodProperties struct {
-	RestAPI             string           `json:"RestApiId"`
-	Resource            string           `json:"ResourceId"`
-	Verb                string           `json:"HttpMethod"`
-	APIKeyRequired      template.Ignored `json:"ApiKeyRequired"`
+	RestAPI             string        `json:"RestApiId"`
+	Resource            string        `json:"ResourceId"`
+	Verb                string        `json:"HttpMethod"`
+	APIKeyRequired      template.Bool `json:"ApiKeyRequired"`
 	AuthorizationScopes template.Ignored
 	AuthorizationType   string
 	Authorizer          template.Ignored `json:"AuthorizerId"`
@@ -81,7 +82,7 @@ func (s *Service) addMethod(ctx context.Context, parent *resource, logicalID str
 	if s.config.AuthorizeCaller != nil && !slices.Contains([]string{"", "NONE", "AWS_IAM"}, p.AuthorizationType) {
 		return fmt.Errorf("AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got %q", p.AuthorizationType)
 	}
-	m := &method{logicalID: logicalID, signed: p.AuthorizationType == "AWS_IAM", models: map[string]*model{}}
+	m := &method{logicalID: logicalID, signed: p.AuthorizationType == "AWS_IAM", keyed: bool(p.APIKeyRequired), models: map[string]*model{}}
 	var err error
 	if m.required, err = requiredParameters(p.RequestParameters); err != nil {
 		return fmt.Errorf("property RequestParameters: %w", err)

@@ -17,7 +17,7 @@ func (s *Service) provisionRestAPI(ctx context.Context, r template.Resource) (te
 		FailOnWarnings            template.Ignored
 		Mode                      template.Ignored // how a later import changes the API, which here is new in every run
 		Description               template.Ignored
-		APIKeySourceType          template.Ignored `json:"ApiKeySourceType"`
+		APIKeySourceType          string           `json:"ApiKeySourceType"`
 		DisableExecuteAPIEndpoint template.Ignored `json:"DisableExecuteApiEndpoint"`
 		EndpointConfiguration     template.Ignored
 		MinimumCompressionSize    template.Ignored
@@ -28,6 +28,9 @@ func (s *Service) provisionRestAPI(ctx context.Context, r template.Resource) (te
 	}
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
+	}
+	if s.config.AuthorizeCaller != nil && p.APIKeySourceType != "" && p.APIKeySourceType != "HEADER" {
+		return template.Attributes{}, fmt.Errorf("ApiKeySourceType must be HEADER with --auth, since the local run calls no authorizer, got %q", p.APIKeySourceType)
 	}
 	if s.api.id != "" && s.api.logicalID != r.LogicalID {
 		return template.Attributes{}, fmt.Errorf("the stack has the REST API %s already: the local run serves one", s.api.logicalID)

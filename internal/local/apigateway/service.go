@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -33,7 +34,8 @@ type Config struct {
 	// one, or else by the function's policy for the source, the ARN of the method. Default: it may.
 	Authorize func(functionARN, roleARN, sourceARN string) error
 	// AuthorizeCaller returns an error when the caller of a method with IAM authorization is not let in. The error may say
-	// which gateway response it is by a method GatewayResponse. Default: everybody is let in.
+	// which gateway response it is by a method GatewayResponse. Where it is set, API keys are checked too. Default: everybody
+	// is let in.
 	AuthorizeCaller func(r *http.Request, body []byte, methodARN string) error
 	// Sink receives one hop for each request. Default: they are discarded.
 	Sink hop.Sink
@@ -73,9 +75,9 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	return s, nil
 }
 
-// Provisions returns the resource types of this package.
+// Provisions returns the resource types of this package. API keys and their plans are among them where callers are authorized.
 func (s *Service) Provisions() map[string]template.Provision {
-	return map[string]template.Provision{
+	provisions := map[string]template.Provision{
 		"AWS::ApiGateway::RestApi":          s.provisionRestAPI,
 		"AWS::ApiGateway::Resource":         s.provisionResource,
 		"AWS::ApiGateway::Model":            s.provisionModel,
@@ -88,6 +90,10 @@ func (s *Service) Provisions() map[string]template.Provision {
 		"AWS::ApiGateway::BasePathMapping":  s.provisionBasePathMapping,
 		"AWS::ApiGatewayV2::ApiMapping":     s.provisionAPIMapping,
 	}
+	if s.config.AuthorizeCaller != nil {
+		maps.Copy(provisions, s.keyProvisions())
+	}
+	return provisions
 }
 
 // URL returns the base URL of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It returns

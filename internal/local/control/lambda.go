@@ -21,8 +21,8 @@ type functionAPI struct {
 	cloud    *cloud.Cloud
 	host     metrics.Invoke
 	mappings Mappings
-	life     context.Context // of the invocations that nobody waits for
-	running  background
+	async    func(arn string, payload []byte) error
+	life     context.Context // of the invocations that somebody waits for
 
 	mu       sync.RWMutex
 	all      []functionConfiguration
@@ -168,9 +168,8 @@ func (f *functionAPI) invoke(w http.ResponseWriter, r *wire.Request) error {
 		status := http.StatusNoContent
 		if kind == "Event" {
 			status = http.StatusAccepted
-			// A failure is reported by the host. AWS would try twice more, after a minute and after two.
-			if !f.running.run(func() { _, _ = f.host(f.life, arn, payload(r)) }) {
-				return &wire.Error{Status: http.StatusServiceUnavailable, Code: "ServiceException", Message: "the local run ends"}
+			if err := f.async(arn, payload(r)); err != nil {
+				return &wire.Error{Status: http.StatusInternalServerError, Code: "ServiceException", Message: err.Error()}
 			}
 		}
 		w.WriteHeader(status)

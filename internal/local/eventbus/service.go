@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/async"
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
@@ -69,11 +70,11 @@ type Service struct {
 	policies *drift.Store // of buses
 	caller   func(*http.Request) iam.Request
 
-	mu       sync.RWMutex
-	buses    map[string]*bus  // by name
-	deleted  map[string]*rule // by key: rules of the template that a call has deleted
-	archives []*archive
-	async    map[string]asyncConfig // by name of the function
+	mu        sync.RWMutex
+	buses     map[string]*bus  // by name
+	deleted   map[string]*rule // by key: rules of the template that a call has deleted
+	archives  []*archive
+	functions async.Functions
 
 	changing      sync.Mutex    // held while a call changes a rule
 	rulesChanged  chan struct{} // holds a token when the schedules have changed
@@ -127,7 +128,6 @@ func newService(cfg Config) (*Service, error) {
 		buses:    map[string]*bus{},
 		deleted:  map[string]*rule{},
 		policies: drift.New(cfg.DB, "policies of buses"),
-		async:    map[string]asyncConfig{},
 		replays:  map[string]*replay{},
 
 		rulesChanged:  make(chan struct{}, 1),
@@ -140,6 +140,7 @@ func newService(cfg Config) (*Service, error) {
 	s.dispatcher = newDispatcher(journal, newSender(cfg.Cloud), cfg.Policies, s.target, cfg.Sink)
 	s.dispatcher.clock = cfg.Clock
 	s.dispatcher.around, s.dispatcher.functions, s.dispatcher.exists = cfg.Around, cfg.Functions, cfg.QueueExists
+	s.dispatcher.async = async.NewSender(cfg.Cloud)
 	s.dispatcher.dispatch(pending)
 	return s, nil
 }
@@ -170,12 +171,20 @@ func (s *Service) Provisions() map[string]template.Provision {
 		"AWS::Events::Archive":        s.provisionArchive,
 		"AWS::Events::Rule":           s.provisionRule,
 
-		"AWS::Lambda::EventInvokeConfig": s.provisionAsyncConfig,
+		"AWS::Lambda::EventInvokeConfig": s.functions.Provision,
 	}
 }
 
 // target returns the target of a delivery, and whether the template still has it.
-func (s *Service) target(ruleARN, targetID string) (target, bool) {
+func (s *Service) target(one *delivery) (target, bool) {
+	if one.Function != "" {
+		return s.withSettings(direct(one.Function)), true
+	}
+	t, found := s.targetOf(one.RuleARN, one.TargetID)
+	return s.withSettings(t), found
+}
+
+func (s *Service) targetOf(ruleARN, targetID string) (target, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, b := range s.buses {
@@ -185,7 +194,7 @@ func (s *Service) target(ruleARN, targetID string) (target, bool) {
 			}
 			for _, t := range r.targets {
 				if t.id == targetID {
-					return s.withAsync(t), true
+					return t, true
 				}
 			}
 		}

@@ -236,6 +236,7 @@ func TestRefusedProperties(t *testing.T) {
 		"layers":                {props{"Layers": []any{"arn"}}, "Layers must be empty for the local run, which puts no files into /opt"},
 		"an image":              {props{"PackageType": "Image"}, `PackageType must be Zip for the local run, got "Image"`},
 		"less than no process":  {props{"ReservedConcurrentExecutions": -1}, "ReservedConcurrentExecutions must be a whole number, 0 or more, got -1"},
+		"a topic for failures":  {props{"DeadLetterConfig": map[string]any{"TargetArn": "arn:aws:sns:eu-west-1:1:T"}}, `DeadLetterConfig.TargetArn must be the ARN of a standard SQS queue in the local run, got "arn:aws:sns:eu-west-1:1:T"`},
 		"a name that leads out": {props{"FunctionName": "../../home"}, `FunctionName must be 1 to 64 letters, digits, dashes and underscores, got "../../home"`},
 		"a name twice":          {props{"FunctionName": "taken"}, `FunctionName "taken" is taken by First`},
 	}

@@ -51,13 +51,13 @@ type properties struct {
 		ApplicationLogLevel string
 		SystemLogLevel      string
 	}
-	TracingConfig struct{ Mode string }
-	Role          string
-	Layers        []string
+	TracingConfig    struct{ Mode string }
+	DeadLetterConfig struct{ TargetArn string } // for asynchronous invocations
+	Role             string
+	Layers           []string
 
 	Architectures           template.Ignored // a Go function is compiled for this machine, an asset is looked at
 	CodeSigningConfigArn    template.Ignored
-	DeadLetterConfig        template.Ignored // for asynchronous invocations, which nothing here makes
 	Description             template.Ignored
 	EphemeralStorage        template.Ignored
 	KmsKeyArn               template.Ignored
@@ -83,6 +83,9 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if n := p.ReservedConcurrentExecutions; n != nil && *n < 0 {
 		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions must be a whole number, 0 or more, got %d", *n)
 	}
+	if err := checkDeadLetterQueue(p.DeadLetterConfig.TargetArn); err != nil {
+		return template.Attributes{}, err
+	}
 	if err := checkVariables(p.Environment.Variables); err != nil {
 		return template.Attributes{}, err
 	}
@@ -107,6 +110,15 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 		return fromAsset(ctx, p, s.assets(), f.dir)
 	})
 	return template.Attributes{Ref: f.name, GetAtt: map[string]string{"Arn": f.arn}}, nil
+}
+
+// checkDeadLetterQueue returns an error unless a dead-letter queue can run here.
+// Source: Lambda developer guide, invocation-async-retain-records, "Adding a dead-letter queue".
+func checkDeadLetterQueue(arn string) error {
+	if arn != "" && (!strings.HasPrefix(arn, "arn:aws:sqs:") || strings.HasSuffix(arn, ".fifo")) {
+		return fmt.Errorf("DeadLetterConfig.TargetArn must be the ARN of a standard SQS queue in the local run, got %q", arn)
+	}
+	return nil
 }
 
 func newFunction(s *Service, logicalID string, p properties) *function {

@@ -148,6 +148,16 @@ func (s *Service) LogicalID(name string) (id string, found bool) {
 	return "", false
 }
 
+// DeadLetterQueue returns the ARN of the queue that gets what an asynchronous invocation of the function has failed on, or ""
+// where it has none.
+func (s *Service) DeadLetterQueue(arn string) string {
+	f, err := s.find(arn)
+	if err != nil {
+		return ""
+	}
+	return f.props.DeadLetterConfig.TargetArn
+}
+
 // Close ends every function's process, even a hung one, and returns when all have ended.
 func (s *Service) Close() {
 	s.stop()

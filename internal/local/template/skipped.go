@@ -41,9 +41,8 @@ var skips = []skip{
 	{"receives alarms, which notify nobody here", []string{"AWS::SNS::Topic", "AWS::SNS::TopicInlinePolicy", "AWS::SNS::TopicPolicy"}},
 	{"mails alarms to people, and alarms notify nobody here", []string{"AWS::SNS::Subscription"}},
 	{"lets API Gateway write logs, which are printed", []string{"AWS::ApiGateway::Account"}},
-	{"API keys are not checked locally", []string{"AWS::ApiGateway::ApiKey"}},
+	{"API keys are checked with --auth only", []string{"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey"}},
 	{"authorizers are not called locally, and events have no authorizer", []string{"AWS::ApiGateway::Authorizer"}},
-	{"throttling is not enforced locally", []string{"AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey"}},
 	{"capacity is not limited locally", []string{"AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy"}},
 	{"backups are made only in AWS", []string{
 		"AWS::Backup::BackupPlan", "AWS::Backup::BackupSelection", "AWS::Backup::BackupVault", "AWS::Backup::Framework", "AWS::Backup::ReportPlan",
