@@ -100,7 +100,7 @@ func TestSecurityOfADefinition(t *testing.T) {
 	}{
 		"IAM":           {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "awsSigv4"}, 403, ""},
 		"nobody":        {[]any{}, map[string]any{"type": "apiKey"}, 201, ""},
-		"a key":         {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}, 201, ""},
+		"a key":         {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}, 403, ""},
 		"an authorizer": {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "custom", "x-amazon-apigateway-authorizer": map[string]any{}}, 0, `AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got "CUSTOM"`},
 		"a user pool":   {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "cognito_user_pools"}, 0, `got "COGNITO_USER_POOLS"`},
 		"OAuth":         {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "oauth2"}, 0, `security scheme s must be an x-api-key or have x-amazon-apigateway-authtype, got the type "oauth2"`},
