@@ -1,0 +1,97 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// standInStack is the name of the stack that has the stand-ins. It is no stack of the app: CloudFormation's API does not
+// show it.
+const standInStack = "stand-ins"
+
+// StandInForms is what --stand-in takes, by the kind before the "=".
+const StandInForms = "table=NAME[:KEY=S,SORTKEY=N], bus=NAME, queue=NAME, export=NAME=VALUE, ssm=NAME=VALUE"
+
+// A standIn is one entry of the template of the stand-ins.
+type standIn struct {
+	section string // Resources or Outputs
+	entry   any
+}
+
+// resource returns a stand-in that is a resource.
+func resource(kind string, properties map[string]any) standIn {
+	return standIn{"Resources", map[string]any{"Type": kind, "Properties": properties}}
+}
+
+// standIns returns a stack with what is made in place of something that no stack of the run has, or nil for none. It runs
+// like any stack: what imports from it, or reads its parameters, does so by CloudFormation's rules.
+func standIns(texts []string) (*template.Stack, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	document := map[string]map[string]any{"Resources": {}, "Outputs": {}}
+	var problems []error
+	for i, text := range texts {
+		one, err := parseStandIn(text)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		document[one.section][fmt.Sprintf("StandIn%d", i+1)] = one.entry
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(document)
+	if err != nil {
+		return nil, err
+	}
+	return template.NewStack(standInStack, raw)
+}
+
+func parseStandIn(text string) (standIn, error) {
+	kind, name, _ := strings.Cut(text, "=")
+	name, value, _ := strings.Cut(name, "=")
+	switch {
+	case name == "":
+	case kind == "table":
+		name, keys, _ := strings.Cut(strings.TrimPrefix(text, "table="), ":")
+		return table(name, keys)
+	case kind == "bus" && value == "":
+		return resource("AWS::Events::EventBus", map[string]any{"Name": name}), nil
+	case kind == "queue" && value == "":
+		properties := map[string]any{"QueueName": name}
+		if strings.HasSuffix(name, ".fifo") {
+			properties["FifoQueue"] = true
+		}
+		return resource("AWS::SQS::Queue", properties), nil
+	case kind == "export" && value != "":
+		return standIn{"Outputs", map[string]any{"Value": value, "Export": map[string]any{"Name": name}}}, nil
+	case kind == "ssm" && value != "":
+		return resource("AWS::SSM::Parameter", map[string]any{"Type": "String", "Name": name, "Value": value}), nil
+	}
+	return standIn{}, fmt.Errorf("--stand-in must be one of %s, got %q", StandInForms, text)
+}
+
+// table returns a table with the given keys, "KEY=S" or "KEY=S,SORTKEY=N". Default: pk and sk, both strings.
+func table(name, keys string) (standIn, error) {
+	if keys == "" {
+		keys = "pk=S,sk=S"
+	}
+	var attributes, schema []any
+	for i, key := range strings.Split(keys, ",") {
+		attribute, kind, _ := strings.Cut(key, "=")
+		if attribute == "" || i > 1 || !strings.Contains("S N B", kind) || len(kind) != 1 {
+			return standIn{}, fmt.Errorf("--stand-in table=%s must have one or two keys of type S, N or B, as in table=%[1]s:pk=S,sk=N, got %q", name, keys)
+		}
+		attributes = append(attributes, map[string]any{"AttributeName": attribute, "AttributeType": kind})
+		schema = append(schema, map[string]any{"AttributeName": attribute, "KeyType": []string{"HASH", "RANGE"}[i]})
+	}
+	return resource("AWS::DynamoDB::Table", map[string]any{
+		"TableName": name, "AttributeDefinitions": attributes, "KeySchema": schema, "BillingMode": "PAY_PER_REQUEST",
+	}), nil
+}
