@@ -14,9 +14,8 @@ import (
 
 // unsupported holds the intrinsics that need something which the local run does not have, and what to do instead.
 var unsupported = map[string]string{
-	"Fn::GetAZs":         "there are no availability zones locally",
-	"Fn::Cidr":           "there are no networks locally",
-	"Fn::GetStackOutput": "export the output, and use Fn::ImportValue",
+	"Fn::GetAZs": "there are no availability zones locally",
+	"Fn::Cidr":   "there are no networks locally",
 	"Fn::Transform": "macros run in AWS only: deploy the template once, and include in the CDK app (cloudformation-include) what " +
 		"`aws cloudformation get-template --template-stage Processed` returns",
 	"Fn::ForEach": "loops are not expanded locally: write a loop in the CDK app, which synthesizes each resource",
@@ -77,8 +76,15 @@ func (e *evaluator) resolve(v any) (any, error) {
 }
 
 func (e *evaluator) call(name string, argument any) (any, error) {
-	if name == "Fn::Sub" {
+	switch name {
+	case "Fn::Sub":
 		return e.sub(argument)
+	case "Fn::GetStackOutput":
+		found, err := e.stackOutput(argument)
+		if err != nil {
+			return nil, err
+		}
+		return found.resolve()
 	}
 	argument, err := e.resolve(argument)
 	if err != nil {

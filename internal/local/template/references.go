@@ -63,6 +63,12 @@ func (w *walker) call(name string, argument any, at []string) {
 		if _, err := w.imported(argument); err != nil {
 			w.problem(at, err)
 		}
+	case "Fn::GetStackOutput":
+		if _, err := w.stackOutput(argument); err != nil {
+			for _, err := range each(err) {
+				w.problem(at, err)
+			}
+		}
 	case "Fn::Sub":
 		w.sub(argument, at)
 	case "Fn::Join", "Fn::Split", "Fn::Select", "Fn::FindInMap", "Fn::Base64", "Fn::Length", "Fn::ToJsonString":
