@@ -16,15 +16,16 @@ const standInStack = "stand-ins"
 // StandInForms is what --stand-in takes, by the kind before the "=".
 const StandInForms = "table=NAME[:KEY=S,SORTKEY=N], bus=NAME, queue=NAME, export=NAME=VALUE, ssm=NAME=VALUE"
 
-// A standIn is one entry of the template of the stand-ins.
-type standIn struct {
-	section string // Resources or Outputs
-	entry   any
-}
+// A standIn is what the template of the stand-ins has for one flag, by what is added to the logical id.
+type standIn struct{ resources, outputs map[string]any }
 
 // resource returns a stand-in that is a resource.
 func resource(kind string, properties map[string]any) standIn {
-	return standIn{"Resources", map[string]any{"Type": kind, "Properties": properties}}
+	return standIn{resources: map[string]any{"": entry(kind, properties)}}
+}
+
+func entry(kind string, properties map[string]any) map[string]any {
+	return map[string]any{"Type": kind, "Properties": properties}
 }
 
 // standIns returns a stack with what is made in place of something that no stack of the run has, or nil for none. It runs
@@ -33,27 +34,30 @@ func standIns(texts []string) (*template.Stack, error) {
 	if len(texts) == 0 {
 		return nil, nil
 	}
-	document := map[string]map[string]any{"Resources": {}, "Outputs": {}}
+	resources, outputs := map[string]any{}, map[string]any{}
 	var problems []error
 	for i, text := range texts {
-		one, err := parseStandIn(text)
-		if err != nil {
-			problems = append(problems, err)
-			continue
+		one, err := parseStandIn(fmt.Sprintf("StandIn%d", i+1), text)
+		problems = append(problems, err)
+		for suffix, r := range one.resources {
+			resources[fmt.Sprintf("StandIn%d%s", i+1, suffix)] = r
 		}
-		document[one.section][fmt.Sprintf("StandIn%d", i+1)] = one.entry
+		for suffix, o := range one.outputs {
+			outputs[fmt.Sprintf("StandIn%d%s", i+1, suffix)] = o
+		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	raw, err := json.Marshal(document)
+	raw, err := json.Marshal(map[string]any{"Resources": resources, "Outputs": outputs})
 	if err != nil {
 		return nil, err
 	}
 	return template.NewStack(standInStack, raw)
 }
 
-func parseStandIn(text string) (standIn, error) {
+// parseStandIn reads the flag of the stand-in with that logical id.
+func parseStandIn(id, text string) (standIn, error) {
 	kind, name, _ := strings.Cut(text, "=")
 	name, value, _ := strings.Cut(name, "=")
 	switch {
@@ -64,17 +68,29 @@ func parseStandIn(text string) (standIn, error) {
 	case kind == "bus" && value == "":
 		return resource("AWS::Events::EventBus", map[string]any{"Name": name}), nil
 	case kind == "queue" && value == "":
-		properties := map[string]any{"QueueName": name}
-		if strings.HasSuffix(name, ".fifo") {
-			properties["FifoQueue"] = true
-		}
-		return resource("AWS::SQS::Queue", properties), nil
+		return queue(id, name), nil
 	case kind == "export" && value != "":
-		return standIn{"Outputs", map[string]any{"Value": value, "Export": map[string]any{"Name": name}}}, nil
+		return standIn{outputs: map[string]any{"": map[string]any{"Value": value, "Export": map[string]any{"Name": name}}}}, nil
 	case kind == "ssm" && value != "":
 		return resource("AWS::SSM::Parameter", map[string]any{"Type": "String", "Name": name, "Value": value}), nil
 	}
 	return standIn{}, fmt.Errorf("--stand-in must be one of %s, got %q", StandInForms, text)
+}
+
+// queue returns a queue that lets everybody in: the policy of the one that it stands in for is not known.
+func queue(id, name string) standIn {
+	properties := map[string]any{"QueueName": name}
+	if strings.HasSuffix(name, ".fifo") {
+		properties["FifoQueue"] = true
+	}
+	all := map[string]any{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": map[string]any{"Fn::GetAtt": []any{id, "Arn"}}}
+	return standIn{resources: map[string]any{
+		"": entry("AWS::SQS::Queue", properties),
+		"Policy": entry("AWS::SQS::QueuePolicy", map[string]any{
+			"Queues":         []any{map[string]any{"Ref": id}},
+			"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{all}},
+		}),
+	}}
 }
 
 // table returns a table with the given keys, "KEY=S" or "KEY=S,SORTKEY=N". Default: pk and sk, both strings.

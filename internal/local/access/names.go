@@ -18,7 +18,9 @@ type name struct {
 }
 
 // subName returns the name that is a Fn::Sub.
-func subName(stack, text string) name { return name{stack: stack, whole: fmt.Sprintf(`{"Fn::Sub":%q}`, text), sub: text} }
+func subName(stack, text string) name {
+	return name{stack: stack, whole: fmt.Sprintf(`{"Fn::Sub":%q}`, text), sub: text}
+}
 
 // noteNames keeps how a template refers to the ARNs of a resource.
 func (a *Authority) noteNames(r template.Resource, made template.Attributes) {
@@ -92,7 +94,7 @@ func (a *Authority) templateName(stack, arn string) string {
 	}
 	for end := strings.LastIndexAny(arn, "/:"); end > 0; end = strings.LastIndexAny(arn[:end], "/:") {
 		if parent, ok := a.names[arn[:end]]; ok && parent.stack == stack {
-			return subName(stack, parent.sub + arn[end:]).whole
+			return subName(stack, parent.sub+arn[end:]).whole
 		}
 	}
 	parts := strings.SplitN(arn, ":", 6)

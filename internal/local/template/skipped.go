@@ -94,6 +94,10 @@ var refusals = []refusal{
 		"metrics stay here, so its destination would never be called: leave the stream out of the stack that runs here",
 	},
 	{
+		"AWS::CloudFormation::Stack", "", nil,
+		"nested stacks do not run here: make it a stack of the app, which --stack adds to the run",
+	},
+	{
 		"AWS::IAM::AccessKey", "", nil,
 		"users do not exist here, so its key would open nothing: leave it out of the stack that runs here",
 	},

@@ -16,14 +16,13 @@ import (
 func fromYAML(raw []byte) ([]byte, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(raw))
 	var first, second yaml.Node
-	if err := documents.Decode(&first); err != nil {
+	if err := documents.Decode(&first); errors.Is(err, io.EOF) {
+		return nil, errors.New("the file is empty")
+	} else if err != nil {
 		return nil, err
 	}
 	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
 		return nil, errors.New("the file must have one YAML document, got several")
-	}
-	if len(first.Content) == 0 {
-		return nil, errors.New("the file is empty")
 	}
 	var out bytes.Buffer
 	err := writeNode(&out, first.Content[0])
