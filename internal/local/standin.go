@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -101,7 +102,7 @@ func table(name, keys string) (standIn, error) {
 	var attributes, schema []any
 	for i, key := range strings.Split(keys, ",") {
 		attribute, kind, _ := strings.Cut(key, "=")
-		if attribute == "" || i > 1 || !strings.Contains("S N B", kind) || len(kind) != 1 {
+		if attribute == "" || i > 1 || !slices.Contains([]string{"S", "N", "B"}, kind) {
 			return standIn{}, fmt.Errorf("--stand-in table=%s must have one or two keys of type S, N or B, as in table=%[1]s:pk=S,sk=N, got %q", name, keys)
 		}
 		attributes = append(attributes, map[string]any{"AttributeName": attribute, "AttributeType": kind})

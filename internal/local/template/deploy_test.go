@@ -109,8 +109,11 @@ func TestStacksThatCannotRun(t *testing.T) {
 		"an export of no stack":                 {app{{"B", "", importing}}, nil, `no stack of the run exports "A:Bus": add the stack that does, or a value with --stand-in export=A:Bus=VALUE`},
 		"an output of a stack that is left out": {app{{"A", "", exporting}, {"B", "", reading}}, []string{"B"}, `Bus.Fn::GetStackOutput: stack A is not in the run: add --stack A`},
 		"an output of no stack":                 {app{{"A", "", empty}, {"B", "", reading}}, nil, `StackName and OutputName must be an output of a stack of the run, got Bus of A`},
-		"an output of another region and account": {app{{"A", "", strings.Replace(reading, `"OutputName"`, `"Region": "eu-west-9", "RoleArn": "arn:x", "OutputName"`, 1)}}, nil,
-			"Region must be eu-central-1, the only one of the run, got \"eu-west-9\"\nRule (T): Bus.Fn::GetStackOutput: RoleArn must be empty, because the run has one account, got \"arn:x\""},
+		"an output of another region and account": {
+			app{{"A", "", strings.Replace(reading, `"OutputName"`, `"Region": "eu-west-9", "RoleArn": "arn:x", "OutputName"`, 1)}},
+			nil,
+			"Region must be eu-central-1, the only one of the run, got \"eu-west-9\"\nRule (T): Bus.Fn::GetStackOutput: RoleArn must be empty, because the run has one account, got \"arn:x\"",
+		},
 		"an SSM parameter of no stack":         {app{{"B", "", fmt.Sprintf(looking, "String")}}, nil, `parameter Bus must be the name of an SSM parameter that a stack of the run makes, got "/eu-central-1/bus": add the stack that does, or a value with --stand-in ssm=/eu-central-1/bus=VALUE`},
 		"a name that depends on a resource":    {app{{"A", "", strings.Replace(exporting, "AWS::StackName", "Bus", 1)}}, nil, "output Bus: Export.Name: Fn::Sub: ${Bus}: there is no resource or parameter Bus here"},
 		"an export of two stacks":              {app{{"A", "", exporting}, {"B", "", strings.Replace(exporting, "${AWS::StackName}", "A", 1)}}, nil, `stack B: output Bus: an export must have a name of its own, got "A:Bus", which stack A has too`},

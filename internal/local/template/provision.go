@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 )
 
 // Provision deploys the stack alone: see [Deploy].
@@ -43,8 +44,12 @@ var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
 
 // check plans the whole template, or returns everything that is wrong with it.
 func (p *plan) check(provisions map[string]Provision) error {
+	transforms := p.transforms()
+	if slices.Contains(transforms, samTransform) {
+		return fmt.Errorf("transform %s: %s", samTransform, whySAM) // the rest is in a language of its own
+	}
 	byID := map[string]planned{}
-	problems := []error{p.checkTransform()}
+	problems := []error{checkTransforms(transforms)}
 	for _, id := range p.template.Resources.names {
 		active, err := p.isActive(id)
 		switch {
@@ -86,24 +91,28 @@ func (e *evaluator) readParameters(given settings) error {
 	return errors.Join(problems...)
 }
 
-// checkTransform accepts only the transform that adds intrinsics, which this package supports in part.
-func (p *plan) checkTransform() error {
+// transforms returns the names of the template's macros.
+func (p *plan) transforms() []string {
 	list, ok := p.template.Transform.([]any)
 	if !ok && p.template.Transform != nil {
 		list = []any{p.template.Transform}
 	}
-	var problems []error
+	var names []string
 	for _, transform := range list {
-		name := transform
 		if call, ok := transform.(map[string]any); ok {
-			name = call["Name"]
+			transform = call["Name"]
 		}
-		switch name {
-		case "AWS::LanguageExtensions":
-		case samTransform:
-			problems = append(problems, fmt.Errorf("transform %v: %s", name, whySAM))
-		default:
-			problems = append(problems, fmt.Errorf("transform %v: %s", name, whyUnsupported("Fn::Transform")))
+		names = append(names, fmt.Sprint(transform))
+	}
+	return names
+}
+
+// checkTransforms accepts only the transform that adds intrinsics, which this package supports in part.
+func checkTransforms(names []string) error {
+	var problems []error
+	for _, name := range names {
+		if name != "AWS::LanguageExtensions" {
+			problems = append(problems, fmt.Errorf("transform %s: %s", name, whyUnsupported("Fn::Transform")))
 		}
 	}
 	return errors.Join(problems...)

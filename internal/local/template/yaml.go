@@ -64,6 +64,7 @@ func writeContent(out *bytes.Buffer, n *yaml.Node, short bool) error {
 	case yaml.ScalarNode:
 		writeScalar(out, n, short)
 		return nil
+	case yaml.DocumentNode, yaml.AliasNode:
 	}
 	return fmt.Errorf("line %d: a template must have no aliases, because CloudFormation does not read them, got *%s", n.Line, n.Value)
 }

@@ -102,7 +102,7 @@ func TestYAMLThatIsRefused(t *testing.T) {
 		"a loop":                 {"Resources:\n  Fn::ForEach::Topics: [T, [a], {}]\n", "Resources: Fn::ForEach::Topics: the local run does not support it: loops are not expanded locally"},
 		"an unknown function":    {"Resources: {A: {Type: T, Properties: {X: !Foo bar}}}\n", "A (T): X.Fn::Foo: the local run does not know it"},
 		"networks":               {"Resources: {A: {Type: T, Properties: {X: !Cidr [a, 1, 2]}}}\n", "X.Fn::Cidr: the local run does not support it: there are no networks locally"},
-		"SAM":                    {"Transform: AWS::Serverless-2016-10-31\nResources: {}\n", "transform AWS::Serverless-2016-10-31: the local run does not support it: run `sam build`, translate"},
+		"SAM":                    {"Transform: [AWS::Serverless-2016-10-31]\nResources: {A: {Type: AWS::Serverless::Function}}\n", "stack t: transform AWS::Serverless-2016-10-31: the local run does not support it: run `sam build`, translate .aws-sam/build/template.yaml to CloudFormation as docs/local.md shows, and name the result with --template"},
 		"a nested stack":         {"Resources: {A: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: x}}}\n", "A (AWS::CloudFormation::Stack): nested stacks do not run here"},
 		"a file that is missing": {"", "template of "},
 	} {
@@ -114,8 +114,8 @@ func TestYAMLThatIsRefused(t *testing.T) {
 			if err == nil {
 				_, err = s.Provision(t.Context(), environment, fakes("T"))
 			}
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error is %v, want %q", err, c.want)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error is %v, want one line with %q", err, c.want)
 			}
 		})
 	}
