@@ -11,8 +11,8 @@ import (
 )
 
 // standInStack is the name of the stack that has the stand-ins. It is no stack of the app: CloudFormation's API does not
-// show it.
-const standInStack = "stand-ins"
+// show it, and it would not take that name.
+const standInStack = "--stand-in"
 
 // StandInForms is what --stand-in takes, by the kind before the "=".
 const StandInForms = "table=NAME[:KEY=S,SORTKEY=N], bus=NAME, queue=NAME, export=NAME=VALUE, ssm=NAME=VALUE"
