@@ -61,10 +61,7 @@ func TestATemplateRunsAlone(t *testing.T) {
 		Template: filepath.Join(dir, "orders.yaml"), Stacks: []string{"Orders-dev"}, Parameters: []string{"Stage=dev"},
 		StandIns: []string{"bus=shared", "queue=inbox", "table=items:id=S,at=N", "export=shared-value=s-1", "ssm=/shared/topic=t-1"},
 	})
-	c := cloud.New(session.Summary.Region)
-	for _, e := range session.Summary.Endpoints {
-		c.SetEndpoint(e.Service, e.URL)
-	}
+	c := runCloud(session)
 	endpoint := aws.Config{Region: c.Region, BaseEndpoint: aws.String(c.Endpoint(cloud.Others)), Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
 	invoked, err := lambda.NewFromConfig(endpoint).Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("Orders-dev-Fn")})
 	if err != nil {
