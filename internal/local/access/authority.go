@@ -105,22 +105,22 @@ func (a *Authority) check(s session, request iam.Request) *Denial {
 	request.Principal = s.principal()
 	a.addContext(&request, s)
 	a.record.write(request)
-	return a.decide(request, a.policies(r, request), r.logicalID)
+	return a.decide(request, a.policies(r, request), r.logicalID, a.namesIn(r.stack))
 }
 
 // checkService decides a request that an AWS service makes by itself, on behalf of the resource sourceARN.
 func (a *Authority) checkService(service, sourceARN string, request iam.Request) *Denial {
 	request = request.OfService(service, sourceARN, cloud.Account)
 	a.record.write(request)
-	return a.decide(request, iam.Policies{Resource: a.policyOf(request.Resource)}, service)
+	return a.decide(request, iam.Policies{Resource: a.policyOf(request.Resource)}, service, a.namesBeside(request.Resource))
 }
 
-func (a *Authority) decide(request iam.Request, policies iam.Policies, who string) *Denial {
+func (a *Authority) decide(request iam.Request, policies iam.Policies, who string, nameOf func(arn string) string) *Denial {
 	decision := iam.Evaluate(request, policies)
 	if decision.Allowed {
 		return nil
 	}
-	d := &Denial{Request: request, Decision: decision, who: who, nameOf: a.templateName}
+	d := &Denial{Request: request, Decision: decision, who: who, nameOf: nameOf}
 	a.noticeOnce(d.kind(), "IAM: "+d.explain())
 	return d
 }

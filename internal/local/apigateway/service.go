@@ -121,6 +121,9 @@ func (s *Service) Mapped() map[string]string {
 // API's id or a custom domain name, for example in an output.
 func (s *Service) Local(text string) string {
 	for _, d := range s.api.domains {
+		if len(d.mappings) == 0 {
+			continue // nothing of this API
+		}
 		text = strings.ReplaceAll(text, "https://"+d.name+"/", fmt.Sprintf("http://%s/%s/", s.listener.Addr(), d.name))
 	}
 	if s.api.id == "" {

@@ -60,10 +60,14 @@ func (c *textConsole) Ready(s Summary) {
 	c.mu.Unlock()
 
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s\n", bold.Render(terminal.Visible(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started))))
+	fmt.Fprintf(&b, "\n%s\n", bold.Render(terminal.Visible(fmt.Sprintf("%s here (started in %s)", running(s), s.Started))))
 	table(&b, func(row func(...string)) {
-		if s.API != "" {
-			row("REST API", s.API)
+		for _, api := range s.APIs {
+			if len(s.Stacks) > 1 {
+				row("REST API of "+api.Stack, api.URL)
+			} else {
+				row("REST API", api.URL)
+			}
 		}
 		for _, e := range s.Endpoints {
 			row(e.Service.Variable(), e.URL)
@@ -90,6 +94,14 @@ func (c *textConsole) Ready(s Summary) {
 	})
 	fmt.Fprintf(&b, "\nReady. Ctrl-C ends everything.\n")
 	c.print(b.String())
+}
+
+// running returns which stacks run.
+func running(s Summary) string {
+	if len(s.Stacks) > 1 {
+		return s.Stack + " run"
+	}
+	return s.Stack + " runs"
 }
 
 func (c *textConsole) Hop(h hop.Hop) {

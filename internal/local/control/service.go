@@ -107,10 +107,10 @@ func (s *Service) Provisions() map[string]template.Provision {
 	}
 }
 
-// Deployed makes the stack known to those who ask for it. local returns a text of the template with the addresses on AWS
+// Deployed makes a stack known to those who ask for it. local returns a text of the template with the addresses on AWS
 // replaced by those here.
-func (s *Service) Deployed(stack *template.Stack, d *template.Deployment, local func(string) string) {
-	s.stacks.deployed(stack, d, local)
+func (s *Service) Deployed(d *template.Deployment, local func(string) string) {
+	s.stacks.deployed(d, local)
 	s.functions.deployed(d)
 	s.cfg.Metrics.Deployed(d)
 }

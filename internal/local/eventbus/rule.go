@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/async"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/schedule"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
@@ -104,7 +105,8 @@ func (s *Service) provisionRule(_ context.Context, r template.Resource) (templat
 	}
 	b, err := s.findBus(p.EventBusName)
 	if err != nil {
-		return template.Attributes{}, fmt.Errorf("EventBusName: %w", err)
+		name := p.EventBusName[strings.LastIndex(p.EventBusName, "/")+1:]
+		return template.Attributes{}, fmt.Errorf("EventBusName: %w: %s", err, cloud.Advice("event bus", "bus", name))
 	}
 	made, err := s.newRule(r.LogicalID, p, b)
 	if err != nil {

@@ -100,7 +100,7 @@ func (s *Service) SetEnabled(_ context.Context, uuid string, enabled bool) error
 		return err
 	}
 	next := state{Enabled: enabled, Modified: time.Now()}
-	if err := s.drift.Save(m.description.LogicalID, m.properties, next); err != nil {
+	if err := s.drift.Save(m.description.UUID, m.properties, next); err != nil {
 		return err
 	}
 	m.state = next

@@ -68,7 +68,7 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	} else {
 		m.source = s.newPoller(m.description, filters)
 	}
-	if _, err := s.drift.Load(r.LogicalID, r.Properties, &m.state); err != nil {
+	if _, err := s.drift.Load(r.PhysicalName, r.Properties, &m.state); err != nil {
 		return template.Attributes{}, err
 	}
 	if err := s.add(m); err != nil {

@@ -39,7 +39,7 @@ func (s *Service) newStreamMapping(d Description, filters []*pattern.Pattern) *s
 	return &streamMapping{
 		Description: d, filters: filters,
 		stream:      streams.New(role.Streams(), d.SourceARN, s.cfg.Cloud.Region),
-		checkpoints: streams.NewCheckpoints(s.cfg.DB, "event source mapping "+d.LogicalID, d.SourceARN),
+		checkpoints: streams.NewCheckpoints(s.cfg.DB, "event source mapping "+d.UUID, d.SourceARN),
 		failures:    &sqsFailures{client: role.SQS(), url: s.cfg.Cloud.QueueURL(d.OnFailure)},
 		invoke:      s.cfg.Invoke,
 		sink:        s.cfg.Sink,

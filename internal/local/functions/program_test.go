@@ -147,7 +147,6 @@ func TestHandlerThatCannotBeLoaded(t *testing.T) {
 func TestBootstrapMayBeAScript(t *testing.T) {
 	h := newHost(t)
 	h.app = t.TempDir()
-	h.cfg.App = h.app
 	installScript(t, filepath.Join(h.app, "asset", "bootstrap"), "exec "+filepath.Join(assembly, "probe", "bootstrap"))
 	if err := writeManifest(h.app, map[string]string{"script": "asset"}); err != nil {
 		t.Fatal(err)
@@ -218,7 +217,7 @@ func TestFunctionsThisMachineCannotRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			h.cfg.App, h.app = app, app
+			h.app = app
 			h.function(props{"Runtime": tt.runtime, "Code": map[string]any{"S3Key": tt.key}})
 			err := h.Prepare(t.Context())
 			if err == nil || !strings.HasPrefix(err.Error(), "function Probe: runtime "+tt.runtime+": ") || !strings.HasSuffix(err.Error(), tt.want) {

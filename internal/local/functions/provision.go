@@ -70,6 +70,7 @@ type properties struct {
 
 // provision declares a function and starts to prepare its program.
 func (s *Service) provision(_ context.Context, r template.Resource) (template.Attributes, error) {
+	path, r := localCode(r)
 	var p properties
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
@@ -105,9 +106,9 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	}
 	f.prepare(func(ctx context.Context) (program, error) {
 		if source != nil {
-			return s.build(ctx, source, f.dir)
+			return s.build(ctx, r.Dir, source, f.dir)
 		}
-		return fromAsset(ctx, p, s.assets(), f.dir)
+		return fromAsset(ctx, p, assetsOf(r, path), f.dir)
 	})
 	return template.Attributes{Ref: f.name, GetAtt: map[string]string{"Arn": f.arn}}, nil
 }

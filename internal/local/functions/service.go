@@ -26,12 +26,7 @@ type Config struct {
 	Cloud *cloud.Cloud
 	// Dir takes what is compiled, in one folder a function.
 	Dir string
-	// App is the folder of the cloud assembly, or of the stack's stage in it, which sources and assets are
-	// relative to.
-	App string
-	// Root is the folder of the whole assembly, which holds all assets. Default: App.
-	Root string
-	// Declared are the functions of the stack, as far as known before they are provisioned: those with Go
+	// Declared are the functions of the stacks, as far as known before they are provisioned: those with Go
 	// source are then built together. Default: none.
 	Declared []template.Resource
 	// Sink takes each line that a function logs, and a report when one crashes, times out or does not start.
@@ -48,10 +43,9 @@ type Environment struct {
 	Kill func()
 }
 
-// A Service hosts the functions of one stack.
+// A Service hosts the functions of a run.
 type Service struct {
 	cfg  Config
-	app  string          // cfg.App without symbolic links, which ".." must not lead through
 	life context.Context // done when the service is closed
 	stop context.CancelFunc
 
@@ -65,7 +59,7 @@ type Service struct {
 // New returns a host without functions, which begins to build those that are declared. Close ends what it starts.
 func New(cfg Config) *Service {
 	life, stop := context.WithCancel(context.Background())
-	s := &Service{cfg: cfg, app: template.RealPath(cfg.App), life: life, stop: stop, functions: map[string]*function{}, qualified: map[string]*function{}, builder: gobuild.New(goCommand)}
+	s := &Service{cfg: cfg, life: life, stop: stop, functions: map[string]*function{}, qualified: map[string]*function{}, builder: gobuild.New(goCommand)}
 	s.buildDeclared()
 	return s
 }

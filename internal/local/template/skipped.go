@@ -103,6 +103,10 @@ var refusals = []refusal{
 		reason:       "metrics stay here, so its destination would never be called: leave the stream out of the stack that runs here",
 	},
 	{
+		resourceType: "AWS::CloudFormation::Stack",
+		reason:       "nested stacks do not run here: make it a stack of the app, which --stack adds to the run",
+	},
+	{
 		resourceType: "AWS::IAM::AccessKey",
 		reason:       "users do not exist here, so its key would open nothing: leave it out of the stack that runs here",
 	},
