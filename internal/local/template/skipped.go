@@ -44,6 +44,8 @@ var skips = []skip{
 	{"API keys are not checked locally", []string{"AWS::ApiGateway::ApiKey"}},
 	{"authorizers are not called locally, and events have no authorizer", []string{"AWS::ApiGateway::Authorizer"}},
 	{"throttling is not enforced locally", []string{"AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey"}},
+	{"custom domains are served on loopback, without TLS", []string{"AWS::CertificateManager::Certificate"}},
+	{"names are resolved only by AWS", []string{"AWS::Route53::HostedZone", "AWS::Route53::RecordSet", "AWS::Route53::RecordSetGroup"}},
 	{"capacity is not limited locally", []string{"AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy"}},
 	{"backups are made only in AWS", []string{
 		"AWS::Backup::BackupPlan", "AWS::Backup::BackupSelection", "AWS::Backup::BackupVault", "AWS::Backup::Framework", "AWS::Backup::ReportPlan",
@@ -187,6 +189,8 @@ var refIsARN = map[string]bool{
 	"AWS::SNS::Topic":         true,
 	"AWS::SNS::Subscription":  true,
 	"AWS::IAM::ManagedPolicy": true,
+
+	"AWS::CertificateManager::Certificate": true,
 }
 
 // placeholder returns the value of an attribute of a skipped resource: it has the right form, is the same in every run
