@@ -49,9 +49,15 @@ const (
 	IAMOff = "off"
 )
 
-// ports is how many ports in a row a run takes: the first REST API's and one for each endpoint. The REST API of each
-// further stack takes one more.
+// ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
 const ports = 5
+
+// What follows them has its place here, so that it has the same port in every run: the REST APIs beside the first, and then the
+// URLs of functions.
+const (
+	furtherAPIs  = ports + 1
+	functionURLs = 10
+)
 
 // Validate reports everything that is wrong with the options.
 func (o Options) Validate() error {
