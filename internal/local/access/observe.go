@@ -87,7 +87,7 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	if role == "" {
 		return nil
 	}
-	actions := []needed{{p.EventSourceArn, []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}}}
+	actions := toReceive(p.EventSourceArn)
 	if strings.Contains(p.EventSourceArn, "/stream/") {
 		actions = ofStream(p.EventSourceArn)
 		if queue := p.DestinationConfig.OnFailure.Destination; queue != "" {
@@ -96,6 +96,11 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	}
 	a.require(need{who: r.LogicalID, role: role, session: function[strings.LastIndex(function, ":")+1:], actions: actions})
 	return nil
+}
+
+// toReceive returns what is needed to receive from a queue.
+func toReceive(arn string) []needed {
+	return []needed{{arn, []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}}}
 }
 
 // ofStream returns what is needed to read a stream.
@@ -110,8 +115,8 @@ func ofStream(arn string) []needed {
 // Source: EventBridge user guide, eb-pipes-permissions.
 func (a *Authority) notePipe(r template.Resource, arn string) error {
 	var p struct {
-		RoleArn, Source, Target string
-		SourceParameters        struct {
+		RoleArn, Source, Enrichment, Target string
+		SourceParameters                    struct {
 			DynamoDBStreamParameters struct{ DeadLetterConfig struct{ Arn string } }
 		}
 		LogConfiguration struct {
@@ -122,14 +127,14 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 		return err
 	}
 	n := need{who: r.LogicalID, role: p.RoleArn, service: "pipes.amazonaws.com", source: arn, session: nameOf(arn)}
+	n.actions = toReceive(p.Source)
 	if strings.Contains(p.Source, "/stream/") {
 		n.actions = ofStream(p.Source)
 	}
-	switch {
-	case strings.HasPrefix(p.Target, "arn:aws:events:"):
-		n.actions = append(n.actions, needed{p.Target, []string{putEvents}})
-	case strings.HasPrefix(p.Target, "arn:aws:sqs:"):
-		n.actions = append(n.actions, needed{p.Target, []string{"sqs:SendMessage"}})
+	for _, on := range []string{p.Enrichment, p.Target} {
+		if action := useOf(on); action != "" {
+			n.actions = append(n.actions, needed{on, []string{action}})
+		}
 	}
 	if queue := p.SourceParameters.DynamoDBStreamParameters.DeadLetterConfig.Arn; queue != "" {
 		n.actions = append(n.actions, needed{queue, []string{"sqs:SendMessage"}})
@@ -155,8 +160,8 @@ func (a *Authority) noteRule(r template.Resource, arn string) error {
 	}
 	for _, target := range p.Targets {
 		for _, on := range []string{target.Arn, target.DeadLetterConfig.Arn} {
-			if strings.HasPrefix(on, "arn:aws:sqs:") || strings.HasPrefix(on, "arn:aws:lambda:") {
-				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{on, []string{useOf(on)}}}})
+			if action := useOf(on); action != "" {
+				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{on, []string{action}}}})
 			}
 		}
 	}

@@ -83,10 +83,15 @@ func (a *Authority) Allows(targetARN, service, sourceARN string) bool {
 	return a.checkService(service, sourceARN, iam.Request{Action: useOf(targetARN), Resource: targetARN}) == nil
 }
 
-// useOf returns the action with which a service uses a target of a rule.
+// useOf returns the action with which a service uses a target of a rule, a pipe or a schedule, or "" for what is none.
 func useOf(targetARN string) string {
-	if strings.HasPrefix(targetARN, "arn:aws:lambda:") {
+	switch {
+	case strings.HasPrefix(targetARN, "arn:aws:lambda:"):
 		return invokeFunction
+	case strings.HasPrefix(targetARN, "arn:aws:sqs:"):
+		return "sqs:SendMessage"
+	case strings.HasPrefix(targetARN, "arn:aws:events:") && strings.Contains(targetARN, ":event-bus/"):
+		return "events:PutEvents"
 	}
-	return "sqs:SendMessage"
+	return ""
 }

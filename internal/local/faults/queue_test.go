@@ -220,7 +220,7 @@ func TestEarlyVisibility(t *testing.T) {
 	}
 }
 
-// A realQueue is an messages.Queue of a real queue.
+// A realQueue is a messages.Queue of a real queue.
 type realQueue struct {
 	client *sqs.Client
 	url    string

@@ -148,6 +148,12 @@ func (s *Service) LogicalID(name string) (id string, found bool) {
 	return "", false
 }
 
+// Has reports whether there is a function with that ARN.
+func (s *Service) Has(arn string) bool {
+	_, found := s.Timeout(arn)
+	return found
+}
+
 // Close ends every function's process, even a hung one, and returns when all have ended.
 func (s *Service) Close() {
 	s.stop()
