@@ -38,6 +38,8 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 		return a.noteTable(r, made.Ref)
 	case "AWS::Events::Rule":
 		return a.noteRule(r, made.GetAtt["Arn"])
+	case "AWS::Scheduler::Schedule":
+		return a.noteSchedule(r, made.GetAtt["Arn"])
 	case "AWS::ApiGateway::Method":
 		return a.apiMethod(r)
 	case "AWS::ApiGateway::RestApi":
@@ -68,7 +70,7 @@ func (a *Authority) noteFunction(r template.Resource, arn, name string) error {
 	a.mu.Lock()
 	a.functions[arn] = p.Role
 	a.mu.Unlock()
-	a.require(need{who: r.LogicalID, role: p.Role, service: "lambda.amazonaws.com", source: arn, session: name, optional: optional})
+	a.require(need{who: r.LogicalID, role: p.Role, service: "lambda.amazonaws.com", source: arn, session: name, optional: optional, loses: "its logs or traces"})
 	return nil
 }
 
@@ -146,25 +148,61 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	return nil
 }
 
-// noteRule notes the queues and functions that a rule sends to. AWS makes a rule whose targets do not let it send, and
-// its events are lost.
+// noteRule notes what a rule sends to, and as which role. AWS makes a rule whose targets do not let it send, and its
+// events are lost. A role must be one that EventBridge can assume.
 func (a *Authority) noteRule(r template.Resource, arn string) error {
 	var p struct {
 		Targets []struct {
-			Arn              string
+			Arn, RoleArn     string
 			DeadLetterConfig struct{ Arn string }
 		}
 	}
 	if err := read(r, &p); err != nil {
 		return err
 	}
+	const service = "events.amazonaws.com"
 	for _, target := range p.Targets {
-		for _, on := range []string{target.Arn, target.DeadLetterConfig.Arn} {
+		byPolicy := []string{target.DeadLetterConfig.Arn}
+		if target.RoleArn != "" {
+			a.require(needToSend(r.LogicalID, target.RoleArn, service, arn, target.Arn))
+		} else {
+			byPolicy = append(byPolicy, target.Arn)
+		}
+		for _, on := range byPolicy {
 			if action := useOf(on); action != "" {
-				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{on, []string{action}}}})
+				a.require(need{who: r.LogicalID, sender: service, source: arn, optional: []needed{{on, []string{action}}}})
 			}
 		}
 	}
+	return nil
+}
+
+// needToSend returns what a service needs to send to targets as a role, on behalf of the resource source.
+func needToSend(who, role, service, source string, targets ...string) need {
+	n := need{who: who, role: role, service: service, source: source, session: nameOf(source), loses: "events"}
+	for _, on := range targets {
+		if action := useOf(on); action != "" {
+			n.optional = append(n.optional, needed{on, []string{action}})
+		}
+	}
+	return n
+}
+
+// noteSchedule notes what a schedule sends to as its role, which EventBridge Scheduler must be able to assume: on behalf of
+// the schedule's group.
+// Source: EventBridge Scheduler user guide, setting-up, "Set up the execution role", and cross-service-confused-deputy-prevention.
+func (a *Authority) noteSchedule(r template.Resource, arn string) error {
+	var p struct {
+		Target struct {
+			Arn, RoleArn     string
+			DeadLetterConfig struct{ Arn string }
+		}
+	}
+	if err := read(r, &p); err != nil {
+		return err
+	}
+	group := strings.Replace(arn[:strings.LastIndex(arn, "/")], ":schedule/", ":schedule-group/", 1)
+	a.require(needToSend(r.LogicalID, p.Target.RoleArn, "scheduler.amazonaws.com", group, p.Target.Arn, p.Target.DeadLetterConfig.Arn))
 	return nil
 }
 

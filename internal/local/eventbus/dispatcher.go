@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,9 +79,11 @@ type dispatcher struct {
 	sink     hop.Sink
 	around   Around // nil: attempts run as they are
 	clock    *clock.Clock
-	// functions and exists are nil where there are no functions and nothing is known about queues.
+	// functions and exists are nil where there are no functions and nothing is known about queues, and buses where there is
+	// no target that is a bus.
 	functions Functions
 	exists    func(queueARN string) bool
+	buses     buses
 	underWay  atomic.Int64  // deliveries
 	slots     chan struct{} // holds one token for each attempt under way
 
@@ -140,6 +141,9 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		d.finish(one, hop.Hop{Resource: one.RuleARN, Outcome: hop.Dropped, Detail: "the rule or its target " + one.TargetID + " is no longer in the template"})
 		return
 	}
+	if err := d.awaitAcceptance(ctx, one); err != nil {
+		return
+	}
 	for {
 		if t.expired(one, d.clock.Now()) {
 			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Dropped, Detail: fmt.Sprintf("as on AWS, an event older than %s is not handed over to the function", t.maxAge)})
@@ -192,31 +196,65 @@ func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure 
 	if failed := d.refused(t); failed != nil {
 		return failed
 	}
-	body, err := t.input.apply(one.Event)
+	body, err := t.input.apply(one.occurrence())
 	if err != nil {
 		return &failure{codeClientError, true, err}
 	}
-	if t.function {
+	switch {
+	case t.function:
 		return d.invoke(ctx, t, body)
+	case t.event != nil:
+		return d.buses.put(t.arn, *t.event, body)
+	case isBus(t.arn):
+		return d.buses.forward(t, body)
 	}
 	return d.send(ctx, t.arn, message{body: string(body), group: t.group})
 }
 
-// refused returns why the rule may not use the target, or nil.
+// refused returns why the rule or schedule may not use the target, or nil.
 func (d *dispatcher) refused(t target) *failure {
-	kind, use := "queue", "send messages"
 	exists := d.exists == nil || d.exists(t.arn)
-	if t.function {
-		kind, use = "function", "invoke it"
+	switch {
+	case t.function:
 		exists = d.hasFunction(t.arn)
+	case isBus(t.arn):
+		exists = d.buses.has(t.arn)
 	}
 	if !exists {
+		kind, _ := kindOf(t.arn)
 		return &failure{codeNoResource, true, fmt.Errorf("the %s %s does not exist", kind, t.arn)}
 	}
-	if !d.policies.Allows(t.arn, principal, t.ruleARN) {
-		return &failure{codeNoPermissions, true, fmt.Errorf("the %s policy of %s does not allow the rule to %s", kind, t.arn, use)}
+	if why := d.denied(t, t.arn); why != "" {
+		return &failure{codeNoPermissions, true, errors.New(why)}
 	}
 	return nil
+}
+
+// kindOf returns what a target is, and how it is used, for messages.
+func kindOf(arn string) (kind, use string) {
+	switch {
+	case isFunction(arn):
+		return "function", "invoke it"
+	case isBus(arn):
+		return "event bus", "put events"
+	}
+	return "queue", "send messages"
+}
+
+// denied returns why the rule or schedule of a target may not use the resource, or "". A role of the target decides alone.
+// Source: EventBridge user guide, eb-use-resource-based: "If no execution role is configured, EventBridge uses
+// resource-based policies on the target resource."
+func (d *dispatcher) denied(t target, on string) string {
+	switch {
+	case t.role != "":
+		if !d.policies.RoleAllows(t.role, t.service, t.trusted, on) {
+			return fmt.Sprintf("the role %s may not be assumed by %s for %s, or does not allow it to use %s", t.role, t.service, t.trusted, on)
+		}
+	case !d.policies.Allows(on, principal, t.ruleARN):
+		kind, use := kindOf(on)
+		return fmt.Sprintf("the %s policy of %s does not allow the rule to %s", kind, on, use)
+	}
+	return ""
 }
 
 func (d *dispatcher) send(ctx context.Context, queueARN string, m message) *failure {
@@ -243,8 +281,8 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 		dropped("the target has no dead-letter queue")
 		return
 	}
-	if !d.policies.Allows(t.deadLetter, principal, t.ruleARN) {
-		dropped("the queue policy of the dead-letter queue " + t.deadLetter + " does not allow the rule to send messages")
+	if why := d.denied(t.ofDeadLetter(), t.deadLetter); why != "" {
+		dropped("the dead-letter queue " + t.deadLetter + " is closed: " + why)
 		return
 	}
 	letter := deadLetter(t, one, failed, condition)
@@ -267,20 +305,12 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 	}
 }
 
-// deadLetter returns the dead-letter message: the event, and the reason why it was not delivered.
-// Source: EventBridge user guide, eb-rule-event-delivery, "Using dead-letter queues".
-func deadLetter(t target, one *delivery, failed *failure, condition string) message {
-	attributes := map[string]string{
-		"RULE_ARN":       t.ruleARN,
-		"TARGET_ARN":     t.arn,
-		"ERROR_CODE":     failed.code,
-		"ERROR_MESSAGE":  failed.err.Error(),
-		"RETRY_ATTEMPTS": strconv.Itoa(one.Retries),
+// awaitAcceptance waits until the time at which a delivery is accepted, which a flexible time window puts off.
+func (d *dispatcher) awaitAcceptance(ctx context.Context, one *delivery) error {
+	if !one.AcceptedAt.After(d.clock.Now()) {
+		return nil
 	}
-	if condition != "" {
-		attributes["EXHAUSTED_RETRY_CONDITION"] = condition
-	}
-	return message{body: string(one.Event), attributes: attributes}
+	return d.clock.SleepUntil(ctx, one.AcceptedAt)
 }
 
 // finish reports the end of a delivery and removes it from the journal.

@@ -48,8 +48,8 @@ func (e *enrichment) Deliver(ctx context.Context, records []Record) []error {
 		return errorForEach(fmt.Errorf("enrichment: %w", err), len(records))
 	}
 	e.report(hop.Hop{
-		Outcome: hop.OK, Target: e.arn, Latency: time.Since(started), Count: len(records),
-		Detail: fmt.Sprintf("enriched: %d events for the target", len(enriched)),
+		Outcome: hop.OK, Target: e.arn, Latency: time.Since(started), // without a count: it is no execution of its own
+		Detail: fmt.Sprintf("made %d events of %d records", len(enriched), len(records)),
 	})
 	if len(enriched) == 0 {
 		return nil

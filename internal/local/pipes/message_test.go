@@ -203,7 +203,7 @@ func TestQueueToFunction(t *testing.T) {
 	if h := s.await(hop.Retry); !strings.Contains(h.Detail, "failed: batchItemFailures") {
 		t.Errorf("hop %+v", h)
 	}
-	if got := s.aws.invocations[0]; !strings.HasPrefix(got, `f RequestResponse [{"messageId":`) {
+	if got := s.aws.invocations[0]; !strings.HasPrefix(got, `f RequestResponse [{"attributes":{`) {
 		t.Errorf("invocation %s", got)
 	}
 }
