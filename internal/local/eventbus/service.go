@@ -73,6 +73,8 @@ type Service struct {
 	creations *drift.Store // of schedules
 	caller    func(*http.Request) iam.Request
 
+	archiveDrift *drift.Store
+
 	mu       sync.RWMutex
 	buses    map[string]*bus  // by name
 	deleted  map[string]*rule // by key: rules of the template that a call has deleted
@@ -137,8 +139,10 @@ func newService(cfg Config) (*Service, error) {
 		async:    map[string]asyncConfig{},
 		replays:  map[string]*replay{},
 
-		creations:   drift.New(cfg.DB, "creations of schedules"),
-		timerGroups: map[string]bool{},
+		creations: drift.New(cfg.DB, "creations of schedules"),
+
+		archiveDrift: drift.New(cfg.DB, "archives"),
+		timerGroups:  map[string]bool{},
 
 		rulesChanged:  make(chan struct{}, 1),
 		replayStarted: make(chan struct{}, 1),
