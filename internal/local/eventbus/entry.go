@@ -108,12 +108,6 @@ func (e entry) event(region string, now time.Time) (made event, encoded json.Raw
 	return made, escapeForSQS(encode(made))
 }
 
-// at returns the event's time, which is exact to the second.
-func (e event) at() time.Time {
-	at, _ := time.Parse(time.RFC3339, e.Time)
-	return at
-}
-
 // encode returns value as JSON and leaves <, > and & as they are. Its callers pass only strings, times and valid
 // JSON, which always encode.
 func encode(value any) []byte {

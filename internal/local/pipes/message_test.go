@@ -43,18 +43,18 @@ func startQueuePipe(t *testing.T, queue map[string]any, patch string) *fromRealQ
 		t.Fatal(err)
 	}
 	t.Cleanup(q.Close)
-	make := func(name string, properties map[string]any) template.Attributes {
+	provision := func(name string, properties map[string]any) template.Attributes {
 		made, err := q.Provisions()["AWS::SQS::Queue"](t.Context(), template.Resource{LogicalID: name, PhysicalName: name, Properties: properties})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return made
 	}
-	dead := make("Dead", nil)
+	dead := provision("Dead", nil)
 	if queue["FifoQueue"] == nil {
 		queue["RedrivePolicy"] = map[string]any{"deadLetterTargetArn": dead.GetAtt["Arn"], "maxReceiveCount": 2}
 	}
-	made := make("Orders", queue)
+	made := provision("Orders", queue)
 	s.url, s.dead = made.Ref, dead.Ref
 	s.service = New(Config{Cloud: s.cloud, DB: openDB(t), Sink: func(h hop.Hop) { s.hops <- h }})
 	r := pipeResource(t, `{"SourceParameters": {"DynamoDBStreamParameters": null, "FilterCriteria": null}, "TargetParameters": null}`)
