@@ -65,13 +65,16 @@ func (p permissions) ofBuses(bus *eventbus.Service) {
 	}
 }
 
-// queuesOnly asks the policies of queues, and lets a rule invoke every function.
+// queuesOnly asks the policies of queues, and lets everything else in.
 type queuesOnly struct{ queues *queues.Service }
 
 // Allows implements eventbus.Policies.
 func (q queuesOnly) Allows(targetARN, service, sourceARN string) bool {
-	return strings.HasPrefix(targetARN, "arn:aws:lambda:") || q.queues.Allows(targetARN, service, sourceARN)
+	return !strings.HasPrefix(targetARN, "arn:aws:sqs:") || q.queues.Allows(targetARN, service, sourceARN)
 }
+
+// RoleAllows implements eventbus.Policies.
+func (q queuesOnly) RoleAllows(_, _, _, _ string) bool { return true }
 
 // others returns the guard of the endpoint of the other services, or nil.
 func (p permissions) others() func(http.Handler) http.Handler {

@@ -63,7 +63,7 @@ func TestAFunctionIsNotNamedByItsURL(t *testing.T) {
 	a, _ := withStatements(t)
 	a.noteNames(resource("AWS::Lambda::Function", "Fn", nil), template.Attributes{Ref: "Fn", GetAtt: map[string]string{"Arn": urlFunction}})
 	a.noteNames(resource("AWS::Lambda::Url", "Url", nil), template.Attributes{Ref: urlFunction, GetAtt: map[string]string{"FunctionArn": urlFunction}})
-	if got := a.templateName(urlFunction); got != `{"Fn::GetAtt":["Fn","Arn"]}` {
+	if got := a.templateName("", urlFunction); got != `{"Fn::GetAtt":["Fn","Arn"]}` {
 		t.Errorf("the function is %s", got)
 	}
 }
