@@ -217,7 +217,7 @@ func parametersOf(in *dynamodb.TransactWriteItemsInput) string {
 func render(item Item) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(item)) {
-		fmt.Fprintf(&b, "%s=%s,", name, text(item[name]))
+		fmt.Fprintf(&b, "%s=%q,", name, text(item[name]))
 	}
 	return b.String()
 }
