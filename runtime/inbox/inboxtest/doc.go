@@ -19,7 +19,7 @@
 // # What the memory knows
 //
 // TransactWriteItems with Put, Update, Delete and ConditionCheck, request tokens, and the reasons of a cancellation; GetItem;
-// Query by a condition that one attribute equals a value. Conditions may have comparisons, BETWEEN, IN, attribute_exists,
+// Query without an index and in ascending order, for keys that are texts. Conditions may have comparisons, BETWEEN, IN, attribute_exists,
 // attribute_not_exists, begins_with, NOT, AND and OR; updates SET with sums, differences and if_not_exists, REMOVE, and ADD of
 // numbers. What it does not know, such as the path of a nested attribute, it refuses with an error that names the
 // expression: it does not guess.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
@@ -70,6 +71,54 @@ func TestUpdates(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestProjections compares what a read returns.
+func TestProjections(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		o := id(t, "o")
+		if err := write(t, db, "", put(o, "")); err != nil {
+			t.Fatal(err)
+		}
+		key, names := dynamotest.Item{"orderId": s(o)}, map[string]string{"#n": "n"}
+		got, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(ordersTable), Key: key, ProjectionExpression: aws.String("#n, nothing"), ExpressionAttributeNames: names})
+		if err != nil || len(got.Item) != 1 || stringOf(got.Item, "n") != "1" {
+			t.Errorf("GetItem returns %v, %v", got, err)
+		}
+		missing, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(ordersTable), Key: dynamotest.Item{"orderId": s(o + "x")}, ProjectionExpression: aws.String("orderId")})
+		if err != nil || missing.Item != nil {
+			t.Errorf("GetItem of nothing returns %v, %v", missing, err)
+		}
+		all, err := db.Query(t.Context(), &dynamodb.QueryInput{
+			TableName: aws.String(ordersTable), KeyConditionExpression: aws.String("orderId = :o"), ProjectionExpression: aws.String("orderId"),
+			ExpressionAttributeValues: dynamotest.Item{":o": s(o)},
+		})
+		if err != nil || len(all.Items) != 1 || len(all.Items[0]) != 1 {
+			t.Errorf("Query returns %v, %v", all, err)
+		}
+	})
+}
+
+func TestTheModelRefusesReadsThatItDoesNotKnow(t *testing.T) {
+	db := dynamotest.New(keys)
+	if err := write(t, db, "", put("o", "")); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*dynamodb.QueryInput){
+		"an index":            func(in *dynamodb.QueryInput) { in.IndexName = aws.String("byCustomer") },
+		"a page":              func(in *dynamodb.QueryInput) { in.Limit = aws.Int32(1) },
+		"the next page":       func(in *dynamodb.QueryInput) { in.ExclusiveStartKey = dynamotest.Item{"orderId": s("o")} },
+		"the other direction": func(in *dynamodb.QueryInput) { in.ScanIndexForward = aws.Bool(false) },
+		"a nested attribute":  func(in *dynamodb.QueryInput) { in.ProjectionExpression = aws.String("doc.a") },
+	} {
+		in := &dynamodb.QueryInput{
+			TableName: aws.String(ordersTable), KeyConditionExpression: aws.String("orderId = :o"), ExpressionAttributeValues: dynamotest.Item{":o": s("o")},
+		}
+		change(in)
+		if out, err := db.Query(t.Context(), in); err == nil {
+			t.Errorf("%s: it returns %v", name, out.Items)
+		}
 	}
 }
 
