@@ -127,6 +127,22 @@ func (p permissions) caller(o Options) func(r *http.Request, body []byte, method
 	return p.authority.AuthorizeCaller
 }
 
+// url returns what decides whether everybody may call the URL of a function, or nil.
+func (p permissions) url() func(functionARN string) error {
+	if p.authority == nil {
+		return nil
+	}
+	return p.authority.AuthorizeURL
+}
+
+// urlCaller returns what decides whether a caller of a function's URL is let in, or nil.
+func (p permissions) urlCaller(o Options) func(r *http.Request, body []byte, functionARN string) error {
+	if p.authority == nil || !o.Auth {
+		return nil
+	}
+	return p.authority.AuthorizeURLCaller
+}
+
 // signedCurl returns a command that calls the API, signed with the developer's key.
 func signedCurl(region, url string) string {
 	return fmt.Sprintf(`curl --aws-sigv4 "aws:amz:%s:execute-api" --user %s:%[2]s %s`, region, cloud.DeveloperKey, url)

@@ -25,6 +25,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
 	"github.com/outboxkit/transactional-outbox/internal/local/faults"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/functionurl"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/metrics"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
@@ -55,6 +56,7 @@ type closer interface{ Close() }
 type services struct {
 	cloud   *cloud.Cloud
 	api     *apigateway.Service
+	urls    *functionurl.Service
 	control *control.Service
 	clock   *clock.Clock
 	table   *tables.Service
@@ -121,7 +123,11 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	if err != nil {
 		return nil, err
 	}
-	s.all = append(s.all, s.api)
+	s.urls = functionurl.New(functionurl.Config{
+		Cloud: s.cloud, Port: o.portOf(functionURLs), Invoke: function.Invoke, Sink: sink,
+		Authorize: s.permissions.url(), AuthorizeCaller: s.permissions.urlCaller(o),
+	})
+	s.all = append(s.all, s.api, s.urls)
 	s.control, err = control.New(control.Config{
 		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, InvokeAsync: bus.InvokeAsync, Metrics: store, Mappings: s.mapping, Pipes: pipe,
 		Guard: s.permissions.others(), Identity: s.permissions.identity(),
@@ -174,6 +180,10 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 	}
 	return queue, err
 }
+
+// functionURLs is the place of the first function URL's port among the ports of the run. The others follow it, so that URLs
+// stay the same from run to run.
+const functionURLs = 10
 
 // portOf returns the n-th port of the run, or 0 for one that the system chooses.
 func (o Options) portOf(n int) int {
@@ -243,14 +253,19 @@ func (s *services) close() {
 func (s *services) summary(data string, took time.Duration, d *template.Deployment) console.Summary {
 	sum := console.Summary{
 		Stack: d.Stack, Region: s.cloud.Region, Data: data,
-		Started: took.Round(100 * time.Millisecond).String(),
-		API:     s.api.URL(),
-		Outputs: map[string]string{},
+		Started:   took.Round(100 * time.Millisecond).String(),
+		API:       s.api.URL(),
+		Addresses: s.api.Mapped(),
+		Outputs:   map[string]string{},
 	}
 	for _, service := range cloud.Services {
 		sum.Endpoints = append(sum.Endpoints, console.Endpoint{Service: service, URL: s.cloud.Endpoint(service)})
 	}
+	urls := s.urls.URLs()
 	for _, r := range d.Resources {
+		if url := urls[r.LogicalID]; url != "" {
+			sum.Addresses[r.Name] = url
+		}
 		if strings.HasPrefix(r.Type, "AWS::IAM::") || r.Type == "AWS::Lambda::Permission" {
 			continue // evaluated, and nothing that runs
 		}

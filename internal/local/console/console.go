@@ -37,8 +37,9 @@ type Summary struct {
 	Stack     string            `json:"stack"`
 	Region    string            `json:"region"`
 	Data      string            `json:"data"`
-	Started   string            `json:"started"`       // how long the start took, for example "2.1s"
-	API       string            `json:"api,omitempty"` // base URL of the REST API, with its stage
+	Started   string            `json:"started"`             // how long the start took, for example "2.1s"
+	API       string            `json:"api,omitempty"`       // base URL of the REST API, with its stage
+	Addresses map[string]string `json:"addresses,omitempty"` // URLs of custom domains' paths, and of functions by the names of the URLs
 	Endpoints []Endpoint        `json:"endpoints"`
 	Resources []Resource        `json:"resources"`
 	Skipped   []Skipped         `json:"skipped"`
