@@ -52,12 +52,18 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 // launch does the same as start but without the clean stop, for tests that kill the run.
 func launch(t *testing.T, app string, args ...string) *localrun.Run {
 	t.Helper()
+	return launchStack(t, app, stack, args...)
+}
+
+// launchStack launches another stack than that of the reference application.
+func launchStack(t *testing.T, app, name string, args ...string) *localrun.Run {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()
 	run, err := localrun.Start(ctx, localrun.Options{
 		Binary: binary,
 		Dir:    root,
-		Args:   append([]string{"--app", app, "--stack", stack, "--port", "0"}, args...),
+		Args:   append([]string{"--app", app, "--stack", name, "--port", "0"}, args...),
 		Env:    []string{"TMPDIR=" + t.TempDir()}, // for the data, which a killed run does not delete
 	})
 	if err != nil {
@@ -169,7 +175,13 @@ type answer struct {
 // call sends a request to the REST API. Headers have the form "Name: value".
 func call(t *testing.T, run *localrun.Run, method, path, body string, headers ...string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(within(t), method, strings.TrimSuffix(run.Summary.API, "/")+path, strings.NewReader(body))
+	return request(t, method, strings.TrimSuffix(run.Summary.API, "/")+path, body, headers...)
+}
+
+// request sends a request to a URL.
+func request(t *testing.T, method, url, body string, headers ...string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(within(t), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
