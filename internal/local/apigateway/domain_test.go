@@ -152,6 +152,10 @@ func TestStageOfADeployment(t *testing.T) {
 			t.Errorf("error is %v, want %q", err, want)
 		}
 	}
+	both := start(t, options{resources: append(deployment(map[string]any{"StageName": "Stage"}), orders(t)[len(orders(t))-1])})
+	if !strings.HasSuffix(both.URL(), "/prod/") {
+		t.Errorf("URL is %s, want that of the declared stage", both.URL())
+	}
 	twice := append(deployment(map[string]any{"StageName": "prod"}), orders(t)[len(orders(t))-1])
 	if err := provision(t, unstarted(t), twice); err == nil || !strings.Contains(err.Error(), `no other stage of the API has, got "prod"`) {
 		t.Errorf("error is %v", err)

@@ -90,10 +90,11 @@ func (s *Service) Provisions() map[string]template.Provision {
 // URL returns the base URL of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It returns
 // "" before a stage has been provisioned.
 func (s *Service) URL() string {
-	if len(s.api.stages) == 0 {
+	first := s.api.firstStage()
+	if first == nil {
 		return ""
 	}
-	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), s.api.stages[0].name)
+	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), first.name)
 }
 
 // Mapped returns the URLs of the paths of custom domains, by what leads there on AWS: "api.example.com/v1".
