@@ -124,7 +124,7 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		return nil, err
 	}
 	s.urls = functionurl.New(functionurl.Config{
-		Cloud: s.cloud, Port: o.portOf(functionURLs), Invoke: function.Invoke, Sink: sink,
+		Cloud: s.cloud, Port: o.portOf(functionURLs), Exists: host.Exists, Invoke: function.Invoke, Sink: sink,
 		Authorize: s.permissions.url(), AuthorizeCaller: s.permissions.urlCaller(o),
 	})
 	s.all = append(s.all, s.api, s.urls)

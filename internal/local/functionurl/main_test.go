@@ -34,6 +34,12 @@ func (f *function) invoke(_ context.Context, arn string, payload []byte) ([]byte
 	return []byte(f.answer), f.err
 }
 
+// config returns one of a stack with the function greet and its alias live.
+func config() Config {
+	const greet = "arn:aws:lambda:eu-central-1:000000000000:function:greet"
+	return Config{Cloud: cloud.New("eu-central-1"), Exists: func(arn string) bool { return arn == greet || arn == greet+":live" || arn == greet+":1" }}
+}
+
 // A site is a service with one URL that runs.
 type site struct {
 	t    *testing.T
@@ -45,7 +51,8 @@ type site struct {
 func start(t *testing.T, f *function, properties map[string]any, configure ...func(*Config)) *site {
 	t.Helper()
 	s := &site{t: t, hops: make(chan hop.Hop, 64)}
-	config := Config{Cloud: cloud.New("eu-central-1"), Invoke: f.invoke, Sink: func(h hop.Hop) { s.hops <- h }}
+	config := config()
+	config.Invoke, config.Sink = f.invoke, func(h hop.Hop) { s.hops <- h }
 	for _, change := range configure {
 		change(&config)
 	}

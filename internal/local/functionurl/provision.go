@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"strconv"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -29,10 +30,7 @@ func (s *Service) provision(ctx context.Context, r template.Resource) (template.
 	if p.InvokeMode != "" && p.InvokeMode != "BUFFERED" {
 		problems = append(problems, fmt.Errorf("InvokeMode must be BUFFERED in the local run, which does not stream answers, got %q", p.InvokeMode))
 	}
-	if p.Qualifier != "" {
-		problems = append(problems, fmt.Errorf("Qualifier must not be set in the local run, where functions have no versions and aliases, got %q", p.Qualifier))
-	}
-	arn, err := s.functionARN(p.TargetFunctionArn)
+	arn, err := s.target(p.TargetFunctionArn, p.Qualifier)
 	u := &functionURL{service: s, logicalID: r.LogicalID, id: r.PhysicalName, arn: arn, signed: p.AuthType == "AWS_IAM"}
 	problems = append(problems, err)
 	if p.Cors != nil {
@@ -41,7 +39,7 @@ func (s *Service) provision(ctx context.Context, r template.Resource) (template.
 	}
 	for _, other := range s.urls {
 		if other.arn == arn {
-			problems = append(problems, fmt.Errorf("TargetFunctionArn must be of a function that has no other URL, got that of %s", other.logicalID))
+			problems = append(problems, fmt.Errorf("TargetFunctionArn must be of a function that has no other URL for the Qualifier, got that of %s", other.logicalID))
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -53,14 +51,21 @@ func (s *Service) provision(ctx context.Context, r template.Resource) (template.
 	return template.Attributes{Ref: arn, GetAtt: map[string]string{"FunctionArn": arn, "FunctionUrl": u.address()}}, nil
 }
 
-// functionARN returns the ARN of a function that is named by its name, its ARN or the end of it.
-// Source: Lambda developer guide, urls-configuration, "TargetFunctionArn".
-func (s *Service) functionARN(name string) (string, error) {
-	if _, last, found := strings.Cut(name, "function:"); found {
-		name = last
+// target returns the ARN of the function or, with a qualifier, of its alias.
+// Source: Lambda API reference, CreateFunctionUrlConfig: no version is a Qualifier.
+func (s *Service) target(function, qualifier string) (string, error) {
+	arn := s.config.Cloud.FunctionARN(function)
+	if _, qualified := cloud.CutQualifier(arn); qualified != "" {
+		return "", fmt.Errorf("TargetFunctionArn must name a function, and Qualifier its alias, got %q", function)
 	}
-	if name == "" || strings.Contains(name, ":") {
-		return "", fmt.Errorf("TargetFunctionArn must name a function without a version or an alias, got %q", name)
+	if !s.config.Exists(arn) {
+		return "", fmt.Errorf("TargetFunctionArn must name a function of this stack, got %q", function)
 	}
-	return s.config.Cloud.ARN("lambda", "function:"+name), nil
+	if qualifier == "" {
+		return arn, nil
+	}
+	if _, err := strconv.Atoi(qualifier); err == nil || !s.config.Exists(arn+":"+qualifier) {
+		return "", fmt.Errorf("Qualifier must be an alias of the function, got %q", qualifier)
+	}
+	return arn + ":" + qualifier, nil
 }

@@ -22,6 +22,8 @@ type Config struct {
 	// Port is the port on 127.0.0.1 of the first URL; the others take those after it. Default: those that the system
 	// chooses.
 	Port int
+	// Exists reports whether there is a function or an alias with an ARN.
+	Exists func(arn string) bool
 	// Invoke invokes a function synchronously and returns its response.
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	// Authorize returns an error when the policy of a function does not let everybody call its URL of the type NONE.
@@ -48,7 +50,7 @@ type functionURL struct {
 	service   *Service
 	logicalID string
 	id        string // as on AWS the first label of its domain
-	arn       string // of the function
+	arn       string // of the function or its alias
 	signed    bool   // callers are authorized by IAM
 	cors      *cors  // nil: the function answers preflights
 	listener  net.Listener

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
 	"github.com/outboxkit/transactional-outbox/internal/local/guard/guardtest"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -199,6 +198,15 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
+// The URL of an alias invokes the alias.
+func TestAlias(t *testing.T) {
+	f := &function{answer: `{}`}
+	start(t, f, map[string]any{"Qualifier": "live"}).do("GET", "/", "")
+	if f.arn != "arn:aws:lambda:eu-central-1:000000000000:function:greet:live" {
+		t.Errorf("invoked %s", f.arn)
+	}
+}
+
 // A page of another site reaches no function, whatever its CORS allows.
 func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 	s := start(t, &function{answer: `{}`}, map[string]any{"Cors": map[string]any{"AllowOrigins": []any{"*"}}})
@@ -212,7 +220,9 @@ func TestPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := free.Addr().(*net.TCPAddr).Port
-	s := New(Config{Cloud: cloud.New("eu-central-1"), Port: port})
+	onPort := config()
+	onPort.Port = port
+	s := New(onPort)
 	defer s.Close()
 	want := fmt.Sprintf("port %d of the function URL Url is taken: choose another one with --port", port)
 	if _, err := s.provision(t.Context(), resource("Url", nil)); err == nil || err.Error() != want {
@@ -238,14 +248,16 @@ func TestRefused(t *testing.T) {
 	}{
 		"a type":        {map[string]any{"AuthType": "JWT"}, `AuthType must be NONE or AWS_IAM, got "JWT"`},
 		"streaming":     {map[string]any{"InvokeMode": "RESPONSE_STREAM"}, `InvokeMode must be BUFFERED in the local run, which does not stream answers, got "RESPONSE_STREAM"`},
-		"an alias":      {map[string]any{"Qualifier": "live"}, `Qualifier must not be set in the local run, where functions have no versions and aliases, got "live"`},
-		"an alias' ARN": {map[string]any{"TargetFunctionArn": "arn:aws:lambda:eu-central-1:000000000000:function:greet:live"}, `TargetFunctionArn must name a function without a version or an alias, got "greet:live"`},
+		"a version":     {map[string]any{"Qualifier": "1"}, `Qualifier must be an alias of the function, got "1"`},
+		"no such alias": {map[string]any{"Qualifier": "test"}, `Qualifier must be an alias of the function, got "test"`},
+		"an alias' ARN": {map[string]any{"TargetFunctionArn": "arn:aws:lambda:eu-central-1:000000000000:function:greet:live"}, `TargetFunctionArn must name a function, and Qualifier its alias, got "arn:aws:lambda:eu-central-1:000000000000:function:greet:live"`},
+		"no function":   {map[string]any{"TargetFunctionArn": "other"}, `TargetFunctionArn must name a function of this stack, got "other"`},
 		"a method":      {map[string]any{"Cors": map[string]any{"AllowMethods": []any{"OPTIONS"}}}, `Cors.AllowMethods must be some of [* DELETE GET HEAD PATCH POST PUT], got "OPTIONS"`},
 		"an age":        {map[string]any{"Cors": map[string]any{"MaxAge": 86401}}, `Cors.MaxAge must be from 0 to 86400 seconds, got 86401`},
 		"a property":    {map[string]any{"Throttle": 1}, `property Throttle is not supported by the local run`},
-		"a second one":  {map[string]any{}, `TargetFunctionArn must be of a function that has no other URL, got that of First`},
+		"a second one":  {map[string]any{}, `TargetFunctionArn must be of a function that has no other URL for the Qualifier, got that of First`},
 	} {
-		s := New(Config{Cloud: cloud.New("eu-central-1")})
+		s := New(config())
 		defer s.Close()
 		if _, err := s.provision(t.Context(), resource("First", nil)); err != nil {
 			t.Fatal(err)
