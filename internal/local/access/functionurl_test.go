@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 const urlFunction = "arn:aws:lambda:eu-west-1:000000000000:function:Fn"
@@ -54,6 +55,16 @@ func TestURLForEverybody(t *testing.T) {
 				t.Errorf("the notices lack %s:\n%s", tt.missing, said)
 			}
 		})
+	}
+}
+
+// Messages name a function by itself, and not by its URL.
+func TestAFunctionIsNotNamedByItsURL(t *testing.T) {
+	a, _ := withStatements(t)
+	a.noteNames(resource("AWS::Lambda::Function", "Fn", nil), template.Attributes{Ref: "Fn", GetAtt: map[string]string{"Arn": urlFunction}})
+	a.noteNames(resource("AWS::Lambda::Url", "Url", nil), template.Attributes{Ref: urlFunction, GetAtt: map[string]string{"FunctionArn": urlFunction}})
+	if got := a.templateName(urlFunction); got != `{"Fn::GetAtt":["Fn","Arn"]}` {
+		t.Errorf("the function is %s", got)
 	}
 }
 

@@ -21,6 +21,9 @@ func subName(text string) name { return name{whole: fmt.Sprintf(`{"Fn::Sub":%q}`
 
 // noteNames keeps how a template refers to the ARNs of a resource.
 func (a *Authority) noteNames(r template.Resource, made template.Attributes) {
+	if r.Type == "AWS::Lambda::Url" {
+		return // its ARN is that of its function
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if strings.HasPrefix(made.Ref, "arn:") {

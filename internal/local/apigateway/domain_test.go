@@ -103,7 +103,10 @@ func TestRefusedDomains(t *testing.T) {
 	elsewhere["DomainName"] = "other.example.com"
 	mutual := onDomain(t)
 	mutual[len(mutual)-1].Properties["MutualTlsAuthentication"] = map[string]any{}
+	rules := onDomain(t)
+	rules[len(rules)-1].Properties["RoutingMode"] = "ROUTING_RULE_ONLY"
 	for want, resources := range map[string][]template.Resource{
+		`RoutingMode must be BASE_PATH_MAPPING_ONLY in the local run, got "ROUTING_RULE_ONLY"`:                         rules,
 		`DomainName must be one name in small letters, such as api.example.com, in the local run, got "*.example.com"`: domain("*.example.com"),
 		`got "localhost"`: domain("localhost"),
 		`DomainName must be one that no other domain of the stack has`:                             append(onDomain(t), domain("api.example.com")[len(orders(t))]),
