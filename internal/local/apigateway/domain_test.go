@@ -49,7 +49,7 @@ func TestCustomDomain(t *testing.T) {
 		"no stage, another":          {[]map[string]any{basePath("v1", "")}, "/api.example.com/v1/test/orders/7", 403, "", ""},
 		"several segments":           {[]map[string]any{apiMapping("shop/v1", "prod")}, "/api.example.com/shop/v1/orders/7", 200, "/shop/v1/orders/7", "/shop/v1/orders/7"},
 		"the longest":                {[]map[string]any{apiMapping("", "prod"), apiMapping("shop", "prod"), apiMapping("shop/orders", "prod")}, "/api.example.com/shop/orders/orders/7", 200, "/shop/orders/orders/7", "/shop/orders/orders/7"},
-		"a longer name":              {[]map[string]any{basePath("v1", "prod")}, "/api.example.com/v12/orders/7", 403, "", ""},
+		"a longer name":              {[]map[string]any{basePath("v1", "prod")}, "/api.example.com/v1orders/7", 403, "", ""},
 		"a path that no one maps":    {[]map[string]any{basePath("v1", "prod")}, "/api.example.com/orders/7", 403, "", ""},
 		"another domain":             {[]map[string]any{basePath("v1", "prod")}, "/other.example.com/v1/orders/7", 403, "", ""},
 		"the stage, as without them": {[]map[string]any{basePath("v1", "prod")}, "/prod/orders/7", 200, "/orders/7", "/prod/orders/7"},

@@ -131,6 +131,22 @@ func TestSecurityOfADefinition(t *testing.T) {
 	}
 }
 
+// Parameters are required by the operation, or by its path for all operations.
+func TestParametersOfADefinition(t *testing.T) {
+	document := definition(t, "orders.openapi.json")
+	item := at(t, document, "paths", "/orders/{id}").(map[string]any)
+	item["parameters"] = append(item["parameters"].([]any), map[string]any{"in": "header", "name": "X-Shop", "required": true}, map[string]any{"in": "query", "name": "deep", "required": true})
+	item["get"].(map[string]any)["parameters"] = []any{map[string]any{"in": "query", "name": "q", "required": true}, map[string]any{"in": "query", "name": "deep", "required": false}}
+	g := start(t, options{resources: imported(t, document)})
+	got := g.do("GET", "/orders/7", "")
+	if got.status != 400 || !strings.Contains(got.body, "[X-Shop, q]") {
+		t.Errorf("without both: got %d %s", got.status, got.body)
+	}
+	if got := g.do("GET", "/orders/7?q=1", "", "X-Shop", "s"); got.status != 404 {
+		t.Errorf("with both: got %d %s, want the answer for an order that is not there", got.status, got.body)
+	}
+}
+
 // TestRefusedDefinitions checks that the start names everything that is wrong with a definition, at its place.
 func TestRefusedDefinitions(t *testing.T) {
 	document := definition(t, "orders.openapi.json")

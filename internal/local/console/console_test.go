@@ -19,8 +19,8 @@ var summary = console.Summary{
 		{LogicalID: "Queue1", Name: "Outbox/One/Queue", Type: "AWS::SQS::Queue", Ref: "http://127.0.0.1:4512/000000000000/queue-1"},
 		{LogicalID: "Fn1", Name: "Outbox/One/Function", Type: "AWS::Lambda::Function", Ref: "fn-1"},
 	},
-	Skipped: []console.Skipped{{Type: "AWS::IAM::Role", Count: 6, Reason: "only roles call anything locally"}},
-	Outputs: map[string]string{"B": "2", "A": "1"},
+	Skipped:   []console.Skipped{{Type: "AWS::IAM::Role", Count: 6, Reason: "only roles call anything locally"}},
+	Outputs:   map[string]string{"B": "2", "A": "1"},
 	Addresses: map[string]string{"api.example.com/v1": "http://127.0.0.1:4510/api.example.com/v1/"},
 }
 
