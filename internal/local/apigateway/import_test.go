@@ -99,7 +99,7 @@ func TestSecurityOfADefinition(t *testing.T) {
 		want     string // of the error at the start
 	}{
 		"IAM":           {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "awsSigv4"}, 403, ""},
-		"none, of SAM":  {[]any{map[string]any{"NONE": []any{}}, map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}, 201, ""},
+		"none, of SAM":  {[]any{map[string]any{"NONE": []any{}}}, map[string]any{"type": "apiKey"}, 201, ""},
 		"nobody":        {[]any{}, map[string]any{"type": "apiKey"}, 201, ""},
 		"a key":         {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}, 403, ""},
 		"an authorizer": {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "custom", "x-amazon-apigateway-authorizer": map[string]any{}}, 0, `AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got "CUSTOM"`},
