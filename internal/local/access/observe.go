@@ -40,6 +40,15 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 		return a.noteTable(r, made.Ref)
 	case "AWS::Events::Rule":
 		return a.noteRule(r, made.GetAtt["Arn"])
+	case "AWS::SNS::Topic":
+		return a.noteTopic(r, made.Ref)
+	case "AWS::SNS::Subscription":
+		var p subscription
+		err := read(r, &p)
+		a.noteSubscription(r, p.TopicArn, p)
+		return err
+	case "AWS::CloudWatch::Alarm":
+		return a.noteAlarm(r, made.GetAtt["Arn"])
 	case "AWS::ApiGateway::Method":
 		return a.apiMethod(r)
 	case "AWS::ApiGateway::RestApi":
@@ -97,11 +106,11 @@ func (a *Authority) noteDestinations(r template.Resource) error {
 }
 
 // sendingTo returns what is needed to send to queues. Those without an ARN are none.
-func sendingTo(queues ...string) []needed {
+func sendingTo(targets ...string) []needed {
 	var all []needed
-	for _, queue := range queues {
-		if queue != "" {
-			all = append(all, needed{queue, []string{"sqs:SendMessage"}})
+	for _, target := range targets {
+		if target != "" {
+			all = append(all, needed{target, []string{useOf(target)}})
 		}
 	}
 	return all
@@ -161,6 +170,8 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	switch {
 	case strings.HasPrefix(p.Target, "arn:aws:events:"):
 		n.actions = append(n.actions, needed{p.Target, []string{putEvents}})
+	case isTopic(p.Target):
+		n.actions = append(n.actions, needed{p.Target, []string{publish}})
 	case strings.HasPrefix(p.Target, "arn:aws:sqs:"):
 		n.actions = append(n.actions, needed{p.Target, []string{"sqs:SendMessage"}})
 	}
@@ -172,7 +183,7 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	return nil
 }
 
-// noteRule notes the queues and functions that a rule sends to. AWS makes a rule whose targets do not let it send, and
+// noteRule notes the queues, topics and functions that a rule sends to. AWS makes a rule whose targets do not let it send, and
 // its events are lost.
 func (a *Authority) noteRule(r template.Resource, arn string) error {
 	var p struct {
@@ -185,13 +196,19 @@ func (a *Authority) noteRule(r template.Resource, arn string) error {
 		return err
 	}
 	for _, target := range p.Targets {
-		for _, on := range []string{target.Arn, target.DeadLetterConfig.Arn} {
-			if strings.HasPrefix(on, "arn:aws:sqs:") || strings.HasPrefix(on, "arn:aws:lambda:") {
-				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{on, []string{useOf(on)}}}})
-			}
-		}
+		a.noteSender(r.LogicalID, "events.amazonaws.com", arn, target.Arn, target.DeadLetterConfig.Arn)
 	}
 	return nil
+}
+
+// noteSender notes that a service sends to queues, topics and functions on behalf of a resource. Other ARNs are nothing that
+// runs here.
+func (a *Authority) noteSender(who, service, sourceARN string, targetARNs ...string) {
+	for _, on := range targetARNs {
+		if strings.HasPrefix(on, "arn:aws:sqs:") || strings.HasPrefix(on, "arn:aws:lambda:") || isTopic(on) {
+			a.require(need{who: who, sender: service, source: sourceARN, optional: []needed{{on, []string{useOf(on)}}}})
+		}
+	}
 }
 
 // read decodes the properties that it names and ignores the others, which the service has checked.

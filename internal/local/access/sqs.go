@@ -77,16 +77,19 @@ func (a *Authority) answerQueues(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// Allows implements eventbus.Policies: it reports whether the policy of a queue or function lets a service use it on
+// Allows implements eventbus.Policies: it reports whether the policy of a queue, topic or function lets a service use it on
 // behalf of the resource sourceARN. One without a policy lets no service.
 func (a *Authority) Allows(targetARN, service, sourceARN string) bool {
 	return a.checkService(service, sourceARN, iam.Request{Action: useOf(targetARN), Resource: targetARN}) == nil
 }
 
-// useOf returns the action with which a service uses a target of a rule.
+// useOf returns the action with which a service uses what it sends to.
 func useOf(targetARN string) string {
-	if strings.HasPrefix(targetARN, "arn:aws:lambda:") {
+	switch {
+	case strings.HasPrefix(targetARN, "arn:aws:lambda:"):
 		return invokeFunction
+	case isTopic(targetARN):
+		return publish
 	}
 	return "sqs:SendMessage"
 }

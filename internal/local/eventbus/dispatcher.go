@@ -13,6 +13,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/internal/local/async"
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
@@ -84,9 +85,10 @@ type dispatcher struct {
 	// functions and exists are nil where there are no functions and nothing is known about queues.
 	functions Functions
 	exists    func(queueARN string) bool
-	async     async.Sender  // sends what became of invocations
-	underWay  atomic.Int64  // deliveries
-	slots     chan struct{} // holds one token for each attempt under way
+	async     async.Sender        // sends what became of invocations
+	topics    func() cloud.Topics // which may be known later than the dispatcher
+	underWay  atomic.Int64        // deliveries
+	slots     chan struct{}       // holds one token for each attempt under way
 
 	mu      sync.Mutex
 	waiting []*delivery
@@ -201,8 +203,11 @@ func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure 
 	if err != nil {
 		return &failure{codeClientError, true, err}
 	}
-	if t.function {
+	switch {
+	case t.function:
 		return d.invoke(ctx, t, one, body)
+	case isTopic(t.arn):
+		return d.publish(ctx, t.arn, string(body))
 	}
 	return d.send(ctx, t.arn, message{body: string(body), group: t.group})
 }
@@ -211,9 +216,13 @@ func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure 
 func (d *dispatcher) refused(t target) *failure {
 	kind, use := "queue", "send messages"
 	exists := d.exists == nil || d.exists(t.arn)
-	if t.function {
+	switch {
+	case t.function:
 		kind, use = "function", "invoke it"
 		exists = d.hasFunction(t.arn)
+	case isTopic(t.arn):
+		kind, use = "topic", "publish"
+		exists = d.topics().HasTopic(t.arn)
 	}
 	if !exists {
 		return &failure{codeNoResource, true, fmt.Errorf("the %s %s does not exist", kind, t.arn)}

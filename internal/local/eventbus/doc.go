@@ -1,5 +1,5 @@
 // Package eventbus runs the stack's event buses: it accepts events over EventBridge's API, matches them against
-// the rules and delivers them to the rules' targets, which are SQS queues and functions. It runs the schedules of rules,
+// the rules and delivers them to the rules' targets, which are SQS queues, SNS topics and functions. It runs the schedules of rules,
 // and keeps and replays the events of archives.
 //
 // It guarantees that an event which PutEvents has acknowledged, or that a schedule has made, is, for each target of each

@@ -46,7 +46,7 @@ func start(t testing.TB, resources ...template.Resource) *busWithQueues {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	s.events, err = eventbus.New(eventbus.Config{Cloud: s.cloud, DB: db, Policies: q, QueueExists: q.Exists, Sink: func(h hop.Hop) { s.hops <- h }})
+	s.events, err = eventbus.New(eventbus.Config{Cloud: s.cloud, DB: db, Policies: everybody{q}, QueueExists: q.Exists, Sink: func(h hop.Hop) { s.hops <- h }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ const (
 // A target is one target of a rule.
 type target struct {
 	id         string
-	arn        string // of a queue or a function
+	arn        string // of a queue, a topic or a function
 	logicalID  string // of the rule
 	ruleARN    string
 	input      input
@@ -195,8 +195,10 @@ func newTarget(p targetProperties) (target, error) {
 		refuse("Id must be 1 to 64 letters, digits, dots, dashes and underscores")
 	}
 	switch fifo := strings.HasSuffix(p.Arn, ".fifo"); {
+	case isTopic(p.Arn):
+		problems = append(problems, checkTopic(p.Arn, t.group))
 	case !isQueue(p.Arn) && !t.function:
-		refuse("Arn must be the ARN of an SQS queue or a function in the local run, got %q", p.Arn)
+		refuse("Arn must be the ARN of an SQS queue, an SNS topic or a function in the local run, got %q", p.Arn)
 	case fifo && t.group == "":
 		refuse("SqsParameters.MessageGroupId must be set, because the target is the FIFO queue %q", p.Arn)
 	case !fifo && t.group != "":

@@ -18,7 +18,7 @@ import (
 // guide, eb-pipes-dynamodb for the default batch size, eb-pipes-batching-concurrency for the targets' caps.
 const (
 	defaultBatchSize = 100
-	targetCap        = 10 // event bus and SQS
+	targetCap        = 10 // event bus, SNS and SQS
 	maxWindow        = 300
 	maxParallel      = 10
 	minAge, maxAge   = 60, 604800
@@ -242,8 +242,10 @@ func target(c *cloud.Cloud, p properties, f pipeVariables) (Target, error) {
 		return newBusTarget(c.EventBridge(), p.TargetParameters.EventBridgeEventBusParameters, in, f)
 	case "sqs":
 		return newQueueTarget(c.SQS(), c.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in, f)
+	case "sns":
+		return newTopicTarget(c.Topics(), p.Target, in, f)
 	}
-	return nil, fmt.Errorf("Target must be an event bus or an SQS queue in the local run, got %q", p.Target)
+	return nil, fmt.Errorf("Target must be an event bus, an SNS topic or an SQS queue in the local run, got %q", p.Target)
 }
 
 func deadLetter(c *cloud.Cloud, queue string, f pipeVariables) (DeadLetter, error) {
