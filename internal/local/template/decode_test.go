@@ -129,9 +129,9 @@ func TestRefusals(t *testing.T) {
 		"one that calls a function": {
 			`"AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmActions": [{"Ref": "P"}, {"Fn::GetAtt": ["F", "Arn"]}], "OKActions": ["arn:aws:lambda:eu-west-1:1:function:f"],
 				"InsufficientDataActions": [{"Fn::Sub": "${F.Arn}"}]}}, "F": {"Type": "AWS::Lambda::Function"`,
-			"A (AWS::CloudWatch::CompositeAlarm): AlarmActions: alarms notify nobody here, so the function would never be called: leave it out of the stack that runs here\n" +
-				"A (AWS::CloudWatch::CompositeAlarm): OKActions: alarms notify nobody here, so the function would never be called: leave it out of the stack that runs here\n" +
-				"A (AWS::CloudWatch::CompositeAlarm): InsufficientDataActions: alarms notify nobody here",
+			"A (AWS::CloudWatch::CompositeAlarm): AlarmActions: alarms notify topics only here, so the function would never be called: leave it out of the stack that runs here\n" +
+				"A (AWS::CloudWatch::CompositeAlarm): OKActions: alarms notify topics only here, so the function would never be called: leave it out of the stack that runs here\n" +
+				"A (AWS::CloudWatch::CompositeAlarm): InsufficientDataActions: alarms notify topics only here",
 		},
 		"a type that is not known": {`"AWS::Logs::Tomorrow"`, "A (AWS::Logs::Tomorrow): the local run does not support this resource type"},
 		"masked logs":              {`"AWS::Logs::AccountPolicy", "Properties": {"PolicyType": "DATA_PROTECTION_POLICY"}`, ""},

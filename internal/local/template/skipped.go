@@ -59,7 +59,7 @@ type refusal struct {
 
 // neverCalled is why a composite alarm may not have a function in one of its lists of actions. It holds for an alarm over a
 // metric too, see package metrics.
-const neverCalled = "alarms notify nobody here, so the function would never be called: leave it out of the stack that runs here"
+const neverCalled = "alarms notify topics only here, so the function would never be called: leave it out of the stack that runs here"
 
 // refusals lists them: each carries messages, logs, metrics or keys to something that would wait for them in vain.
 var refusals = []refusal{
