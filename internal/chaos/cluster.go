@@ -58,7 +58,7 @@ func moves(h hop.Hop) bool {
 		return h.Outcome != hop.Retry
 	case hop.Stream, hop.Schedule, hop.Async, hop.Effect, hop.Function, hop.Platform:
 		return false
-	case hop.API, hop.Pipe, hop.Bus:
+	case hop.API, hop.Pipe, hop.Bus, hop.Topic:
 	}
 	return true
 }

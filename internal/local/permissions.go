@@ -14,6 +14,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/local/topics"
 )
 
 // accessLog is the file in the data folder with each kind of request that was evaluated, one a line.
@@ -40,14 +41,11 @@ func (s *services) newPermissions(o Options, out console.Console) (permissions, 
 	return permissions{authority: authority, queues: url, stop: stop}, nil
 }
 
-// ofQueues makes the policies of the queues count, and returns what decides for rules. A rule without permission loses
-// events silently on AWS, so that is decided with --iam=off too.
-func (p permissions) ofQueues(queue *queues.Service) eventbus.Policies {
-	if p.authority == nil {
-		return queuesOnly{queue}
-	}
-	p.authority.AddPolicies(queue.Policy)
-	return p.authority
+// targetPolicies decide whether a service may use a queue, a topic, a function or a bus.
+type targetPolicies interface {
+	eventbus.Policies
+	// addTopics makes the policies of topics count.
+	addTopics(topic *topics.Service)
 }
 
 // callers returns what knows who has signed a request, or nil.
@@ -65,16 +63,42 @@ func (p permissions) ofBuses(bus *eventbus.Service) {
 	}
 }
 
-// queuesOnly asks the policies of queues, and lets everything else in.
-type queuesOnly struct{ queues *queues.Service }
+// policies makes the policies of the queues count, and returns what decides for services that act by themselves. A rule or a
+// topic without permission loses messages silently on AWS, so that is decided with --iam=off too.
+func (p permissions) policies(queue *queues.Service) targetPolicies {
+	if p.authority == nil {
+		return &withoutIAM{queues: queue}
+	}
+	p.authority.AddPolicies(queue.Policy)
+	return withIAM{p.authority}
+}
+
+// withIAM are the policies of a run with --iam=on.
+type withIAM struct{ *access.Authority }
+
+func (w withIAM) addTopics(topic *topics.Service) { w.AddPolicies(topic.Policy) }
+
+// withoutIAM asks the policies of queues and topics, and lets everything else in.
+type withoutIAM struct {
+	queues *queues.Service
+	topics *topics.Service
+}
+
+func (w *withoutIAM) addTopics(topic *topics.Service) { w.topics = topic }
 
 // Allows implements eventbus.Policies.
-func (q queuesOnly) Allows(targetARN, service, sourceARN string) bool {
-	return !strings.HasPrefix(targetARN, "arn:aws:sqs:") || q.queues.Allows(targetARN, service, sourceARN)
+func (w *withoutIAM) Allows(targetARN, service, sourceARN string) bool {
+	switch {
+	case strings.HasPrefix(targetARN, "arn:aws:sqs:"):
+		return w.queues.Allows(targetARN, service, sourceARN)
+	case strings.HasPrefix(targetARN, "arn:aws:sns:"):
+		return w.topics.Allows(targetARN, service, sourceARN)
+	}
+	return true
 }
 
 // RoleAllows implements eventbus.Policies.
-func (q queuesOnly) RoleAllows(_, _, _, _ string) bool { return true }
+func (w *withoutIAM) RoleAllows(_, _, _, _ string) bool { return true }
 
 // others returns the guard of the endpoint of the other services, or nil.
 func (p permissions) others() func(http.Handler) http.Handler {

@@ -29,6 +29,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
 	"github.com/outboxkit/transactional-outbox/internal/local/tables"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/local/topics"
 )
 
 // part is the interface that every local service implements. A service may also be a preparer, a runner and a closer.
@@ -100,19 +101,28 @@ func start(ctx context.Context, o Options, stacks []*template.Stack, data *data,
 	}
 	s.queue = queue
 	store.Follow(queue)
+	policies := s.permissions.policies(queue)
 	bus, err := eventbus.New(eventbus.Config{
-		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
+		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: policies, Functions: function, QueueExists: queue.Exists,
 		Caller: s.permissions.callers(), Sink: sink, Clock: s.clock, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.permissions.ofBuses(bus)
+	topic, err := topics.New(topics.Config{
+		Cloud: s.cloud, DB: data.db, Policies: policies, HasFunction: host.Exists, InvokeAsync: bus.InvokeAsync, Clock: s.clock, Sink: sink, Notice: out.Notice,
+	})
+	if err != nil {
+		return nil, err
+	}
+	policies.addTopics(topic)
+	store.NotifyBy(notifyTopics(topic, policies, sink, out.Notice))
 	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, HasFunction: host.Exists, Wrap: seams.pipe, TrimStopped: seams.trim})
 	s.mapping = eventsource.New(eventsource.Config{
 		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
 	})
-	s.all = append(s.all, bus, pipe, s.mapping)
+	s.all = append(s.all, bus, topic, pipe, s.mapping)
 	s.apis, err = startAPIs(ctx, o, stacks, apigateway.Config{
 		Cloud: s.cloud, Invoke: function.Invoke, Sink: sink,
 		Authorize: s.permissions.invocation(), AuthorizeCaller: s.permissions.caller(o),
@@ -126,7 +136,7 @@ func start(ctx context.Context, o Options, stacks []*template.Stack, data *data,
 	})
 	s.all = append(s.all, s.apis, s.urls)
 	s.control, err = control.New(control.Config{
-		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, InvokeAsync: bus.InvokeAsync, Metrics: store, Mappings: s.mapping, Pipes: pipe,
+		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, InvokeAsync: bus.InvokeAsync, Metrics: store, Mappings: s.mapping, Pipes: pipe, Topics: topic,
 		Guard: s.permissions.others(), Identity: s.permissions.identity(),
 	})
 	if err != nil {

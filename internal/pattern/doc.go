@@ -1,5 +1,5 @@
-// Package pattern matches JSON events against EventBridge event patterns: the patterns of rules and the filters of
-// pipes. It follows AWS's documentation, and where that is silent aws/event-ruler, the matcher that AWS has published
+// Package pattern matches JSON events against EventBridge event patterns: the patterns of rules, the filters of
+// pipes, and the filter policies of SNS subscriptions, which have the same operators. It follows AWS's documentation, and where that is silent aws/event-ruler, the matcher that AWS has published
 // and uses.
 //
 //	p, err := pattern.Compile([]byte(`{"detail": {"version": [{"numeric": [">", 0]}]}}`), pattern.Rules)

@@ -44,7 +44,7 @@ func (c compiler) operator(cond *condition, at path, v value) error {
 	var err error
 	switch op.name {
 	case "exists":
-		return exists(cond, at, op.value)
+		return c.exists(cond, at, op.value)
 	case "prefix", "suffix":
 		t, err = affix(at, op)
 	case "equals-ignore-case":
@@ -64,10 +64,10 @@ func (c compiler) operator(cond *condition, at path, v value) error {
 	return err
 }
 
-func exists(cond *condition, at path, v value) error {
+func (c compiler) exists(cond *condition, at path, v value) error {
 	switch {
 	case v.kind == boolean && v.text == "true":
-		cond.tests = append(cond.tests, func(leaf) bool { return true })
+		cond.tests = append(cond.tests, func(l leaf) bool { return c.dialect != Topics || !l.isEmpty() })
 	case v.kind == boolean:
 		cond.absent = true
 	default:
@@ -75,6 +75,10 @@ func exists(cond *condition, at path, v value) error {
 	}
 	return nil
 }
+
+// isEmpty reports whether a value does not exist in the eyes of a topic's filter policy: null, and the empty string.
+// Source: SNS developer guide, attribute-key-matching.
+func (l leaf) isEmpty() bool { return l.kind == null || l.kind == text && l.text == "" }
 
 // affix compiles prefix and suffix, which both also take {"equals-ignore-case": …}.
 func affix(at path, op member) (test, error) {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Dialect is the set of operators that a pattern may use: pipes have fewer than rules.
+// A Dialect is the set of operators that a pattern may use, and its length: pipes have fewer operators than rules.
 type Dialect int
 
 // The dialects.
@@ -15,6 +15,10 @@ const (
 	// Pipes is the dialect of a pipe's filter: no wildcard, and anything-but takes values only.
 	// Source: EventBridge user guide, eb-create-pattern-operators, column "Pipe support".
 	Pipes
+	// Topics is the dialect of the filter policy of a topic's subscription. The caller checks what SNS limits beside the
+	// length: how many fields and values a policy has.
+	// Source: SNS developer guide, sns-subscription-filter-policies.
+	Topics
 )
 
 // The maximum lengths of patterns, in characters.
@@ -24,6 +28,9 @@ const (
 	MaxRuleLength = 2048
 	// MaxFilterLength is the limit of one filter of a pipe. The caller checks how many filters a pipe has. Source: EventBridge Pipes API reference, Filter.
 	MaxFilterLength = 4096
+	// MaxPolicyLength is the limit of a subscription's filter policy. Source: SNS developer guide,
+	// subscription-filter-policy-constraints.
+	MaxPolicyLength = 256 << 10
 )
 
 // maxBranches limits the combinations that the $or of one pattern result in.
@@ -59,8 +66,12 @@ type Pattern struct {
 // {"a.b": [1]} is {"a": {"b": [1]}}.
 func Compile(pattern []byte, dialect Dialect) (*Pattern, error) {
 	limit, what := MaxRuleLength, "the default quota of a rule's pattern"
-	if dialect == Pipes {
+	switch dialect {
+	case Pipes:
 		limit, what = MaxFilterLength, "the limit of a pipe's filter"
+	case Topics:
+		limit, what = MaxPolicyLength, "the limit of a subscription's filter policy"
+	case Rules:
 	}
 	if n := utf8.RuneCount(pattern); n > limit {
 		return nil, &InvalidError{Reason: fmt.Sprintf("%d characters are more than %d, %s", n, limit, what)}

@@ -30,13 +30,14 @@ func (a *Authority) noteNames(r template.Resource, made template.Attributes) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	id := r.TemplateID()
-	if strings.HasPrefix(made.Ref, "arn:") {
-		a.names[made.Ref] = name{r.Stack, fmt.Sprintf(`{"Ref":%q}`, id), "${" + id + "}"}
-	}
 	for attribute, value := range made.GetAtt {
 		if strings.HasPrefix(value, "arn:") {
 			a.names[a.inRegion(value)] = name{r.Stack, fmt.Sprintf(`{"Fn::GetAtt":[%q,%q]}`, id, attribute), "${" + id + "." + attribute + "}"}
 		}
+	}
+	// Where an attribute has the same value, the Ref is shorter.
+	if strings.HasPrefix(made.Ref, "arn:") {
+		a.names[made.Ref] = name{r.Stack, fmt.Sprintf(`{"Ref":%q}`, id), "${" + id + "}"}
 	}
 	a.noteNamesByRef(r, made.Ref)
 }

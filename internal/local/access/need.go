@@ -65,9 +65,13 @@ func (a *Authority) Prepare(context.Context) error {
 	return errors.Join(problems...)
 }
 
-// warnOfSender prints which queues do not let a service send to them.
+// warnOfSender prints which queues, topics and functions do not let a service send to them. Every topic of the stack has a
+// policy; one without is another stack's, of which nothing is known.
 func (a *Authority) warnOfSender(n need) {
 	for _, one := range n.optional {
+		if isTopic(one.on) && a.policyOf(one.on) == nil {
+			continue
+		}
 		for _, action := range one.actions {
 			request := iam.Request{Action: action, Resource: one.on}.OfService(n.sender, n.source, cloud.Account)
 			if decision := iam.Evaluate(request, iam.Policies{Resource: a.policyOf(one.on)}); !decision.Allowed {

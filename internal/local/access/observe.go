@@ -42,6 +42,15 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 		return a.noteRule(r, made.GetAtt["Arn"])
 	case "AWS::Scheduler::Schedule":
 		return a.noteSchedule(r, made.GetAtt["Arn"])
+	case "AWS::SNS::Topic":
+		return a.noteTopic(r, made.Ref)
+	case "AWS::SNS::Subscription":
+		var p subscription
+		err := read(r, &p)
+		a.noteSubscription(r, p.TopicArn, p)
+		return err
+	case "AWS::CloudWatch::Alarm":
+		return a.noteAlarm(r, made.GetAtt["Arn"])
 	case "AWS::ApiGateway::Method":
 		return a.apiMethod(r)
 	case "AWS::ApiGateway::RestApi":
@@ -99,11 +108,11 @@ func (a *Authority) noteDestinations(r template.Resource) error {
 }
 
 // sendingTo returns what is needed to send to queues. Those without an ARN are none.
-func sendingTo(queues ...string) []needed {
+func sendingTo(targets ...string) []needed {
 	var all []needed
-	for _, queue := range queues {
-		if queue != "" {
-			all = append(all, needed{queue, []string{"sqs:SendMessage"}})
+	for _, target := range targets {
+		if target != "" {
+			all = append(all, needed{target, []string{useOf(target)}})
 		}
 	}
 	return all
@@ -179,8 +188,8 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	return nil
 }
 
-// noteRule notes what a rule sends to, and as which role. AWS makes a rule whose targets do not let it send, and its
-// events are lost. A role must be one that EventBridge can assume.
+// noteRule notes the queues, topics, functions and buses that a rule sends to, and as which role. AWS makes a rule whose targets
+// do not let it send, and its events are lost. A role must be one that EventBridge can assume.
 func (a *Authority) noteRule(r template.Resource, arn string) error {
 	var p struct {
 		Targets []struct {
@@ -199,11 +208,7 @@ func (a *Authority) noteRule(r template.Resource, arn string) error {
 		} else {
 			byPolicy = append(byPolicy, target.Arn)
 		}
-		for _, on := range byPolicy {
-			if action := useOf(on); action != "" {
-				a.require(need{who: r.LogicalID, sender: service, source: arn, optional: []needed{{on, []string{action}}}})
-			}
-		}
+		a.noteSender(r.LogicalID, service, arn, byPolicy...)
 	}
 	return nil
 }
@@ -235,6 +240,16 @@ func (a *Authority) noteSchedule(r template.Resource, arn string) error {
 	group := strings.Replace(arn[:strings.LastIndex(arn, "/")], ":schedule/", ":schedule-group/", 1)
 	a.require(needToSend(r.LogicalID, p.Target.RoleArn, "scheduler.amazonaws.com", group, p.Target.Arn, p.Target.DeadLetterConfig.Arn))
 	return nil
+}
+
+// noteSender notes that a service sends to queues, topics, functions and buses on behalf of a resource, by their policies. Other
+// ARNs are nothing that runs here.
+func (a *Authority) noteSender(who, service, sourceARN string, targetARNs ...string) {
+	for _, on := range targetARNs {
+		if action := useOf(on); action != "" {
+			a.require(need{who: who, sender: service, source: sourceARN, optional: []needed{{on, []string{action}}}})
+		}
+	}
 }
 
 // read decodes the properties that it names and ignores the others, which the service has checked.

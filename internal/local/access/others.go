@@ -10,7 +10,7 @@ import (
 )
 
 // GuardOthers returns a handler that lets the calls of roles through to the endpoint of the services that have none of
-// their own: Systems Manager, CloudFormation, Lambda, Pipes and CloudWatch. What the endpoint does not answer, it refuses
+// their own: Systems Manager, CloudFormation, Lambda, Pipes, CloudWatch and SNS. What the endpoint does not answer, it refuses
 // itself, and what it passes on to another endpoint is guarded there.
 func (a *Authority) GuardOthers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,6 +51,8 @@ func (a *Authority) otherRequests(r *wire.Request) []iam.Request {
 		})
 	case "pipes":
 		return restRequest("pipes:", pipeActions, r.Request, func(name string) string { return a.cloud.ARN("pipes", "pipe/"+name) })
+	case "sns":
+		return topicRequests(r)
 	case "monitoring":
 		resource := "*"
 		if r.Operation == "DescribeAlarms" {
@@ -162,6 +164,10 @@ func matchPath(pattern, parts []string) (name string, ok bool) {
 // than those with JSON.
 func refuseOther(w http.ResponseWriter, r *wire.Request, denied *Denial) {
 	failure := &wire.Error{Status: http.StatusBadRequest, Code: "AccessDeniedException", Message: denied.Error()}
+	if r.Service == "sns" {
+		r.Fail(w, topicDenial(denied))
+		return
+	}
 	switch r.Protocol {
 	case wire.Query, wire.EC2Query, wire.RESTXML:
 		failure.Status, failure.Code = http.StatusForbidden, "AccessDenied"

@@ -77,7 +77,7 @@ func (a *Authority) answerQueues(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// Allows implements eventbus.Policies: it reports whether the policy of a queue, function or bus lets a service use it on
+// Allows implements eventbus.Policies: it reports whether the policy of a queue, topic, function or bus lets a service use it on
 // behalf of the resource sourceARN. One without a policy lets no service.
 func (a *Authority) Allows(targetARN, service, sourceARN string) bool {
 	return a.checkService(service, sourceARN, iam.Request{Action: useOf(targetARN), Resource: targetARN}) == nil
@@ -102,6 +102,8 @@ func useOf(targetARN string) string {
 		return invokeFunction
 	case strings.HasPrefix(targetARN, "arn:aws:sqs:"):
 		return "sqs:SendMessage"
+	case isTopic(targetARN):
+		return publish
 	case strings.HasPrefix(targetARN, "arn:aws:events:") && strings.Contains(targetARN, ":event-bus/"):
 		return "events:PutEvents"
 	}

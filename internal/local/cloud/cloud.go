@@ -47,6 +47,7 @@ type shared struct {
 	mu        sync.RWMutex
 	endpoints map[Service]string
 	keys      Keys
+	topics    Topics
 }
 
 // A Service names an AWS service as its endpoint variable does: see [Service.Variable].

@@ -14,7 +14,7 @@ import (
 	queuetypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// RequireExists returns an error when the stream, event bus or queue that a property of a resource names by its ARN does
+// RequireExists returns an error when the stream, event bus, topic or queue that a property of a resource names by its ARN does
 // not run here. The empty ARN names nothing.
 func (c *Cloud) RequireExists(ctx context.Context, property, arn string) error {
 	switch {
@@ -24,6 +24,10 @@ func (c *Cloud) RequireExists(ctx context.Context, property, arn string) error {
 	case strings.HasPrefix(arn, "arn:aws:events:"):
 		_, err := c.EventBridge().DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &arn})
 		return existence[*bustypes.ResourceNotFoundException](err, property, "an event bus", Advice("event bus", "bus", nameIn(arn)), arn)
+	case strings.HasPrefix(arn, "arn:aws:sns:"):
+		if !c.Topics().HasTopic(arn) {
+			return missing(property, "a topic", "put the topic into a stack that runs here", arn)
+		}
 	case strings.HasPrefix(arn, "arn:aws:sqs:"):
 		url := c.QueueURL(arn)
 		_, err := c.SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url})
@@ -34,13 +38,17 @@ func (c *Cloud) RequireExists(ctx context.Context, property, arn string) error {
 
 // existence returns what to do about a missing resource, whose service answers with a Missing, or the error of the call.
 func existence[Missing error](err error, property, kind, advice, arn string) error {
-	if missing := new(Missing); errors.As(err, missing) {
-		return fmt.Errorf("%s must name %s that exists, got %s: %s", property, kind, arn, advice)
+	if errors.As(err, new(Missing)) {
+		return missing(property, kind, advice, arn)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: look for %s: %w", property, arn, err)
 	}
 	return nil
+}
+
+func missing(property, kind, advice, arn string) error {
+	return fmt.Errorf("%s must name %s that exists, got %s: %s", property, kind, arn, advice)
 }
 
 // Advice returns what to do about something that no stack of the run has: what it is, and how --stand-in calls its kind.

@@ -33,6 +33,7 @@ type Config struct {
 
 	Mappings Mappings // runs their event source mappings
 	Pipes    Pipes    // runs the pipes
+	Topics   Topics   // runs the topics
 	Metrics  *metrics.Store
 
 	// Guard returns a handler that refuses what the policies of the template do not allow. Default: everything is.
@@ -82,6 +83,7 @@ func New(cfg Config) (*Service, error) {
 		"lambda":         s.functions.routes(),
 		"pipes":          pipeRoutes(cfg.Pipes),
 		"monitoring":     metricsAPI{cfg.Metrics}.operations(),
+		"sns":            topicAPI{cfg.Topics}.operations(),
 		"dynamodb":       passOn(cfg.Cloud, cloud.DynamoDB),
 		"sqs":            passOn(cfg.Cloud, cloud.SQS),
 		"events":         passOn(cfg.Cloud, cloud.EventBridge),

@@ -197,8 +197,8 @@ func TestS3AndSNSAreRefusedInTheirForm(t *testing.T) {
 		},
 		"S3": {http.MethodGet, "/bucket/key", "s3", "", "", []string{"<Error><Code>", `&#34;GET /bucket/key&#34;`}},
 		"SNS": {
-			http.MethodPost, "/", "sns", "Action=Publish&Version=2010-03-31&Message=secret", "application/x-www-form-urlencoded",
-			[]string{"<ErrorResponse><Error><Type>Receiver</Type><Code>UnsupportedOperation</Code>", `&#34;Publish&#34;`, `&#34;sns&#34;`},
+			http.MethodPost, "/", "sns", "Action=CreateTopic&Version=2010-03-31&Name=secret", "application/x-www-form-urlencoded",
+			[]string{"<ErrorResponse><Error><Type>Receiver</Type><Code>UnsupportedOperation</Code>", `&#34;CreateTopic&#34;`, `&#34;sns&#34;`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

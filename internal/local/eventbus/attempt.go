@@ -10,7 +10,7 @@ import (
 // An Attempt is one attempt to deliver an event to a target of a rule.
 type Attempt struct {
 	RuleARN  string
-	QueueARN string // the target: a queue, or a function
+	QueueARN string // the target: a queue, a topic, a function or a bus
 	Event    json.RawMessage
 }
 
@@ -65,6 +65,8 @@ func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure 
 		return d.buses.put(t.arn, *t.event, body)
 	case isBus(t.arn):
 		return d.buses.forward(t, body)
+	case isTopic(t.arn):
+		return d.publish(ctx, t.arn, string(body))
 	}
 	return d.send(ctx, t.arn, message{body: string(body), group: t.group})
 }
@@ -77,6 +79,8 @@ func (d *dispatcher) refused(t target) *failure {
 		exists = d.hasFunction(t.arn)
 	case isBus(t.arn):
 		exists = d.buses.has(t.arn)
+	case isTopic(t.arn):
+		exists = d.topics().HasTopic(t.arn)
 	}
 	if !exists {
 		kind, _ := kindOf(t.arn)
@@ -98,6 +102,8 @@ func kindOf(arn string) (kind, use string) {
 		return "function", "invoke it"
 	case isBus(arn):
 		return "event bus", "put events"
+	case isTopic(arn):
+		return "topic", "publish"
 	}
 	return "queue", "send messages"
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/internal/local/async"
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
@@ -84,7 +85,8 @@ type dispatcher struct {
 	// no target that is a bus.
 	functions Functions
 	exists    func(queueARN string) bool
-	async     async.Sender // sends what became of invocations
+	async     async.Sender        // sends what became of invocations
+	topics    func() cloud.Topics // which may be known later than the dispatcher
 	buses     buses
 	underWay  atomic.Int64  // deliveries
 	slots     chan struct{} // holds one token for each attempt under way

@@ -1,6 +1,6 @@
 // Package eventbus runs the stack's event buses: it accepts events over EventBridge's API, matches them against
-// the rules and delivers them to the rules' targets, which are SQS queues, functions and other buses. It runs the schedules of
-// rules and those of EventBridge Scheduler, and keeps and replays the events of archives.
+// the rules and delivers them to the rules' targets, which are SQS queues, SNS topics, functions and other buses. It runs the
+// schedules of rules and those of EventBridge Scheduler, and keeps and replays the events of archives.
 //
 // It guarantees that an event which PutEvents has acknowledged, or that a schedule has made, is, for each target of each
 // rule it matched, accepted by the target or by the target's dead-letter queue, or reported as dropped by a hop; and that

@@ -154,7 +154,7 @@ func newService(cfg Config) (*Service, error) {
 	s.dispatcher = newDispatcher(journal, newSender(cfg.Cloud), cfg.Policies, s.target, cfg.Sink)
 	s.dispatcher.clock = cfg.Clock
 	s.dispatcher.around, s.dispatcher.functions, s.dispatcher.exists = cfg.Around, cfg.Functions, cfg.QueueExists
-	s.dispatcher.async = async.NewSender(cfg.Cloud)
+	s.dispatcher.async, s.dispatcher.topics = async.NewSender(cfg.Cloud), cfg.Cloud.Topics
 	s.dispatcher.buses = s
 	s.dispatcher.dispatch(pending)
 	return s, nil

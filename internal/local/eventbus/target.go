@@ -21,7 +21,7 @@ const (
 // A target is one target of a rule, or that of a schedule.
 type target struct {
 	id         string
-	arn        string // of a queue, a function or an event bus
+	arn        string // of a queue, a topic, a function or an event bus
 	logicalID  string // of the rule or schedule
 	ruleARN    string // of the rule or schedule
 	service    string // the principal that uses the target
@@ -89,8 +89,10 @@ func makeTarget(p targetProperties) (target, []error) {
 		t.deadLetter = p.DeadLetterConfig.Arn
 	}
 	switch fifo := strings.HasSuffix(p.Arn, ".fifo"); {
+	case isTopic(p.Arn):
+		problems = append(problems, checkTopic(p.Arn, t.group))
 	case !isQueue(p.Arn) && !t.function && !isBus(p.Arn):
-		refuse("Arn must be the ARN of an SQS queue, a function or an event bus in the local run, got %q", p.Arn)
+		refuse("Arn must be the ARN of an SQS queue, an SNS topic, a function or an event bus in the local run, got %q", p.Arn)
 	case fifo && t.group == "":
 		refuse("SqsParameters.MessageGroupId must be set, because the target is the FIFO queue %q", p.Arn)
 	case !fifo && t.group != "":

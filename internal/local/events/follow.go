@@ -110,8 +110,8 @@ func (r *record) delivery(target string) *Delivery {
 // follow moves the event where a hop has brought it.
 func (r *record) follow(h hop.Hop, failed bool) {
 	switch h.Stage {
-	case hop.Bus:
-		r.followBus(h)
+	case hop.Bus, hop.Topic:
+		r.followSent(h)
 	case hop.Queue:
 		r.followQueue(h, failed)
 	case hop.Platform:
@@ -130,8 +130,9 @@ func (r *record) follow(h hop.Hop, failed bool) {
 	}
 }
 
-// followBus moves the delivery of a rule to its target.
-func (r *record) followBus(h hop.Hop) {
+// followSent moves the delivery of a rule to its target, or of a topic to a subscription. What a topic has, it delivers to its
+// subscriptions, which are deliveries of their own.
+func (r *record) followSent(h hop.Hop) {
 	target := h.Target
 	if h.Source != "" {
 		target = h.Source
@@ -143,7 +144,7 @@ func (r *record) followBus(h hop.Hop) {
 	switch h.Outcome {
 	case hop.OK:
 		switch {
-		case strings.HasPrefix(target, "arn:aws:lambda:"):
+		case strings.HasPrefix(target, "arn:aws:lambda:"), strings.HasPrefix(target, "arn:aws:sns:"):
 			d.State = Handled
 			d.Handled++
 		case d.onBus:

@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	ship = "arn:aws:sqs:eu-west-1:000000000000:Ship"
-	bill = "arn:aws:sqs:eu-west-1:000000000000:Bill"
-	dead = "arn:aws:sqs:eu-west-1:000000000000:ShipDead"
-	fn   = "arn:aws:lambda:eu-west-1:000000000000:function:ship"
+	ship  = "arn:aws:sqs:eu-west-1:000000000000:Ship"
+	bill  = "arn:aws:sqs:eu-west-1:000000000000:Bill"
+	dead  = "arn:aws:sqs:eu-west-1:000000000000:ShipDead"
+	topic = "arn:aws:sns:eu-west-1:000000000000:Orders"
+	fn    = "arn:aws:lambda:eu-west-1:000000000000:function:ship"
 )
 
 // order returns the event of an order as a bus has it.
@@ -34,6 +35,10 @@ func accept(s *Store, id, aggregate string, targets ...string) {
 // A hop on the way of the event e, as the services report it.
 func sent(queue string) hop.Hop {
 	return hop.Hop{Stage: hop.Bus, Resource: "ShipRule", Target: queue, Outcome: hop.OK, EventIDs: []string{"e"}}
+}
+
+func published(queue string, outcome hop.Outcome) hop.Hop {
+	return hop.Hop{Stage: hop.Topic, Resource: "Topic", Target: queue, Outcome: outcome, EventIDs: []string{"e"}}
 }
 
 func start(queue string, ids ...string) hop.Hop {
@@ -101,6 +106,10 @@ func TestState(t *testing.T) {
 		"the rule gave up":                      {[]string{ship}, []hop.Hop{{Stage: hop.Bus, Source: ship, Target: dead, Outcome: hop.DeadLetter, EventIDs: []string{"e"}}}, DeadLetter},
 		"lost":                                  {[]string{ship}, []hop.Hop{{Stage: hop.Bus, Target: ship, Outcome: hop.Dropped, EventIDs: []string{"e"}}}, Dropped},
 		"a function as a rule's target":         {[]string{fn}, []hop.Hop{sent(fn)}, Handled},
+		"a topic as a rule's target":            {[]string{topic}, []hop.Hop{sent(topic)}, Handled},
+		"in the queue of a topic":               {[]string{topic}, []hop.Hop{published(ship, hop.OK), sent(topic)}, Waiting},
+		"handled behind a topic":                {[]string{topic}, []hop.Hop{sent(topic), published(ship, hop.OK), invoked(ship, hop.OK)}, Handled},
+		"given up by a topic":                   {[]string{topic}, []hop.Hop{sent(topic), {Stage: hop.Topic, Source: ship, Target: dead, Outcome: hop.DeadLetter, EventIDs: []string{"e"}}}, DeadLetter},
 		"a line of a log brings it nowhere":     {[]string{ship}, []hop.Hop{sent(ship), {Stage: hop.Function, Source: ship, EventIDs: []string{"e"}, Detail: "START me"}}, Waiting},
 		"a report is no start of an invocation": {[]string{ship}, []hop.Hop{sent(ship), {Stage: hop.Platform, Source: ship, EventIDs: []string{"e"}, Detail: "REPORT RequestId: 1"}}, Waiting},
 	} {

@@ -25,7 +25,7 @@ type streamMapping struct {
 
 	stream      streams.Stream
 	checkpoints streams.Checkpoints
-	failures    failureQueue // used only with OnFailure
+	failures    destination // used only with OnFailure
 	invoke      func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	sink        hop.Sink
 	clock       *clock.Clock
@@ -41,7 +41,7 @@ func (s *Service) newStreamMapping(d Description, filters []*pattern.Pattern) *s
 		Description: d, filters: filters,
 		stream:      streams.New(role.Streams(), d.SourceARN, s.cfg.Cloud.Region),
 		checkpoints: streams.NewCheckpoints(s.cfg.DB, "event source mapping "+d.UUID, d.SourceARN),
-		failures:    &sqsFailures{client: role.SQS(), url: s.cfg.Cloud.QueueURL(d.OnFailure)},
+		failures:    newDestination(role, d.OnFailure),
 		invoke:      s.cfg.Invoke,
 		sink:        s.cfg.Sink,
 		clock:       s.cfg.Clock,

@@ -353,7 +353,7 @@ func TestStreamDefaultsAndOverrides(t *testing.T) {
 		"ParallelizationFactor": 11, "MaximumRetryAttempts": -2, "MaximumRecordAgeInSeconds": 59, "TumblingWindowInSeconds": 901,
 		"ProvisionedPollerConfig": map[string]any{"MinimumPollers": 2},
 		"ScalingConfig":           map[string]any{"MaximumConcurrency": 2},
-		"DestinationConfig":       map[string]any{"OnFailure": map[string]any{"Destination": "arn:aws:sns:eu-west-1:000000000000:topic"}},
+		"DestinationConfig":       map[string]any{"OnFailure": map[string]any{"Destination": "arn:aws:sns:eu-west-1:000000000000:topic.fifo"}},
 	} {
 		if _, err := describe(map[string]any{name: value}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s %v: error %v", name, value, err)

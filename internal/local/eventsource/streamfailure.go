@@ -1,12 +1,9 @@
 package eventsource
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/uuid"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
@@ -62,21 +59,4 @@ func failureMessage(d Description, p part, why condition) string {
 	}
 	encoded, _ := json.Marshal(record) // strings, numbers and times always encode
 	return string(encoded)
-}
-
-// A failureQueue accepts messages about records that were given up.
-type failureQueue interface {
-	send(ctx context.Context, message string) error
-}
-
-type sqsFailures struct {
-	client *sqs.Client
-	url    string
-}
-
-func (q *sqsFailures) send(ctx context.Context, message string) error {
-	if _, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: &message}); err != nil {
-		return fmt.Errorf("send to the destination of failures: %w", err)
-	}
-	return nil
 }

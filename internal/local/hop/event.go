@@ -7,7 +7,9 @@ import (
 )
 
 // EventID returns the id by which hops name an event of EventBridge, or "" for what is none: the outbox event's, detail.id,
-// which stays the same however often it is delivered, and the event's own for what other services say.
+// which stays the same however often it is delivered, and the event's own for what other services say. That of a topic's
+// notification is the one of the event in it.
+// Source: SNS developer guide, sns-message-and-json-formats.
 func EventID(event []byte) string {
 	var e struct {
 		ID         any
@@ -15,9 +17,13 @@ func EventID(event []byte) string {
 		Detail     struct {
 			ID any `json:"id"`
 		}
+		Type, Message any // of a notification
 	}
 	if json.Unmarshal(event, &e) != nil {
 		return ""
+	}
+	if message, ok := e.Message.(string); ok && e.Type == "Notification" {
+		return EventID([]byte(message))
 	}
 	if id, ok := e.Detail.ID.(string); ok && id != "" {
 		return id

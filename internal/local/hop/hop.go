@@ -15,6 +15,7 @@ const (
 	API      Stage = "api"      // a request that the REST API or the URL of a function answered
 	Pipe     Stage = "pipe"     // a batch of stream records that a pipe handed to its target
 	Bus      Stage = "bus"      // an event that a rule's target accepted
+	Topic    Stage = "topic"    // a message that a topic's subscription accepted
 	Queue    Stage = "queue"    // a batch that an event source mapping handed to a function
 	Stream   Stage = "stream"   // a batch of stream records that an event source mapping handed to a function
 	Schedule Stage = "schedule" // an event that a schedule's target accepted

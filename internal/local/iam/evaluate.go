@@ -40,6 +40,11 @@ type Request struct {
 	bounded bool // the principal has a permissions boundary
 }
 
+// alarms is the service that names the owner of its resource by aws:SourceOwner too, for which the policy asks that a topic
+// has by default.
+// Source: SNS developer guide, sns-access-policy-use-cases, "aws:SourceAccount versus aws:SourceOwner".
+const alarms = "cloudwatch.amazonaws.com"
+
 // OfService returns the request as one that an AWS service makes by itself, on behalf of a resource of an account: with the
 // service as principal, and the keys that requests of services have.
 func (r Request) OfService(service, sourceARN, sourceAccount string) Request {
@@ -50,6 +55,9 @@ func (r Request) OfService(service, sourceARN, sourceAccount string) Request {
 	r.Context.Set("aws:SourceArn", sourceARN)
 	r.Context.Set("aws:SourceAccount", sourceAccount)
 	r.Context.Set("aws:SecureTransport", "true")
+	if service == alarms {
+		r.Context.Set("aws:SourceOwner", sourceAccount)
+	}
 	return r
 }
 

@@ -65,6 +65,7 @@ type MetricQuery struct {
 // An alarm is an alarm of the stack.
 type alarm struct {
 	Properties
+	logicalID string
 	arn       string
 	created   time.Time
 	metric    Metric
@@ -100,7 +101,7 @@ func (s *Store) ProvisionAlarm(c *cloud.Cloud) template.Provision {
 		if err != nil {
 			return template.Attributes{}, err
 		}
-		a.arn = c.ARN("cloudwatch", "alarm:"+p.AlarmName)
+		a.logicalID, a.arn = r.LogicalID, c.ARN("cloudwatch", "alarm:"+p.AlarmName)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.alarms = append(s.alarms, a)
@@ -124,7 +125,7 @@ func (s *Store) newAlarm(p Properties) (*alarm, error) {
 	}
 	for _, action := range slices.Concat(a.AlarmActions, a.OKActions, a.InsufficientDataActions) {
 		if strings.Contains(action, ":lambda:") {
-			refuse("AlarmActions, OKActions and InsufficientDataActions must not have a function in the local run, whose alarms notify nobody, got %q", action)
+			refuse("AlarmActions, OKActions and InsufficientDataActions must not have a function in the local run, whose alarms notify topics only, got %q", action)
 		}
 	}
 	if a.unevaluated == "" {

@@ -116,6 +116,7 @@ func premature(points []point, m int) bool {
 // A Description describes an alarm.
 type Description struct {
 	Properties
+	LogicalID     string
 	ARN           string
 	State, Reason string
 	Changed       time.Time // when it came to the state
@@ -133,10 +134,15 @@ func (s *Store) Alarms() []Description {
 	var all []Description
 	for _, a := range alarms {
 		state, reason := s.evaluate(a)
-		if state != a.state {
+		before := a.state
+		if state != before {
 			a.state, a.changed = state, s.now()
 		}
-		all = append(all, Description{a.Properties, a.arn, state, reason, a.changed, a.threshold, int(a.period / time.Second)})
+		d := Description{a.Properties, a.logicalID, a.arn, state, reason, a.changed, a.threshold, int(a.period / time.Second)}
+		if state != before {
+			s.notify(d, before)
+		}
+		all = append(all, d)
 	}
 	return all
 }

@@ -32,12 +32,15 @@ func (s *Store) Follow(q Queues) {
 	s.sample = func(s *Store) { s.putDepths(q) }
 }
 
-// Run looks at the queues until ctx is done.
+// Run looks at the queues, and evaluates the alarms where somebody is to be notified, until ctx is done.
 func (s *Store) Run(ctx context.Context) {
 	ticks := time.NewTicker(sampleEvery)
 	defer ticks.Stop()
 	for {
 		s.Refresh()
+		if s.notifier != nil {
+			s.Alarms()
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -98,6 +101,8 @@ func (s *Store) Deployed(d *template.Deployment) {
 			s.names[r.LogicalID] = resource{dimensions: []Dimension{{"PipeName", r.Ref}}}
 		case "AWS::Events::Rule":
 			s.names[r.LogicalID] = ofRule(r)
+		case "AWS::SNS::Topic":
+			s.names[r.LogicalID] = resource{dimensions: []Dimension{{"TopicName", r.GetAtt["TopicName"]}}}
 		}
 	}
 }
@@ -141,6 +146,23 @@ func (s *Store) observe(h hop.Hop) {
 		s.observePipe(h, of)
 	case (h.Stage == hop.Bus || h.Stage == hop.Schedule) && known:
 		s.observeRule(h, of)
+	case h.Stage == hop.Topic && known:
+		s.observeTopic(h, of)
+	}
+}
+
+// observeTopic counts a delivery when it has come to its end. Source: SNS developer guide, sns-monitoring-using-cloudwatch.
+func (s *Store) observeTopic(h hop.Hop, of resource) {
+	put := func(name string) { s.Put(Metric{"AWS/SNS", name, of.dimensions}, "Count", h.At, 1) }
+	switch h.Outcome {
+	case hop.OK:
+		put("NumberOfNotificationsDelivered")
+	case hop.DeadLetter:
+		put("NumberOfNotificationsFailed")
+		put("NumberOfNotificationsRedrivenToDlq")
+	case hop.Dropped:
+		put("NumberOfNotificationsFailed")
+	case hop.Failed, hop.Retry:
 	}
 }
 

@@ -69,6 +69,7 @@ func TestHopsBecomeMetrics(t *testing.T) {
 			Attributes: template.Attributes{Ref: "Orders|rule-1"},
 		},
 		{Resource: template.Resource{LogicalID: "Default", Type: "AWS::Events::Rule"}, Attributes: template.Attributes{Ref: "rule-2"}},
+		{Resource: template.Resource{LogicalID: "Topic", Type: "AWS::SNS::Topic"}, Attributes: template.Attributes{GetAtt: map[string]string{"TopicName": "orders"}}},
 	}})
 	sink := s.Sink(func(hop.Hop) {})
 	for _, h := range []hop.Hop{
@@ -82,12 +83,17 @@ func TestHopsBecomeMetrics(t *testing.T) {
 		{Stage: hop.Bus, Resource: "Rule", Outcome: hop.DeadLetter},
 		{Stage: hop.Bus, Resource: "Rule", Outcome: hop.Dropped},
 		{Stage: hop.Bus, Resource: "Default", Outcome: hop.Dropped},
+		{Stage: hop.Topic, Resource: "Topic", Outcome: hop.OK},
+		{Stage: hop.Topic, Resource: "Topic", Outcome: hop.Retry},
+		{Stage: hop.Topic, Resource: "Topic", Outcome: hop.DeadLetter},
+		{Stage: hop.Topic, Resource: "Topic", Outcome: hop.Dropped},
+		{Stage: hop.Topic, Resource: "Alarm", Outcome: hop.Dropped},
 	} {
 		h.At = now.at
 		sink(h)
 	}
 	pipe, rule := []Dimension{{"PipeName", "pipe-1"}}, []Dimension{{"EventBusName", "Orders"}, {"RuleName", "rule-1"}}
-	other := []Dimension{{"RuleName", "rule-2"}}
+	other, topic := []Dimension{{"RuleName", "rule-2"}}, []Dimension{{"TopicName", "orders"}}
 	for _, c := range []struct {
 		metric Metric
 		want   float64
@@ -101,6 +107,9 @@ func TestHopsBecomeMetrics(t *testing.T) {
 		{Metric{"AWS/Events", "InvocationsFailedToBeSentToDlq", rule}, 1},
 		{Metric{"AWS/Events", "FailedInvocations", other}, 1},
 		{Metric{"AWS/Events", "InvocationsFailedToBeSentToDlq", other}, -1},
+		{Metric{"AWS/SNS", "NumberOfNotificationsDelivered", topic}, 1},
+		{Metric{"AWS/SNS", "NumberOfNotificationsFailed", topic}, 2},
+		{Metric{"AWS/SNS", "NumberOfNotificationsRedrivenToDlq", topic}, 1},
 	} {
 		if got := s.sum(c.metric); got != c.want {
 			t.Errorf("%v: %g, want %g", c.metric, got, c.want)

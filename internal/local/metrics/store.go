@@ -73,6 +73,8 @@ func (s Statistic) Value(name string) float64 {
 type Store struct {
 	now    func() time.Time
 	sample func(*Store) // asks for the metrics that nobody reports
+	// notifier hears of alarms that come to another state, or is nil.
+	notifier Notifier
 
 	mu     sync.RWMutex
 	series map[string]*series // by Metric.key

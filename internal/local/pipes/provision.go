@@ -142,10 +142,12 @@ func newTarget(asRole *cloud.Cloud, p properties, variables pipeVariables) (Targ
 		return newBusTarget(asRole.EventBridge(), p.TargetParameters.EventBridgeEventBusParameters, in)
 	case "sqs":
 		return newQueueTarget(asRole.SQS(), asRole.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in)
+	case "sns":
+		return newTopicTarget(asRole.Topics(), p.Target, in)
 	case "lambda":
 		return newFunctionTarget(asRole.Lambda(), p.TargetParameters.LambdaFunctionParameters, in)
 	}
-	return nil, fmt.Errorf("Target must be an event bus, an SQS queue or a function in the local run, got %q", p.Target)
+	return nil, fmt.Errorf("Target must be an event bus, an SNS topic, an SQS queue or a function in the local run, got %q", p.Target)
 }
 
 // service returns the service in an ARN: its third field.

@@ -18,7 +18,7 @@ const (
 	defaultStreamBatch = 100
 	defaultQueueBatch  = 10
 	maxBatch           = 10_000
-	targetCap          = 10 // event bus and SQS
+	targetCap          = 10 // event bus, SNS and SQS
 	maxWindow          = 300
 	maxParallel        = 10
 	minAge, maxAge     = 60, 604800

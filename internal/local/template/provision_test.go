@@ -137,9 +137,9 @@ func TestConditionsChooseResourcesAndOutputs(t *testing.T) {
 func TestSkippedResourcesStillResolve(t *testing.T) {
 	var env any
 	d, err := stack(t, `{"Resources": {
-		"Fn": {"Type": "T", "Properties": {"Env": [{"Ref": "Role"}, {"Fn::GetAtt": ["Role", "Arn"]}, {"Ref": "Topic"}, {"Fn::GetAtt": ["Key", "KeyId"]}, {"Fn::Sub": "${Logs.Arn}"}]}, "DependsOn": ["Role"]},
+		"Fn": {"Type": "T", "Properties": {"Env": [{"Ref": "Role"}, {"Fn::GetAtt": ["Role", "Arn"]}, {"Ref": "Policy"}, {"Fn::GetAtt": ["Key", "KeyId"]}, {"Fn::Sub": "${Logs.Arn}"}]}, "DependsOn": ["Role"]},
 		"Role": {"Type": "AWS::IAM::Role", "Properties": {"X": {"Fn::ImportValue": "not looked at"}}, "Metadata": {"aws:cdk:path": "Orders-dev/Fn/ServiceRole/Resource"}},
-		"Topic": {"Type": "AWS::SNS::Topic"}, "Key": {"Type": "AWS::KMS::Key"}, "Logs": {"Type": "AWS::Logs::LogGroup"}
+		"Policy": {"Type": "AWS::IAM::ManagedPolicy"}, "Key": {"Type": "AWS::KMS::Key"}, "Logs": {"Type": "AWS::Logs::LogGroup"}
 	}}`).Provision(t.Context(), environment, map[string]template.Provision{
 		"T": func(_ context.Context, r template.Resource) (template.Attributes, error) {
 			env = r.Properties["Env"]
@@ -150,7 +150,7 @@ func TestSkippedResourcesStillResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []any{
-		"Orders-dev-Role", "arn:aws:iam:eu-central-1:000000000000:role/Orders-dev-Role", "arn:aws:sns:eu-central-1:000000000000:topic/Orders-dev-Topic",
+		"Orders-dev-Role", "arn:aws:iam:eu-central-1:000000000000:role/Orders-dev-Role", "arn:aws:iam:eu-central-1:000000000000:managedpolicy/Orders-dev-Policy",
 		"Orders-dev-Key-keyid", "arn:aws:logs:eu-central-1:000000000000:log-group:Orders-dev-Logs:*",
 	}
 	if !reflect.DeepEqual(env, want) {
@@ -180,7 +180,7 @@ func TestCertificatesAndRecordsAreSkipped(t *testing.T) {
 }
 
 func TestATypeThatIsProvisionedIsNotSkipped(t *testing.T) {
-	d, err := stack(t, `{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}`).Provision(t.Context(), environment, fakes("AWS::SNS::Topic"))
+	d, err := stack(t, `{"Resources": {"Role": {"Type": "AWS::IAM::Role"}}}`).Provision(t.Context(), environment, fakes("AWS::IAM::Role"))
 	if err != nil || len(d.Resources) != 1 {
 		t.Errorf("resources are %v, error %v", d, err)
 	}

@@ -38,8 +38,6 @@ var skips = []skip{
 	{"the local run evaluates alarms over one metric", []string{
 		"AWS::CloudWatch::AnomalyDetector", "AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::InsightRule",
 	}},
-	{"receives alarms, which notify nobody here", []string{"AWS::SNS::Topic", "AWS::SNS::TopicInlinePolicy", "AWS::SNS::TopicPolicy"}},
-	{"mails alarms to people, and alarms notify nobody here", []string{"AWS::SNS::Subscription"}},
 	{"lets API Gateway write logs, which are printed", []string{"AWS::ApiGateway::Account"}},
 	{"API keys are checked with --auth only", []string{"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey"}},
 	{"authorizers are not called locally, and events have no authorizer", []string{"AWS::ApiGateway::Authorizer"}},
@@ -63,18 +61,10 @@ type refusal struct {
 
 // neverCalled is why a composite alarm may not have a function in one of its lists of actions. It holds for an alarm over a
 // metric too, see package metrics.
-const neverCalled = "alarms notify nobody here, so the function would never be called: leave it out of the stack that runs here"
+const neverCalled = "alarms notify topics only here, so the function would never be called: leave it out of the stack that runs here"
 
 // refusals lists them: each carries messages, logs, metrics or keys to something that would wait for them in vain.
 var refusals = []refusal{
-	{
-		resourceType: "AWS::SNS::Subscription", property: "Protocol", harmless: []string{"email", "email-json", "sms"},
-		reason: "topics do not run here, so its endpoint would never be called: send by an EventBridge rule or an SQS queue, or leave the subscription out of the stack that runs here",
-	},
-	{
-		resourceType: "AWS::SNS::Topic", property: "Subscription",
-		reason: "topics do not run here, so its subscriptions would never be called: leave them out of the stack that runs here",
-	},
 	{
 		resourceType: "AWS::Logs::SubscriptionFilter",
 		reason:       "logs are printed and go nowhere else, so its destination would never be called: leave the filter out of the stack that runs here",
@@ -189,8 +179,6 @@ func skipReason(resourceType string) string {
 
 // refIsARN holds the skipped types whose Ref is an ARN. The Ref of the others is a name.
 var refIsARN = map[string]bool{
-	"AWS::SNS::Topic":         true,
-	"AWS::SNS::Subscription":  true,
 	"AWS::IAM::ManagedPolicy": true,
 
 	"AWS::CertificateManager::Certificate": true,

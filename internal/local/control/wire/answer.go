@@ -96,6 +96,7 @@ func (r *Request) contentType() string {
 var namespaces = map[string]string{
 	"cloudformation": "http://cloudformation.amazonaws.com/doc/2010-05-15/",
 	"monitoring":     "http://monitoring.amazonaws.com/doc/2010-08-01/",
+	"sns":            "http://sns.amazonaws.com/doc/2010-03-31/",
 	"sts":            "https://sts.amazonaws.com/doc/2011-06-15/",
 }
 

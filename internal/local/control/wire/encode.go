@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	// The SDK's own reading and writing of CBOR. Smithy calls its API unstable; the version is pinned, and the tests speak
@@ -19,6 +21,12 @@ func toJSON(value any) any {
 		all := map[string]any{}
 		for _, f := range value {
 			all[f.name] = toJSON(f.value)
+		}
+		return all
+	case entries:
+		all := map[string]any{}
+		for name, inner := range value {
+			all[name] = toJSON(inner)
 		}
 		return all
 	case []any:
@@ -41,6 +49,12 @@ func toCBOR(value any) cbor.Value {
 		all := cbor.Map{}
 		for _, f := range value {
 			all[f.name] = toCBOR(f.value)
+		}
+		return all
+	case entries:
+		all := cbor.Map{}
+		for name, inner := range value {
+			all[name] = toCBOR(inner)
 		}
 		return all
 	case []any:
@@ -121,13 +135,17 @@ func plain(value cbor.Value) (any, error) {
 	return nil, fmt.Errorf("the request has a value of the type %T, which the operation does not", value)
 }
 
-// toXML writes the value as the Query protocol does: the elements of a list are called member.
+// toXML writes the value as the Query protocol does: the elements of a list are called member, those of a map entry.
 // Source: Smithy, AWS Query protocol, "Response serialization".
 func toXML(b *bytes.Buffer, value any) {
 	switch value := value.(type) {
 	case object:
 		for _, f := range value {
 			element(b, f.name, f.value)
+		}
+	case entries:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			element(b, "entry", object{{"key", name}, {"value", value[name]}})
 		}
 	case []any:
 		for _, inner := range value {

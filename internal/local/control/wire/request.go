@@ -166,11 +166,15 @@ func malformed(err error) error {
 	return &Error{Status: http.StatusBadRequest, Code: "SerializationException", Message: err.Error()}
 }
 
-// nest returns the form's parameters as a tree: "Dimensions.member.1.Name" is the Name of the first of the Dimensions.
+// nest returns the form's parameters as a tree: "Dimensions.member.1.Name" is the Name of the first of the Dimensions, and
+// "MessageAttributes.entry.1.Value.DataType" the DataType of the one that "MessageAttributes.entry.1.Name" names. Empty values are left out: an empty list has one too.
 // Source: Smithy, AWS Query protocol, "Query key resolution".
 func nest(form url.Values) any {
 	root := map[string]any{}
 	for name, values := range form {
+		if values[0] == "" {
+			continue // an empty text, or an empty list
+		}
 		at := root
 		parts := strings.Split(name, ".")
 		for _, part := range parts[:len(parts)-1] {
@@ -183,30 +187,52 @@ func nest(form url.Values) any {
 		}
 		at[parts[len(parts)-1]] = values[0]
 	}
-	return lists(root)
+	return collections(root)
 }
 
-// lists replaces {"member": {"1": a, "2": b}} by [a, b], everywhere in the tree.
-func lists(value any) any {
+// collections replaces {"member": {"1": a, "2": b}} by [a, b] and {"entry": {"1": {"Name": a, "Value": b}}} by {a: b},
+// everywhere in the tree.
+func collections(value any) any {
 	tree, ok := value.(map[string]any)
 	if !ok {
 		return value
 	}
-	members, ok := tree["member"].(map[string]any)
-	if !ok || len(tree) != 1 {
-		for name, inner := range tree {
-			tree[name] = lists(inner)
+	if len(tree) == 1 {
+		if members, ok := tree["member"].(map[string]any); ok {
+			return numbered(members)
 		}
-		return tree
+		if entries, ok := tree["entry"].(map[string]any); ok {
+			return named(numbered(entries))
+		}
 	}
+	for name, inner := range tree {
+		tree[name] = collections(inner)
+	}
+	return tree
+}
+
+// numbered returns the values of the names "1", "2" and so on.
+func numbered(members map[string]any) []any {
 	list := []any{}
 	for i := 1; ; i++ {
 		inner, ok := members[fmt.Sprint(i)]
 		if !ok {
 			return list
 		}
-		list = append(list, lists(inner))
+		list = append(list, collections(inner))
 	}
+}
+
+// named returns the values of the entries of a map, by their names. SNS calls these Name and Value.
+func named(entries []any) map[string]any {
+	all := map[string]any{}
+	for _, one := range entries {
+		entry, _ := one.(map[string]any)
+		if name, ok := entry["Name"].(string); ok {
+			all[name] = entry["Value"]
+		}
+	}
+	return all
 }
 
 // Reread returns the body anew, to pass it on.

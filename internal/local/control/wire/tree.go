@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// An object is a struct or a map of an answer: its fields in their order.
+// An object is a struct of an answer: its fields in their order.
 type object []field
+
+// entries are a map of an answer.
+type entries map[string]any
 
 type field struct {
 	name  string
@@ -38,11 +41,11 @@ func tree(v reflect.Value) any {
 	case reflect.Struct:
 		return structFields(v)
 	case reflect.Map:
-		o := object{}
+		m := entries{}
 		for _, key := range v.MapKeys() {
-			o = append(o, field{key.String(), tree(v.MapIndex(key))})
+			m[key.String()] = tree(v.MapIndex(key))
 		}
-		return o
+		return m
 	case reflect.Slice:
 		list := []any{}
 		for i := range v.Len() {

@@ -69,7 +69,7 @@ func handle(ctx context.Context) (answer, error) {
 	_, err = iam.NewFromConfig(cfg).GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String("x")})
 	note("iam GetRole", err)
 	note("s3 PutObject", send(ctx, cfg, client, "s3", http.MethodPut, "/bucket/key?x-id=PutObject", "", "secret"))
-	note("sns Publish", send(ctx, cfg, client, "sns", http.MethodPost, "/", "application/x-www-form-urlencoded", "Action=Publish&Version=2010-03-31&Message=secret"))
+	note("sns CreateTopic", send(ctx, cfg, client, "sns", http.MethodPost, "/", "application/x-www-form-urlencoded", "Action=CreateTopic&Version=2010-03-31&Name=secret"))
 	mu.Lock()
 	defer mu.Unlock()
 	return answer{results, dialed}, nil
