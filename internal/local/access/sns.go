@@ -33,7 +33,8 @@ func topicRequests(r *wire.Request) []iam.Request {
 }
 
 // topicDenial returns a denial as SNS words it: actions begin with the name of the service in capitals.
-// Source: SNS API reference, Publish, AuthorizationError.
+// Source: SNS API reference, Publish, AuthorizationError; aws-ia/terraform-aws-control_tower_account_factory issue 151 for the
+// wording.
 func topicDenial(denied *Denial) *wire.Error {
 	action := "SNS" + strings.TrimPrefix(denied.Request.Action, "sns")
 	return &wire.Error{Status: http.StatusForbidden, Code: "AuthorizationError", Message: denied.text(action)}

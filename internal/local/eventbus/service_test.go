@@ -375,7 +375,7 @@ func TestRulesRefused(t *testing.T) {
 		"two of one id":          {map[string]any{"Targets": []any{map[string]any{"Id": "T", "Arn": queueARN}, map[string]any{"Id": "T", "Arn": queueARN}}}, "unique"},
 		"unknown bus":            {map[string]any{"EventBusName": "Nope"}, "Nope"},
 		"invalid pattern":        {map[string]any{"EventPattern": map[string]any{"source": "orders"}}, "EventPattern"},
-		"another service":        {target(map[string]any{"Arn": "arn:aws:kinesis:eu-west-1:000000000000:stream/s"}), "an SNS topic or a function in the local run"},
+		"another service":        {target(map[string]any{"Arn": "arn:aws:kinesis:eu-west-1:000000000000:stream/s"}), "an SNS topic, a function or an event bus in the local run"},
 		"FIFO topic":             {target(map[string]any{"Arn": "arn:aws:sns:eu-west-1:000000000000:t.fifo"}), "FIFO topic"},
 		"group of a topic":       {target(map[string]any{"Arn": "arn:aws:sns:eu-west-1:000000000000:t", "SqsParameters": map[string]any{"MessageGroupId": "g"}}), "MessageGroupId"},
 		"transformer":            {target(map[string]any{"InputTransformer": map[string]any{}}), "InputTransformer"},

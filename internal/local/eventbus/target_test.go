@@ -163,7 +163,7 @@ func TestTargetsThatAreRefused(t *testing.T) {
 		target map[string]any
 		want   string
 	}{
-		"a topic":           {map[string]any{"Arn": "arn:aws:sns:eu-west-1:000000000000:t"}, "must be the ARN of an SQS queue, a function or an event bus"},
+		"a stream":          {map[string]any{"Arn": "arn:aws:kinesis:eu-west-1:000000000000:stream/s"}, "must be the ARN of an SQS queue, an SNS topic, a function or an event bus"},
 		"input of a bus":    {map[string]any{"Arn": anyBus + "second", "Input": "{}"}, "must be empty, because the target is an event bus"},
 		"two inputs":        {map[string]any{"Arn": queueARN, "Input": "{}", "InputPath": "$"}, "Input, InputPath and InputTransformer are mutually exclusive"},
 		"unknown variable":  {transformer("<id>", nil), "<id> must be in InputPathsMap or one of AWS's variables"},

@@ -192,7 +192,7 @@ func TestSchedulesThatAreRefused(t *testing.T) {
 		"minutes without mode":  {window("OFF", 1), nil, "MaximumWindowInMinutes must be empty"},
 		"too long a window":     {window("FLEXIBLE", 1441), nil, "MaximumWindowInMinutes must be a whole number from 1 to 1440"},
 		"universal target":      {nil, map[string]any{"Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"}, `got the universal target "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"`},
-		"a topic":               {nil, map[string]any{"Arn": "arn:aws:sns:eu-west-1:000000000000:t"}, "Target: Arn must be the ARN of an SQS queue, a function or an event bus"},
+		"a stream":              {nil, map[string]any{"Arn": "arn:aws:kinesis:eu-west-1:000000000000:stream/s"}, "Target: Arn must be the ARN of an SQS queue, an SNS topic, a function or an event bus"},
 		"no role":               {nil, map[string]any{"RoleArn": ""}, "RoleArn must be set"},
 		"input of a function":   {nil, map[string]any{"Arn": functionARN, "Input": "text"}, "Input must be JSON for a function"},
 		"a bus without event":   {nil, map[string]any{"Arn": anyBus + "b"}, "EventBridgeParameters must be set"},
