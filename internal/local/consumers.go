@@ -22,7 +22,7 @@ type Consumer struct {
 // Consumers returns the stack's consumers, in the order of the template.
 func (s *Session) Consumers() []Consumer {
 	var all []Consumer
-	for _, m := range s.services.mapping.List() {
+	for _, m := range s.current().mapping.List() {
 		queue, found := s.Find(m.SourceARN)
 		if !found || queue.Type != "AWS::SQS::Queue" {
 			continue
