@@ -15,7 +15,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// program is the source of a function that answers with a text of another package of its module. It gets the payload, a URL,
+// speaker is the source of a function that answers with a text of another package of its module. It gets the payload, a URL,
 // before it answers, unless that is empty.
 const speaker = `package main
 
@@ -63,7 +63,9 @@ func newWorkshop(t *testing.T) *workshop {
 	w.write("go.mod", "module example.com/app\n\ngo 1.25\n")
 	w.write("fn/main.go", speaker)
 	w.write("words/words.go", says("one"))
-	made, err := w.Provisions()["AWS::Lambda::Function"](t.Context(), w.goFunction("Speaker", filepath.Join(w.root, "fn")))
+	speaker := w.goFunction("Speaker", filepath.Join(w.root, "fn"))
+	speaker.Properties["Timeout"] = 60 // a rebuild is shorter
+	made, err := w.Provisions()["AWS::Lambda::Function"](t.Context(), speaker)
 	if err != nil {
 		t.Fatal(err)
 	}
