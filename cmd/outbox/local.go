@@ -47,6 +47,7 @@ README names.`,
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line, for programs")
 	flags.StringVar(&o.Faults, "faults", "", "`file` with a plan of faults to inject; SIGUSR1 ends them")
 	flags.StringVar(&o.IAM, "iam", local.IAMOn, "`on or off`: refuse what the policies of the template do not allow, or let every call in")
+	flags.BoolVar(&o.Watch, "watch", false, "build a function again when its source is saved, and apply another template when it is synthesized")
 	flags.BoolVar(&o.Auth, "auth", false, "check the signature and the permissions of the API's callers (default: everybody is let in)")
 	completeFiles(cmd)
 	check(cmd, func() error { return o.Validate() }) //nolint:gocritic // o.Validate would copy o before the flags are parsed

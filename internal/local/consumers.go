@@ -24,7 +24,7 @@ type Consumer struct {
 func (s *Session) Consumers() []Consumer {
 	var all []Consumer
 	var queues []template.Deployed
-	for _, m := range s.services.mapping.List() {
+	for _, m := range s.current().mapping.List() {
 		queue, found := s.Find(m.SourceARN)
 		if !found || queue.Type != "AWS::SQS::Queue" {
 			continue

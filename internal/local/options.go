@@ -39,8 +39,13 @@ type Options struct {
 	Faults string
 	// IAM is IAMOff to let every call in, whatever the policies of the template say. Default: they are enforced.
 	IAM string
+	// Watch builds a function again when a file of its source is saved, and applies another template when it is synthesized.
+	Watch bool
 	// Auth checks the callers of the API: the signature of their requests, and the policies of a caller that is a role.
 	Auth bool
+
+	// kept are the ports of the services before, which those of another template take. Default: those of Port.
+	kept map[int]int
 }
 
 // The values of Options.IAM.

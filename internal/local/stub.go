@@ -29,7 +29,7 @@ func (s *Session) Stub(function string, stub Stub) (restore func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.services.stubs.add(&placed{Stub: stub, arn: f.GetAtt["Arn"], logicalID: f.LogicalID}), nil
+	return s.current().stubs.add(&placed{Stub: stub, arn: f.GetAtt["Arn"], logicalID: f.LogicalID}), nil
 }
 
 // stubs stand before all functions.

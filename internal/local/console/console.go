@@ -23,6 +23,9 @@ type Console interface {
 	Faults(fired map[string]int)
 }
 
+// An Updater is a Console that shows resources by their names and learns those of another template.
+type Updater interface{ Updated(Summary) }
+
 // A Fault is one injected fault. The package faults documents the points and keys.
 type Fault struct {
 	At       time.Time `json:"at"`

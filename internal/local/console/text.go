@@ -49,8 +49,10 @@ var isQualifier = map[string]bool{"AWS::Lambda::Version": true, "AWS::Lambda::Al
 
 func (c *textConsole) Notice(text string) { c.print(terminal.Visible(text)) }
 
-func (c *textConsole) Ready(s Summary) {
+// Updated implements Updater.
+func (c *textConsole) Updated(s Summary) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, r := range s.Resources {
 		c.names[r.LogicalID] = r.Name
 		if r.Type == "AWS::Lambda::Url" {
@@ -61,8 +63,10 @@ func (c *textConsole) Ready(s Summary) {
 			c.names[lastPart(r.Ref)] = r.Name
 		}
 	}
-	c.mu.Unlock()
+}
 
+func (c *textConsole) Ready(s Summary) {
+	c.Updated(s)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n", bold.Render(terminal.Visible(fmt.Sprintf("%s here (started in %s)", running(s), s.Started))))
 	table(&b, func(row func(...string)) {
