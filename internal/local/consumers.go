@@ -2,11 +2,7 @@ package local
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-
-	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
-	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 // A Consumer is a queue of the stack and the function that an event source mapping invokes with its messages.
@@ -60,34 +56,4 @@ func (s *Session) Consumer(name string) (Consumer, error) {
 		names = append(names, c.Name)
 	}
 	return Consumer{}, fmt.Errorf("consumer must be one of %s, got %q", strings.Join(names, ", "), name)
-}
-
-// Function returns the function of a consumer, or that with the name, the logical id, the readable name or the last part of
-// it. Its error lists those that there are.
-func (s *Session) Function(name string) (template.Deployed, error) {
-	if c, err := s.Consumer(name); err == nil {
-		name = c.Function
-	}
-	var found []template.Deployed
-	var names []string
-	for _, r := range s.resources("AWS::Lambda::Function") {
-		last := r.Name[strings.LastIndexByte(r.Name, '/')+1:]
-		if slices.Contains([]string{r.GetAtt["Arn"], r.Ref, r.LogicalID, r.Name, last}, name) {
-			found = append(found, r)
-		}
-		names = append(names, r.Name)
-	}
-	if len(found) != 1 {
-		return template.Deployed{}, fmt.Errorf("function must name one of %s, got %q, which %d of them have", strings.Join(names, ", "), name, len(found))
-	}
-	return found[0], nil
-}
-
-// NameOf returns the readable name of a logical id, an ARN or a Ref of the stack, or the last part of what it does not know.
-func (s *Session) NameOf(reference string) string {
-	if r, found := s.Find(reference); found {
-		return r.Name
-	}
-	resource := cloud.ResourceOf(reference)
-	return resource[strings.LastIndexAny(resource, "/:")+1:]
 }
