@@ -2,7 +2,6 @@ package outboxtest
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/outboxkit/transactional-outbox/internal/local"
@@ -30,7 +29,7 @@ func (r *Run) NoDeadLetters(t testing.TB) {
 	for _, e := range r.mine() {
 		switch {
 		case slices.Contains(bad, e.State):
-			t.Errorf("%s is not handled: it is %s.\n%s", newEvent(e, r), strings.ReplaceAll(string(e.State), "-", " "), r.timeline(e.ID, local.Consumer{}))
+			t.Errorf("%s is %s.\n%s", newEvent(e, r), map[events.State]string{events.DeadLetter: "a dead letter", events.Dropped: "lost"}[e.State], r.timeline(e.ID, local.Consumer{}))
 		case e.State != events.Handled && e.State != events.Unmatched && !r.anyIs(bad):
 			t.Errorf("%s has not come to its end%s: it is %s.\n%s", newEvent(e, r), why, e.State, r.timeline(e.ID, local.Consumer{}))
 		}

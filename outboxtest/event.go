@@ -188,6 +188,6 @@ func (c Count) N() int { return c.n }
 func (c Count) Is(n int) {
 	c.t.Helper()
 	if c.n != n {
-		c.t.Errorf("%s has had %d effects with %s, want %d.\n%s", c.consumer.Name, c.n, c.event, n, c.event.run.timeline(c.event.ID, c.consumer))
+		c.t.Errorf("%s has had %s with %s, want %d.\n%s", c.consumer.Name, count(c.n, "effect"), c.event, n, c.event.run.timeline(c.event.ID, c.consumer))
 	}
 }

@@ -84,8 +84,7 @@ func (r *Run) check(all matchers) error {
 	if r.own {
 		return nil
 	}
-	return fmt.Errorf("matchers must leave out the events of other tests in this run: one of ID, Aggregate, CausedBy, Correlation and Where must be among them, got %s; with Own the run has no other tests",
-		strings.TrimSuffix("none "+all.String(), " "))
+	return fmt.Errorf("matchers must leave out the events of other tests in this run: one of ID, Aggregate, CausedBy, Correlation and Where must be among them, got %q; with Own the run has no other tests", all)
 }
 
 // An Event is an event that a bus has accepted.

@@ -45,9 +45,15 @@ func (n *notices) since(at time.Time) (texts []string) {
 	return texts
 }
 
+// Ready implements console.Console. What was said before is about the start, which went well.
+func (n *notices) Ready(console.Summary) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.said = nil
+}
+
 // The rest is in the timelines of events.
 
-func (n *notices) Ready(console.Summary) {}
 func (n *notices) Hop(hop.Hop)           {}
 func (n *notices) Fault(console.Fault)   {}
 func (n *notices) Faults(map[string]int) {}

@@ -105,7 +105,7 @@ func (r *Run) place(d events.Delivery) string {
 		if d.Handled > 1 {
 			text += fmt.Sprintf(" %d times", d.Handled)
 		}
-		return text + fmt.Sprintf(", %d effects", d.Effects)
+		return text + ", " + count(d.Effects, "effect")
 	case events.InFlight:
 		return fmt.Sprintf("%s: the function works on it, in attempt %d", target, d.Receives)
 	case events.Waiting:
@@ -114,15 +114,26 @@ func (r *Run) place(d events.Delivery) string {
 		if d.Receives == 0 {
 			return fmt.Sprintf("%s: the bus cannot send it there, and tries again: %s", target, d.Reason)
 		}
-		return fmt.Sprintf("%s: %d attempts failed. Its message comes back when the visibility timeout is over (RetryNow makes it). The last failure: %s", target, d.Receives-d.Handled, d.Reason)
+		return fmt.Sprintf("%s: %s failed. Its message comes back when the visibility timeout is over (RetryNow makes it). The last failure: %s", target, count(d.Receives-d.Handled, "attempt"), reason(d.Reason))
 	case events.DeadLetter:
-		return fmt.Sprintf("%s: a dead letter in %s, after %d attempts. The last failure: %s", target, r.stack.NameOf(d.At), d.Receives, d.Reason)
+		return fmt.Sprintf("%s: a dead letter in %s, after %s. The last failure: %s", target, r.stack.NameOf(d.At), count(d.Receives, "attempt"), reason(d.Reason))
 	case events.Dropped:
 		return fmt.Sprintf("%s: lost. %s", target, d.Reason)
 	default:
 		return fmt.Sprintf("%s: on its way from the bus", target)
 	}
 }
+
+// count returns a number of things in words.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// reason returns a failure without the count of a batch of one.
+func reason(detail string) string { return strings.TrimPrefix(detail, "1 of 1 failed: ") }
 
 // concerns reports whether a step is not one on the way to another consumer.
 func concerns(step events.Step, e events.Event, c local.Consumer) bool {
@@ -145,7 +156,7 @@ func (r *Run) say(step events.Step, e events.Event) string {
 	case events.Commit:
 		return "committed, in one write to " + r.names(step.Detail)
 	case events.Fault:
-		return fmt.Sprintf("FAULT injected: %s, to %s", step.Resource, step.Detail)
+		return fmt.Sprintf("FAULT injected: %s, to %s", step.Resource, strings.Replace(step.Detail, e.ID, "this event", 1))
 	case hop.Effect:
 		operation, tables, _ := strings.Cut(step.Detail, " ")
 		return fmt.Sprintf("    effect of %s: %s to %s", resource, operation, r.names(tables))
@@ -176,7 +187,7 @@ func outcomeOf(step events.Step, resource, target string) string {
 	case step.Outcome == hop.Dropped:
 		return fmt.Sprintf("%s lost it: %s", resource, step.Detail)
 	case step.Outcome != hop.OK && step.Stage == hop.Queue:
-		return fmt.Sprintf("%s FAILED: %s", target, step.Detail)
+		return fmt.Sprintf("%s FAILED: %s", target, reason(step.Detail))
 	case step.Outcome != hop.OK:
 		return fmt.Sprintf("%s FAILED to hand it to %s: %s", resource, target, step.Detail)
 	case step.Stage == hop.Queue || step.Stage == hop.Stream:

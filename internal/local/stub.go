@@ -89,14 +89,15 @@ func (s *stubs) invoke(ctx context.Context, arn string, payload []byte) ([]byte,
 	}
 	report(hop.Platform, hop.OK, "START RequestId: a stub answers in place of the function "+cloud.ResourceOf(arn))
 	response, err := p.Handle(ctx, payload)
+	if err == nil {
+		return response, nil
+	}
+	report(hop.Function, hop.Retry, "the stub in place of the function: "+err.Error())
 	var failed *functions.FunctionError
-	if err != nil && !errors.As(err, &failed) {
+	if !errors.As(err, &failed) {
 		err = &functions.FunctionError{Function: p.logicalID, Type: "Stub", Message: err.Error()}
 	}
-	if err != nil {
-		report(hop.Function, hop.Retry, "the stub in place of the function: "+err.Error())
-	}
-	return response, err
+	return nil, err
 }
 
 // eventsIn returns the bodies of the messages in a payload, or the payload where it has none.

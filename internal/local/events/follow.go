@@ -1,6 +1,7 @@
 package events
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -13,9 +14,13 @@ func (s *Store) Hop(h hop.Hop) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range concerned(h) {
+	ids := concerned(h)
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			continue
+		}
 		r := s.find(id, h.At)
-		r.follow(h, isFailed(h, id))
+		r.follow(h, id)
 		r.Heartbeat = r.Heartbeat || h.Heartbeat
 		r.add(stepOf(h, id))
 		s.touch(r)
@@ -108,17 +113,17 @@ func (r *record) delivery(target string) *Delivery {
 }
 
 // follow moves the event where a hop has brought it.
-func (r *record) follow(h hop.Hop, failed bool) {
+func (r *record) follow(h hop.Hop, id string) {
 	switch h.Stage {
 	case hop.Bus:
 		r.followBus(h)
 	case hop.Queue:
-		r.followQueue(h, failed)
+		r.followQueue(h, isFailed(h, id), times(h, id))
 	case hop.Platform:
 		if h.Source != "" && isStart(h.Detail) {
 			d := r.delivery(h.Source)
 			d.State, d.Function, d.onBus = InFlight, h.Resource, false
-			d.Receives++
+			d.Receives += times(h, id)
 		}
 	case hop.Effect:
 		for i := range r.Deliveries {
@@ -128,6 +133,16 @@ func (r *record) follow(h hop.Hop, failed bool) {
 		}
 	default: // what pipes and functions report is in the last step
 	}
+}
+
+// times returns how many messages of a batch have the same event.
+func times(h hop.Hop, id string) (n int) {
+	for _, other := range h.EventIDs {
+		if other == id {
+			n++
+		}
+	}
+	return n
 }
 
 // followBus moves the delivery of a rule to its target.
@@ -160,7 +175,7 @@ func (r *record) followBus(h hop.Hop) {
 }
 
 // followQueue moves the delivery of a queue to its function.
-func (r *record) followQueue(h hop.Hop, failed bool) {
+func (r *record) followQueue(h hop.Hop, failed bool, messages int) {
 	d := r.delivery(h.Source)
 	d.onBus = false
 	switch {
@@ -173,7 +188,7 @@ func (r *record) followQueue(h hop.Hop, failed bool) {
 		d.State, d.Reason = Retrying, h.Detail
 	default:
 		d.State, d.Reason, d.At = Handled, "", ""
-		d.Handled++
+		d.Handled += messages
 	}
 }
 
