@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,11 +132,24 @@ func guarded(run func() error) (err error) {
 		defer close(ended)
 		defer func() {
 			if panicked := recover(); panicked != nil {
-				err = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
+				err = fmt.Errorf("panic: %v, at %s", panicked, whereItPanicked())
 			}
 		}()
 		err = run()
 	}()
 	<-ended
 	return err
+}
+
+// whereItPanicked returns the file and the line at which the goroutine panics.
+func whereItPanicked() string {
+	frames := make([]uintptr, 32)
+	stack := runtime.CallersFrames(frames[:runtime.Callers(0, frames)])
+	for panics := false; ; {
+		frame, more := stack.Next()
+		if panics && !strings.HasPrefix(frame.Function, "runtime.") || !more {
+			return fmt.Sprintf("%s:%d", filepath.Base(frame.File), frame.Line)
+		}
+		panics = panics || frame.Function == "runtime.gopanic"
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/faults"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
@@ -75,6 +76,14 @@ func (s *stubs) find(arn string, events ...json.RawMessage) *placed {
 func (s *stubs) wants(arn string, body json.RawMessage) bool {
 	p := s.find(arn, body)
 	return p != nil && p.Match != nil
+}
+
+// alone returns what reports whether a function gets a message alone: because a stub answers for it, or because a fault is to
+// hit its event and no other.
+func (s *services) alone(injector *faults.Injector) func(arn string, body json.RawMessage) bool {
+	return func(arn string, body json.RawMessage) bool {
+		return s.stubs.wants(arn, body) || injector.Awaits(hop.EventID(body))
+	}
 }
 
 // invoke runs the stub of a function, or the function.

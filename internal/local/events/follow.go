@@ -75,30 +75,40 @@ func (r *record) add(step Step) {
 		r.Steps = append(r.Steps[:keepFirst], r.Steps[keepFirst+1:]...)
 		r.Omitted++
 	}
-	r.Steps = append(r.Steps, step)
-	if step.Stage == hop.Pipe && step.Outcome == hop.OK {
-		r.putBeforeBus()
+	at := r.place(step)
+	if at < len(r.Steps) && step.At.After(r.Steps[at].At) {
+		late := step.At.Sub(r.Steps[at].At)
+		step.At, step.Latency = r.Steps[at].At, max(0, step.Latency-late)
 	}
+	r.Steps = slices.Insert(r.Steps, at, step)
 	r.Last = r.Steps[len(r.Steps)-1]
 }
 
-// putBeforeBus moves the last step, by which a pipe has handed the event to a bus, before the one by which the bus has
-// accepted it: a pipe reports it later, once its checkpoint is stored.
-func (r *record) putBeforeBus() {
-	last := len(r.Steps) - 1
-	step := r.Steps[last]
-	for at := last - 1; at >= 0 && r.Steps[at].Stage != hop.Pipe; at-- {
-		bus := r.Steps[at]
-		if bus.Stage != hop.Bus || bus.Target != "" {
-			continue
-		}
-		if late := step.At.Sub(bus.At); late > 0 {
-			step.At, step.Latency = bus.At, max(0, step.Latency-late)
-		}
-		copy(r.Steps[at+1:], r.Steps[at:last])
-		r.Steps[at] = step
-		return
+// place returns where a step belongs among the others: at the end, but for two that are reported late. A pipe reports what it
+// has handed to a bus once its checkpoint is stored, when the bus has accepted it. A rule reports what it has sent to a queue
+// when the queue has answered, and a function may have it by then.
+func (r *record) place(step Step) int {
+	end := len(r.Steps)
+	if step.Outcome != hop.OK {
+		return end
 	}
+	switch {
+	case step.Stage == hop.Pipe:
+		for at := end - 1; at >= 0 && r.Steps[at].Stage != hop.Pipe; at-- {
+			if r.Steps[at].Stage == hop.Bus && r.Steps[at].Target == "" {
+				return at
+			}
+		}
+	case step.Stage == hop.Bus && step.Target != "":
+		place := end
+		for at := end - 1; at >= 0 && r.Steps[at].Stage != hop.Bus; at-- {
+			if r.Steps[at].Source == step.Target {
+				place = at
+			}
+		}
+		return place
+	}
+	return end
 }
 
 // delivery returns the delivery to a target, a new one where there is none.
@@ -162,7 +172,7 @@ func (r *record) followBus(h hop.Hop) {
 			d.State = Handled
 			d.Handled++
 		case d.onBus:
-			d.State = Waiting
+			d.State, d.Reason = Waiting, ""
 		} // else its queue has told of it before the bus did
 		d.onBus = false
 	case hop.Retry, hop.Failed:
