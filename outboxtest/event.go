@@ -131,6 +131,13 @@ func (e *Event) await(t testing.TB, c local.Consumer, not string, is func(events
 	return d
 }
 
+// LastFailure returns why the consumer, or the rule that sends to it, has failed on the event last; it is empty where it has not.
+func (e *Event) LastFailure(t testing.TB, consumer string) string {
+	t.Helper()
+	d, _ := e.now().Delivery(e.run.consumer(t, consumer).Queue)
+	return reason(d.Reason)
+}
+
 // RetryNow makes a consumer that has failed on the event try again at once, as if the visibility timeout of its message were
 // over, and waits until that attempt has ended or the message is a dead letter. Other events keep their time.
 func (e *Event) RetryNow(t testing.TB, consumer string) {
@@ -156,38 +163,4 @@ func (e *Event) attempted(t testing.TB, c local.Consumer, before events.Delivery
 		}
 		return pending
 	})
-}
-
-// Effects waits until the consumer has nothing to do with the event any more, and returns how often it has had an effect: how
-// many writes of its function have been committed to tables that name the event, as those of runtime/inbox do.
-func (e *Event) Effects(t testing.TB, consumer string) Count {
-	t.Helper()
-	c := e.run.consumer(t, consumer)
-	d := e.await(t, c, consumer+" is not done with", func(d events.Delivery) outcome {
-		switch d.State {
-		case events.Handled, events.DeadLetter, events.Dropped:
-			return done
-		}
-		return pending
-	})
-	return Count{t: t, event: e, consumer: c, n: d.Effects}
-}
-
-// A Count is how often a consumer has had an effect with an event.
-type Count struct {
-	t        testing.TB
-	event    *Event
-	consumer local.Consumer
-	n        int
-}
-
-// N returns the number.
-func (c Count) N() int { return c.n }
-
-// Is checks that it is n, and shows the event's timeline where it is not.
-func (c Count) Is(n int) {
-	c.t.Helper()
-	if c.n != n {
-		c.t.Errorf("%s has had %s with %s, want %d.\n%s", c.consumer.Name, count(c.n, "effect"), c.event, n, c.event.run.timeline(c.event.ID, c.consumer))
-	}
 }
