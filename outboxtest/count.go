@@ -52,7 +52,8 @@ func (e *Event) settled(t testing.TB, consumer string) (local.Consumer, events.D
 		switch d.State {
 		case events.Handled, events.DeadLetter, events.Dropped:
 			return done
+		default:
+			return pending
 		}
-		return pending
 	})
 }

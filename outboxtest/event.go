@@ -75,8 +75,9 @@ func (e *Event) HandledBy(t testing.TB, consumers ...string) {
 				return done
 			case events.DeadLetter, events.Dropped:
 				return hopeless
+			default:
+				return pending
 			}
-			return pending
 		})
 	}
 }
@@ -90,8 +91,9 @@ func (e *Event) FailedBy(t testing.TB, consumer string) {
 			return done
 		case events.Handled, events.DeadLetter, events.Dropped:
 			return hopeless
+		default:
+			return pending
 		}
-		return pending
 	})
 }
 
@@ -104,8 +106,9 @@ func (e *Event) DeadLetteredBy(t testing.TB, consumer string) {
 			return done
 		case events.Handled, events.Dropped:
 			return hopeless
+		default:
+			return pending
 		}
-		return pending
 	})
 }
 

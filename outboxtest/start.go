@@ -101,7 +101,7 @@ func (o options) names() []string {
 }
 
 func (s *stack) close() {
-	s.Session.Close()
+	s.Close()
 	<-s.ended
 	s.remove()
 }

@@ -65,11 +65,11 @@ func TestFindApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(below)
-	real, err := filepath.EvalSymlinks(app)
+	resolved, err := filepath.EvalSymlinks(app)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found, err := findApp(); err != nil || found != app && found != real {
+	if found, err := findApp(); err != nil || found != app && found != resolved {
 		t.Errorf("found %q: %v", found, err)
 	}
 }
