@@ -17,8 +17,8 @@ import (
 )
 
 // Fault has a fault happen once to an event with that id, the next time that the event passes the point: "queue.duplicate", for
-// example. Called n times, it makes the fault happen n times in a row. docs/local.md and `go doc` of internal/local/faults list
-// the points, and so does the error for another one. What has not fired by the end of the test is canceled.
+// example. Called n times, it makes the fault happen n times in a row. docs/testing.md lists the points, and so does the error for
+// another one. What has not fired by the end of the test is canceled.
 func (r *Run) Fault(t testing.TB, point, eventID string) {
 	t.Helper()
 	if eventID == "" {
