@@ -299,3 +299,36 @@ func BenchmarkEvent(b *testing.B) {
 		}
 	}
 }
+
+// A batch may have several messages with one event.
+func TestTheSameEventTwiceInABatch(t *testing.T) {
+	s := New(0)
+	accept(s, "e", "c-1", ship)
+	s.Hop(start(ship, "e", "e"))
+	both := invoked(ship, hop.OK)
+	both.EventIDs = []string{"e", "e"}
+	s.Hop(both)
+	e := get(t, s, "e")
+	if d := e.Deliveries[0]; d.Receives != 2 || d.Handled != 2 || len(e.Steps) != 4 {
+		t.Errorf("got %+v after %d steps", d, len(e.Steps))
+	}
+}
+
+func TestTheLatestChangeComesFirst(t *testing.T) {
+	s := New(0)
+	for _, id := range []string{"a", "b", "c", "a", "c", "b", "a", "a", "b"} {
+		s.Hop(hop.Hop{Stage: hop.Function, EventIDs: []string{id}})
+		changed, _, err := s.Watch(t.Context(), 0)
+		if err != nil || changed[0].ID != id {
+			t.Fatalf("%v: %+v", err, changed)
+		}
+	}
+	changed, _, _ := s.Watch(t.Context(), 0)
+	var ids []string
+	for _, e := range changed {
+		ids = append(ids, e.ID)
+	}
+	if !slices.Equal(ids, []string{"b", "a", "c"}) {
+		t.Errorf("got %v", ids)
+	}
+}
