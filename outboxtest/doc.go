@@ -33,4 +33,5 @@
 //
 // A consumer is a queue and the function that a mapping invokes with its messages. Its name is that under which the construct
 // added it: "Ship". For a queue of your own it is the last part of the construct path that is not just "Queue".
+// Where two stacks of a run have one each, the stack stands before it: "Shop/Ship".
 package outboxtest

@@ -2,7 +2,10 @@ package local
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 // A Consumer is a queue of the stack and the function that an event source mapping invokes with its messages.
@@ -48,12 +51,19 @@ func consumerName(queue string) string {
 
 // Consumer returns the consumer of that name. Its error lists those that there are.
 func (s *Session) Consumer(name string) (Consumer, error) {
+	var found []Consumer
 	var names []string
 	for _, c := range s.Consumers() {
 		if c.Name == name {
-			return c, nil
+			found = append(found, c)
 		}
 		names = append(names, c.Name)
 	}
-	return Consumer{}, fmt.Errorf("consumer must be one of %s, got %q", strings.Join(names, ", "), name)
+	switch len(found) {
+	case 0:
+		return Consumer{}, fmt.Errorf("consumer must be one of %s, got %q", strings.Join(names, ", "), name)
+	case 1:
+		return found[0], nil
+	}
+	return Consumer{}, fmt.Errorf("consumer must name one of the stack's, got %q, which %d of them have", name, len(found))
 }
