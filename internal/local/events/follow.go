@@ -84,15 +84,18 @@ func (r *record) add(step Step) {
 	r.Last = r.Steps[len(r.Steps)-1]
 }
 
-// place returns where a step belongs among the others: at the end, but for two that are reported late. A pipe reports what it
+// place returns where a step belongs among the others: at the end, but for three that are reported late. A pipe reports what it
 // has handed to a bus once its checkpoint is stored, when the bus has accepted it. A rule reports what it has sent to a queue
-// when the queue has answered, and a function may have it by then.
+// when the queue has answered, and a function may have it by then. What a function has logged just before it answered may be
+// read after that.
 func (r *record) place(step Step) int {
 	end := len(r.Steps)
 	if step.Outcome != hop.OK {
 		return end
 	}
 	switch {
+	case step.Stage == hop.Function && end > 0 && r.Steps[end-1].Stage == hop.Queue && r.Steps[end-1].Source == step.Source:
+		return end - 1
 	case step.Stage == hop.Pipe:
 		for at := end - 1; at >= 0 && r.Steps[at].Stage != hop.Pipe; at-- {
 			if r.Steps[at].Stage == hop.Bus && r.Steps[at].Target == "" {

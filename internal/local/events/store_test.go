@@ -151,13 +151,14 @@ func TestLogLines(t *testing.T) {
 }
 
 // A pipe reports what it has handed to the bus once its checkpoint is stored, and a rule what it has sent to a queue once the
-// queue has answered: the next ones may have it for long.
+// queue has answered: the next ones may have it for long. A line of a log may be read after the answer.
 func TestStepsThatAreReportedLate(t *testing.T) {
 	s := New(0)
 	accept(s, "e", "c-1", ship, bill)
 	s.Hop(sent(bill))
 	s.Hop(start(ship, "e"))
 	s.Hop(invoked(ship, hop.OK))
+	s.Hop(hop.Hop{Stage: hop.Function, Resource: "Fn", Source: ship, Outcome: hop.OK, EventIDs: []string{"e"}})
 	s.Hop(hop.Hop{Stage: hop.Pipe, Resource: "Pipe", Outcome: hop.OK, EventIDs: []string{"e"}})
 	s.Hop(sent(ship))
 	e := get(t, s, "e")
@@ -165,7 +166,7 @@ func TestStepsThatAreReportedLate(t *testing.T) {
 	for _, step := range e.Steps {
 		way = append(way, strings.TrimSpace(string(step.Stage)+" "+resourceName(step.Target)))
 	}
-	if want := []string{"occurred", "pipe", "bus", "bus Bill", "bus Ship", "platform", "queue ship"}; !slices.Equal(way, want) {
+	if want := []string{"occurred", "pipe", "bus", "bus Bill", "bus Ship", "platform", "function", "queue ship"}; !slices.Equal(way, want) {
 		t.Errorf("the way is %q, want %q", way, want)
 	}
 	if d, _ := e.Delivery(ship); d.State != Handled || e.Last.Stage != hop.Queue {
