@@ -13,9 +13,9 @@ func TestFailures(t *testing.T) {
 	short := Patience(500 * time.Millisecond)
 	t.Run("a consumer that fails", func(t *testing.T) {
 		said := failure(t, func(t testing.TB) {
-			event := start(t, short).Publish(t, order("no address", ""))
+			event := start(t).Publish(t, order("no address", ""))
 			event.FailedBy(t, "Ship")
-			event.HandledBy(t, "Ship")
+			start(t, short).Event(t, ID(event.ID)).HandledBy(t, "Ship")
 		})
 		wantLines(t, said,
 			"Ship has not handled event ", "(OrderCreated of Order no address, version 1) within 500ms",
