@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock returns once this process alone has the file. The system ends a lock with its process.
-func lock(path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+// lock returns once this process alone has the lock of a folder, which the system ends with the process.
+func lock(folder string) (unlock func(), err error) {
+	dir, err := os.Open(folder)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
-		file.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		dir.Close()
 		return nil, err
 	}
-	return func() { file.Close() }, nil
+	return func() { dir.Close() }, nil
 }

@@ -66,7 +66,7 @@ func (o options) synthesize() error {
 	if o.app == "" {
 		return nil
 	}
-	unlock, err := lock(filepath.Join(os.TempDir(), "outboxtest-"+strings.NewReplacer("/", "_", `\`, "_", ":", "_").Replace(o.app)+".lock"))
+	unlock, err := lock(o.app)
 	if err != nil {
 		return fmt.Errorf("wait for another synthesis of %s: %w", o.app, err)
 	}
