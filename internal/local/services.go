@@ -105,7 +105,7 @@ func start(ctx context.Context, o Options, stacks []*template.Stack, data *data,
 	s.permissions.ofBuses(bus)
 	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, HasFunction: host.Exists, Wrap: seams.pipe, TrimStopped: seams.trim})
 	s.mapping = eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
+		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.alone(injector), Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, pipe, s.mapping)
 	s.apis, err = startAPIs(ctx, o, stacks, apigateway.Config{

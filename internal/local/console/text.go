@@ -134,7 +134,7 @@ func (c *textConsole) Hop(h hop.Hop) {
 	case hop.API:
 		what = h.Detail
 	case hop.Function:
-		line := logLine(h.Detail)
+		line := LogLine(h.Detail)
 		if line == "" {
 			return
 		}
