@@ -19,9 +19,11 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
+	"github.com/outboxkit/transactional-outbox/internal/local/events"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
 	"github.com/outboxkit/transactional-outbox/internal/local/faults"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/metrics"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
@@ -52,6 +54,7 @@ type services struct {
 	cloud   *cloud.Cloud
 	api     *apigateway.Service
 	control *control.Service
+	events  *events.Store
 	all     []part
 	logs    *logs
 	// permissions decide what the roles of the template may do.
@@ -60,7 +63,7 @@ type services struct {
 
 // start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
 func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector) (_ *services, err error) {
-	s := &services{cloud: cloud.New(region(stack)), logs: &logs{dir: data.dir}}
+	s := &services{cloud: cloud.New(region(stack)), events: events.New(0), logs: &logs{dir: data.dir}}
 	seams := newSeams(injector, s.cloud)
 	defer func() {
 		if err != nil {
@@ -72,7 +75,10 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	}
 	seams.tables, seams.bus = s.permissions.tables(seams.tables), s.permissions.buses(seams.bus)
 	store := metrics.New()
-	sink := store.Sink(out.Hop)
+	sink := store.Sink(func(h hop.Hop) {
+		s.events.Hop(h)
+		out.Hop(h)
+	})
 	// The functions come first: they are built while the programs start.
 	host := functions.New(functions.Config{
 		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Root: stack.Root,
@@ -80,21 +86,21 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	})
 	s.all = append(s.all, host)
 	function := counted{host, store.Invocations(host.Invoke)}
-	queue, err := s.startPrograms(ctx, o, data, seams)
+	queue, err := s.startPrograms(ctx, o, data, seams, sink)
 	if err != nil {
 		return nil, err
 	}
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
 		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
-		Sink: sink, Wrap: seams.bus, Around: seams.targets,
+		Sink: sink, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
 	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
 	mapping := eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Wrap: seams.queue,
+		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Received: s.events.Receive, Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, pipe, mapping)
 	s.api, err = apigateway.New(ctx, apigateway.Config{
@@ -129,7 +135,7 @@ func (c counted) Invoke(ctx context.Context, arn string, payload []byte) ([]byte
 
 // startPrograms starts, side by side because they take the longest, the parts that are programs of
 // their own.
-func (s *services) startPrograms(ctx context.Context, o Options, data *data, seams seams) (*queues.Service, error) {
+func (s *services) startPrograms(ctx context.Context, o Options, data *data, seams seams, sink hop.Sink) (*queues.Service, error) {
 	var table *tables.Service
 	var queue *queues.Service
 	both, startCtx := errgroup.WithContext(ctx)
@@ -142,7 +148,7 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 	})
 	both.Go(func() (err error) {
 		queue, err = queues.Start(startCtx, queues.Config{
-			Cloud: s.cloud, Dir: filepath.Join(data.dir, "queues"), Port: o.portOf(2), Log: s.logs.open("queues.log"),
+			Cloud: s.cloud, Dir: filepath.Join(data.dir, "queues"), Port: o.portOf(2), Log: s.logs.open("queues.log"), Sink: sink,
 			Permissions: s.permissions.queues,
 		})
 		return err

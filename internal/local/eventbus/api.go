@@ -120,39 +120,48 @@ func (s *Service) putEvents(request putEventsRequest) (putEventsResponse, error)
 	var response putEventsResponse
 	var deliveries []*delivery
 	var events []archived
+	var accepted []hop.Accepted
 	for _, e := range request.Entries {
-		accepted, toDeliver, toArchive := s.accept(e)
-		if accepted.ErrorCode != "" {
+		one := s.accept(e)
+		if one.result.ErrorCode != "" {
 			response.FailedEntryCount++
 		}
-		response.Entries = append(response.Entries, accepted)
-		deliveries, events = append(deliveries, toDeliver...), append(events, toArchive...)
+		response.Entries = append(response.Entries, one.result)
+		deliveries, events = append(deliveries, one.deliveries...), append(events, one.archived...)
+		if one.event != nil {
+			accepted = append(accepted, s.acceptance(one))
+		}
 	}
 	if err := s.journal.append(deliveries, events...); err != nil {
 		return putEventsResponse{}, fmt.Errorf("store the deliveries in the journal: %w", err)
+	}
+	if s.accepted != nil {
+		for _, one := range accepted {
+			s.accepted(one)
+		}
 	}
 	s.dispatcher.dispatch(deliveries)
 	return response, nil
 }
 
 // accept returns the answer to an entry, and what follows from its event.
-func (s *Service) accept(e entry) (result, []*delivery, []archived) {
+func (s *Service) accept(e entry) answered {
 	if r, refused := e.refusal(); refused {
-		return r, nil, nil
+		return answered{result: r}
 	}
 	made, encoded := e.event(s.cloud.Region, time.Now())
 	decoded, err := pattern.Decode(encoded)
 	if err != nil {
-		return result{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."}, nil, nil
+		return answered{result: result{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."}}
 	}
 	b, err := s.findBus(e.EventBusName)
 	if err != nil {
 		// AWS accepts such an event and loses it (aws/aws-cli issue 9186). The console says so.
-		s.dispatcher.sink(hop.Hop{At: time.Now(), Stage: hop.Bus, Resource: e.EventBusName, Outcome: hop.Dropped, Count: 1, Detail: "accepted, as on AWS, and lost: " + err.Error()})
-		return result{EventId: made.ID}, nil, nil
+		s.dispatcher.sink(hop.Hop{At: time.Now(), Stage: hop.Bus, Resource: e.EventBusName, Outcome: hop.Dropped, Count: 1, EventIDs: []string{hop.EventID(encoded)}, Detail: "accepted, as on AWS, and lost: " + err.Error()})
+		return answered{result: result{EventId: made.ID}}
 	}
 	if r, refused := s.policyOf(b).refusal(e); refused {
-		return r, nil, nil
+		return answered{result: r}
 	}
 	var events []archived
 	for _, a := range s.allArchives() {
@@ -160,7 +169,7 @@ func (s *Service) accept(e entry) (result, []*delivery, []archived) {
 			events = append(events, archived{a.bucket(), made.at(), encoded})
 		}
 	}
-	return result{EventId: made.ID}, s.deliveriesOf(b, decoded, encoded, nil), events
+	return answered{result{EventId: made.ID}, b.name, encoded, s.deliveriesOf(b, decoded, encoded, nil), events}
 }
 
 // deliveriesOf returns the deliveries of an event to all targets of the rules that match. With a list of rules, only

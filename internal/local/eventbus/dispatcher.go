@@ -252,7 +252,7 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 			return
 		}
 		if refused == nil {
-			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.deadLetter, Outcome: hop.DeadLetter, Detail: failed.Error()})
+			d.finish(one, hop.Hop{Resource: t.logicalID, Source: t.arn, Target: t.deadLetter, Outcome: hop.DeadLetter, Detail: failed.Error()})
 			return
 		}
 		if refused.final {
@@ -293,14 +293,9 @@ func (d *dispatcher) report(one *delivery, h hop.Hop) {
 	if one.Scheduled {
 		h.Stage = hop.Schedule
 	}
-	var event struct {
-		Source string
-		Detail struct {
-			ID any `json:"id"`
-		} `json:"detail"`
-	}
+	var event struct{ Source string }
 	_ = json.Unmarshal(one.Event, &event)
-	if id, ok := event.Detail.ID.(string); ok {
+	if id := hop.EventID(one.Event); id != "" {
 		h.EventIDs = []string{id}
 	}
 	h.Heartbeat = hop.IsHeartbeat(event.Source)

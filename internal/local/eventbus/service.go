@@ -39,6 +39,8 @@ type Config struct {
 	QueueExists func(arn string) bool
 	Sink        hop.Sink // receives a hop of stage hop.Bus or hop.Schedule for each delivery, retry, dead-letter message and dropped event
 
+	// Accepted is called with each event once it is on disk, and before it is delivered. Default: nothing.
+	Accepted func(hop.Accepted)
 	// Wrap returns a handler that runs in front of the API, for example to inject faults. Default: none.
 	Wrap func(http.Handler) http.Handler
 	// Around runs in place of each attempt to deliver an event, for example to inject faults. Default: none.
@@ -48,6 +50,7 @@ type Config struct {
 // A Service runs the stack's buses and rules.
 type Service struct {
 	cloud      *cloud.Cloud
+	accepted   func(hop.Accepted) // nil: nobody asks
 	journal    *boltJournal
 	dispatcher *dispatcher
 	server     *http.Server
@@ -103,15 +106,16 @@ func newService(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("open the journal of events: %w", err)
 	}
 	s := &Service{
-		cloud:   cfg.Cloud,
-		journal: journal,
-		serving: make(chan struct{}),
-		db:      cfg.DB,
-		drift:   drift.New(cfg.DB, "rules"),
-		buses:   map[string]*bus{},
-		deleted: map[string]*rule{},
-		async:   map[string]asyncConfig{},
-		replays: map[string]*replay{},
+		cloud:    cfg.Cloud,
+		accepted: cfg.Accepted,
+		journal:  journal,
+		serving:  make(chan struct{}),
+		db:       cfg.DB,
+		drift:    drift.New(cfg.DB, "rules"),
+		buses:    map[string]*bus{},
+		deleted:  map[string]*rule{},
+		async:    map[string]asyncConfig{},
+		replays:  map[string]*replay{},
 
 		rulesChanged:  make(chan struct{}, 1),
 		replayStarted: make(chan struct{}, 1),

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
 // maxPayload limits the bytes with which a function is invoked.
@@ -97,17 +99,12 @@ func size(messages []types.Message) int {
 	return total
 }
 
-// eventIDs returns the ids of the outbox events among the messages: detail.id of a body that is an event.
+// eventIDs returns the ids of the events among the messages.
 func eventIDs(messages []types.Message) []string {
 	var ids []string
 	for _, m := range messages {
-		var event struct {
-			Detail struct {
-				ID string `json:"id"`
-			} `json:"detail"`
-		}
-		if json.Unmarshal([]byte(deref(m.Body)), &event) == nil && event.Detail.ID != "" {
-			ids = append(ids, event.Detail.ID)
+		if id := hop.EventID([]byte(deref(m.Body))); id != "" {
+			ids = append(ids, id)
 		}
 	}
 	return ids

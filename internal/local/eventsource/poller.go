@@ -47,9 +47,10 @@ type poller struct {
 	reportsItemFailures bool // ReportBatchItemFailures
 	filters             []*pattern.Pattern
 
-	queue  Queue
-	invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
-	sink   hop.Sink
+	queue    Queue
+	invoke   func(ctx context.Context, arn string, payload []byte) ([]byte, error)
+	received func(body json.RawMessage) // nil: nobody asks
+	sink     hop.Sink
 
 	result
 }
@@ -131,8 +132,13 @@ func (p *poller) handle(ctx context.Context, batch []types.Message) {
 
 // deliver invokes the function with one payload and deletes the messages that it handled.
 func (p *poller) deliver(ctx context.Context, batch payload) {
-	started := time.Now()
-	response, err := p.invoke(ctx, p.functionARN, batch.encode())
+	if p.received != nil {
+		for _, m := range batch.messages {
+			p.received(json.RawMessage(deref(m.Body)))
+		}
+	}
+	started, ids := time.Now(), eventIDs(batch.messages)
+	response, err := p.invoke(hop.WithCause(ctx, hop.Cause{Source: p.sourceARN, EventIDs: ids}), p.functionARN, batch.encode())
 	elapsed := time.Since(started)
 	if err != nil && ctx.Err() != nil {
 		return // the run ends: not a failure of the function
@@ -145,14 +151,17 @@ func (p *poller) deliver(ctx context.Context, batch payload) {
 		done, failed, reason = divideByResponse(response, batch.messages)
 	}
 	h := hop.Hop{
-		At: time.Now(), Stage: hop.Queue, Resource: p.logicalID, Target: p.functionARN, Outcome: hop.OK,
-		Latency: elapsed, Count: len(batch.messages), EventIDs: eventIDs(batch.messages),
+		At: time.Now(), Stage: hop.Queue, Resource: p.logicalID, Source: p.sourceARN, Target: p.functionARN, Outcome: hop.OK,
+		Latency: elapsed, Count: len(batch.messages), EventIDs: ids,
 	}
 	if err := p.delete(ctx, done); err != nil {
 		h.Outcome, h.Detail = hop.Retry, fmt.Sprintf("handled, but not deleted: %v", err)
 	}
 	if len(failed) > 0 {
 		h.Outcome, h.Detail = hop.Retry, fmt.Sprintf("%d of %d failed: %s", len(failed), len(batch.messages), reason)
+		if len(done) > 0 {
+			h.FailedIDs = eventIDs(failed)
+		}
 	}
 	p.set(len(failed) > 0)
 	p.sink(h)

@@ -132,6 +132,7 @@ func (s *Service) newPoller(d Description, filters []*pattern.Pattern) *poller {
 		filters:             filters,
 		queue:               queue,
 		invoke:              s.cfg.Invoke,
+		received:            s.cfg.Received,
 		sink:                s.cfg.Sink,
 	}
 }

@@ -2,6 +2,7 @@ package eventsource
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ type Config struct {
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	// Sink receives a hop of stage hop.Queue or hop.Stream for each invocation.
 	Sink hop.Sink
+	// Received is called with the body of each message of a queue before its function is invoked. Default: nothing.
+	Received func(body json.RawMessage)
 	// Timeout returns a function's timeout, and whether there is such a function. Default: nothing is known about
 	// functions.
 	Timeout func(arn string) (timeout time.Duration, found bool)

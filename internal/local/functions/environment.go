@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/process"
 )
 
@@ -36,6 +37,7 @@ type environment struct {
 
 	mu          sync.Mutex
 	current     *invocation // taken and not answered
+	cause       hop.Cause   // of the last invocation: what is logged belongs to it
 	initFailure *FunctionError
 }
 
@@ -47,11 +49,12 @@ func (f *function) start(ctx context.Context) (*environment, error) {
 	}
 	e := &environment{
 		fn:          f,
-		log:         &logWriter{line: f.logLine},
 		ended:       make(chan struct{}),
+		cause:       hop.CauseOf(ctx),
 		asks:        make(chan struct{}, 1),
 		invocations: make(chan *invocation),
 	}
+	e.log = &logWriter{line: e.logLine}
 	began := time.Now()
 	e.process, err = process.Start(process.Spec{
 		Path:   f.program.path,
@@ -118,7 +121,7 @@ func (e *environment) awaitInit(ctx context.Context, began time.Time) error {
 	if said == nil && tail != "" {
 		reason += fmt.Sprintf("; its last line is %q", tail[strings.LastIndexByte(tail, '\n')+1:])
 	}
-	return e.fn.fail(kind, reason, tail, time.Since(began))
+	return e.fn.fail(hop.CauseOf(ctx), kind, reason, tail, time.Since(began))
 }
 
 // invoke hands the payload to the process and returns what it answers. Afterwards the process either
@@ -128,7 +131,8 @@ func (e *environment) invoke(ctx context.Context, payload []byte) ([]byte, error
 	timer := time.NewTimer(e.fn.timeout)
 	defer timer.Stop()
 	e.log.resetTail()
-	inv := newInvocation(payload, began.Add(e.fn.timeout), e.fn.props.TracingConfig.Mode == "Active")
+	e.setCause(hop.CauseOf(ctx))
+	inv := newInvocation(payload, hop.CauseOf(ctx), began.Add(e.fn.timeout), e.fn.props.TracingConfig.Mode == "Active")
 	select {
 	case e.invocations <- inv:
 	case <-e.ended:
@@ -190,7 +194,7 @@ func (e *environment) lastWords(inv *invocation, began time.Time) ([]byte, error
 }
 
 func (e *environment) crashed(began time.Time) error {
-	return e.fn.fail(TypeExit, exitReason(e.process.Err()), e.log.tail(), time.Since(began))
+	return e.fn.fail(e.lastCause(), TypeExit, exitReason(e.process.Err()), e.log.tail(), time.Since(began))
 }
 
 func (e *environment) result(inv *invocation) ([]byte, error) {
@@ -208,7 +212,7 @@ func (e *environment) abandon(ctx context.Context) error {
 
 func (e *environment) timedOut(began time.Time) error {
 	e.kill()
-	return e.fn.fail(TypeTimeout, fmt.Sprintf("Task timed out after %.2f seconds", e.fn.timeout.Seconds()), e.log.tail(), time.Since(began))
+	return e.fn.fail(e.lastCause(), TypeTimeout, fmt.Sprintf("Task timed out after %.2f seconds", e.fn.timeout.Seconds()), e.log.tail(), time.Since(began))
 }
 
 // kill ends the process and returns when everything it wrote is passed on.

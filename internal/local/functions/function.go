@@ -133,17 +133,16 @@ func (f *function) expire(env *environment) {
 }
 
 // fail reports that an environment failed, not the code in it, and returns the error for the caller.
-func (f *function) fail(kind, message, logTail string, took time.Duration) error {
+func (f *function) fail(c hop.Cause, kind, message, logTail string, took time.Duration) error {
 	err := &FunctionError{Function: f.logicalID, Type: kind, Message: message, LogTail: logTail}
 	if f.service.life.Err() == nil {
-		f.service.cfg.Sink(hop.Hop{
-			At: time.Now(), Stage: hop.Function, Resource: f.logicalID, Outcome: hop.Retry, Latency: took, Detail: kind + ": " + message,
-		})
+		f.report(c, hop.Hop{Stage: hop.Function, Outcome: hop.Retry, Latency: took, Detail: kind + ": " + message})
 	}
 	return err
 }
 
-// logLine passes on a line that the function wrote.
-func (f *function) logLine(line string) {
-	f.service.cfg.Sink(hop.Hop{At: time.Now(), Stage: hop.Function, Resource: f.logicalID, Outcome: hop.OK, Detail: line})
+// report passes on a hop of an invocation with that cause.
+func (f *function) report(c hop.Cause, h hop.Hop) {
+	h.At, h.Resource, h.Source, h.EventIDs = time.Now(), f.logicalID, c.Source, c.EventIDs
+	f.service.cfg.Sink(h)
 }

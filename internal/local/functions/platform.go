@@ -58,23 +58,23 @@ type reportMetrics struct {
 // logStart logs that an invocation begins.
 func (f *function) logStart(inv *invocation) {
 	if f.props.LoggingConfig.LogFormat != jsonFormat {
-		f.logPlatform("START RequestId: " + inv.id + " Version: $LATEST")
+		f.logPlatform(inv.cause, "START RequestId: "+inv.id+" Version: $LATEST")
 		return
 	}
 	if f.systemLevel() <= levelInfo {
-		f.logRecord("platform.start", startRecord{inv.id, f.arn, "$LATEST"})
+		f.logRecord(inv.cause, "platform.start", startRecord{inv.id, f.arn, "$LATEST"})
 	}
 }
 
 // logReport logs that an invocation has ended, and how.
 func (f *function) logReport(r report) {
 	if f.props.LoggingConfig.LogFormat != jsonFormat {
-		f.logPlatform("END RequestId: " + r.inv.id)
-		f.logPlatform(r.text(f.memorySize()))
+		f.logPlatform(r.inv.cause, "END RequestId: "+r.inv.id)
+		f.logPlatform(r.inv.cause, r.text(f.memorySize()))
 		return
 	}
 	if f.systemLevel() <= levelInfo || r.failure != nil {
-		f.logRecord("platform.report", r.record(f.memorySize()))
+		f.logRecord(r.inv.cause, "platform.report", r.record(f.memorySize()))
 	}
 }
 
@@ -97,15 +97,15 @@ func (f *function) systemLevel() int {
 	}
 }
 
-func (f *function) logRecord(kind string, record any) {
+func (f *function) logRecord(c hop.Cause, kind string, record any) {
 	line, err := json.Marshal(platformRecord{time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), kind, record})
 	if err == nil {
-		f.logPlatform(string(line))
+		f.logPlatform(c, string(line))
 	}
 }
 
-func (f *function) logPlatform(line string) {
-	f.service.cfg.Sink(hop.Hop{At: time.Now(), Stage: hop.Platform, Resource: f.logicalID, Outcome: hop.OK, Detail: line})
+func (f *function) logPlatform(c hop.Cause, line string) {
+	f.report(c, hop.Hop{Stage: hop.Platform, Outcome: hop.OK, Detail: line})
 }
 
 // text returns the line REPORT. Its fields are separated by tabs, and each is followed by one.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
 // MaxResponse is the largest response of a function, in bytes: 6 MB and, as Lambda has it, 100 more.
@@ -24,6 +26,7 @@ type invocation struct {
 	deadline time.Time
 	trace    string // X-Ray tracing header
 	payload  []byte
+	cause    hop.Cause
 
 	started  chan struct{} // closed when its start is logged
 	answered chan struct{} // closed when response or failure is set
@@ -31,12 +34,13 @@ type invocation struct {
 	failure  *FunctionError
 }
 
-func newInvocation(payload []byte, deadline time.Time, traced bool) *invocation {
+func newInvocation(payload []byte, c hop.Cause, deadline time.Time, traced bool) *invocation {
 	return &invocation{
 		id:       uuid.NewString(),
 		deadline: deadline,
 		trace:    newTrace(traced),
 		payload:  payload,
+		cause:    c,
 		started:  make(chan struct{}),
 		answered: make(chan struct{}),
 	}

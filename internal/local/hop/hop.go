@@ -39,12 +39,15 @@ type Hop struct {
 	At       time.Time     `json:"at"` // when the hop ended
 	Stage    Stage         `json:"stage"`
 	Resource string        `json:"resource"`         // logical id of the resource that made the hop
+	Source   string        `json:"source,omitempty"` // ARN of the queue or target whose delivery it is about, where that is neither Resource nor Target
 	Target   string        `json:"target,omitempty"` // logical id or ARN of the resource it went to
 	Outcome  Outcome       `json:"outcome"`
 	Latency  time.Duration `json:"latencyNs"`          // how long this hop took
 	Count    int           `json:"count,omitempty"`    // records, events or messages in it
-	EventIDs []string      `json:"eventIds,omitempty"` // ids of the outbox events in it, where they are known
-	Detail   string        `json:"detail,omitempty"`   // for the reader: a status, an error or a log line
+	EventIDs []string      `json:"eventIds,omitempty"` // ids of the events in it, where they are known (see EventID)
+	// FailedIDs are those of EventIDs that a function did not handle, where the others were handled.
+	FailedIDs []string `json:"failedIds,omitempty"`
+	Detail    string   `json:"detail,omitempty"` // for the reader: a status, an error or a log line
 	// Heartbeat reports that every event in it is one by which a stack finds out whether events arrive.
 	Heartbeat bool `json:"heartbeat,omitempty"`
 }

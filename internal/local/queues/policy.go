@@ -29,7 +29,8 @@ func (s *Service) Allows(queueARN, servicePrincipal, sourceARN string) bool {
 // attribute.
 func (s *Service) Policy(queueARN string) *iam.Policy {
 	s.mu.RLock()
-	p, known := s.policies[queueARN], s.known[queueARN]
+	p := s.policies[queueARN]
+	_, known := s.known[queueARN]
 	s.mu.RUnlock()
 	if p == nil && !known {
 		return s.attributePolicy(queueARN)

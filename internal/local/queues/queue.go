@@ -86,7 +86,7 @@ func (s *Service) provisionQueue(ctx context.Context, r template.Resource) (temp
 		return template.Attributes{}, fmt.Errorf("set attributes of queue %s: %w", name, err)
 	}
 	s.mu.Lock()
-	s.known[arn] = true
+	s.known[arn] = r.LogicalID
 	s.mu.Unlock()
 	return template.Attributes{
 		Ref:    url,
@@ -97,7 +97,7 @@ func (s *Service) provisionQueue(ctx context.Context, r template.Resource) (temp
 // Exists reports whether the stack has the queue with that ARN, or somebody has made it in the run.
 func (s *Service) Exists(arn string) bool {
 	s.mu.RLock()
-	known := s.known[arn]
+	_, known := s.known[arn]
 	s.mu.RUnlock()
 	return known || s.attributesOf(arn) != nil
 }

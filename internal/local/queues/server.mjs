@@ -1,6 +1,6 @@
 // Runs the SQS of fauxqs on 127.0.0.1, with durable messages. Arguments: the folder of the fauxqs package, the data
 // folder, the port (0: the system chooses), the URL that checks permissions (empty: none are checked). It prints one line of JSON: {"port": n} when it is ready, {"error": code}
-// when it cannot listen.
+// when it cannot listen; then one for each message that moves to a dead-letter queue: {"source": arn, "target": arn, "body": text, "receives": n}.
 //
 // The startFauxqs of fauxqs listens on all interfaces and answers before a change is on disk, so this file assembles
 // its modules instead. "Fixes" lists what it changes in them, each with its reason (fauxqs 2.4.1).
@@ -87,12 +87,13 @@ SqsQueue.prototype.dequeue = function (limit, visibility, resolve) {
   if (request.getStore()?.socket.destroyed) return [];
   return dequeue.call(this, limit, visibility, (arn) => {
     const target = resolve(arn);
-    return target && { enqueue: (message) => target.enqueue(deadLetter(message, this.arn)) };
+    return target && { enqueue: (message) => target.enqueue(deadLetter(message, this.arn, target.arn)) };
   });
 };
 
-function deadLetter(message, source) {
+function deadLetter(message, source, target) {
   message.approximateReceiveCount--;
+  console.log(JSON.stringify({ source, target, body: message.body, receives: message.approximateReceiveCount }));
   message.extras = { ...message.extras, DeadLetterQueueSourceArn: source };
   return message;
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/local/process"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -39,6 +40,7 @@ type Config struct {
 	Dir   string       // folder for the messages; created when it does not exist
 	Port  int          // 0: the system chooses
 	Log   io.Writer    // receives what fauxqs writes to stderr; default: discarded
+	Sink  hop.Sink     // receives a hop of stage hop.Queue for each message that moves to a dead-letter queue; default: discarded
 	// Permissions is the URL that decides whether a role may make a call. Default: every role may.
 	Permissions string
 }
@@ -49,10 +51,11 @@ type Service struct {
 	client  *sqs.Client
 	process *process.Process
 	stderr  *lastOutput
+	sink    hop.Sink // nil: nobody asks
 
 	mu       sync.RWMutex
 	policies map[string]*iam.Policy // by queue ARN
-	known    map[string]bool        // ARNs of the stack's queues
+	known    map[string]string      // logical ids of the stack's queues, by ARN
 }
 
 // Start starts fauxqs on the data in Dir and returns once it answers. It sets the cloud's SQS endpoint.
@@ -70,7 +73,7 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start fauxqs: %w", err)
 	}
-	s := &Service{cloud: cfg.Cloud, stderr: &lastOutput{next: cfg.Log}, policies: map[string]*iam.Policy{}, known: map[string]bool{}}
+	s := &Service{cloud: cfg.Cloud, stderr: &lastOutput{next: cfg.Log}, sink: cfg.Sink, policies: map[string]*iam.Policy{}, known: map[string]string{}}
 	stdout, out := io.Pipe()
 	s.process, err = process.Start(process.Spec{
 		Path:   node,
@@ -105,7 +108,7 @@ func (s *Service) waitUntilReady(ctx context.Context, stdout io.Reader, port int
 		lines := bufio.NewReader(stdout)
 		first, _ := lines.ReadBytes('\n')
 		line <- first
-		_, _ = io.Copy(io.Discard, lines)
+		s.follow(lines)
 	}()
 	select {
 	case <-ctx.Done():

@@ -1,0 +1,202 @@
+package events
+
+import (
+	"strings"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+)
+
+// Hop adds a hop to the timeline of each event in it. It is a [hop.Sink]. What a schedule sends is no event of the stack's.
+func (s *Store) Hop(h hop.Hop) {
+	if h.Stage == hop.Schedule {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range concerned(h) {
+		r := s.find(id, h.At)
+		r.follow(h, isFailed(h, id))
+		r.Heartbeat = r.Heartbeat || h.Heartbeat
+		r.add(stepOf(h, id))
+		s.touch(r)
+	}
+}
+
+// concerned returns the events that a hop is about: those whose ids a log line of an invocation has, where it has any, else
+// all of the invocation.
+func concerned(h hop.Hop) []string {
+	if h.Stage != hop.Function || len(h.EventIDs) == 1 {
+		return h.EventIDs
+	}
+	var named []string
+	for _, id := range h.EventIDs {
+		if strings.Contains(h.Detail, id) {
+			named = append(named, id)
+		}
+	}
+	if named == nil {
+		return h.EventIDs
+	}
+	return named
+}
+
+// isFailed reports whether a function has not handled an event of a batch.
+func isFailed(h hop.Hop, id string) bool {
+	if h.Outcome == hop.OK || len(h.FailedIDs) == 0 {
+		return h.Outcome != hop.OK
+	}
+	for _, failed := range h.FailedIDs {
+		if failed == id {
+			return true
+		}
+	}
+	return false
+}
+
+func stepOf(h hop.Hop, id string) Step {
+	step := Step{At: h.At, Stage: h.Stage, Resource: h.Resource, Source: h.Source, Target: h.Target, Outcome: h.Outcome, Latency: h.Latency, Detail: h.Detail}
+	if h.Stage == hop.Queue && !isFailed(h, id) {
+		step.Outcome, step.Detail = hop.OK, ""
+	}
+	if len(step.Detail) > maxDetail {
+		step.Detail = strings.ToValidUTF8(step.Detail[:maxDetail], "") + "…"
+	}
+	return step
+}
+
+// add adds a step. Of very many, those in the middle are not kept.
+func (r *record) add(step Step) {
+	if len(r.Steps) >= maxSteps {
+		r.Steps = append(r.Steps[:keepFirst], r.Steps[keepFirst+1:]...)
+		r.Omitted++
+	}
+	r.Steps = append(r.Steps, step)
+	if step.Stage == hop.Pipe && step.Outcome == hop.OK {
+		r.putBeforeBus()
+	}
+	r.Last = r.Steps[len(r.Steps)-1]
+}
+
+// putBeforeBus moves the last step, by which a pipe has handed the event to a bus, before the one by which the bus has
+// accepted it: a pipe reports it later, once its checkpoint is stored.
+func (r *record) putBeforeBus() {
+	last := len(r.Steps) - 1
+	step := r.Steps[last]
+	for at := last - 1; at >= 0 && r.Steps[at].Stage != hop.Pipe; at-- {
+		bus := r.Steps[at]
+		if bus.Stage != hop.Bus || bus.Target != "" {
+			continue
+		}
+		if late := step.At.Sub(bus.At); late > 0 {
+			step.At, step.Latency = bus.At, max(0, step.Latency-late)
+		}
+		copy(r.Steps[at+1:], r.Steps[at:last])
+		r.Steps[at] = step
+		return
+	}
+}
+
+// delivery returns the delivery to a target, a new one where there is none.
+func (r *record) delivery(target string) *Delivery {
+	for i := range r.Deliveries {
+		if r.Deliveries[i].Target == target {
+			return &r.Deliveries[i]
+		}
+	}
+	r.Deliveries = append(r.Deliveries, Delivery{Target: target, State: Moving})
+	return &r.Deliveries[len(r.Deliveries)-1]
+}
+
+// follow moves the event where a hop has brought it.
+func (r *record) follow(h hop.Hop, failed bool) {
+	switch h.Stage {
+	case hop.Bus:
+		r.followBus(h)
+	case hop.Queue:
+		r.followQueue(h, failed)
+	case hop.Platform:
+		if h.Source != "" && isStart(h.Detail) {
+			d := r.delivery(h.Source)
+			d.State = InFlight
+			d.Receives++
+		}
+	default: // what pipes and functions report is in the last step
+	}
+}
+
+// followBus moves the delivery of a rule to its target.
+func (r *record) followBus(h hop.Hop) {
+	target := h.Target
+	if h.Source != "" {
+		target = h.Source
+	}
+	if target == "" {
+		return // no bus, or no rule any more
+	}
+	d := r.delivery(target)
+	switch h.Outcome {
+	case hop.OK:
+		d.State = Waiting
+		if strings.HasPrefix(target, "arn:aws:lambda:") {
+			d.State = Handled
+			d.Handled++
+		}
+	case hop.Retry, hop.Failed:
+		d.State, d.Reason = Retrying, h.Detail
+	case hop.DeadLetter:
+		d.State, d.At, d.Reason = DeadLetter, h.Target, h.Detail
+	case hop.Dropped:
+		d.State, d.Reason = Dropped, h.Detail
+	}
+}
+
+// followQueue moves the delivery of a queue to its function.
+func (r *record) followQueue(h hop.Hop, failed bool) {
+	d := r.delivery(h.Source)
+	switch {
+	case h.Outcome == hop.DeadLetter:
+		d.State, d.At = DeadLetter, h.Target
+		if d.Reason == "" {
+			d.Reason = h.Detail
+		}
+	case failed:
+		d.State, d.Reason = Retrying, h.Detail
+	default:
+		d.State, d.Reason, d.At = Handled, "", ""
+		d.Handled++
+	}
+}
+
+// isStart reports whether a line of Lambda's says that an invocation begins.
+func isStart(line string) bool {
+	return strings.HasPrefix(line, "START ") || strings.Contains(line, `"type":"platform.start"`)
+}
+
+// state returns the event's state: the most urgent of its deliveries, and on the way to the bus what its pipe has reported.
+func (r *record) state() State {
+	if len(r.Deliveries) == 0 {
+		return r.stateOnTheWay()
+	}
+	for _, state := range States {
+		for _, d := range r.Deliveries {
+			if d.State == state {
+				return state
+			}
+		}
+	}
+	return Moving
+}
+
+func (r *record) stateOnTheWay() State {
+	switch {
+	case r.accepted:
+		return Unmatched
+	case r.Last.Outcome == hop.Retry:
+		return Retrying
+	case r.Last.Outcome == hop.DeadLetter:
+		return DeadLetter
+	case r.Last.Outcome == hop.Dropped:
+		return Dropped
+	}
+	return Moving
+}
