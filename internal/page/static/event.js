@@ -49,7 +49,7 @@ export function EventPage({ argument, about, changed }) {
     <dl class="facts">
       <dt>aggregate</dt><dd>${e.aggregateType}#${e.aggregateId}, version ${e.version}</dd>
       <dt>id</dt><dd><code>${e.id}</code></dd>
-      <dt>committed</dt><dd><${When} at=${e.at} /> ${about.live ? '' : html`<small>${new Date(e.at).toLocaleString()}</small>`}</dd>
+      <dt>committed</dt><dd><${When} at=${e.at} /> ago ${about.live ? '' : html`<small>${new Date(e.at).toLocaleString()}</small>`}</dd>
       ${e.correlationId && html`<dt>correlation</dt><dd><code>${e.correlationId}</code></dd>`}
       ${e.causedBy && html`<dt>caused by</dt><dd><${Link} id=${e.causedBy}><code>${e.causedBy}</code><//></dd>`}
       ${e.caused?.length > 0 && html`<dt>led to</dt><dd>${e.caused.map((c) => html`<${Link} id=${c.id}>${c.type}<//> `)}</dd>`}

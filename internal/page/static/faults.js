@@ -41,5 +41,5 @@ export function Faults({ state }) {
     <p class="lead">Each is one that AWS documents, or that a client must expect. Switch one on, and see that every event still takes effect once.</p>
     <div class="toolbar"><button type="button" class="primary" disabled=${!on} onClick=${() => change('faults/heal', () => 'Healed: no fault is injected any more.')({})}>Heal</button><span role="status">${said.done}</span></div>
     <${Problem} text=${error} /><${Problem} text=${said.problem} />
-    ${Object.entries(groups).map(([group, list]) => html`<section><h2>${places[group] ?? group}</h2><ul class="faults">${list.map((f) => html`<${Switch} key=${f.point} fault=${f} onSet=${set} />`)}</ul></section>`)}`;
+    ${Object.entries(groups).map(([group, list]) => html`<section><h2>${places[group] ?? group}</h2><ul class="points">${list.map((f) => html`<${Switch} key=${f.point} fault=${f} onSet=${set} />`)}</ul></section>`)}`;
 }

@@ -32,7 +32,7 @@ function summary(node, now = {}) {
       return [
         now.waiting ? `${now.waiting} waiting` : '',
         now.inFlight ? `${now.inFlight} in flight` : '',
-        now.oldestSeconds ? `oldest ${span(now.oldestSeconds)}` : '',
+        now.oldestSeconds ? span(now.oldestSeconds) : '',
       ].filter(Boolean).join(' · ');
     case 'dead-letters':
       return now.waiting === undefined ? '–' : String(now.waiting);
@@ -117,6 +117,7 @@ function Drawing({ flow, state, selected, onSelect }) {
   return html`<div class="frame" ref=${frame}>
     <div class="drawing" style=${{ width: `${layout.width}px`, height: `${layout.height}px` }} role="group" aria-label="Flow of events">
       <svg ref=${svg} width=${layout.width} height=${layout.height} aria-hidden="true">
+        <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M2 1 7 4 2 7" /></marker>
         ${layout.lines.map((l) => html`<path key=${`${l.from} ${l.to}`} d=${l.path} class=${l.deadLetters ? 'dead' : ''} data-from=${l.from} data-to=${l.to} />`)}
       </svg>
       ${layout.boxes.map((b) => html`<${Box} key=${b.id} box=${b} node=${nodes[b.id]} now=${state?.nodes?.[b.id]} selected=${selected === b.id} onSelect=${() => onSelect(b.id)} />`)}
