@@ -17,17 +17,17 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 )
 
-// injectFaults reads the plan that --faults names and makes SIGUSR1 end its faults. Without the flag the
-// injector is nil. done reports at the end of the run which faults have fired.
-func injectFaults(o Options, out console.Console) (_ *faults.Injector, done func(), err error) {
+// injectFaults returns what injects faults: those of the plan that --faults names, which SIGUSR1 ends, or without the flag
+// none until one is set. report gets each fault. done reports at the end of the run which faults of the plan have fired.
+func injectFaults(o Options, out console.Console, report func(console.Fault)) (_ *faults.Injector, done func(), err error) {
 	if o.Faults == "" {
-		return nil, func() {}, nil
+		return faults.New(&faults.Plan{}, report), func() {}, nil
 	}
 	plan, err := faults.Load(o.Faults)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--faults: %w", err)
 	}
-	injector := faults.New(plan, out.Fault)
+	injector := faults.New(plan, report)
 	out.Notice(fmt.Sprintf("Faults are injected by the plan %s, with seed %d; SIGUSR1 ends them.", o.Faults, plan.Seed))
 	return injector, healOnSignal(injector, out), nil
 }
@@ -62,7 +62,7 @@ func healOnSignal(injector *faults.Injector, out console.Console) (done func()) 
 	}
 }
 
-// seams are the places between the parts where faults are injected. Without an injector all are empty.
+// seams are the places between the parts where faults are injected.
 type seams struct {
 	tables   func(http.Handler) http.Handler
 	bus      func(http.Handler) http.Handler
@@ -74,9 +74,6 @@ type seams struct {
 }
 
 func newSeams(i *faults.Injector, c *cloud.Cloud) seams {
-	if i == nil {
-		return seams{}
-	}
 	return seams{
 		tables:   i.DynamoDB(c),
 		bus:      i.Bus,

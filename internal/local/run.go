@@ -13,10 +13,10 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/events"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -28,16 +28,6 @@ func Run(ctx context.Context, o Options, out console.Console) error {
 	}
 	defer session.Close()
 	return unlessStopped(ctx, session.Wait())
-}
-
-// A Session is a stack that runs. Its methods may be called from many goroutines.
-type Session struct {
-	// Summary is what [console.Console.Ready] got.
-	Summary console.Summary
-
-	services *services
-	workers  *errgroup.Group
-	cleanup  []func() // in the order in which things were opened
 }
 
 // Start starts the stack that the options name and returns once it is ready. It runs until ctx is done or
@@ -61,7 +51,11 @@ func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err
 			s.Close()
 		}
 	}()
-	injector, done, err := injectFaults(o, out)
+	known := events.New(0)
+	injector, done, err := injectFaults(o, out, func(f console.Fault) {
+		known.Fault(f.At, f.Point, f.Key, f.EventIDs)
+		out.Fault(f)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +65,7 @@ func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err
 		return nil, err
 	}
 	s.cleanup = append(s.cleanup, data.close)
-	s.services, err = start(ctx, o, stack, data, out, injector)
+	s.services, err = start(ctx, o, stack, data, out, injector, known)
 	if err != nil {
 		return nil, err
 	}
@@ -86,31 +80,10 @@ func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err
 	s.services.control.Deployed(stack, deployment, s.services.api.Local)
 	out.Notice(callersNotice(o, s.services))
 	s.work(ctx)
+	s.faults, s.deployment = injector, deployment
 	s.Summary = s.services.summary(data.dir, time.Since(started), deployment)
 	out.Ready(s.Summary)
 	return s, nil
-}
-
-// work starts the workers.
-func (s *Session) work(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	s.workers, ctx = errgroup.WithContext(ctx)
-	s.services.run(ctx, s.workers)
-	s.cleanup = append(s.cleanup, func() {
-		cancel()
-		_ = s.workers.Wait()
-	})
-}
-
-// Wait returns when the session has ended: with the error of the part that failed, or when it was told to stop.
-func (s *Session) Wait() error { return s.workers.Wait() }
-
-// Close ends the session and everything that it has started.
-func (s *Session) Close() {
-	for _, clean := range slices.Backward(s.cleanup) {
-		clean()
-	}
-	s.cleanup = nil
 }
 
 // callersNotice returns who may call the API.

@@ -54,6 +54,9 @@ type services struct {
 	cloud   *cloud.Cloud
 	api     *apigateway.Service
 	control *control.Service
+	mapping *eventsource.Service
+	queue   *queues.Service
+	stubs   *stubs
 	events  *events.Store
 	all     []part
 	logs    *logs
@@ -61,9 +64,9 @@ type services struct {
 	permissions permissions
 }
 
-// start brings up the parts for a stack; the injector may be nil. On an error nothing is left running.
-func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector) (_ *services, err error) {
-	s := &services{cloud: cloud.New(region(stack)), events: events.New(0), logs: &logs{dir: data.dir}}
+// start brings up the parts for a stack, whose events known keeps. On an error nothing is left running.
+func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store) (_ *services, err error) {
+	s := &services{cloud: cloud.New(region(stack)), events: known, logs: &logs{dir: data.dir}}
 	seams := newSeams(injector, s.cloud)
 	defer func() {
 		if err != nil {
@@ -85,11 +88,13 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		Declared: stack.Declared("AWS::Lambda::Function"), Sink: sink, Wrap: seams.function,
 	})
 	s.all = append(s.all, host)
-	function := counted{host, store.Invocations(host.Invoke)}
+	s.stubs = &stubs{next: host.Invoke, sink: sink}
+	function := counted{host, store.Invocations(s.stubs.invoke)}
 	queue, err := s.startPrograms(ctx, o, data, seams, sink)
 	if err != nil {
 		return nil, err
 	}
+	s.queue = queue
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
 		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
@@ -99,10 +104,10 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		return nil, err
 	}
 	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
-	mapping := eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Received: s.events.Receive, Wrap: seams.queue,
+	s.mapping = eventsource.New(eventsource.Config{
+		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
 	})
-	s.all = append(s.all, bus, pipe, mapping)
+	s.all = append(s.all, bus, pipe, s.mapping)
 	s.api, err = apigateway.New(ctx, apigateway.Config{
 		Cloud: s.cloud, Port: o.portOf(0), Invoke: function.Invoke, Sink: sink,
 		Authorize: s.permissions.invocation(), AuthorizeCaller: s.permissions.caller(o),
@@ -112,7 +117,7 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	}
 	s.all = append(s.all, s.api)
 	s.control, err = control.New(control.Config{
-		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, Metrics: store, Mappings: mapping, Pipes: pipe,
+		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, Metrics: store, Mappings: s.mapping, Pipes: pipe,
 		Guard: s.permissions.others(), Identity: s.permissions.identity(),
 	})
 	if err != nil {

@@ -67,7 +67,7 @@ type Delivery struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// A Step is one thing that happened to an event. It is a hop of one event.
+// A Step is one thing that happened to an event: a hop of it alone, or one of [Occurred] and [Fault].
 type Step struct {
 	At       time.Time     `json:"at"`
 	Stage    hop.Stage     `json:"stage"`
@@ -79,8 +79,11 @@ type Step struct {
 	Detail   string        `json:"detail,omitempty"` // an error, or a log line
 }
 
-// Occurred is the stage of the first step of an event: what it says about when it happened. Its writer's clock decides.
-const Occurred hop.Stage = "occurred"
+// The stages of steps that are no hops.
+const (
+	Occurred hop.Stage = "occurred" // the first step: what the event says about when it happened, by its writer's clock
+	Fault    hop.Stage = "fault"    // a fault was injected; the resource is its point
+)
 
 // Delivery returns the event's delivery to a target, and whether there is one.
 func (e Event) Delivery(target string) (Delivery, bool) {

@@ -191,6 +191,8 @@ func (r *record) stateOnTheWay() State {
 	switch {
 	case r.accepted:
 		return Unmatched
+	case r.Last.Stage == Fault:
+		return r.State
 	case r.Last.Outcome == hop.Retry:
 		return Retrying
 	case r.Last.Outcome == hop.DeadLetter:

@@ -55,6 +55,17 @@ func (s *Store) describe(r *record, event json.RawMessage) {
 	}
 }
 
+// Fault adds to the timelines of events that a fault was injected: at which point, and to what.
+func (s *Store) Fault(at time.Time, point, key string, eventIDs []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range eventIDs {
+		r := s.find(id, at)
+		r.add(Step{At: at, Stage: Fault, Resource: point, Outcome: hop.OK, Detail: key})
+		s.touch(r)
+	}
+}
+
 // matching says how many targets an event has.
 func matching(targets int) string {
 	switch targets {

@@ -50,6 +50,7 @@ type poller struct {
 	queue    Queue
 	invoke   func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	received func(body json.RawMessage) // nil: nobody asks
+	alone    func(functionARN string, body json.RawMessage) bool
 	sink     hop.Sink
 
 	result
@@ -125,9 +126,28 @@ func (p *poller) handle(ctx context.Context, batch []types.Message) {
 	}
 	// A message that cannot be deleted is received and filtered again.
 	_ = p.delete(ctx, filtered)
-	for _, batch := range split(matching, p.sourceARN, p.region) {
+	together, alone := p.separate(matching)
+	for _, m := range alone {
+		p.deliver(ctx, split([]types.Message{m}, p.sourceARN, p.region)[0])
+	}
+	for _, batch := range split(together, p.sourceARN, p.region) {
 		p.deliver(ctx, batch)
 	}
+}
+
+// separate returns the messages with which the function is invoked together, and those with which it is invoked alone.
+func (p *poller) separate(messages []types.Message) (together, alone []types.Message) {
+	if p.alone == nil || strings.HasSuffix(p.sourceARN, ".fifo") {
+		return messages, nil
+	}
+	for _, m := range messages {
+		if p.alone(p.functionARN, json.RawMessage(deref(m.Body))) {
+			alone = append(alone, m)
+		} else {
+			together = append(together, m)
+		}
+	}
+	return together, alone
 }
 
 // deliver invokes the function with one payload and deletes the messages that it handled.

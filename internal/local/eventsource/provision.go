@@ -133,6 +133,7 @@ func (s *Service) newPoller(d Description, filters []*pattern.Pattern) *poller {
 		queue:               queue,
 		invoke:              s.cfg.Invoke,
 		received:            s.cfg.Received,
+		alone:               s.cfg.Alone,
 		sink:                s.cfg.Sink,
 	}
 }

@@ -27,6 +27,8 @@ type Config struct {
 	Sink hop.Sink
 	// Received is called with the body of each message of a queue before its function is invoked. Default: nothing.
 	Received func(body json.RawMessage)
+	// Alone reports whether the function is to be invoked with a message of a standard queue alone. Default: never.
+	Alone func(functionARN string, body json.RawMessage) bool
 	// Timeout returns a function's timeout, and whether there is such a function. Default: nothing is known about
 	// functions.
 	Timeout func(arn string) (timeout time.Duration, found bool)

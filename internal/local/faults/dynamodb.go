@@ -46,7 +46,7 @@ func (i *Injector) DynamoDB(c *cloud.Cloud) func(http.Handler) http.Handler {
 func (d *dynamoDB) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	action, isData := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_20120810.")
 	isData = isData && (writesOne[action] || transaction[action] || otherData[action])
-	if !isData || d.isHealed() {
+	if !isData || d.isIdle() {
 		d.next.ServeHTTP(w, r)
 		return
 	}

@@ -54,6 +54,11 @@ func (f *function) handleNext(w http.ResponseWriter, r *http.Request) {
 	if f.first() && f.failsInit(r) {
 		return
 	}
+	if f.isIdle() {
+		f.begin(invocation{})
+		f.next.ServeHTTP(w, r)
+		return
+	}
 	given := newRecordedResponse()
 	f.next.ServeHTTP(given, r)
 	if r.Context().Err() != nil {
@@ -71,10 +76,14 @@ func (f *function) handleNext(w http.ResponseWriter, r *http.Request) {
 		in.willBeKilled = true
 		time.AfterFunc(time.Duration(f.pick(FunctionOutOfMemory, in.subjects[0], 30))*time.Millisecond, f.env.Kill)
 	}
-	f.mu.Lock()
-	f.current = in
-	f.mu.Unlock()
+	f.begin(in)
 	given.passOn(w)
+}
+
+func (f *function) begin(in invocation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.current = in
 }
 
 func (f *function) first() bool {
@@ -105,13 +114,17 @@ func (f *function) losesInvocation(in invocation) bool {
 
 // handleResponse passes on the function's response unless a fault prevents it.
 func (f *function) handleResponse(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	in := f.current
+	f.mu.Unlock()
+	if len(in.subjects) == 0 {
+		f.next.ServeHTTP(w, r)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the process has ended
 	}
-	f.mu.Lock()
-	in := f.current
-	f.mu.Unlock()
 	switch {
 	case in.willBeKilled || f.anyFires(FunctionKillAfterCommit, in.subjects):
 		f.env.Kill()
@@ -125,7 +138,7 @@ func (f *function) handleResponse(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 		f.env.Kill()
 		return
-	case len(in.subjects) > 0 && !f.losesInvocation(in) && f.anyFires(FunctionTimeout, in.subjects):
+	case !f.losesInvocation(in) && f.anyFires(FunctionTimeout, in.subjects):
 		<-r.Context().Done()
 		return
 	case in.batch && f.anyFires(FunctionMalformedResponse, in.subjects):

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
@@ -24,38 +25,61 @@ const (
 
 // An Injector decides where faults happen. Its methods may be called from many goroutines.
 type Injector struct {
-	plan    Plan
-	report  func(console.Fault)
-	enabled map[Point]bool
-	names   *eventNames
-	healed  chan struct{} // closed once all faults have ended
+	seed   uint64
+	trims  bool
+	report func(console.Fault)
+	names  *eventNames
+	active atomic.Bool // a fault may happen
 
-	mu         sync.Mutex
-	checks     map[string]int // number of checks, by point and key
-	stepChecks []int          // number of checks that each step of the script matched
-	fired      map[string]int // number of faults, by point
+	mu      sync.Mutex
+	rates   map[Point]float64
+	script  []scriptStep
+	until   time.Time      // when the faults end by themselves; zero: with the run
+	healed  chan struct{}  // closed once all faults have ended, and replaced when others begin
+	enabled map[Point]bool // points at which a fault may happen
+	checks  map[string]int // number of checks, by point and key
+	fired   map[string]int // number of faults, by point
 }
 
-// New returns an Injector for a plan that [Load] has checked. It calls report with each fault as it happens.
+// A scriptStep is a step of the script, and how many checks it has matched.
+type scriptStep struct {
+	Step
+	checks int
+}
+
+// nth returns the check at which the step's fault fires.
+func (s scriptStep) nth() int { return max(s.Nth, 1) }
+
+// New returns an Injector for a plan that [Load] has checked, or for an empty one, with which nothing happens until a fault
+// is set. It calls report with each fault as it happens.
 func New(plan *Plan, report func(console.Fault)) *Injector {
 	i := &Injector{
-		plan: *plan, report: report, enabled: map[Point]bool{}, names: newEventNames(), healed: make(chan struct{}),
-		checks: map[string]int{}, stepChecks: make([]int, len(plan.Script)), fired: map[string]int{},
+		seed: plan.Seed, trims: plan.TrimStopped, until: plan.Until.Time, report: report, names: newEventNames(), healed: make(chan struct{}),
+		rates: map[Point]float64{}, checks: map[string]int{}, fired: map[string]int{},
 	}
-	for point, rate := range plan.Rates {
-		if rate > 0 {
-			i.enable(point)
-		}
-	}
+	maps.Copy(i.rates, plan.Rates)
 	for _, step := range plan.Script {
-		i.enable(step.Point)
+		i.script = append(i.script, scriptStep{Step: step})
 	}
+	i.enable()
 	return i
 }
 
-func (i *Injector) enable(p Point) {
-	i.enabled[p] = true
-	i.fired[string(p)] = 0
+// enable finds the points at which a fault may happen. The lock is held.
+func (i *Injector) enable() {
+	i.enabled = map[Point]bool{}
+	for point, rate := range i.rates {
+		if rate > 0 {
+			i.enabled[point] = true
+		}
+	}
+	for _, step := range i.script {
+		i.enabled[step.Point] = true
+	}
+	for point := range i.enabled {
+		i.fired[string(point)] += 0 // of one that never fires, too
+	}
+	i.active.Store(len(i.enabled) > 0)
 }
 
 // Heal ends all faults. It returns false when they had already ended.
@@ -65,15 +89,20 @@ func (i *Injector) Heal() bool {
 	if i.isHealed() {
 		return false
 	}
+	i.active.Store(false)
 	close(i.healed)
 	return true
 }
 
 // Until returns when the faults end by themselves, and whether the plan sets such a time.
-func (i *Injector) Until() (time.Time, bool) { return i.plan.Until.Time, !i.plan.Until.IsZero() }
+func (i *Injector) Until() (time.Time, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.until, !i.until.IsZero()
+}
 
 // TrimsStopped reports whether the records that come while a pipe is stopped leave its stream.
-func (i *Injector) TrimsStopped() bool { return i.plan.TrimStopped }
+func (i *Injector) TrimsStopped() bool { return i.trims }
 
 // Fired returns how often each point of the plan has fired, 0 for a point that never did.
 func (i *Injector) Fired() map[string]int {
@@ -82,6 +111,10 @@ func (i *Injector) Fired() map[string]int {
 	return maps.Clone(i.fired)
 }
 
+// isIdle reports that no fault may happen, so that nobody need find out what one would happen to.
+func (i *Injector) isIdle() bool { return !i.active.Load() }
+
+// isHealed reports whether all faults have ended. The lock is held.
 func (i *Injector) isHealed() bool {
 	select {
 	case <-i.healed:
@@ -131,21 +164,25 @@ func (i *Injector) anyFires(p Point, subjects []subject) bool {
 
 // decide decides whether the fault happens to the subject, in which case it hits all events with the ids in hit.
 func (i *Injector) decide(p Point, s subject, hit []string) bool {
-	if !i.enabled[p] || i.isHealed() || i.isOver() {
+	if i.isIdle() {
 		return false
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if !i.enabled[p] || i.isHealed() || i.isOver() {
+		return false
+	}
 	count := string(p) + " " + s.key
 	i.checks[count]++
 	n := i.checks[count]
-	fires := i.hash(string(p), s.key, strconv.Itoa(n)) < i.plan.Rates[p]
-	for at, step := range i.plan.Script {
+	fires := i.hash(string(p), s.key, strconv.Itoa(n)) < i.rates[p]
+	for at := range i.script {
+		step := &i.script[at]
 		if step.Point != p || !s.matches(step.Key) {
 			continue
 		}
-		i.stepChecks[at]++
-		fires = fires || i.stepChecks[at] == max(step.Nth, 1)
+		step.checks++
+		fires = fires || step.checks == step.nth()
 	}
 	if fires {
 		i.fired[string(p)]++
@@ -154,9 +191,14 @@ func (i *Injector) decide(p Point, s subject, hit []string) bool {
 	return fires
 }
 
-func (i *Injector) isOver() bool {
-	until, ends := i.Until()
-	return ends && !time.Now().Before(until)
+// isOver reports whether the plan's time is up. The lock is held.
+func (i *Injector) isOver() bool { return !i.until.IsZero() && !time.Now().Before(i.until) }
+
+// ended returns a channel that is closed once the faults that may happen now have ended.
+func (i *Injector) ended() <-chan struct{} {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.healed
 }
 
 // pick returns which of n forms a fault takes, from 0 to n-1.
@@ -166,7 +208,7 @@ func (i *Injector) pick(p Point, s subject, n int) int {
 
 // hash returns a number from 0 up to, but not including, 1, which depends only on the seed and the words.
 func (i *Injector) hash(words ...string) float64 {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q", i.plan.Seed, words))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q", i.seed, words))
 	return float64(binary.BigEndian.Uint64(sum[:])>>11) / math.Exp2(53)
 }
 
@@ -177,6 +219,6 @@ func (i *Injector) wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-i.healed:
+	case <-i.ended():
 	}
 }

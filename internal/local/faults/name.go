@@ -56,6 +56,15 @@ func (n *eventNames) learnName(e event) string {
 	return uuidV7.ReplaceAllStringFunc(e.ID, n.nameOfID)
 }
 
+// know makes an id the name of its event, where that was not seen.
+func (n *eventNames) know(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, seen := n.byID[id]; !seen && id != "" {
+		n.byID[id] = id
+	}
+}
+
 // mentionedEvents returns the events whose ids are attributes of an item, or follow the last # of one, as in the
 // inbox's marker of a handled event.
 func (n *eventNames) mentionedEvents(item map[string]any) (found subject) {

@@ -26,6 +26,9 @@ type target struct {
 
 // Deliver implements pipes.Target.
 func (t *target) Deliver(ctx context.Context, records []pipes.Record) []error {
+	if t.isIdle() {
+		return t.next.Deliver(ctx, records)
+	}
 	order := t.reorder(records)
 	arranged := make([]pipes.Record, len(records))
 	for at, from := range order {

@@ -63,6 +63,9 @@ func (q *queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]t
 		q.hold(late...)
 		return nil, err
 	}
+	if q.isIdle() {
+		return append(fresh, late...), nil
+	}
 	if q.anyFires(QueueReceiveError, q.subjects(fresh)) {
 		q.hold(fresh...)
 		q.hold(late...)
@@ -98,6 +101,9 @@ func (q *queue) applyFaults(ctx context.Context, fresh []types.Message) []types.
 
 // Delete implements eventsource.Queue.
 func (q *queue) Delete(ctx context.Context, messages []types.Message) error {
+	if q.isIdle() {
+		return q.next.Delete(ctx, messages)
+	}
 	var problems []error
 	var deleted []types.Message
 	for _, m := range messages {

@@ -42,7 +42,7 @@ func (s *stream) Read(ctx context.Context, id, cursor string) (pipes.Page, error
 	s.mu.Unlock()
 	if cursor != heldCursor {
 		page, err := s.Stream.Read(ctx, id, cursor)
-		if err != nil || len(page.Records) == 0 {
+		if err != nil || len(page.Records) == 0 || s.isIdle() {
 			return page, err
 		}
 		sh = &shard{rest: page.Records, then: pipes.Page{Next: page.Next, End: page.End}}
@@ -53,7 +53,7 @@ func (s *stream) Read(ctx context.Context, id, cursor string) (pipes.Page, error
 	if sh.expired {
 		return pipes.Page{}, errExpired
 	}
-	if sh.empty || time.Now().Before(sh.paused) && !s.isHealed() {
+	if sh.empty || time.Now().Before(sh.paused) && !s.isIdle() {
 		sh.empty = false
 		return pipes.Page{Next: heldCursor}, nil
 	}

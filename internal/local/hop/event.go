@@ -10,7 +10,7 @@ import (
 // which stays the same however often it is delivered, and the event's own for what other services say.
 func EventID(event []byte) string {
 	var e struct {
-		ID         string
+		ID         any
 		DetailType string `json:"detail-type"`
 		Detail     struct {
 			ID any `json:"id"`
@@ -22,10 +22,11 @@ func EventID(event []byte) string {
 	if id, ok := e.Detail.ID.(string); ok && id != "" {
 		return id
 	}
+	own, _ := e.ID.(string)
 	if e.DetailType == "" {
 		return ""
 	}
-	return e.ID
+	return own
 }
 
 // An Accepted is an event that a bus has accepted.

@@ -1,0 +1,60 @@
+package local
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/console"
+	"github.com/outboxkit/transactional-outbox/internal/local/events"
+	"github.com/outboxkit/transactional-outbox/internal/local/faults"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
+)
+
+// A Session is a stack that runs. Its methods may be called from many goroutines.
+type Session struct {
+	// Summary is what [console.Console.Ready] got.
+	Summary console.Summary
+
+	services   *services
+	faults     *faults.Injector
+	deployment *template.Deployment
+	workers    *errgroup.Group
+	cleanup    []func() // in the order in which things were opened
+}
+
+// work starts the workers.
+func (s *Session) work(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.workers, ctx = errgroup.WithContext(ctx)
+	s.services.run(ctx, s.workers)
+	s.cleanup = append(s.cleanup, func() {
+		cancel()
+		_ = s.workers.Wait()
+	})
+}
+
+// Wait returns when the session has ended: with the error of the part that failed, or when it was told to stop.
+func (s *Session) Wait() error { return s.workers.Wait() }
+
+// Close ends the session and everything that it has started.
+func (s *Session) Close() {
+	for _, clean := range slices.Backward(s.cleanup) {
+		clean()
+	}
+	s.cleanup = nil
+}
+
+// Cloud returns the account of the stack, as the developer sees it: clients of it may do everything.
+func (s *Session) Cloud() *cloud.Cloud { return s.services.cloud }
+
+// Events returns what the run knows of each event.
+func (s *Session) Events() *events.Store { return s.services.events }
+
+// Deployment returns the stack's resources.
+func (s *Session) Deployment() *template.Deployment { return s.deployment }
+
+// Faults returns what injects faults, which may be set at any time.
+func (s *Session) Faults() *faults.Injector { return s.faults }
