@@ -52,8 +52,8 @@ type Edge struct {
 	To   string `json:"to"`
 	// DeadLetters reports that only what could not be handled goes this way.
 	DeadLetters bool `json:"deadLetters,omitempty"`
-	// Mapping is the logical id of the event source mapping that polls From, if one does.
-	Mapping string `json:"mapping,omitempty"`
+	// Via are the logical ids of what connects the two and is no node: methods of an API, an event source mapping.
+	Via []string `json:"via,omitempty"`
 }
 
 // A Graph is how events move through a stack.
@@ -84,6 +84,11 @@ func (g *Graph) next(id string, deadLetters bool) []string {
 	return found
 }
 
+// Into returns the edges that lead to a node.
+func (g *Graph) Into(id string) []Edge {
+	return slices.DeleteFunc(slices.Clone(g.Edges), func(e Edge) bool { return e.To != id })
+}
+
 // reaches reports whether events get from one node to another.
 func (g *Graph) reaches(from, to string) bool {
 	seen := map[string]bool{}
@@ -101,11 +106,17 @@ func (g *Graph) reaches(from, to string) bool {
 	return visit(from)
 }
 
-// add adds an edge unless it is there.
+// add adds an edge, or to one that is there what else connects the two.
 func (g *Graph) add(e Edge) {
-	if e.From != "" && e.To != "" && e.From != e.To && !slices.ContainsFunc(g.Edges, func(o Edge) bool { return o.From == e.From && o.To == e.To }) {
-		g.Edges = append(g.Edges, e)
+	if e.From == "" || e.To == "" || e.From == e.To {
+		return
 	}
+	i := slices.IndexFunc(g.Edges, func(o Edge) bool { return o.From == e.From && o.To == e.To })
+	if i < 0 {
+		g.Edges = append(g.Edges, e)
+		return
+	}
+	g.Edges[i].Via = append(g.Edges[i].Via, e.Via...)
 }
 
 // sort puts nodes and edges in an order that does not depend on how they were found.

@@ -9,7 +9,7 @@ import (
 
 func TestDump(t *testing.T) {
 	raw, _ := os.ReadFile("../../test/synth/golden/Orders-prod.json")
-	g, err := flow.Read(raw)
+	g, err := flow.Read(raw, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func (r *reader) callbacks() {
 	for _, e := range slices.Clone(r.graph.Edges) {
 		if from := r.nodes[e.From]; from != nil && from.Kind == Function && !e.DeadLetters && r.graph.reaches(e.To, e.From) {
 			from.Writes = from.Writes || r.nodes[e.To].Kind != Queue
-			r.graph.Edges = slices.DeleteFunc(r.graph.Edges, func(o Edge) bool { return o == e })
+			r.graph.Edges = slices.DeleteFunc(r.graph.Edges, func(o Edge) bool { return o.From == e.From && o.To == e.To })
 		}
 	}
 }

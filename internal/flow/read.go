@@ -23,14 +23,18 @@ var kinds = map[string]Kind{
 	"AWS::Lambda::Function":      Function,
 }
 
-// Read returns how events move through the stack of a template, which must be JSON.
-func Read(template []byte) (*Graph, error) {
+// Read returns how events move through the stack of a template, which must be JSON. exists reports whether the stack has the
+// resource with a logical id, whose condition may leave it out; nil: it has all.
+func Read(template []byte, exists func(logicalID string) bool) (*Graph, error) {
 	r := reader{nodes: map[string]*Node{}}
 	if err := json.Unmarshal(template, &r.document); err != nil {
 		return nil, fmt.Errorf("read the flow from the template: %w", err)
 	}
 	if len(r.Resources) == 0 {
 		return nil, errors.New("read the flow from the template: it must have Resources, got none")
+	}
+	if exists != nil {
+		maps.DeleteFunc(r.Resources, func(id string, _ resource) bool { return !exists(id) })
 	}
 	r.names()
 	for _, id := range slices.Sorted(maps.Keys(r.Resources)) {
@@ -57,7 +61,7 @@ func (r *reader) connect(id string, res resource) {
 	switch res.Type {
 	case "AWS::ApiGateway::Method":
 		for _, to := range r.references(p["Integration"]) {
-			r.event(r.only(p["RestApiId"], API), to)
+			r.event(r.only(p["RestApiId"], API), to, id)
 		}
 	case "AWS::Pipes::Pipe":
 		r.event(r.end(p["Source"]), id)
@@ -75,7 +79,7 @@ func (r *reader) connect(id string, res resource) {
 		r.deadLetters(id, at(p["RedrivePolicy"], "deadLetterTargetArn"))
 	case "AWS::Lambda::EventSourceMapping":
 		function := r.only(p["FunctionName"], Function)
-		r.graph.add(Edge{From: r.end(p["EventSourceArn"]), To: function, Mapping: id})
+		r.event(r.end(p["EventSourceArn"]), function, id)
 		r.deadLetters(function, at(p["DestinationConfig"], "OnFailure", "Destination"))
 	case "AWS::Lambda::Function":
 		r.deadLetters(id, at(p["DeadLetterConfig"], "TargetArn"))
@@ -102,9 +106,9 @@ func (r *reader) rule(id string, p map[string]any) {
 }
 
 // event adds an edge between two nodes.
-func (r *reader) event(from, to string) {
+func (r *reader) event(from, to string, via ...string) {
 	if r.nodes[from] != nil && r.nodes[to] != nil {
-		r.graph.add(Edge{From: from, To: to})
+		r.graph.add(Edge{From: from, To: to, Via: via})
 	}
 }
 

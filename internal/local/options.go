@@ -28,6 +28,8 @@ type Options struct {
 	Faults string
 	// IAM is IAMOff to let every call in, whatever the policies of the template say. Default: they are enforced.
 	IAM string
+	// Page is the URL of the page that shows the run, for whoever starts it. Default: there is none.
+	Page string
 	// Auth checks the callers of the API: the signature of their requests, and the policies of a caller that is a role.
 	Auth bool
 }
@@ -37,6 +39,9 @@ const (
 	IAMOn  = "on"
 	IAMOff = "off"
 )
+
+// PagePort returns the port for the page that shows the run: the one after the endpoints, or 0 where the system chooses.
+func (o Options) PagePort() int { return o.portOf(ports) }
 
 // ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
 const ports = 5

@@ -1,8 +1,10 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/flow"
@@ -101,16 +103,20 @@ type EventState string
 
 // The states of an event.
 const (
-	Done         EventState = "done"          // each consumer has handled it
-	Moving       EventState = "moving"        // it is on its way
-	Retrying     EventState = "retrying"      // an attempt failed, and there will be another
-	DeadLettered EventState = "dead-lettered" // it waits in a dead-letter queue
-	Lost         EventState = "lost"          // nobody has it any more
-	Unknown      EventState = "unknown"       // it cannot be told
+	Handled      EventState = "handled"     // each consumer has handled it
+	Unmatched    EventState = "unmatched"   // no rule matches it
+	Moving       EventState = "moving"      // it is on its way
+	Waiting      EventState = "waiting"     // it is in a consumer's queue
+	InFlight     EventState = "in-flight"   // a function works on it
+	Retrying     EventState = "retrying"    // an attempt failed, and there will be another
+	DeadLettered EventState = "dead-letter" // it waits in a dead-letter queue
+	Dropped      EventState = "dropped"     // nobody has it any more
+	Missing      EventState = "missing"     // it is not known to wait anywhere, and its effect is due
+	Unknown      EventState = "unknown"     // it cannot be told
 )
 
-// EventStates lists the states, for a filter.
-var EventStates = []EventState{Done, Moving, Retrying, DeadLettered, Lost, Unknown}
+// EventStates lists the states from the best to the worst.
+var EventStates = []EventState{Handled, Unmatched, Unknown, Moving, Waiting, InFlight, Retrying, DeadLettered, Missing, Dropped}
 
 // An EventQuery selects events: those for which everything that is given holds.
 type EventQuery struct {
@@ -175,7 +181,7 @@ const (
 	Moved     StepKind = "moved"     // from one node to the next
 	Received  StepKind = "received"  // by a function
 	Logged    StepKind = "log"       // a line of a function's log
-	Effect    StepKind = "effect"    // the consumer's effect is committed
+	Effect    StepKind = "effect"    // a consumer has handled it
 	Faulted   StepKind = "fault"     // a fault was injected
 )
 
@@ -284,4 +290,11 @@ type FaultSwitch struct {
 	Point string  `json:"point"`
 	Rate  float64 `json:"rate"`
 	Once  string  `json:"once"` // as in [Fault]
+}
+
+// Worst returns the state that needs a person most.
+func Worst(states []EventState) EventState {
+	return slices.MaxFunc(states, func(a, b EventState) int {
+		return cmp.Compare(slices.Index(EventStates, a), slices.Index(EventStates, b))
+	})
 }

@@ -32,7 +32,7 @@ type fake struct {
 // newFake returns a stack with the flow of the template of the reference application, and so many consumers.
 func newFake(t testing.TB, consumers int) *fake {
 	t.Helper()
-	graph, err := flow.Read(templateWith(t, consumers))
+	graph, err := flow.Read(templateWith(t, consumers), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +86,12 @@ func (f *fake) commit(e page.Event) {
 	}
 }
 
-func (f *fake) About() page.About                              { return f.about }
-func (f *fake) Flow(context.Context) (*flow.Graph, error)       { return f.graph, nil }
-func (f *fake) Heal(context.Context) error                      { return f.SetFault(context.Background(), page.FaultSwitch{}) }
-func (f *fake) Deliver(context.Context, string, string) error   { return nil }
+func (f *fake) About() page.About                         { return f.about }
+func (f *fake) Flow(context.Context) (*flow.Graph, error) { return f.graph, nil }
+func (f *fake) Heal(context.Context) error {
+	return f.SetFault(context.Background(), page.FaultSwitch{})
+}
+func (f *fake) Deliver(context.Context, string, string) error { return nil }
 
 func (f *fake) State(context.Context) (*page.State, error) {
 	f.mu.Lock()
@@ -140,7 +142,7 @@ func (f *fake) Event(_ context.Context, id string) (*page.Timeline, error) {
 			at := func(ms int) time.Time { return e.At.Add(time.Duration(ms) * time.Millisecond) }
 			return &page.Timeline{
 				Event: e, Caused: []page.Caused{{ID: "c-1", Type: "ShipmentRequested"}},
-				Consumers: []page.Consumer{{Name: "PublisherOne", State: page.Done, Receives: 1}, {Name: "PublisherTwo", State: page.DeadLettered, Receives: 5, Reason: "no such address"}},
+				Consumers: []page.Consumer{{Name: "PublisherOne", State: page.Handled, Receives: 1}, {Name: "PublisherTwo", State: page.DeadLettered, Receives: 5, Reason: "no such address"}},
 				Steps: []page.Step{
 					{At: at(0), Kind: page.Committed, Where: "Outbox/Table", Outcome: "ok"},
 					{At: at(12), Kind: page.Moved, Where: "Outbox/Pipe", To: "Outbox/EventBus", Outcome: "ok", LatencyMS: 12},

@@ -41,7 +41,9 @@ type hub struct {
 	events bool
 }
 
-func newHub(b Backend) *hub { return &hub{backend: b, pages: map[chan []byte]bool{}, moves: map[Move]int{}} }
+func newHub(b Backend) *hub {
+	return &hub{backend: b, pages: map[chan []byte]bool{}, moves: map[Move]int{}}
+}
 
 // changes streams what happens to a page, as server-sent events.
 func (s *Server) changes(w http.ResponseWriter, r *http.Request) {

@@ -66,7 +66,7 @@ func TestTextNamesResources(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			text := console.Text(&out)
+			text := console.Text(&out, false)
 			text.Ready(summary)
 			out.Reset()
 			text.Hop(c.hop)
@@ -104,7 +104,7 @@ func TestTerminalEscapesAreShown(t *testing.T) {
 		"a detail":         func(c console.Console) { c.Hop(hop.Hop{Stage: hop.Pipe, Resource: "x", Detail: hostile}) },
 	} {
 		var text, lines bytes.Buffer
-		say(console.Text(&text))
+		say(console.Text(&text, true))
 		want := shown
 		if name == "a structured log" {
 			want = strings.TrimSuffix(shown, `\x9b`) // JSON has no such byte
@@ -126,7 +126,7 @@ func TestTerminalEscapesAreShown(t *testing.T) {
 
 func TestTextReadyShowsEverything(t *testing.T) {
 	var out bytes.Buffer
-	console.Text(&out).Ready(summary)
+	console.Text(&out, true).Ready(summary)
 	for _, want := range []string{"Orders-dev", "started in 2s", "http://127.0.0.1:4510/dev/", "Outbox/One/Queue", "6 × AWS::IAM::Role", "only roles call anything", "Ctrl-C"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the start-up text lacks %q:\n%s", want, out.String())
@@ -140,7 +140,7 @@ func TestTextReadyShowsEverything(t *testing.T) {
 // TestTextShortensALineWithinALine checks what the runtime for Node.js makes of a handler's own JSON.
 func TestTextShortensALineWithinALine(t *testing.T) {
 	var out bytes.Buffer
-	console.Text(&out).Hop(hop.Hop{
+	console.Text(&out, false).Hop(hop.Hop{
 		Stage: hop.Function, Outcome: hop.OK, Resource: "Fn",
 		Detail: `{"timestamp":"2026-10-08T07:30:29.443Z","level":"INFO","requestId":"79b5e81f","message":"{\"message\":\"handled\",\"id\":\"o-1\"}"}`,
 	})
@@ -152,7 +152,7 @@ func TestTextShortensALineWithinALine(t *testing.T) {
 // TestTextHidesLambdasOwnLines checks that START, END and REPORT do not hide what happens.
 func TestTextHidesLambdasOwnLines(t *testing.T) {
 	var out bytes.Buffer
-	console.Text(&out).Hop(hop.Hop{Stage: hop.Platform, Outcome: hop.OK, Resource: "Fn", Detail: "START RequestId: 1 Version: $LATEST"})
+	console.Text(&out, false).Hop(hop.Hop{Stage: hop.Platform, Outcome: hop.OK, Resource: "Fn", Detail: "START RequestId: 1 Version: $LATEST"})
 	if out.Len() > 0 {
 		t.Errorf("it prints %q", out.String())
 	}
@@ -161,7 +161,7 @@ func TestTextHidesLambdasOwnLines(t *testing.T) {
 // TestTextLeavesOutHeartbeats checks that a stack's own events are shown only when they do not arrive.
 func TestTextLeavesOutHeartbeats(t *testing.T) {
 	var out bytes.Buffer
-	text := console.Text(&out)
+	text := console.Text(&out, false)
 	text.Hop(hop.Hop{Stage: hop.Pipe, Outcome: hop.OK, Resource: "arrives", Heartbeat: true})
 	text.Hop(hop.Hop{Stage: hop.Pipe, Outcome: hop.OK, Resource: "of-a-user"})
 	text.Hop(hop.Hop{Stage: hop.Bus, Outcome: hop.Dropped, Resource: "is-lost", Heartbeat: true})
@@ -172,7 +172,7 @@ func TestTextLeavesOutHeartbeats(t *testing.T) {
 
 func TestTextFaults(t *testing.T) {
 	var out bytes.Buffer
-	text := console.Text(&out)
+	text := console.Text(&out, false)
 	text.Fault(console.Fault{At: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), Point: "queue.duplicate", Key: "e-1 @ Queue"})
 	text.Faults(map[string]int{"queue.duplicate": 12, "bus.partial": 0})
 	want := "15:04:05.000  fault     queue.duplicate  e-1 @ Queue\nFaults that fired\n  bus.partial      0\n  queue.duplicate  12\n"

@@ -18,12 +18,14 @@ import (
 )
 
 // Text returns a Console that writes for a person. Colors appear only where w is a terminal that shows them; what
-// a terminal would obey in names and log lines is shown as an escape.
-func Text(w io.Writer) Console {
-	return &textConsole{w: w, names: map[string]string{}}
+// a terminal would obey in names and log lines is shown as an escape. verbose lists the resources too, which the page shows.
+func Text(w io.Writer, verbose bool) Console {
+	return &textConsole{w: w, verbose: verbose, names: map[string]string{}}
 }
 
 type textConsole struct {
+	verbose bool
+
 	mu    sync.Mutex
 	w     io.Writer
 	names map[string]string // logical id or Ref → readable name
@@ -55,6 +57,9 @@ func (c *textConsole) Ready(s Summary) {
 
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n", bold.Render(terminal.Visible(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started))))
+	if s.Page != "" {
+		fmt.Fprintf(&b, "\n  Open %s\n\n", bold.Render(terminal.Visible(s.Page)))
+	}
 	table(&b, func(row func(...string)) {
 		if s.API != "" {
 			row("REST API", s.API)
@@ -64,26 +69,33 @@ func (c *textConsole) Ready(s Summary) {
 		}
 		row("data", s.Data)
 	})
-	fmt.Fprintf(&b, "\n%s\n", bold.Render("Resources"))
-	table(&b, func(row func(...string)) {
+	if c.verbose {
+		details(&b, s)
+	}
+	fmt.Fprintf(&b, "\nReady. Ctrl-C ends everything.\n")
+	c.print(b.String())
+}
+
+// details writes what a stack consists of.
+func details(b *strings.Builder, s Summary) {
+	fmt.Fprintf(b, "\n%s\n", bold.Render("Resources"))
+	table(b, func(row func(...string)) {
 		for _, r := range s.Resources {
 			row(r.Name, r.Type, r.Ref)
 		}
 	})
-	fmt.Fprintf(&b, "\n%s\n", bold.Render("Not needed here"))
-	table(&b, func(row func(...string)) {
+	fmt.Fprintf(b, "\n%s\n", bold.Render("Not needed here"))
+	table(b, func(row func(...string)) {
 		for _, r := range s.Skipped {
 			row(fmt.Sprintf("%d × %s", r.Count, r.Type), r.Reason)
 		}
 	})
-	fmt.Fprintf(&b, "\n%s\n", bold.Render("Outputs"))
-	table(&b, func(row func(...string)) {
+	fmt.Fprintf(b, "\n%s\n", bold.Render("Outputs"))
+	table(b, func(row func(...string)) {
 		for _, name := range slices.Sorted(maps.Keys(s.Outputs)) {
 			row(name, s.Outputs[name])
 		}
 	})
-	fmt.Fprintf(&b, "\nReady. Ctrl-C ends everything.\n")
-	c.print(b.String())
 }
 
 func (c *textConsole) Hop(h hop.Hop) {
@@ -102,7 +114,7 @@ func (c *textConsole) Hop(h hop.Hop) {
 	case hop.API:
 		what = h.Detail
 	case hop.Function:
-		line := logLine(h.Detail)
+		line := LogLine(h.Detail)
 		if line == "" {
 			return
 		}

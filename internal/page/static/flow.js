@@ -108,7 +108,9 @@ function Drawing({ flow, state, selected, onSelect }) {
   }, []);
   useEffect(() => onMoves((moves) => {
     for (const m of moves) {
-      const path = svg.current?.querySelector(`[data-from="${CSS.escape(m.from)}"][data-to="${CSS.escape(m.to)}"]`);
+      // What is dead-lettered comes from the queue, and the line to a dead-letter queue from the end of the lane.
+      const from = m.outcome === 'dead-letter' ? '' : `[data-from="${CSS.escape(m.from)}"]`;
+      const path = svg.current?.querySelector(`${from}[data-to="${CSS.escape(m.to)}"]`);
       if (path) move(svg.current, path, m);
     }
   }), []);

@@ -29,8 +29,8 @@ export const count = (n, one, many = `${one}s`) => `${n.toLocaleString('en-US')}
 // short returns the end of an id, which tells UUIDv7s of the same time apart.
 export const short = (id) => (id.length > 14 ? `…${id.slice(-12)}` : id);
 
-// pretty returns JSON with line breaks, and other text as it is. An envelope's data, which is JSON in a text, is shown as
-// JSON too.
+// pretty returns JSON with line breaks, and other text as it is. An envelope's data, which is JSON in a text, becomes JSON
+// too.
 export function pretty(value) {
   if (typeof value === 'string') {
     try {
@@ -39,13 +39,18 @@ export function pretty(value) {
       return value;
     }
   }
+  try {
+    const data = JSON.parse(value.detail.data.S);
+    value = { ...value, detail: { ...value.detail, data } };
+  } catch {
+    // No envelope of an outbox.
+  }
   return JSON.stringify(value, null, 2);
 }
 
-const words = { done: 'done', moving: 'moving', retrying: 'retrying', 'dead-lettered': 'dead-lettered', lost: 'lost', unknown: 'unknown' };
-export const states = Object.keys(words);
+export const states = ['handled', 'moving', 'waiting', 'in-flight', 'retrying', 'dead-letter', 'dropped', 'unmatched'];
 
-export const State = ({ of }) => html`<span class="state ${of}"><i aria-hidden="true" />${words[of] ?? of}</span>`;
+export const State = ({ of }) => html`<span class="state ${of}"><i aria-hidden="true" />${of}</span>`;
 
 export const When = ({ at }) => html`<time datetime=${at} title=${new Date(at).toLocaleString()}>${ago(at)}</time>`;
 

@@ -1,0 +1,106 @@
+// Package running shows on a page the stack that runs in this process, and what the page can do with it: send requests,
+// publish events, deliver them again, and switch faults.
+package running
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/outboxkit/transactional-outbox/internal/flow"
+	"github.com/outboxkit/transactional-outbox/internal/local"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/operate"
+	"github.com/outboxkit/transactional-outbox/internal/page"
+	"github.com/outboxkit/transactional-outbox/internal/page/deployed"
+)
+
+// A Run is a [page.Backend] and a [page.Run] for a session. What can be known from outside it takes from a [deployed.Stack].
+type Run struct {
+	*deployed.Stack
+	session *local.Session
+	tap     *Tap
+	graph   *flow.Graph
+}
+
+var (
+	_ page.Backend = (*Run)(nil)
+	_ page.Run     = (*Run)(nil)
+)
+
+// New returns what shows the session, whose console is the tap. port is that of its REST API, for advice, and save names the
+// files for copies of discarded messages.
+func New(ctx context.Context, session *local.Session, tap *Tap, port int, save func() string) (*Run, error) {
+	name, c := session.Deployment().Stack, session.Cloud()
+	clients := operate.AtEndpoints(c.Region, operate.Endpoints{
+		DynamoDB: c.Endpoint(cloud.DynamoDB), SQS: c.Endpoint(cloud.SQS), EventBridge: c.Endpoint(cloud.EventBridge), Others: c.Endpoint(cloud.Others),
+	}, "on this machine")
+	outboxes, noOutbox := operate.Discover(ctx, clients, name)
+	stack, err := deployed.New(ctx, deployed.Config{
+		Clients: clients, Command: operate.CommandLine{Local: true, Port: port}, Stack: name,
+		Outboxes: outboxes, NoOutbox: noOutbox, Write: true, Save: save,
+	})
+	if err != nil {
+		return nil, err
+	}
+	graph, err := stack.Flow(ctx)
+	return &Run{Stack: stack, session: session, tap: tap, graph: graph}, err
+}
+
+// About returns what runs.
+func (r *Run) About() page.About {
+	about := r.Stack.About()
+	about.Live, about.EventsBySearch = true, false
+	s := r.session.Summary
+	endpoints := page.FactGroup{Title: "Endpoints"}
+	if s.API != "" {
+		endpoints.Rows = append(endpoints.Rows, []string{"REST API", s.API})
+	}
+	for _, e := range s.Endpoints {
+		endpoints.Rows = append(endpoints.Rows, []string{e.Service.Variable(), e.URL})
+	}
+	endpoints.Rows = append(endpoints.Rows, []string{"data", s.Data})
+	outputs := page.FactGroup{Title: "Outputs"}
+	for name, value := range s.Outputs {
+		outputs.Rows = append(outputs.Rows, []string{name, value})
+	}
+	slices.SortFunc(outputs.Rows, slices.Compare)
+	resources := page.FactGroup{Title: "Resources"}
+	for _, res := range s.Resources {
+		resources.Rows = append(resources.Rows, []string{res.Name, res.Type, res.Ref})
+	}
+	skipped := page.FactGroup{Title: "Not needed here"}
+	for _, sk := range s.Skipped {
+		skipped.Rows = append(skipped.Rows, []string{sk.Type, sk.Reason})
+	}
+	about.Facts = []page.FactGroup{endpoints, outputs, resources, skipped}
+	return about
+}
+
+// followEvery is how often a follower is told of what has moved.
+const followEvery = 100 * time.Millisecond
+
+// Follow calls change with what moves until ctx is done.
+func (r *Run) Follow(ctx context.Context, change func(page.Change)) {
+	ticks := time.NewTicker(followEvery)
+	defer ticks.Stop()
+	before, revision := r.tap.snapshot(), r.revision()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		now, next := r.tap.snapshot(), r.revision()
+		c := page.Change{Events: next != revision}
+		for w, n := range now {
+			if n > before[w] {
+				c.Moves = append(c.Moves, r.moves(w, n-before[w])...)
+			}
+		}
+		if c.Events || len(c.Moves) > 0 {
+			change(c)
+		}
+		before, revision = now, next
+	}
+}

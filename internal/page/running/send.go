@@ -1,0 +1,77 @@
+package running
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/page"
+)
+
+const (
+	// sendWithin is how long a request may take: API Gateway's integrations have 29 seconds.
+	sendWithin = 40 * time.Second
+	// maxResponse is the longest response. Source: API Gateway developer guide, limits: a payload has 10 MB.
+	maxResponse = 10 << 20
+)
+
+// Methods returns the methods of the stack's REST API.
+func (r *Run) Methods(context.Context) ([]page.Method, error) { return methods(r.Template()) }
+
+// Send sends a request to the REST API, signed with the developer's key: a method that asks for no signature ignores it.
+func (r *Run) Send(ctx context.Context, in page.Request) (*page.Response, error) {
+	api := r.session.Summary.API
+	if api == "" {
+		return nil, fmt.Errorf("the stack must have a REST API to send %s %s to", in.Verb, in.Path)
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendWithin)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, in.Verb, strings.TrimSuffix(api, "/")+in.Path, strings.NewReader(in.Body))
+	if err != nil {
+		return nil, fmt.Errorf("send %s %s: %w", in.Verb, in.Path, err)
+	}
+	if in.Body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range in.Headers {
+		request.Header.Set(name, value)
+	}
+	if err := r.sign(request, in.Body); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("send %s %s: %w", in.Verb, in.Path, err)
+	}
+	defer response.Body.Close()
+	var body bytes.Buffer
+	if _, err := io.Copy(&body, io.LimitReader(response.Body, maxResponse)); err != nil {
+		return nil, fmt.Errorf("read the response to %s %s: %w", in.Verb, in.Path, err)
+	}
+	return &page.Response{
+		Status: response.StatusCode, Headers: response.Header, Body: body.String(),
+		LatencyMS: float64(time.Since(began).Microseconds()) / 1000,
+	}, nil
+}
+
+// sign signs a request as a caller of the API does.
+func (r *Run) sign(request *http.Request, body string) error {
+	sum := sha256.Sum256([]byte(body))
+	key := aws.Credentials{AccessKeyID: cloud.DeveloperKey, SecretAccessKey: cloud.DeveloperKey}
+	err := v4.NewSigner().SignHTTP(request.Context(), key, request, hex.EncodeToString(sum[:]), "execute-api", r.session.Cloud().Region, time.Now())
+	if err != nil {
+		return fmt.Errorf("sign %s %s: %w", request.Method, request.URL.Path, err)
+	}
+	return nil
+}
