@@ -47,8 +47,8 @@ type measure struct {
 // Wide returns the layout for a wide screen: the trunk at the left, and each lane a row beside it.
 func (g *Graph) Wide() Layout {
 	d := drawing{measure: measure{
-		stopWidth: 196, stopHeight: 48, stopGap: 26, railX: 24, pillWidth: 104, pillHeight: 26,
-		nodeHeight: 44, nodeGap: 26, laneGap: 12, firstWidth: 196, nodeWidth: 150, margin: 18,
+		stopWidth: 190, stopHeight: 48, stopGap: 26, railX: 24, pillWidth: 84, pillHeight: 26,
+		nodeHeight: 44, nodeGap: 26, laneGap: 12, firstWidth: 222, nodeWidth: 150, margin: 18,
 	}}
 	for _, s := range g.arrange() {
 		top := d.y

@@ -164,7 +164,7 @@ func (f *fake) Event(_ context.Context, id string) (*page.Timeline, error) {
 func (f *fake) DeadLetters(context.Context) (*page.DeadLetterList, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &page.DeadLetterList{Messages: slices.Clone(f.letters), Total: len(f.letters)}, nil
+	return &page.DeadLetterList{Messages: append([]page.DeadLetter{}, f.letters...), Total: len(f.letters)}, nil
 }
 
 func (f *fake) Redrive(_ context.Context, ids []string) (*page.Result, error) {
@@ -220,4 +220,30 @@ func (f *fake) SetFault(_ context.Context, s page.FaultSwitch) error {
 		}
 	}
 	return nil
+}
+
+// newEvent returns an event with that number.
+func newEvent(n int) page.Event {
+	return page.Event{
+		ID: fmt.Sprintf("e-%d", n), Type: []string{"OrderCreated", "OrderUpdated"}[n%2], AggregateType: "Order", AggregateID: fmt.Sprintf("o-%d", n),
+		Version: 1, At: time.Now(), State: []page.EventState{page.Handled, page.Moving, page.Handled, page.DeadLettered, page.Retrying}[n%5],
+	}
+}
+
+// requests returns what was sent.
+func (f *fake) requests() []page.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.sent)
+}
+
+// waiting returns the ids of the dead-letter messages.
+func (f *fake) waiting() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var ids []string
+	for _, l := range f.letters {
+		ids = append(ids, l.ID)
+	}
+	return ids
 }

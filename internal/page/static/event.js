@@ -10,7 +10,7 @@ function Step({ step, start }) {
   const after = new Date(step.at) - start;
   return html`<li class="step ${step.kind} ${step.outcome ?? ''}">
     <time datetime=${step.at} title=${new Date(step.at).toLocaleString()}>${after <= 0 ? '0' : `+${ms(after)}`}</time>
-    <div><b>${verbs[step.kind] ?? step.kind}</b> <span>${step.where}${step.to && ` → ${step.to}`}</span>
+    <div><b>${step.kind === 'moved' && !step.to ? 'arrived at' : verbs[step.kind] ?? step.kind}</b> <span>${step.where}${step.to && ` → ${step.to}`}</span>
       ${step.outcome && step.outcome !== 'ok' && html` <em>${step.outcome}</em>`}
       ${step.latencyMs > 0 && html` <small>took ${ms(step.latencyMs)}</small>`}
       ${step.detail && html`<p>${step.detail}</p>`}</div>

@@ -74,8 +74,17 @@ function List({ query, changed, onCount }) {
     const f = frame.current;
     if ((index + 1) * view.row > f.scrollTop + f.clientHeight) f.scrollTop = (index + 1) * view.row - f.clientHeight;
     if (index * view.row < f.scrollTop) f.scrollTop = index * view.row;
-    requestAnimationFrame(() => f.querySelector(`[data-index="${index}"]`)?.focus({ preventScroll: true }));
+    const focus = () => f.querySelector(`[data-index="${index}"]`)?.focus({ preventScroll: true });
+    if (f.querySelector(`[data-index="${index}"]`)) focus();
+    else requestAnimationFrame(focus); // it is drawn then
   };
+  // Rows that move in the document lose the focus. It goes back to where it was.
+  const focused = document.activeElement?.dataset?.index;
+  useLayoutEffect(() => {
+    if (focused !== undefined && document.activeElement === document.body) {
+      frame.current.querySelector(`[data-index="${focused}"]`)?.focus({ preventScroll: true });
+    }
+  });
   const rows = [];
   for (let i = first; i <= last; i++) rows.push(html`<${Row} key=${i} event=${list.at(i)} index=${i} total=${list.total} height=${view.row} />`);
   return html`<${Problem} text=${list.problem} />
