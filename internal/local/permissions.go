@@ -10,6 +10,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
+	"github.com/outboxkit/transactional-outbox/internal/local/functions"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -72,6 +73,25 @@ func (p permissions) identity() func(*http.Request) (control.Identity, bool) {
 	return func(r *http.Request) (control.Identity, bool) {
 		arn, id, ok := p.authority.Identity(r)
 		return control.Identity{Arn: arn, UserId: id, Account: cloud.Account}, ok
+	}
+}
+
+// callerOf returns who has signed a request: the logical id of a function, the session of another role, or "" for the developer
+// and where roles have no keys.
+func (s *services) callerOf(host *functions.Service) func(*http.Request) string {
+	return func(r *http.Request) string {
+		if s.permissions.authority == nil {
+			return ""
+		}
+		arn, _, ok := s.permissions.authority.Identity(r)
+		if !ok {
+			return ""
+		}
+		session := arn[strings.LastIndexByte(arn, '/')+1:]
+		if id, found := host.LogicalID(session); found {
+			return id
+		}
+		return session
 	}
 }
 

@@ -15,7 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/apigateway"
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/commits"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
@@ -54,6 +56,8 @@ type services struct {
 	cloud   *cloud.Cloud
 	api     *apigateway.Service
 	control *control.Service
+	clock   *clock.Clock
+	table   *tables.Service
 	mapping *eventsource.Service
 	queue   *queues.Service
 	stubs   *stubs
@@ -66,7 +70,7 @@ type services struct {
 
 // start brings up the parts for a stack, whose events known keeps. On an error nothing is left running.
 func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store) (_ *services, err error) {
-	s := &services{cloud: cloud.New(region(stack)), events: known, logs: &logs{dir: data.dir}}
+	s := &services{cloud: cloud.New(region(stack)), clock: &clock.Clock{}, events: known, logs: &logs{dir: data.dir}}
 	seams := newSeams(injector, s.cloud)
 	defer func() {
 		if err != nil {
@@ -76,7 +80,6 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	if s.permissions, err = s.newPermissions(o, out); err != nil {
 		return nil, err
 	}
-	seams.tables, seams.bus = s.permissions.tables(seams.tables), s.permissions.buses(seams.bus)
 	store := metrics.New()
 	sink := store.Sink(func(h hop.Hop) {
 		s.events.Hop(h)
@@ -88,6 +91,8 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 		Declared: stack.Declared("AWS::Lambda::Function"), Sink: sink, Wrap: seams.function,
 	})
 	s.all = append(s.all, host)
+	writes := commits.Config{Caller: s.callerOf(host), Known: s.events.Has, Added: s.events.Commit, Sink: sink}
+	seams.tables, seams.bus = s.permissions.tables(inFrontOf(writes.Wrap, seams.tables)), s.permissions.buses(seams.bus)
 	s.stubs = &stubs{next: host.Invoke, sink: sink}
 	function := counted{host, store.Invocations(s.stubs.invoke)}
 	queue, err := s.startPrograms(ctx, o, data, seams, sink)
@@ -98,14 +103,14 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
 		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
-		Sink: sink, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
+		Sink: sink, Clock: s.clock, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
-	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
+	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
 	s.mapping = eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
+		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, pipe, s.mapping)
 	s.api, err = apigateway.New(ctx, apigateway.Config{
@@ -161,7 +166,7 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 	err := both.Wait()
 	// One may be up although the other failed: close must find it.
 	if table != nil {
-		s.all = append(s.all, table)
+		s.table, s.all = table, append(s.all, table)
 	}
 	if queue != nil {
 		s.all = append(s.all, queue)

@@ -109,8 +109,8 @@ func (c *textConsole) Hop(h hop.Hop) {
 			return // a stack's schedules run every minute and are no event of a user
 		}
 		what = strings.TrimSpace(c.route(h) + "  " + h.Detail)
-	case hop.Platform:
-		return // three lines an invocation would hide the others; the JSON form has them
+	case hop.Platform, hop.Effect:
+		return // four lines an invocation would hide the others; the JSON form has them
 	case hop.API:
 		what = h.Detail
 	case hop.Function:

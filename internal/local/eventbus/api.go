@@ -177,7 +177,7 @@ func (s *Service) accept(e entry) answered {
 func (s *Service) deliveriesOf(b *bus, decoded pattern.Event, encoded json.RawMessage, only []string) (deliveries []*delivery) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	now := time.Now()
+	now := s.clock.Now()
 	for _, r := range b.rules {
 		if !r.isEnabled() || r.pattern == nil || !r.pattern.Match(decoded) || len(only) > 0 && !slices.Contains(only, r.arn) {
 			continue

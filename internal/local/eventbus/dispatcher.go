@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
@@ -78,6 +79,7 @@ type dispatcher struct {
 	target   func(ruleARN, targetID string) (target, bool)
 	sink     hop.Sink
 	around   Around // nil: attempts run as they are
+	clock    *clock.Clock
 	// functions and exists are nil where there are no functions and nothing is known about queues.
 	functions Functions
 	exists    func(queueARN string) bool
@@ -139,7 +141,7 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		return
 	}
 	for {
-		if t.expired(one) {
+		if t.expired(one, d.clock.Now()) {
 			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Dropped, Detail: fmt.Sprintf("as on AWS, an event older than %s is not handed over to the function", t.maxAge)})
 			return
 		}
@@ -147,7 +149,7 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		if ctx.Err() != nil && failed != nil {
 			return
 		}
-		left := time.Until(one.AcceptedAt.Add(t.maxAge))
+		left := t.maxAge - d.clock.Since(one.AcceptedAt)
 		switch {
 		case failed == nil:
 			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.OK})
@@ -164,7 +166,7 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		}
 		d.report(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Retry, Detail: failed.Error()})
 		// The last retry is due when the event's time is up.
-		if !sleep(ctx, min(t.wait(one.Retries), left)) {
+		if d.clock.Sleep(ctx, min(t.wait(one.Retries), left)) != nil {
 			return
 		}
 		one.Retries++
@@ -259,7 +261,7 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 			dropped("the dead-letter queue " + t.deadLetter + " did not accept the event: " + refused.Error())
 			return
 		}
-		if !sleep(ctx, backoff(n)) {
+		if d.clock.Sleep(ctx, backoff(n)) != nil {
 			return
 		}
 	}
@@ -289,7 +291,7 @@ func (d *dispatcher) finish(one *delivery, h hop.Hop) {
 }
 
 func (d *dispatcher) report(one *delivery, h hop.Hop) {
-	h.At, h.Stage, h.Count, h.Latency = time.Now(), hop.Bus, 1, time.Since(one.AcceptedAt)
+	h.At, h.Stage, h.Count, h.Latency = time.Now(), hop.Bus, 1, d.clock.Since(one.AcceptedAt)
 	if one.Scheduled {
 		h.Stage = hop.Schedule
 	}

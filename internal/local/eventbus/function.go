@@ -47,8 +47,8 @@ func (d *dispatcher) invoke(ctx context.Context, t target, payload []byte) *fail
 
 // expired reports whether an event is too old to be handed over to the function: Lambda discards it, as it does with one
 // whose retry would be too late.
-func (t target) expired(one *delivery) bool {
-	return t.function && time.Since(one.AcceptedAt) >= t.maxAge
+func (t target) expired(one *delivery, now time.Time) bool {
+	return t.function && now.Sub(one.AcceptedAt) >= t.maxAge
 }
 
 // wait returns the wait before retry n of a target, counted from 0.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,25 +16,37 @@ import (
 // the begin, or after the rule was enabled. Times that pass while the machine sleeps are skipped.
 func (s *Service) runSchedules(ctx context.Context) error {
 	for {
-		now := time.Now()
+		now := s.clock.Now()
 		due, next := s.dueRules(now)
 		for _, r := range due {
 			if err := s.sendScheduled(r, now); err != nil {
 				return err
 			}
 		}
-		wait := time.NewTimer(time.Until(next))
-		if next.IsZero() {
-			wait.Stop()
-		}
-		select {
-		case <-ctx.Done():
-			wait.Stop()
+		s.awaitSchedules(ctx, next)
+		if ctx.Err() != nil {
 			return nil
-		case <-s.rulesChanged:
-			wait.Stop()
-		case <-wait.C:
 		}
+	}
+}
+
+// awaitSchedules waits until the next schedule is due, or never for the zero time, until schedules have changed, or until
+// ctx is done.
+func (s *Service) awaitSchedules(ctx context.Context, next time.Time) {
+	due, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var sleeping sync.WaitGroup
+	defer sleeping.Wait()
+	defer cancel()
+	if !next.IsZero() {
+		sleeping.Go(func() {
+			defer cancel()
+			_ = s.clock.SleepUntil(due, next)
+		})
+	}
+	select {
+	case <-due.Done():
+	case <-s.rulesChanged:
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
@@ -39,6 +40,8 @@ type Config struct {
 	QueueExists func(arn string) bool
 	Sink        hop.Sink // receives a hop of stage hop.Bus or hop.Schedule for each delivery, retry, dead-letter message and dropped event
 
+	// Clock tells the time that retries and schedules wait for. Default: the machine's.
+	Clock *clock.Clock
 	// Accepted is called with each event once it is on disk, and before it is delivered. Default: nothing.
 	Accepted func(hop.Accepted)
 	// Wrap returns a handler that runs in front of the API, for example to inject faults. Default: none.
@@ -50,6 +53,7 @@ type Config struct {
 // A Service runs the stack's buses and rules.
 type Service struct {
 	cloud      *cloud.Cloud
+	clock      *clock.Clock
 	accepted   func(hop.Accepted) // nil: nobody asks
 	journal    *boltJournal
 	dispatcher *dispatcher
@@ -107,6 +111,7 @@ func newService(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cloud:    cfg.Cloud,
+		clock:    cfg.Clock,
 		accepted: cfg.Accepted,
 		journal:  journal,
 		serving:  make(chan struct{}),
@@ -125,6 +130,7 @@ func newService(cfg Config) (*Service, error) {
 	}
 	s.addBus(defaultBus)
 	s.dispatcher = newDispatcher(journal, newSender(cfg.Cloud), cfg.Policies, s.target, cfg.Sink)
+	s.dispatcher.clock = cfg.Clock
 	s.dispatcher.around, s.dispatcher.functions, s.dispatcher.exists = cfg.Around, cfg.Functions, cfg.QueueExists
 	s.dispatcher.dispatch(pending)
 	return s, nil

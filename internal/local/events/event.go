@@ -61,13 +61,15 @@ type Delivery struct {
 	State    State  `json:"state"`
 	Receives int    `json:"receives,omitempty"` // invocations of the function with it
 	Handled  int    `json:"handled,omitempty"`  // those that ended well: more than one where it was delivered again
+	Effects  int    `json:"effects,omitempty"`  // writes of the function that name it, once they are committed
+	Function string `json:"function,omitempty"` // logical id of the function that was last invoked with it
 	// At is the ARN of the dead-letter queue in which it waits.
 	At string `json:"at,omitempty"`
 	// Reason is the last failure.
 	Reason string `json:"reason,omitempty"`
 }
 
-// A Step is one thing that happened to an event: a hop of it alone, or one of [Occurred] and [Fault].
+// A Step is one thing that happened to an event: a hop of it alone, or one of [Occurred], [Commit] and [Fault].
 type Step struct {
 	At       time.Time     `json:"at"`
 	Stage    hop.Stage     `json:"stage"`
@@ -81,7 +83,8 @@ type Step struct {
 
 // The stages of steps that are no hops.
 const (
-	Occurred hop.Stage = "occurred" // the first step: what the event says about when it happened, by its writer's clock
+	Occurred hop.Stage = "occurred" // what the event says about when it happened, by its writer's clock
+	Commit   hop.Stage = "commit"   // a write has added it to an outbox
 	Fault    hop.Stage = "fault"    // a fault was injected; the resource is its point
 )
 

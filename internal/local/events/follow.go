@@ -117,8 +117,14 @@ func (r *record) follow(h hop.Hop, failed bool) {
 	case hop.Platform:
 		if h.Source != "" && isStart(h.Detail) {
 			d := r.delivery(h.Source)
-			d.State = InFlight
+			d.State, d.Function = InFlight, h.Resource
 			d.Receives++
+		}
+	case hop.Effect:
+		for i := range r.Deliveries {
+			if r.Deliveries[i].Function == h.Resource {
+				r.Deliveries[i].Effects++
+			}
 		}
 	default: // what pipes and functions report is in the last step
 	}

@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,33 @@ func (s *Store) Accept(a hop.Accepted) {
 	}
 	r.add(Step{At: a.At, Stage: hop.Bus, Resource: a.Bus, Outcome: hop.OK, Detail: matching(len(a.Targets))})
 	s.touch(r)
+}
+
+// Commit adds an event that a write has added to an outbox. It may come after its first hops.
+func (s *Store) Commit(a hop.Added) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.find(a.ID, a.At)
+	if r.Payload == nil {
+		r.Source, r.Type, r.Heartbeat = a.Source, a.Type, hop.IsHeartbeat(a.Source)
+		r.AggregateType, r.AggregateID, r.Version = a.AggregateType, a.AggregateID, a.Version
+		r.CorrelationID, r.CausationID, r.OccurredAt = a.CorrelationID, a.CausationID, a.OccurredAt
+	}
+	step := Step{At: a.At, Stage: Commit, Resource: a.By, Outcome: hop.OK, Detail: strings.Join(a.With, ", ")}
+	after := 0 // the steps that happened before
+	for after < len(r.Steps) && r.Steps[after].Stage == Occurred {
+		after++
+	}
+	r.Steps = slices.Insert(r.Steps, after, step)
+	r.Last = r.Steps[len(r.Steps)-1]
+	s.touch(r)
+}
+
+// Has reports whether the store has an event.
+func (s *Store) Has(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byID[id] != nil
 }
 
 // Receive adds an event that a mapping has received from its queue, where no bus has told of it: somebody has sent it there,

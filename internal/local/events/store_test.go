@@ -120,11 +120,12 @@ func TestState(t *testing.T) {
 func TestDelivery(t *testing.T) {
 	s := New(0)
 	accept(s, "e", "c-1", ship)
-	for _, h := range []hop.Hop{sent(ship), start(ship, "e", "f"), invoked(ship, hop.Retry, "e"), start(ship, "e"), invoked(ship, hop.OK), start(ship, "e"), invoked(ship, hop.OK)} {
+	effect := hop.Hop{Stage: hop.Effect, Resource: "Fn", Outcome: hop.OK, EventIDs: []string{"e"}}
+	for _, h := range []hop.Hop{sent(ship), start(ship, "e", "f"), invoked(ship, hop.Retry, "e"), start(ship, "e"), effect, invoked(ship, hop.OK), start(ship, "e"), invoked(ship, hop.OK)} {
 		s.Hop(h)
 	}
 	d, found := get(t, s, "e").Delivery(ship)
-	if want := (Delivery{Target: ship, State: Handled, Receives: 3, Handled: 2}); !found || d != want {
+	if want := (Delivery{Target: ship, State: Handled, Receives: 3, Handled: 2, Effects: 1, Function: "Fn"}); !found || d != want {
 		t.Errorf("got  %+v\nwant %+v", d, want)
 	}
 }
@@ -165,6 +166,20 @@ func TestThePipeComesBeforeTheBus(t *testing.T) {
 	}
 	if e.Last.Stage != hop.Platform {
 		t.Errorf("the last step is %s", e.Last.Stage)
+	}
+}
+
+// An event is known from its commit on, so that one that does not come further is found.
+func TestCommit(t *testing.T) {
+	s, now := New(0), time.Now()
+	s.Commit(hop.Added{At: now, ID: "e", Source: "orders", Type: "OrderCreated", AggregateType: "Order", AggregateID: "c-1", Version: 1, By: "Api", With: []string{"Orders", "Outbox"}})
+	if page := s.List(Query{Aggregate: "Order#c-1"}); len(page.Events) != 1 || page.Events[0].State != Moving {
+		t.Fatalf("got %+v", page)
+	}
+	accept(s, "e", "c-1", ship)
+	e := get(t, s, "e")
+	if len(e.Steps) != 3 || e.Steps[0].Stage != Occurred || e.Steps[1].Stage != Commit || e.Steps[1].Detail != "Orders, Outbox" || e.Steps[2].Stage != hop.Bus {
+		t.Errorf("the steps are %+v", e.Steps)
 	}
 }
 

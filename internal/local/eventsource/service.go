@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -25,6 +26,8 @@ type Config struct {
 	Invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	// Sink receives a hop of stage hop.Queue or hop.Stream for each invocation.
 	Sink hop.Sink
+	// Clock tells the time that retries of streams wait for, and how old a record is. Default: the machine's.
+	Clock *clock.Clock
 	// Received is called with the body of each message of a queue before its function is invoked. Default: nothing.
 	Received func(body json.RawMessage)
 	// Alone reports whether the function is to be invoked with a message of a standard queue alone. Default: never.

@@ -6,8 +6,7 @@ import (
 	"strings"
 	"time"
 
-	smithytime "github.com/aws/smithy-go/time"
-
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
@@ -26,6 +25,7 @@ type streamMapping struct {
 	failures    failureQueue // used only with OnFailure
 	invoke      func(ctx context.Context, arn string, payload []byte) ([]byte, error)
 	sink        hop.Sink
+	clock       *clock.Clock
 
 	result
 }
@@ -39,6 +39,7 @@ func (s *Service) newStreamMapping(d Description, filters []*pattern.Pattern) *s
 		failures:    &sqsFailures{client: role.SQS(), url: s.cfg.Cloud.QueueURL(d.OnFailure)},
 		invoke:      s.cfg.Invoke,
 		sink:        s.cfg.Sink,
+		clock:       s.cfg.Clock,
 	}
 }
 
@@ -119,7 +120,7 @@ func (m *streamMapping) deliverPart(ctx context.Context, p part) error {
 			return m.giveUp(ctx, p, p.to, retryAttemptsExhausted, reason)
 		}
 		m.report(p.records(), hop.Hop{Outcome: hop.Retry, Target: m.FunctionARN, Detail: fmt.Sprintf("%d failed: %s", p.to-p.from, reason)})
-		if err := smithytime.SleepWithContext(ctx, streams.Backoff(attempt, retryLast)); err != nil {
+		if err := m.clock.Sleep(ctx, streams.Backoff(attempt, retryLast)); err != nil {
 			return err
 		}
 		if split && !advanced {
@@ -171,7 +172,7 @@ func (m *streamMapping) giveUpOld(ctx context.Context, p *part) error {
 		limit = min(limit, m.MaximumRecordAge)
 	}
 	to := p.from
-	for to < p.to && time.Since(p.batch.Records[to].Arrival) > limit {
+	for to < p.to && m.clock.Since(p.batch.Records[to].Arrival) > limit {
 		to++
 	}
 	old := *p
@@ -194,7 +195,7 @@ func (m *streamMapping) giveUp(ctx context.Context, p part, to int, why conditio
 				break
 			}
 			m.report(p.records(), hop.Hop{Outcome: hop.Retry, Target: m.OnFailure, Detail: err.Error()})
-			if err := smithytime.SleepWithContext(ctx, streams.Backoff(attempt, retryLast)); err != nil {
+			if err := m.clock.Sleep(ctx, streams.Backoff(attempt, retryLast)); err != nil {
 				return err
 			}
 		}

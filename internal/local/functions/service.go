@@ -133,6 +133,18 @@ func (s *Service) Timeout(arn string) (timeout time.Duration, found bool) {
 	return f.timeout, true
 }
 
+// LogicalID returns the logical id of the function with that name, and whether there is one.
+func (s *Service) LogicalID(name string) (id string, found bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.functions {
+		if f.name == name {
+			return f.logicalID, true
+		}
+	}
+	return "", false
+}
+
 // Close ends every function's process, even a hung one, and returns when all have ended.
 func (s *Service) Close() {
 	s.stop()

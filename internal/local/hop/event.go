@@ -37,6 +37,20 @@ type Accepted struct {
 	Targets []string        // ARNs of the targets of all rules that match
 }
 
+// An Added is an event that a write has added to an outbox.
+type Added struct {
+	At time.Time // when it was committed
+
+	ID, Source, Type           string
+	AggregateType, AggregateID string
+	Version                    int64
+	OccurredAt                 time.Time
+	CorrelationID, CausationID string
+
+	By   string   // logical id of the function, session of another role, or empty for the developer
+	With []string // names of the tables that the same write has changed, the outbox's among them
+}
+
 // A Cause is why a function is invoked: a batch of events from one queue.
 type Cause struct {
 	Source   string // ARN of the queue

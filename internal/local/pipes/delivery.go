@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	smithytime "github.com/aws/smithy-go/time"
-
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
@@ -79,7 +77,7 @@ func (d *delivery) giveUpOld(ctx context.Context, batch []*item) ([]*item, error
 	if d.MaxAge > 0 {
 		limit = min(limit, d.MaxAge)
 	}
-	now := time.Now()
+	now := d.Clock.Now()
 	var old, young []*item
 	for _, it := range batch {
 		if now.Sub(it.Arrival) > limit {
@@ -122,7 +120,7 @@ func (d *delivery) giveUp(ctx context.Context, items []*item, condition Conditio
 				break
 			}
 			d.reportItems(items, hop.Hop{Outcome: hop.Retry, Target: d.DeadLetterARN, Detail: err.Error()})
-			if err := smithytime.SleepWithContext(ctx, streams.Backoff(attempt, retryLast)); err != nil {
+			if err := d.Clock.Sleep(ctx, streams.Backoff(attempt, retryLast)); err != nil {
 				return err
 			}
 		}
@@ -146,7 +144,7 @@ func (d *delivery) settle(items []*item, end hop.Hop) error {
 
 func (d *delivery) retryLater(ctx context.Context, batch []*item, attempt int) error {
 	d.reportItems(batch, hop.Hop{Outcome: hop.Retry, Target: d.TargetARN, Detail: batch[0].err.Error()})
-	return smithytime.SleepWithContext(ctx, streams.Backoff(attempt, retryLast))
+	return d.Clock.Sleep(ctx, streams.Backoff(attempt, retryLast))
 }
 
 func (d *delivery) reportItems(items []*item, h hop.Hop) {

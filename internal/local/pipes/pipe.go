@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
@@ -46,6 +47,7 @@ type Pipe struct {
 	DeadLetter  DeadLetter // nil: records that are given up are dropped
 	Checkpoints Checkpoints
 	Sink        hop.Sink
+	Clock       *clock.Clock // nil: the machine's
 }
 
 // What a pipe shares with every other reader of a stream.

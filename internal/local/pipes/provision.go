@@ -140,6 +140,7 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 		Stream:      streams.New(asRole.Streams(), p.Source, s.config.Cloud.Region),
 		Checkpoints: streams.NewCheckpoints(s.config.DB, "pipe "+logicalID, p.Source),
 		Sink:        s.config.Sink,
+		Clock:       s.config.Clock,
 	}
 	pipe.Name, pipe.TargetARN = logicalID, p.Target
 	var err error

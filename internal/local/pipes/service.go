@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -26,6 +27,8 @@ type Config struct {
 	// Wrap may replace a pipe's stream, target and checkpoints, for example with ones that inject faults. Default:
 	// they stay as they are.
 	Wrap func(*Pipe)
+	// Clock tells the time that retries wait for, and how old a record is. Default: the machine's.
+	Clock *clock.Clock
 	// TrimStopped makes the records that come while a pipe is stopped leave its stream before it is started again, as
 	// on AWS after a day.
 	TrimStopped bool

@@ -4,12 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
 	"time"
-
-	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
 // A Depth is what a queue holds at one moment.
@@ -24,18 +19,7 @@ type Depth struct {
 
 // Depths returns what every queue holds.
 func (s *Service) Depths(ctx context.Context) ([]Depth, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.cloud.Endpoint(cloud.SQS), strings.NewReader("{}"))
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	r.Header.Set("X-Amz-Target", "OutboxLocal.Depths") // see server.mjs
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("depths of the queues: %w", err)
-	}
-	defer response.Body.Close()
-	raw, err := io.ReadAll(response.Body)
+	raw, err := s.ask(ctx, "Depths")
 	if err != nil {
 		return nil, fmt.Errorf("depths of the queues: %w", err)
 	}

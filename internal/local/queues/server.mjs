@@ -17,6 +17,11 @@ const { SqsQueue, SqsStore } = await load("sqs/sqsStore.js");
 const { INVALID_MESSAGE_BODY_CHAR } = await load("sqs/sqsTypes.js");
 const { SnsStore } = await load("sns/snsStore.js");
 
+// The clock of the queues, which Advance sets forward.
+const machineNow = Date.now;
+let ahead = 0;
+Date.now = () => machineNow() + ahead;
+
 const disk = new PersistenceManager(data);
 const store = new SqsStore();
 store.host = ""; // queue URLs then use the host of the request instead of sqs.<region>.localhost
@@ -253,17 +258,53 @@ function refusal({ method, headers }) {
   if (method !== "POST") return `the method must be POST, got ${method}`;
   if (!ownType.test(headers["content-type"] ?? "")) return `Content-Type must be application/x-amz-json-1.0, got "${headers["content-type"] ?? ""}"`;
   const target = headers["x-amz-target"] ?? "";
-  if (!target.startsWith("AmazonSQS.") && target !== depthsTarget) return `X-Amz-Target must name an operation of SQS, got "${target}"`;
+  if (!target.startsWith("AmazonSQS.") && !ours(target)) return `X-Amz-Target must name an operation of SQS, got "${target}"`;
 }
 app.addHook("onRequest", async (req, reply) => {
   const why = refusal(req);
   if (why) return reply.code(403).send({ __type: "AccessDeniedException", message: `refused by the local run: ${why}` });
-  if (req.headers["x-amz-target"] === depthsTarget) return reply.send(depths());
+  const own = ours(req.headers["x-amz-target"]);
+  if (own) return reply.send(own.does(...own.words));
 });
 
-// --- Metrics -------------------------------------------------------------------------------------
-// What CloudWatch shows of all queues, in one answer. An SQS client cannot ask for the age of the oldest message.
-const depthsTarget = "OutboxLocal.Depths";
+// --- What no client of SQS can ask for -----------------------------------------------------------
+// X-Amz-Target is "OutboxLocal.<name>", with the name's words behind it: "OutboxLocal.Advance/60000".
+function ours(target) {
+  if (!target.startsWith("OutboxLocal.")) return;
+  const [name, ...words] = target.replace("OutboxLocal.", "").split("/").map(decodeURIComponent);
+  const does = { Depths: depths, Advance: advance, Release: release }[name];
+  return does && { does, words };
+}
+
+function advance(milliseconds) {
+  ahead += Number(milliseconds);
+  for (const queue of store.allQueues()) {
+    queue.processTimers();
+    expire(queue);
+  }
+  return {};
+}
+
+// release makes the messages with an event visible that are in flight.
+function release(name, event) {
+  const queue = [...store.allQueues()].find((q) => q.name === name);
+  for (const [handle, { message }] of [...(queue?.inflightMessages ?? [])]) {
+    if (eventOf(message) === event) queue.changeVisibility(handle, 0);
+  }
+  return {};
+}
+
+// eventOf returns the id by which hops name an event: see hop.EventID.
+function eventOf({ body }) {
+  try {
+    const { id, detail } = JSON.parse(body);
+    return typeof detail?.id === "string" ? detail.id : id;
+  } catch {
+    return undefined;
+  }
+}
+
+// What CloudWatch shows of all queues, in one answer: a client cannot ask for the age of the oldest message.
 function depths() {
   return [...store.allQueues()].map((queue) => {
     const waiting = queue.isFifo() ? [...queue.fifoMessages.values()].flat() : queue.messages;
