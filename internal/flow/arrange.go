@@ -140,8 +140,9 @@ func (a *arranger) attach(s *section, queue Node) {
 	first.deadLetters = append(first.deadLetters, queue)
 }
 
+// leadsToTrunk reports whether a node belongs to the trunk. What sends from outside does.
 func (a *arranger) leadsToTrunk(n Node) bool {
-	return slices.ContainsFunc(a.Nodes, func(other Node) bool {
+	return n.Kind == Outside && len(a.Into(n.ID)) == 0 || slices.ContainsFunc(a.Nodes, func(other Node) bool {
 		return slices.Contains(trunkKinds, other.Kind) && !other.Background && a.reaches(n.ID, other.ID)
 	})
 }

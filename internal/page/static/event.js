@@ -2,7 +2,7 @@
 
 import { html, useState } from './vendor/preact.js';
 import { get, post } from './server.js';
-import { JSONText, ms, Problem, State, useGet, useNow, When } from './ui.js';
+import { JSONText, ms, Problem, State, times, useGet, useNow, When } from './ui.js';
 
 const verbs = { committed: 'committed', moved: 'moved on', received: 'received', log: 'logged', effect: 'handled', fault: 'fault injected' };
 
@@ -63,7 +63,7 @@ export function EventPage({ argument, about, changed }) {
       <div>
         <section><h2>Consumers</h2>
           <ul class="consumers">${e.consumers.map((c) => html`<li key=${c.name}><b>${c.name}</b><${State} of=${c.state} />
-            <small>${[c.receives > 0 && `received ${c.receives === 1 ? 'once' : `${c.receives} times`}`, c.reason].filter(Boolean).join(' · ')}</small></li>`)}</ul>
+            <small>${[c.receives > 0 && `received ${times(c.receives)}`, c.reason].filter(Boolean).join(' · ')}</small></li>`)}</ul>
           ${e.consumers.length === 0 && html`<p class="quiet">No rule has matched it yet.</p>`}
           ${about.run && html`<${Deliver} event=${e.id} consumers=${e.consumers} />`}
         </section>

@@ -2,7 +2,7 @@
 
 import { html, useState } from './vendor/preact.js';
 import { get, post } from './server.js';
-import { Problem, useGet } from './ui.js';
+import { Problem, times, useGet } from './ui.js';
 
 const rates = [0, 0.01, 0.05, 0.2, 0.5, 1];
 const places = { dynamodb: 'DynamoDB', stream: 'The stream that a pipe reads', pipe: 'The pipe', bus: 'The bus', queue: 'The queue that a mapping polls', function: 'The function' };
@@ -18,7 +18,7 @@ function Switch({ fault, onSet }) {
       <label>once, to<input value=${key} placeholder="the next, or an event's id" onInput=${(e) => setKey(e.target.value)} aria-label=${`Once, to which event, ${fault.point}`} /></label>
       <button type="submit">Once</button>
     </form>
-    <p class="fired">${fault.once && html`<span>${fault.once === '*' ? 'will hit the next' : `will hit ${fault.once}`}</span> `}${fault.fired > 0 && `fired ${fault.fired === 1 ? 'once' : `${fault.fired} times`}`}</p>
+    <p class="fired">${fault.once && html`<span>${fault.once === '*' ? 'will hit the next' : `will hit ${fault.once}`}</span> `}${fault.fired > 0 && `fired ${times(fault.fired)}`}</p>
   </li>`;
 }
 

@@ -26,6 +26,8 @@ export function ms(n) {
 
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`;
 
+export const times = (n) => ({ 1: 'once', 2: 'twice' })[n] ?? `${n} times`;
+
 // short returns the end of an id, which tells UUIDv7s of the same time apart.
 export const short = (id) => (id.length > 14 ? `…${id.slice(-12)}` : id);
 
