@@ -76,9 +76,11 @@ func TestAnOrderIsSent(t *testing.T) {
 	f := newFake(t, 3)
 	b := testbrowser.New(t)
 	b.Open(serve(t, f) + "#/send")
-	b.Click("form.card button[type=submit]")
+	const post = "form[aria-label='POST /orders'] "
+	b.Do(chromedp.WaitVisible(chromedp.CSS(post+"input")), chromedp.SendKeys(chromedp.CSS(post+"input"), "k-1"))
+	b.Click(post + "button[type=submit]")
 	b.AwaitText("201")
-	if got := f.requests(); len(got) != 1 || got[0].Verb != "POST" || !strings.Contains(got[0].Body, `"customerId": "c-1"`) {
+	if got := f.requests(); len(got) != 1 || got[0].Verb != "POST" || got[0].Headers["Idempotency-Key"] != "k-1" || !strings.Contains(got[0].Body, `"customerId": "c-1"`) {
 		t.Errorf("sent %+v", got)
 	}
 	b.Click("nav a[href='#/events']")

@@ -56,7 +56,7 @@ func TestThePage(t *testing.T) {
 // sendOrder sends the example of POST /orders in the page, with an id for the order.
 func sendOrder(b *testbrowser.Browser, url, id string) {
 	b.Open(url + "#/send")
-	const form = ".cards form:first-child "
+	const form = "form[aria-label='POST /orders'] "
 	b.Do(chromedp.WaitVisible(chromedp.CSS(form+"input")), chromedp.SendKeys(chromedp.CSS(form+"input"), id))
 	b.Click(form + "button[type=submit]")
 	b.AwaitText("201")

@@ -50,7 +50,7 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 }
 
 // launch does the same as start but without the clean stop, for tests that kill the run.
-func launch(t *testing.T, app string, args ...string) *localrun.Run {
+func launch(t testing.TB, app string, args ...string) *localrun.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()

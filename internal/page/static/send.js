@@ -23,7 +23,7 @@ function Call({ method }) {
     }
   };
   const { response } = result;
-  return html`<form class="card" onSubmit=${send}>
+  return html`<form class="card" aria-label=${`${method.verb} ${method.path}`} onSubmit=${send}>
     <h2><span class="verb">${method.verb}</span> ${method.path} ${method.signed && html`<span class="tag">signed</span>`}</h2>
     ${parameters(method.path).map((name) => html`<label>${name}<input required value=${path[name] ?? ''} onInput=${(e) => setPath({ ...path, [name]: e.target.value })} /></label>`)}
     ${Object.keys(headers).map((name) => html`<label>${name}<input value=${headers[name]} onInput=${(e) => setHeaders({ ...headers, [name]: e.target.value })} /></label>`)}
@@ -49,7 +49,7 @@ function Publish({ buses }) {
       say({ problem: problem.message });
     }
   };
-  return html`<form class="card" onSubmit=${send}>
+  return html`<form class="card" aria-label="Publish to a bus" onSubmit=${send}>
     <h2>Publish to a bus</h2>
     <label>bus<select value=${form.bus} onChange=${change('bus')}>${buses.map((b) => html`<option value=${b.id}>${b.path}</option>`)}</select></label>
     <label>source<input required value=${form.source} onInput=${change('source')} /></label>
