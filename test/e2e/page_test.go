@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/outboxkit/transactional-outbox/internal/localrun"
 	"github.com/outboxkit/transactional-outbox/internal/testbrowser"
 )
 
@@ -51,6 +55,42 @@ func TestThePage(t *testing.T) {
 
 	b.Open(url + "#/faults")
 	b.AwaitText("fired once")
+
+	testPageOfADeployedStack(t, b, run)
+}
+
+// testPageOfADeployedStack shows the run as `outbox page` shows a stack on AWS: by the requests that it makes there.
+func testPageOfADeployedStack(t *testing.T, b *testbrowser.Browser, run *localrun.Run) {
+	cmd := exec.CommandContext(t.Context(), binary, "page", "--stack", stack, "--json")
+	cmd.Env = append(os.Environ(), run.Cloud().Environ()...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("outbox page: %v", err)
+		}
+	})
+	var said struct{ Page string }
+	if err := json.NewDecoder(stdout).Decode(&said); err != nil {
+		t.Fatal(err)
+	}
+	b.Open(said.Page)
+	b.Await("the flow", "document.querySelectorAll('.box').length > 15")
+	b.AwaitText("empty") // what waits in the queues is known
+	b.Open(said.Page + "#/events")
+	b.Do(chromedp.WaitVisible(chromedp.CSS("input[type=search]")), chromedp.SendKeys(chromedp.CSS("input[type=search]"), "Order#seen-1\r"))
+	b.AwaitText("OrderCreated")
+	b.Open(said.Page + "#/events/seen-1-1")
+	b.Await("each consumer has handled it", "document.querySelectorAll('.consumers .handled').length === 3")
+	b.Open(said.Page + "#/dead-letters")
+	b.AwaitText("This page changes nothing")
 }
 
 // sendOrder sends the example of POST /orders in the page, with an id for the order.
