@@ -3,8 +3,8 @@ package flow
 // Narrow returns the layout for the screen of a phone, 358 pixels wide: the trunk at the top, and each lane a block below.
 func (g *Graph) Narrow() Layout {
 	d := drawing{measure: measure{
-		stopWidth: 340, stopHeight: 48, stopGap: 18, railX: 24, pillWidth: 72, pillHeight: 26,
-		nodeHeight: 40, nodeGap: 8, laneGap: 16, firstWidth: 312, nodeWidth: 112, margin: 18,
+		stopWidth: 340, stopHeight: 48, stopGap: 18, railX: 24, pillWidth: 56, pillHeight: 26,
+		nodeHeight: 40, nodeGap: 8, laneGap: 16, firstWidth: 312, nodeWidth: 120, margin: 18,
 	}}
 	for _, s := range g.arrange() {
 		d.trunk(g, s)

@@ -4,7 +4,7 @@ package flow
 func (g *Graph) Wide() Layout {
 	d := drawing{measure: measure{
 		stopWidth: 190, stopHeight: 48, stopGap: 26, railX: 24, pillWidth: 84, pillHeight: 26,
-		nodeHeight: 44, nodeGap: 26, laneGap: 12, firstWidth: 222, nodeWidth: 150, margin: 18,
+		nodeHeight: 44, nodeGap: 26, laneGap: 12, firstWidth: 227, nodeWidth: 150, margin: 18,
 	}}
 	for _, s := range g.arrange() {
 		top := d.y

@@ -365,13 +365,23 @@ func TestPictures(t *testing.T) {
 	for _, consumers := range []int{3, 12} {
 		f := newFake(t, consumers)
 		for i := range 40 {
-			f.commit(newEvent(i))
+			e := newEvent(i)
+			e.At = time.Now().Add(time.Duration(i-41) * 3 * time.Second)
+			f.commit(e)
 		}
 		f.letters = []page.DeadLetter{{
 			ID: "m-1", Queue: "OutboxPublisherTwoDeadLetterQueue28E6151D", Kind: "consumer", Consumer: "PublisherTwo", EventID: "e-3", Type: "OrderCreated",
 			About: "Order#o-3", SentAt: time.Now().Add(-3 * time.Minute), Receives: 5, Reason: "notify customer c-7: no such address", Body: []byte(`{"detail":{}}`),
 		}}
 		url := serve(t, f)
+		if consumers == 3 { // the one of docs/page.md
+			b.Screen(1400, 680)
+			b.Open(url)
+			b.Await("what waits", "document.querySelector('nav em') && document.querySelector('.latest li')")
+			if err := os.WriteFile(filepath.Join(dir, "page.png"), b.Picture(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, screen := range screens {
 			for _, scheme := range []string{"light", "dark"} {
 				b.Screen(screen[0], screen[1], "prefers-color-scheme", scheme)

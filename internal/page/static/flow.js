@@ -65,7 +65,7 @@ const kindName = (kind) => kindNames[kind] ?? kind;
 function Box({ box, node, now, selected, onSelect }) {
   const pill = node.kind === 'dead-letters';
   const words = summary(node, now);
-  return html`<button type="button" class="box ${node.kind} ${alarming(node, now)} ${pill ? 'pill' : ''}" aria-pressed=${selected}
+  return html`<button type="button" class="box ${node.kind} ${alarming(node, now)} ${pill ? 'pill' : ''} ${box.width < 130 ? 'small' : ''}" aria-pressed=${selected}
     aria-label=${`${box.lane && box.lane !== box.title ? `${box.lane}, ` : ''}${box.title}, ${kindName(node.kind)}: ${words}`}
     style=${{ left: `${box.x}px`, top: `${box.y}px`, width: `${box.width}px`, height: `${box.height}px` }}
     title=${node.detail ?? null} onClick=${onSelect}>
