@@ -61,7 +61,7 @@ func (a *arranger) section(part []Node) section {
 		}
 	}
 	for _, from := range s.trunk {
-		for _, to := range a.next(from.ID, false) {
+		for _, to := range a.next(from.ID) {
 			a.lane(&s, from.ID, to, 0)
 		}
 	}
@@ -89,7 +89,7 @@ func (a *arranger) lane(s *section, from, id string, column int) {
 	for {
 		a.placed[id] = true
 		l.nodes = append(l.nodes, n)
-		next := slices.DeleteFunc(a.next(id, false), func(to string) bool {
+		next := slices.DeleteFunc(a.next(id), func(to string) bool {
 			node, _ := a.Node(to)
 			return a.placed[to] || node.Background
 		})

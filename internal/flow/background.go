@@ -11,7 +11,7 @@ func (r *reader) background() {
 	started := map[string]bool{}
 	for _, n := range g.Nodes {
 		if n.Kind == Schedule {
-			for _, to := range g.next(n.ID, false) {
+			for _, to := range g.next(n.ID) {
 				started[to] = true
 			}
 		}
@@ -32,13 +32,14 @@ func (g *Graph) servesBackground(n Node) bool {
 	var others []string
 	switch n.Kind {
 	case Rule, Queue:
-		others = g.next(n.ID, false)
+		others = g.next(n.ID)
 	case DeadLetters:
 		for _, e := range g.Edges {
 			if e.To == n.ID {
 				others = append(others, e.From)
 			}
 		}
+	default:
 	}
 	return len(others) > 0 && !slices.ContainsFunc(others, func(id string) bool {
 		other, _ := g.Node(id)

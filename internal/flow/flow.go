@@ -73,11 +73,11 @@ func (g *Graph) Node(id string) (Node, bool) {
 	return g.Nodes[i], true
 }
 
-// next returns the nodes to which events go from a node: dead letters if asked for, else everything else.
-func (g *Graph) next(id string, deadLetters bool) []string {
+// next returns the nodes to which events go from a node, without what only dead letters go to.
+func (g *Graph) next(id string) []string {
 	var found []string
 	for _, e := range g.Edges {
-		if e.From == id && e.DeadLetters == deadLetters {
+		if e.From == id && !e.DeadLetters {
 			found = append(found, e.To)
 		}
 	}
@@ -101,7 +101,7 @@ func (g *Graph) reaches(from, to string) bool {
 			return false
 		}
 		seen[id] = true
-		return slices.ContainsFunc(g.next(id, false), visit)
+		return slices.ContainsFunc(g.next(id), visit)
 	}
 	return visit(from)
 }

@@ -93,7 +93,7 @@ func (d *drawing) trunk(g *Graph, s section) {
 		d.y += d.stopGap
 	}
 	for i, from := range s.trunk {
-		for _, to := range g.next(from.ID, false) {
+		for _, to := range g.next(from.ID) {
 			for j, t := range s.trunk {
 				if t.ID == to {
 					d.rail(from.ID, to, j-i)

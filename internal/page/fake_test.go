@@ -116,6 +116,7 @@ func (f *fake) State(context.Context) (*page.State, error) {
 		case flow.Function, flow.Table, flow.API, flow.Pipe, flow.Bus:
 			passed := int64(len(f.events))
 			s.Nodes[n.ID] = page.NodeState{Passed: &passed}
+		default:
 		}
 	}
 	return s, nil

@@ -37,7 +37,7 @@ type Summary struct {
 	Stack     string            `json:"stack"`
 	Region    string            `json:"region"`
 	Data      string            `json:"data"`
-	Started   string            `json:"started"`       // how long the start took, for example "2.1s"
+	Started   string            `json:"started"`        // how long the start took, for example "2.1s"
 	API       string            `json:"api,omitempty"`  // base URL of the REST API, with its stage
 	Page      string            `json:"page,omitempty"` // URL of the page that shows the run
 	Endpoints []Endpoint        `json:"endpoints"`

@@ -18,6 +18,10 @@ function route() {
   return { view, argument: rest.map(decodeURIComponent).join('/') };
 }
 
+// refreshEvery is how many milliseconds there are at least between two looks at events that change: at once after a quiet
+// time, and seldom enough that a busy run has little to do with it.
+const refreshEvery = 1000;
+
 function App() {
   const [at, setAt] = useState(route());
   const [about, setAbout] = useState();
@@ -36,11 +40,20 @@ function App() {
     const failed = (e) => setProblem(e.message);
     get('about').then(setAbout, failed);
     get('flow').then(setFlow, failed);
+    let refreshed = 0;
+    let refreshing;
+    const refresh = () => {
+      refreshing ??= setTimeout(() => {
+        refreshing = undefined;
+        refreshed = Date.now();
+        setChanged((n) => n + 1);
+      }, Math.max(0, refreshed + refreshEvery - Date.now()));
+    };
     const end = follow({
       connected: setConnected,
       message: (m) => {
         if (m.moves) tell(m.moves);
-        if (m.events) setChanged((n) => n + 1);
+        if (m.events) refresh();
         if (m.state) setState(m.state);
         if (m.state || m.problem) setProblem(m.problem);
       },

@@ -75,15 +75,27 @@ function Box({ box, node, now, selected, onSelect }) {
 }
 
 const still = matchMedia('(prefers-reduced-motion: reduce)');
-const mostDots = 12; // at a time; more would cost more than they show
+const mostDots = 12; // at a time
+const mostMoves = 24; // a second: where more moves, dots would cost the run more than they show, and lines light up only
+
+// moved are the times at which something has moved, in the last second.
+let moved = [];
+
+// isQuiet notes that something moves, and reports whether little does.
+function isQuiet(moves) {
+  const now = Date.now();
+  moved = moved.filter((t) => now - t < 1000);
+  for (const m of moves) for (let i = 0; i < Math.min(m.count, mostMoves); i++) moved.push(now);
+  return moved.length <= mostMoves;
+}
 
 // move shows that events go along a line: dots for a few, else the line lights up.
-function move(svg, path, { count: n, outcome }) {
+function move(svg, path, { count: n, outcome }, quiet) {
   const bad = outcome !== 'ok';
   path.classList.add(bad ? 'lit-bad' : 'lit');
   clearTimeout(path.dimming);
   path.dimming = setTimeout(() => path.classList.remove('lit', 'lit-bad'), 700);
-  if (still.matches || document.hidden) return;
+  if (still.matches || document.hidden || !quiet) return;
   for (let i = 0; i < Math.min(n, 3) && svg.querySelectorAll('circle').length < mostDots; i++) {
     const dot = document.createElementNS('http://www.w3.org/2000/svg', 'circle');
     dot.setAttribute('r', 4.5);
@@ -107,11 +119,12 @@ function Drawing({ flow, state, selected, onSelect }) {
     return () => watch.disconnect();
   }, []);
   useEffect(() => onMoves((moves) => {
+    const quiet = isQuiet(moves);
     for (const m of moves) {
       // What is dead-lettered comes from the queue, and the line to a dead-letter queue from the end of the lane.
       const from = m.outcome === 'dead-letter' ? '' : `[data-from="${CSS.escape(m.from)}"]`;
       const path = svg.current?.querySelector(`${from}[data-to="${CSS.escape(m.to)}"]`);
-      if (path) move(svg.current, path, m);
+      if (path) move(svg.current, path, m, quiet);
     }
   }), []);
   const layout = narrow ? flow.narrow : flow.wide;
