@@ -263,6 +263,8 @@ func TestNothingMovesForThoseWhoAskForThat(t *testing.T) {
 		b.Do(chromedp.Evaluate[chromedp.Void](`window.dots = false; window.lit = false;
 			new MutationObserver(() => { window.dots ||= !!document.querySelector('.drawing circle'); window.lit ||= !!document.querySelector('path.lit'); })
 				.observe(document.querySelector('.drawing'), { subtree: true, childList: true, attributes: true })`))
+		b.AwaitText(" committed") // the stream has brought the state
+		<-f.followed
 		f.commit(newEvent(1))
 		b.Await("the line lights up", "window.lit")
 		b.Await("dots: "+dots, "window.dots === "+dots)

@@ -27,8 +27,8 @@ type fake struct {
 	faults  []page.Fault
 	sent    []page.Request
 	follow  func(page.Change)
-	// unfollowed gets a value when nobody follows any more.
-	unfollowed chan struct{}
+	// followed gets a value when somebody begins to follow, and unfollowed when nobody does any more.
+	followed, unfollowed chan struct{}
 }
 
 // newFake returns a stack with the flow of the template of the reference application, and so many consumers.
@@ -39,7 +39,7 @@ func newFake(t testing.TB, consumers int) *fake {
 		t.Fatal(err)
 	}
 	return &fake{
-		graph: graph, unfollowed: make(chan struct{}, 100),
+		graph: graph, followed: make(chan struct{}, 100), unfollowed: make(chan struct{}, 100),
 		about: page.About{Stack: "Orders-dev", Where: "on this machine", Live: true, Facts: []page.FactGroup{
 			{Title: "Endpoints", Rows: [][]string{{"REST API", "http://127.0.0.1:4510/dev"}, {"AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:4512"}}},
 		}},
@@ -186,6 +186,7 @@ func (f *fake) Follow(ctx context.Context, change func(page.Change)) {
 	f.mu.Lock()
 	f.follow = change
 	f.mu.Unlock()
+	f.followed <- struct{}{}
 	<-ctx.Done()
 	f.unfollowed <- struct{}{}
 }

@@ -189,6 +189,7 @@ func TestTheStream(t *testing.T) {
 	if m := next(); m.State == nil || len(m.State.Nodes) == 0 {
 		t.Errorf("the first message is %+v, want the state", m)
 	}
+	<-f.followed
 	for i := range 100 {
 		f.commit(newEvent(i))
 	}

@@ -2,7 +2,6 @@ package running
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
@@ -35,11 +34,12 @@ func line(e events.Event) page.Event {
 	}
 }
 
-// Event returns what became of an event.
-func (r *Run) Event(_ context.Context, id string) (*page.Timeline, error) {
+// Event returns what became of an event. Of one that this run has not seen, such as one of a run before, it returns what the
+// tables and queues tell.
+func (r *Run) Event(ctx context.Context, id string) (*page.Timeline, error) {
 	e, ok := r.session.Events().Get(id)
 	if !ok {
-		return nil, fmt.Errorf("event %q: %w: this run has not seen it, or has forgotten it", id, page.ErrNotFound)
+		return r.Stack.Event(ctx, id)
 	}
 	t := &page.Timeline{
 		Event: line(e), CorrelationID: e.CorrelationID, CausedBy: e.CausationID, Payload: e.Payload,

@@ -25,6 +25,9 @@ const (
 	maxResponse = 10 << 20
 )
 
+// sender follows no redirect: the page shows the API's own answer, and nothing is sent anywhere else.
+var sender = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 // Methods returns the methods of the stack's REST API.
 func (r *Run) Methods(context.Context) ([]page.Method, error) { return methods(r.Template()) }
 
@@ -50,7 +53,7 @@ func (r *Run) Send(ctx context.Context, in page.Request) (*page.Response, error)
 		return nil, err
 	}
 	began := time.Now()
-	response, err := http.DefaultClient.Do(request)
+	response, err := sender.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("send %s %s: %w", in.Verb, in.Path, err)
 	}
