@@ -20,14 +20,17 @@ func newLocal() *cobra.Command {
 	var asJSON, verbose bool
 	cmd := &cobra.Command{
 		Use:   "local",
-		Short: "Run a synthesized stack on this machine",
-		Long: `Run a synthesized CDK stack on this machine, with no AWS account and no Docker.
+		Short: "Run synthesized stacks on this machine",
+		Long: `Run synthesized CDK stacks, or a CloudFormation template, on this machine, with no AWS account and no Docker.
 
-It reads nothing but the cloud assembly, listens on 127.0.0.1 only, and runs until Ctrl-C. It serves a page that shows the
-events as they move, and prints its address first. Running an assembly runs its functions' code. It runs on Linux, macOS and WSL, and needs Node.js, Java 17 or later and the npm packages that the
+It reads nothing but the cloud assembly or the template and the code that they name, listens on 127.0.0.1 only, and runs
+until Ctrl-C. It serves a page that shows the events as they move, and prints its address first. Running an assembly runs its
+functions' code. It runs on Linux, macOS and WSL, and needs Node.js, Java 17 or later and the npm packages that the
 README names.`,
 		Example: `  npx cdk synth --quiet
   outbox local --stack Orders-dev
+  outbox local --stack Orders-dev --stack Shipping-dev
+  outbox local --template template.yaml --parameter Stage=dev
   outbox local --data .local/data      # a later run continues there`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,9 +42,13 @@ README names.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.App, "app", "cdk.out", "`folder` that cdk synth wrote")
-	flags.StringVar(&o.Stack, "stack", "", "`name` of the stack (default: the first of the app)")
-	flags.IntVar(&o.Port, "port", 4510, "`port` of the REST API; the AWS endpoints and the page take the ports after it; 0 lets the system choose all of them")
+	flags.StringVar(&o.App, "app", "", "`folder` that cdk synth wrote (default: cdk.out)")
+	flags.StringVar(&o.Template, "template", "", "CloudFormation template, a JSON or YAML `file`, that runs in place of an app")
+	flags.StringArrayVar(&o.Stacks, "stack", nil, "`name` of a stack, and again for each further one (default: the first of the app); with --template what to call the stack")
+	flags.BoolVar(&o.All, "all", false, "run all stacks of the app")
+	flags.StringArrayVar(&o.Parameters, "parameter", nil, "`NAME=VALUE` of a template's parameter, or STACK:NAME=VALUE, and again for each further one")
+	flags.StringArrayVar(&o.StandIns, "stand-in", nil, "`KIND=NAME` of what is made because no stack of the run has it: "+local.StandInForms)
+	flags.IntVar(&o.Port, "port", 4510, "`port` of the REST API; the AWS endpoints take the ports after it, then further REST APIs, and the page where there are none; 0 lets the system choose all of them")
 	flags.StringVar(&o.Data, "data", "", "`folder` that keeps tables, queues and checkpoints; a later run with it continues there (default: a new temporary folder)")
 	flags.BoolVar(&o.Keep, "keep", false, "do not remove the temporary folder at the end")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line, for programs")
@@ -74,7 +81,7 @@ func runWithPage(ctx context.Context, o local.Options, out console.Console) erro
 
 // completeFiles lets the shell complete the flags that name folders and files.
 func completeFiles(cmd *cobra.Command) {
-	err := errors.Join(cmd.MarkFlagDirname("app"), cmd.MarkFlagDirname("data"), cmd.MarkFlagFilename("faults", "json"))
+	err := errors.Join(cmd.MarkFlagDirname("app"), cmd.MarkFlagDirname("data"), cmd.MarkFlagFilename("faults", "json"), cmd.MarkFlagFilename("template", "json", "yaml", "yml", "template"))
 	if err != nil {
 		panic(err) // a flag that the command does not have
 	}

@@ -38,7 +38,7 @@ outbox local serves a page of its own, with more.`,
 				return err
 			}
 			shown, err := deployed.New(ctx, deployed.Config{
-				Clients: clients, Command: on.command(), Stack: stack.Name, Outboxes: stack, Write: write,
+				Clients: clients, Command: on.command(), Names: []string{stack.Name}, Outboxes: []*operate.Stack{stack}, Write: write,
 				Save: func() string { return operate.DefaultSave(time.Now()) },
 			})
 			if err != nil {

@@ -56,7 +56,7 @@ func moves(h hop.Hop) bool {
 	switch h.Stage {
 	case hop.Queue:
 		return h.Outcome != hop.Retry
-	case hop.Stream, hop.Schedule, hop.Effect, hop.Function, hop.Platform:
+	case hop.Stream, hop.Schedule, hop.Async, hop.Effect, hop.Function, hop.Platform:
 		return false
 	case hop.API, hop.Pipe, hop.Bus:
 	}

@@ -13,7 +13,7 @@ import (
 // read returns the flow of a template with these resources.
 func read(t *testing.T, resources string) *flow.Graph {
 	t.Helper()
-	g, err := flow.Read([]byte(`{"Resources":{`+resources+`}}`), nil)
+	g, err := flow.Read(nil, []byte(`{"Resources":{`+resources+`}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func reference(t *testing.T) *flow.Graph {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := flow.Read(raw, nil)
+	g, err := flow.Read(nil, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestRead(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	for template, want := range map[string]string{"Resources:": "invalid character", "{}": "must have Resources, got none"} {
-		if _, err := flow.Read([]byte(template), nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := flow.Read(nil, []byte(template)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", template, err, want)
 		}
 	}
@@ -150,9 +150,22 @@ func TestReadRefuses(t *testing.T) {
 // TestWhatTheStackDoesNotHave is not in its flow: a condition has left it out.
 func TestWhatTheStackDoesNotHave(t *testing.T) {
 	template := `{"Resources":{"Q":{"Type":"AWS::SQS::Queue"},"T":{"Type":"AWS::SNS::Topic"}}}`
-	g, err := flow.Read([]byte(template), func(id string) bool { return id == "Q" })
+	g, err := flow.Read(func(id string) bool { return id == "Q" }, []byte(template))
 	if err != nil || len(g.Nodes)+len(g.Others) != 1 {
 		t.Errorf("%v, %+v", err, g)
+	}
+}
+
+// TestTwoStacks are one flow where one imports what the other exports.
+func TestTwoStacks(t *testing.T) {
+	g, err := flow.Read(nil,
+		[]byte(`{"Resources":{"Bus":{"Type":"AWS::Events::EventBus","Metadata":{"aws:cdk:path":"Shop/Bus/Resource"}}},"Outputs":{"E":{"Value":{"Ref":"Bus"},"Export":{"Name":"Shop:Bus"}}}}`),
+		[]byte(`{"Resources":{"Q":{"Type":"AWS::SQS::Queue","Metadata":{"aws:cdk:path":"Ship/Queue/Resource"}},"Rule":{"Type":"AWS::Events::Rule","Metadata":{"aws:cdk:path":"Ship/Rule/Resource"},"Properties":{"EventBusName":{"Fn::ImportValue":"Shop:Bus"},"EventPattern":{"source":["s"]},"Targets":[{"Arn":{"Fn::GetAtt":["Q","Arn"]}}]}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := text(g), []string{"Ship/Rule → Ship/Queue", "Shop/Bus → Ship/Rule"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -23,12 +23,15 @@ var kinds = map[string]Kind{
 	"AWS::Lambda::Function":      Function,
 }
 
-// Read returns how events move through the stack of a template, which must be JSON. exists reports whether the stack has the
-// resource with a logical id, whose condition may leave it out; nil: it has all.
-func Read(template []byte, exists func(logicalID string) bool) (*Graph, error) {
+// Read returns how events move through the stacks of some templates, which must be JSON. What one stack exports and another
+// imports connects them. exists reports whether they have the resource with a logical id, whose condition may leave it out;
+// nil: they have all. Of resources with the same logical id in several stacks it reads the first.
+func Read(exists func(logicalID string) bool, templates ...[]byte) (*Graph, error) {
 	r := reader{nodes: map[string]*Node{}}
-	if err := json.Unmarshal(template, &r.document); err != nil {
-		return nil, fmt.Errorf("read the flow from the template: %w", err)
+	for _, template := range slices.Backward(templates) { // a later one to be read replaces what was read before
+		if err := json.Unmarshal(template, &r.document); err != nil {
+			return nil, fmt.Errorf("read the flow from the template: %w", err)
+		}
 	}
 	if len(r.Resources) == 0 {
 		return nil, errors.New("read the flow from the template: it must have Resources, got none")

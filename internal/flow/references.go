@@ -18,6 +18,12 @@ type resource struct {
 // A document is a template as far as this package reads it.
 type document struct {
 	Resources map[string]resource `json:"Resources"`
+	Outputs   map[string]struct {
+		Value  any `json:"Value"`
+		Export struct {
+			Name any `json:"Name"`
+		} `json:"Export"`
+	} `json:"Outputs"`
 }
 
 // inSub matches the names in the text of an Fn::Sub.
@@ -43,6 +49,8 @@ func (d document) references(value any) []string {
 				switch argument := v[name].(type) {
 				case string:
 					switch name {
+					case "Fn::ImportValue":
+						visit(d.exported(argument))
 					case "Ref", "Fn::GetAtt":
 						id, _, _ := strings.Cut(argument, ".")
 						add(id)
@@ -66,6 +74,16 @@ func (d document) references(value any) []string {
 	}
 	visit(value)
 	return found
+}
+
+// exported returns the value of an output that another of the stacks imports, nil where none of them has it.
+func (d document) exported(name string) any {
+	for _, o := range d.Outputs {
+		if o.Export.Name == name {
+			return o.Value
+		}
+	}
+	return nil
 }
 
 func first(list []any) any {

@@ -23,7 +23,7 @@ type Consumer struct {
 func (s *Session) Consumers() []Consumer {
 	var all []Consumer
 	for _, m := range s.services.mapping.List() {
-		queue, found := s.deployment.Find(m.SourceARN)
+		queue, found := s.Find(m.SourceARN)
 		if !found || queue.Type != "AWS::SQS::Queue" {
 			continue
 		}
@@ -61,10 +61,7 @@ func (s *Session) Function(name string) (template.Deployed, error) {
 	}
 	var found []template.Deployed
 	var names []string
-	for _, r := range s.deployment.Resources {
-		if r.Type != "AWS::Lambda::Function" {
-			continue
-		}
+	for _, r := range s.resources("AWS::Lambda::Function") {
 		last := r.Name[strings.LastIndexByte(r.Name, '/')+1:]
 		if slices.Contains([]string{r.GetAtt["Arn"], r.Ref, r.LogicalID, r.Name, last}, name) {
 			found = append(found, r)
@@ -79,7 +76,7 @@ func (s *Session) Function(name string) (template.Deployed, error) {
 
 // NameOf returns the readable name of a logical id, an ARN or a Ref of the stack, or the last part of what it does not know.
 func (s *Session) NameOf(reference string) string {
-	if r, found := s.deployment.Find(reference); found {
+	if r, found := s.Find(reference); found {
 		return r.Name
 	}
 	resource := cloud.ResourceOf(reference)

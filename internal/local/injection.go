@@ -11,9 +11,9 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
-	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
 	"github.com/outboxkit/transactional-outbox/internal/local/faults"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 )
 
@@ -69,7 +69,7 @@ type seams struct {
 	targets  eventbus.Around
 	pipe     func(*pipes.Pipe)
 	function func(functions.Environment, http.Handler) http.Handler
-	queue    func(string, eventsource.Queue) eventsource.Queue
+	queue    func(string, messages.Queue) messages.Queue
 	trim     bool // what came while a pipe was stopped
 }
 

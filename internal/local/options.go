@@ -1,6 +1,6 @@
-// Package local runs a synthesized CDK stack on this machine, with no AWS account and no Docker: the tables in
+// Package local runs synthesized CDK stacks, or a CloudFormation template, on this machine, with no AWS account and no Docker: the tables in
 // DynamoDB Local, the queues in fauxqs, and the REST API, pipes, rules, event source mappings and functions by
-// itself, with AWS's semantics. It reads nothing but the cloud assembly.
+// itself, with AWS's semantics. It reads nothing but the cloud assembly or the template, and the code that they name.
 //
 // Each folder below it stands in for one AWS service. None of them knows the code of stacks/ or constructs/:
 // they know templates and AWS's contracts. Everything listens on 127.0.0.1 only.
@@ -9,15 +9,26 @@ package local
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Options say what to run and where. The zero value runs the first stack of ./cdk.out on ports that the system
 // chooses, in a temporary folder.
 type Options struct {
-	// App is the folder that cdk synth wrote.
+	// App is the folder that cdk synth wrote. Default: cdk.out.
 	App string
-	// Stack is the name of the stack. Default: the first of the app.
-	Stack string
+	// Template is a CloudFormation template, JSON or YAML, that runs in place of an app. Default: none.
+	Template string
+	// Stacks are the names of the stacks. Default: the first of the app. With a Template it is one name, which the stack
+	// gets; default: what the file is called.
+	Stacks []string
+	// All runs all stacks of the app.
+	All bool
+	// Parameters are values of the templates' parameters: "Name=value", or "Stack:Name=value" for one stack only.
+	// Default: each parameter has its default.
+	Parameters []string
+	// StandIns are what is made in place of something that no stack of the run has: see [StandInForms]. Default: nothing.
+	StandIns []string
 	// Port of the REST API; the AWS endpoints take the ports after it. 0 lets the system choose all of them.
 	Port int
 	// Data is the folder that keeps tables, queues and positions. Default: a new temporary folder.
@@ -40,22 +51,34 @@ const (
 	IAMOff = "off"
 )
 
-// PagePort returns the port for the page that shows the run: the one after the endpoints, or 0 where the system chooses.
-func (o Options) PagePort() int { return o.portOf(ports) }
+// PagePort returns the port for the page that shows the run: the one after the endpoints, or 0, with which the system chooses,
+// where further stacks may have REST APIs there.
+func (o Options) PagePort() int {
+	if o.All || len(o.Stacks) > 1 {
+		return 0
+	}
+	return o.portOf(ports)
+}
 
-// ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
+// ports is how many ports in a row a run takes: the first REST API's and one for each endpoint. The REST API of each
+// further stack takes one more.
 const ports = 5
 
-// Validate reports what is wrong with the options.
+// Validate reports everything that is wrong with the options.
 func (o Options) Validate() error {
-	if highest := 65535 - ports; o.Port < 0 || o.Port > highest {
-		return fmt.Errorf("--port must be a whole number from 0 to %d, got %d", highest, o.Port)
+	var problems []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
 	}
-	if o.IAM != "" && o.IAM != IAMOn && o.IAM != IAMOff {
-		return fmt.Errorf("--iam must be %s or %s, got %q", IAMOn, IAMOff, o.IAM)
-	}
-	if o.Auth && o.IAM == IAMOff {
-		return errors.New("--auth needs --iam=on, got --iam=off")
-	}
-	return nil
+	highest := 65535 - ports
+	require(o.Port >= 0 && o.Port <= highest, "--port must be a whole number from 0 to %d, got %d", highest, o.Port)
+	require(o.IAM == "" || o.IAM == IAMOn || o.IAM == IAMOff, "--iam must be %s or %s, got %q", IAMOn, IAMOff, o.IAM)
+	require(!o.Auth || o.IAM != IAMOff, "--auth needs --iam=on, got --iam=off")
+	require(o.Template == "" || o.App == "", "--template must not stand beside --app, got %s and %s", o.Template, o.App)
+	require(o.Template == "" || !o.All && len(o.Stacks) < 2, "--template is one stack, which --stack may name once: got several stacks")
+	require(!o.All || len(o.Stacks) == 0, "--all must not stand beside --stack, got --stack %s", strings.Join(o.Stacks, ", "))
+	_, err := standIns(o.StandIns)
+	return errors.Join(append(problems, err)...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/control"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -47,6 +48,21 @@ func (p permissions) ofQueues(queue *queues.Service) eventbus.Policies {
 	}
 	p.authority.AddPolicies(queue.Policy)
 	return p.authority
+}
+
+// callers returns what knows who has signed a request, or nil.
+func (p permissions) callers() func(*http.Request) iam.Request {
+	if p.authority == nil {
+		return nil
+	}
+	return p.authority.Caller
+}
+
+// ofBuses makes the policies of the buses count.
+func (p permissions) ofBuses(bus *eventbus.Service) {
+	if p.authority != nil {
+		p.authority.AddPolicies(bus.Policy)
+	}
 }
 
 // queuesOnly asks the policies of queues, and lets a rule invoke every function.

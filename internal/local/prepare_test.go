@@ -39,11 +39,11 @@ func TestNotReadyWhileSomethingIsMissing(t *testing.T) {
 	rest := err.Error()
 	for _, want := range []string{
 		"Pipe: the role Role may not sqs:SendMessage", // of the policies
-		"pipe Pipe: Source must name a stream that exists, got arn:aws:dynamodb:eu-west-1:000000000000:table/Elsewhere/stream/2026-11-23T15:32:59.825: put the table into the stack",
+		"pipe Pipe: Source must name a stream that exists, got arn:aws:dynamodb:eu-west-1:000000000000:table/Elsewhere/stream/2026-11-23T15:32:59.825: put the table into a stack",
 		"pipe Pipe: Target must name an event bus that exists",
 		"pipe Pipe: DeadLetterConfig.Arn must name a queue that exists",
 		"pipe Bridge: Source must name a stream",
-		"pipe Bridge: Target must name a queue that exists, got arn:aws:sqs:eu-west-1:000000000000:Target: put the queue into the stack",
+		"pipe Bridge: Target must name a queue that exists, got arn:aws:sqs:eu-west-1:000000000000:Target: run the stack with the queue too (--stack), or let an empty one stand in for it (--stand-in queue=Target)",
 		"event source mapping Mapping: FunctionName must be a function of the stack",
 	} {
 		_, after, found := strings.Cut(rest, want)

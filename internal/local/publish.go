@@ -49,10 +49,8 @@ func (s *Session) Publish(ctx context.Context, p Publication) (id string, err er
 // bus returns the bus to which a publication goes.
 func (s *Session) bus(name string) (string, error) {
 	var buses []string
-	for _, r := range s.deployment.Resources {
-		if r.Type == "AWS::Events::EventBus" {
-			buses = append(buses, r.Ref)
-		}
+	for _, r := range s.resources("AWS::Events::EventBus") {
+		buses = append(buses, r.Ref)
 	}
 	switch {
 	case name != "":

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -21,7 +20,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// Run runs the stack that the options name until ctx is done. It returns nil when it was told to stop.
+// Run runs the stacks that the options name until ctx is done. It returns nil when it was told to stop.
 func Run(ctx context.Context, o Options, out console.Console) error { return RunWith(ctx, o, out) }
 
 // RunWith is [Run] with what works on the session beside it. Each ends when ctx is done, and the run ends when one of them
@@ -43,18 +42,14 @@ func RunWith(ctx context.Context, o Options, out console.Console, beside ...func
 	return unlessStopped(ctx, all.Wait())
 }
 
-// Start starts the stack that the options name and returns once it is ready. It runs until ctx is done or
+// Start starts the stacks that the options name and returns once it is ready. It runs until ctx is done or
 // [Session.Close] is called. On an error nothing is left running.
 func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err error) {
 	if err := supported(runtime.GOOS); err != nil {
 		return nil, err
 	}
 	started := time.Now()
-	assembly, err := template.ReadAssembly(o.App)
-	if err != nil {
-		return nil, err
-	}
-	stack, err := choose(assembly, o.Stack, out)
+	stacks, err := o.stacks(out)
 	if err != nil {
 		return nil, err
 	}
@@ -78,44 +73,53 @@ func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err
 		return nil, err
 	}
 	s.cleanup = append(s.cleanup, data.close)
-	s.services, err = start(ctx, o, stack, data, out, injector, known)
+	s.services, err = start(ctx, o, stacks, data, out, injector, known)
 	if err != nil {
 		return nil, err
 	}
 	s.cleanup = append(s.cleanup, s.services.close)
-	deployment, err := stack.Provision(ctx, template.Environment{Account: cloud.Account, Region: s.services.cloud.Region}, s.services.provisions())
+	deployments, err := s.services.deploy(ctx, o, stacks)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.services.prepare(ctx); err != nil {
 		return nil, err
 	}
-	s.services.control.Deployed(stack, deployment, s.services.api.Local)
-	out.Notice(callersNotice(o, s.services))
+	for _, d := range deployments {
+		if d.Stack != standInStack {
+			s.services.control.Deployed(d, s.services.apis.Local)
+		}
+	}
 	s.work(ctx)
-	s.faults, s.deployment = injector, deployment
-	s.Summary = s.services.summary(data.dir, time.Since(started), deployment)
+	s.faults, s.deployments = injector, deployments
+	s.Summary = s.services.summary(data.dir, time.Since(started), deployments)
 	s.Summary.Page = o.Page
+	out.Notice(callersNotice(o, s.Summary, s.services.apis.Keys()))
 	out.Ready(s.Summary)
 	return s, nil
 }
 
 // callersNotice returns who may call the API.
-func callersNotice(o Options, s *services) string {
+func callersNotice(o Options, s console.Summary, keys []string) string {
 	if !o.Auth {
 		return "API authorization is not enforced here: every request is let in. --auth enforces it."
 	}
-	return "The API's callers sign, for example: " + signedCurl(s.cloud.Region, s.api.URL())
+	notice := "The API's callers sign, for example: " + signedCurl(s.Region, s.API)
+	for _, key := range keys {
+		notice += "\nA method that requires an API key takes --header 'x-api-key: " + key + "'"
+	}
+	return notice
 }
 
-// choose returns the stack of that name, or the app's first.
-func choose(assembly *template.Assembly, name string, out console.Console) (*template.Stack, error) {
-	names := assembly.Names()
-	if name == "" && len(names) > 1 {
-		name = names[0]
-		out.Notice(fmt.Sprintf("Running %s, the first of %d stacks; --stack chooses another: %s", name, len(names), strings.Join(names[1:], ", ")))
+// deploy deploys the stacks, and before them what stands in for what they do not have.
+func (s *services) deploy(ctx context.Context, o Options, stacks []*template.Stack) ([]*template.Deployment, error) {
+	if standIns, err := standIns(o.StandIns); err != nil {
+		return nil, err
+	} else if standIns != nil {
+		stacks = append([]*template.Stack{standIns}, stacks...)
 	}
-	return assembly.Stack(name)
+	env := template.Environment{Account: cloud.Account, Region: s.cloud.Region, Parameters: o.Parameters}
+	return template.Deploy(ctx, env, stacks, s.provisions())
 }
 
 // unlessStopped drops the errors that come from being told to stop.

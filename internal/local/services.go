@@ -7,10 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,7 +51,7 @@ type closer interface{ Close() }
 // services are the parts of a run: each stands in for one AWS service.
 type services struct {
 	cloud   *cloud.Cloud
-	api     *apigateway.Service
+	apis    *apis
 	control *control.Service
 	clock   *clock.Clock
 	table   *tables.Service
@@ -68,9 +65,9 @@ type services struct {
 	permissions permissions
 }
 
-// start brings up the parts for a stack, whose events known keeps. On an error nothing is left running.
-func start(ctx context.Context, o Options, stack *template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store) (_ *services, err error) {
-	s := &services{cloud: cloud.New(region(stack)), clock: &clock.Clock{}, events: known, logs: &logs{dir: data.dir}}
+// start brings up the parts for the stacks, whose events known keeps. On an error nothing is left running.
+func start(ctx context.Context, o Options, stacks []*template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store) (_ *services, err error) {
+	s := &services{cloud: cloud.New(region(stacks)), clock: &clock.Clock{}, events: known, logs: &logs{dir: data.dir}}
 	seams := newSeams(injector, s.cloud)
 	defer func() {
 		if err != nil {
@@ -87,8 +84,8 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	})
 	// The functions come first: they are built while the programs start.
 	host := functions.New(functions.Config{
-		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), App: stack.Dir, Root: stack.Root,
-		Declared: stack.Declared("AWS::Lambda::Function"), Sink: sink, Wrap: seams.function,
+		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), Declared: declared(stacks, "AWS::Lambda::Function"),
+		Sink: sink, Wrap: seams.function,
 	})
 	s.all = append(s.all, host)
 	writes := commits.Config{Caller: s.callerOf(host), Known: s.events.Has, Added: s.events.Commit, Sink: sink}
@@ -103,26 +100,27 @@ func start(ctx context.Context, o Options, stack *template.Stack, data *data, ou
 	store.Follow(queue)
 	bus, err := eventbus.New(eventbus.Config{
 		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: s.permissions.ofQueues(queue), Functions: function, QueueExists: queue.Exists,
-		Sink: sink, Clock: s.clock, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
+		Caller: s.permissions.callers(), Sink: sink, Clock: s.clock, Accepted: s.events.Accept, Wrap: seams.bus, Around: seams.targets,
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.permissions.ofBuses(bus)
 	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
 	s.mapping = eventsource.New(eventsource.Config{
 		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, pipe, s.mapping)
-	s.api, err = apigateway.New(ctx, apigateway.Config{
-		Cloud: s.cloud, Port: o.portOf(0), Invoke: function.Invoke, Sink: sink,
+	s.apis, err = startAPIs(ctx, o, stacks, apigateway.Config{
+		Cloud: s.cloud, Invoke: function.Invoke, Sink: sink,
 		Authorize: s.permissions.invocation(), AuthorizeCaller: s.permissions.caller(o),
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.all = append(s.all, s.api)
+	s.all = append(s.all, s.apis)
 	s.control, err = control.New(control.Config{
-		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, Metrics: store, Mappings: s.mapping, Pipes: pipe,
+		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, InvokeAsync: bus.InvokeAsync, Metrics: store, Mappings: s.mapping, Pipes: pipe,
 		Guard: s.permissions.others(), Identity: s.permissions.identity(),
 	})
 	if err != nil {
@@ -182,14 +180,13 @@ func (o Options) portOf(n int) int {
 	return o.Port + n
 }
 
-// region returns the one that the app pinned for the stack, or the CLI's default.
-func region(stack *template.Stack) string {
-	for _, r := range []string{stack.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")} {
-		if r != "" {
-			return r
-		}
+// declared returns the resources of a type that the stacks declare.
+func declared(stacks []*template.Stack, kind string) []template.Resource {
+	var all []template.Resource
+	for _, s := range stacks {
+		all = append(all, s.Declared(kind)...)
 	}
-	return "us-east-1"
+	return all
 }
 
 func (s *services) provisions() map[string]template.Provision {
@@ -197,7 +194,7 @@ func (s *services) provisions() map[string]template.Provision {
 	for _, p := range s.all {
 		maps.Copy(all, p.Provisions())
 	}
-	return s.permissions.observe(all)
+	return refuseTakenNames(s.permissions.observe(all))
 }
 
 // prepare returns when every part is ready for work or has failed. Its error joins those of all parts, in the order in
@@ -236,37 +233,6 @@ func (s *services) close() {
 		s.permissions.stop()
 	}
 	s.logs.close()
-}
-
-// summary returns what runs, for the console.
-func (s *services) summary(data string, took time.Duration, d *template.Deployment) console.Summary {
-	sum := console.Summary{
-		Stack: d.Stack, Region: s.cloud.Region, Data: data,
-		Started: took.Round(100 * time.Millisecond).String(),
-		API:     s.api.URL(),
-		Outputs: map[string]string{},
-	}
-	for _, service := range cloud.Services {
-		sum.Endpoints = append(sum.Endpoints, console.Endpoint{Service: service, URL: s.cloud.Endpoint(service)})
-	}
-	for _, r := range d.Resources {
-		if strings.HasPrefix(r.Type, "AWS::IAM::") || r.Type == "AWS::Lambda::Permission" {
-			continue // evaluated, and nothing that runs
-		}
-		sum.Resources = append(sum.Resources, console.Resource{LogicalID: r.LogicalID, Name: r.Name, Type: r.Type, Ref: r.Ref})
-	}
-	for _, r := range d.Skipped {
-		i := slices.IndexFunc(sum.Skipped, func(s console.Skipped) bool { return s.Type == r.Type })
-		if i < 0 {
-			i = len(sum.Skipped)
-			sum.Skipped = append(sum.Skipped, console.Skipped{Type: r.Type, Reason: r.Reason})
-		}
-		sum.Skipped[i].Count++
-	}
-	for _, o := range d.Outputs {
-		sum.Outputs[o.Name] = s.api.Local(o.Value)
-	}
-	return sum
 }
 
 // logs are the files in the data folder that keep what the programs print.

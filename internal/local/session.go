@@ -13,16 +13,16 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-// A Session is a stack that runs. Its methods may be called from many goroutines.
+// A Session is a run that has started. Its methods may be called from many goroutines.
 type Session struct {
 	// Summary is what [console.Console.Ready] got.
 	Summary console.Summary
 
-	services   *services
-	faults     *faults.Injector
-	deployment *template.Deployment
-	workers    *errgroup.Group
-	cleanup    []func() // in the order in which things were opened
+	services    *services
+	faults      *faults.Injector
+	deployments []*template.Deployment
+	workers     *errgroup.Group
+	cleanup     []func() // in the order in which things were opened
 }
 
 // work starts the workers.
@@ -53,8 +53,31 @@ func (s *Session) Cloud() *cloud.Cloud { return s.services.cloud }
 // Events returns what the run knows of each event.
 func (s *Session) Events() *events.Store { return s.services.events }
 
-// Deployment returns the stack's resources.
-func (s *Session) Deployment() *template.Deployment { return s.deployment }
+// Deployments returns the stacks with their resources, in the order in which they were deployed.
+func (s *Session) Deployments() []*template.Deployment { return s.deployments }
+
+// Find returns the resource with that logical id, ARN or Ref, and whether there is one: see [template.Deployment.Find].
+func (s *Session) Find(reference string) (template.Deployed, bool) {
+	for _, d := range s.deployments {
+		if r, found := d.Find(reference); found {
+			return r, true
+		}
+	}
+	return template.Deployed{}, false
+}
+
+// resources returns the resources of all stacks that have the type, in the order in which they were created.
+func (s *Session) resources(resourceType string) []template.Deployed {
+	var all []template.Deployed
+	for _, d := range s.deployments {
+		for _, r := range d.Resources {
+			if r.Type == resourceType {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
 
 // Faults returns what injects faults, which may be set at any time.
 func (s *Session) Faults() *faults.Injector { return s.faults }

@@ -244,6 +244,7 @@ type Move struct {
 
 // A Method is a method of a REST API.
 type Method struct {
+	Stack   string            `json:"stack"` // whose API it is
 	Verb    string            `json:"verb"`
 	Path    string            `json:"path"` // with its parameters: /orders/{id}
 	Headers map[string]string `json:"headers,omitempty"`
@@ -253,6 +254,7 @@ type Method struct {
 
 // A Request is one to a REST API.
 type Request struct {
+	Stack   string            `json:"stack"` // whose API it is for
 	Verb    string            `json:"verb"`
 	Path    string            `json:"path"`
 	Headers map[string]string `json:"headers"`

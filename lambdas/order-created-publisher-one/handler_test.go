@@ -6,44 +6,66 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumertest"
+	"github.com/outboxkit/transactional-outbox/runtime/inbox"
+	"github.com/outboxkit/transactional-outbox/runtime/inbox/inboxtest"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
 // testdata/orders.json holds an order, an event without items, one whose data is no object, and an order.
 func TestShipments(t *testing.T) {
-	r := consumertest.Handle(t, "orders.json", shipments{table: "orders"}.request)
-	if len(r.Failed) != 0 {
-		t.Errorf("messages %v come back, none can be mended by that", r.Failed)
+	messages, err := inboxtest.ReadBatch("testdata/orders.json")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(r.Refused) != 2 || !strings.Contains(r.Refused[0], "items") || !strings.Contains(r.Refused[1], "OrderCreated") {
-		t.Errorf("dead letters are %q, want that the second has no items and the third is no order", r.Refused)
+	handler, db, queue := newConsumer()
+	if failed, err := inboxtest.Handle(t.Context(), handler, messages...); len(failed) != 0 || err != nil {
+		t.Errorf("messages %v come back (%v), none can be fixed by that", failed, err)
+	}
+	refused := queue.DeadLetters()
+	if len(refused) != 2 || !strings.Contains(refused[0].Reason, "items") || !strings.Contains(refused[1].Reason, "OrderCreated") {
+		t.Errorf("dead-letter messages are %q, want that the second has no items and the third is no order", refused)
 	}
 	orders := []struct {
 		id    string
 		units float64
 		cause string
 	}{{"order-1", 3, "order-1-1"}, {"order-4", 3, "order-4-1"}}
-	if len(r.Commits) != len(orders) {
-		t.Fatalf("%d transactions, want %d", len(r.Commits), len(orders))
+	written, appended := db.Items("orders"), db.Events()
+	if len(written) != len(orders) || len(appended) != len(orders) || len(db.Items(inboxtest.InboxTable)) != len(orders) {
+		t.Fatalf("shipments are %v, events %v, want one for each of %v", written, appended, orders)
 	}
 	for i, want := range orders {
-		shipment, event := r.Commits[i].To("orders"), r.Commits[i].To(consumertest.OutboxTable)
-		if len(shipment) != 1 || len(event) != 1 || len(r.Commits[i].To(consumertest.InboxTable)) != 1 || len(r.Commits[i]) != 3 {
-			t.Fatalf("transaction %d is %v, want a marker, a shipment and an event", i, r.Commits[i])
+		shipment := map[string]any{
+			"id": want.id, "entity": "shipment", "status": "REQUESTED", "units": want.units, "requestedAt": float64(appended[i].OccurredAt.UnixMilli()),
 		}
-		consumertest.Want(t, shipment[0].Item, map[string]any{
-			"id": want.id, "entity": "shipment", "status": "REQUESTED", "units": want.units, "requestedAt": event[0].Item["occurredAt"],
-		})
-		if shipment[0].Condition != "attribute_not_exists(id)" {
-			t.Errorf("the shipment is written if %q, want only if there is none", shipment[0].Condition)
+		if !reflect.DeepEqual(written[i], shipment) {
+			t.Errorf("the shipment is %v, want %v", written[i], shipment)
 		}
-		consumertest.Want(t, event[0].Item, map[string]any{
-			"type": "ShipmentRequested", "source": "orders", "aggregateType": "Shipment", "aggregateId": want.id,
-			"version": 1.0, "causationId": want.cause,
-		})
-		wantData(t, event[0].Item["data"], map[string]any{"orderId": want.id, "customerId": "c-42", "units": want.units})
+		e := appended[i]
+		if e.Type != "ShipmentRequested" || e.AggregateType != "Shipment" || e.AggregateID != want.id || e.Version != 1 || e.CausationID != want.cause {
+			t.Errorf("the event is %+v", e)
+		}
+		wantData(t, e.Data, map[string]any{"orderId": want.id, "customerId": "c-42", "units": want.units})
 	}
+}
+
+// TestOneShipmentAnOrder: another event about an order that is shipped has no effect, and its message comes back.
+func TestOneShipmentAnOrder(t *testing.T) {
+	messages, err := inboxtest.ReadBatch("testdata/orders.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, db, _ := newConsumer()
+	db.Put("orders", map[string]any{"id": "order-1", "entity": "shipment", "status": "SENT"})
+	failed, err := inboxtest.Handle(t.Context(), handler, messages[0])
+	if len(failed) != 1 || err != nil || len(db.Events()) != 0 || db.Items("orders")[0]["status"] != "SENT" {
+		t.Errorf("%v come back (%v), the shipment is %v", failed, err, db.Items("orders"))
+	}
+}
+
+func newConsumer() (inbox.LambdaHandler, *inboxtest.DB, *inboxtest.Queue) {
+	db, queue := inboxtest.NewDB(map[string][]string{"orders": {"id", "entity"}}), &inboxtest.Queue{}
+	return inbox.Handler(inboxtest.NewStore(db, queue), shipments{table: "orders"}.request), db, queue
 }
 
 // TestQuantityIsTheNumberThatItIs: every spelling of a whole number is that number, and nothing else is one.
@@ -68,10 +90,10 @@ func ordered(quantity string) record.Event {
 }
 
 // wantData checks that ShipmentRequested carries these fields and no others.
-func wantData(t *testing.T, data any, want map[string]any) {
+func wantData(t *testing.T, data json.RawMessage, want map[string]any) {
 	t.Helper()
 	got := map[string]any{}
-	if err := json.Unmarshal([]byte(data.(string)), &got); err != nil {
+	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {

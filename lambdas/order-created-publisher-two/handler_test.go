@@ -1,21 +1,31 @@
 package main
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/outboxkit/transactional-outbox/lambdas/internal/consumertest"
+	"github.com/outboxkit/transactional-outbox/runtime/inbox"
+	"github.com/outboxkit/transactional-outbox/runtime/inbox/inboxtest"
 )
 
 // testdata/events.json holds OrderCreated, the ShipmentRequested that follows from it, an event without a
 // customer, one whose data is no object, and one of a type that is nobody's business.
 func TestNotifications(t *testing.T) {
-	r := consumertest.Handle(t, "events.json", notifications{table: "notifications"}.add)
-	if len(r.Failed) != 0 {
-		t.Errorf("messages %v come back, none can be mended by that", r.Failed)
+	messages, err := inboxtest.ReadBatch("testdata/events.json")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(r.Refused) != 3 || !strings.Contains(r.Refused[0], "customerId") || !strings.Contains(r.Refused[1], "OrderCreated") || !strings.Contains(r.Refused[2], "OrderLost") {
-		t.Errorf("dead letters are %q, want one for each of the last three events", r.Refused)
+	db, queue := inboxtest.NewDB(map[string][]string{"notifications": {"customerId", "notification"}}), &inboxtest.Queue{}
+	handler := inbox.Handler(inboxtest.NewStore(db, queue), notifications{table: "notifications"}.add)
+	for _, delivery := range []string{"the first", "the second"} {
+		if failed, err := inboxtest.Handle(t.Context(), handler, messages...); len(failed) != 0 || err != nil {
+			t.Errorf("at %s delivery messages %v come back (%v), none can be fixed by that", delivery, failed, err)
+		}
+	}
+	refused := queue.DeadLetters()[:3]
+	if !strings.Contains(refused[0].Reason, "customerId") || !strings.Contains(refused[1].Reason, "OrderCreated") || !strings.Contains(refused[2].Reason, "OrderLost") {
+		t.Errorf("dead-letter messages are %q, want one for each of the last three events", refused)
 	}
 	want := []map[string]any{
 		{
@@ -27,15 +37,11 @@ func TestNotifications(t *testing.T) {
 			"eventType": "ShipmentRequested", "text": "We are getting your order order-1 ready for shipment.",
 		},
 	}
-	if len(r.Commits) != len(want) {
-		t.Fatalf("%d transactions, want %d", len(r.Commits), len(want))
+	if got := db.Items("notifications"); !reflect.DeepEqual(got, want) {
+		t.Errorf("notifications are %v, want %v", got, want)
 	}
-	for i, item := range want {
-		added := r.Commits[i].To("notifications")
-		if len(added) != 1 || len(r.Commits[i].To(consumertest.InboxTable)) != 1 || len(r.Commits[i]) != 2 {
-			t.Fatalf("transaction %d is %v, want a marker and a notification", i, r.Commits[i])
-		}
-		consumertest.Want(t, added[0].Item, item)
+	if markers := db.Items(inboxtest.InboxTable); len(markers) != len(want) || len(db.Events()) != 0 {
+		t.Errorf("markers are %v, want one for each notification; events are %v, want none", markers, db.Events())
 	}
 }
 

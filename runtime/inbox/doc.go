@@ -21,6 +21,8 @@
 // An event is remembered for Config.TTL, and with InOrder for good. The event source mapping must report batch
 // item failures.
 //
+// Package inboxtest runs a consumer's handler in a test, without AWS.
+//
 // # What a message costs
 //
 // In DynamoDB's units for items up to 1 KB; more for each KB of the function's own items. A write in a

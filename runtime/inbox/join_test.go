@@ -18,6 +18,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
+	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest/draw"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
@@ -315,7 +316,7 @@ func drawArrivals(t *rapid.T) arrivals {
 	}
 	a.another = rapid.Bool().Draw(t, "another aggregate comes first")
 	for range rapid.IntRange(0, 6).Draw(t, "invocations with faults") {
-		a.faults = append(a.faults, dynamotest.Schedule(t, "faults"))
+		a.faults = append(a.faults, draw.Faults(t, "faults"))
 	}
 	return a
 }

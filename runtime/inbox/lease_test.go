@@ -14,6 +14,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
+	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest/draw"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
 
@@ -96,7 +97,7 @@ func TestLeaseIsLinearizable(t *testing.T) {
 				starts: time.Duration(rapid.IntRange(0, 20).Draw(rt, "starts")) * 500 * time.Millisecond,
 				works:  time.Duration(rapid.IntRange(0, 3).Draw(rt, "works")) * 300 * time.Millisecond,
 				fails:  rapid.Bool().Draw(rt, "fails"),
-				faults: dynamotest.Schedule(rt, "faults"),
+				faults: draw.Faults(rt, "faults"),
 			})
 		}
 		h := &history{}

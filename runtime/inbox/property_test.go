@@ -16,6 +16,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/runtime/inbox"
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
+	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest/draw"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 	"github.com/outboxkit/transactional-outbox/runtime/record"
 )
@@ -41,13 +42,13 @@ func drawSchedule(t *rapid.T) schedule {
 		inOrder: rapid.Bool().Draw(t, "in order"),
 	}
 	for range s.events {
-		s.writeFaults = append(s.writeFaults, dynamotest.Schedule(t, "faults of a write"))
+		s.writeFaults = append(s.writeFaults, draw.Faults(t, "faults of a write"))
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "rounds") {
 		var r round
 		for range rapid.IntRange(1, 3).Draw(t, "invocations") {
 			r.batches = append(r.batches, rapid.SliceOfN(rapid.IntRange(0, 11), 1, 4).Draw(t, "batch"))
-			r.faults = append(r.faults, dynamotest.Schedule(t, "faults of an invocation"))
+			r.faults = append(r.faults, draw.Faults(t, "faults of an invocation"))
 		}
 		s.rounds = append(s.rounds, r)
 	}

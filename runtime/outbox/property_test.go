@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest"
+	"github.com/outboxkit/transactional-outbox/runtime/internal/dynamotest/draw"
 	"github.com/outboxkit/transactional-outbox/runtime/outbox"
 )
 
@@ -64,7 +65,7 @@ func TestTransactionsUnderFaults(t *testing.T) {
 			writes[i] = &write{
 				id:        fmt.Sprintf("w%02d", i),
 				aggregate: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "aggregate"),
-				faults:    dynamotest.Schedule(rt, "faults"),
+				faults:    draw.Faults(rt, "faults"),
 				again:     rapid.IntRange(0, 1).Draw(rt, "again"),
 			}
 		}

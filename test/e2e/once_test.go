@@ -86,24 +86,26 @@ func testOnce(t *testing.T, run *localrun.Run) {
 	})
 
 	t.Run("an event that cannot be handled waits in the dead-letter queue with the reason", func(t *testing.T) {
-		event := createdItem(t, "empty", "nobody")
-		event[record.AttrData] = &types.AttributeValueMemberS{Value: `{"customerId":"nobody","items":[]}`}
+		event := createdItem(t, "wrong", "nobody")
+		event[record.AttrData] = &types.AttributeValueMemberS{Value: `{"customerId":7,"items":[],"status":7}`}
 		body := envelope(t, event)
-		deliver(t, run, "PublisherOneQueueUrl", body, 1)
-		deadLetter := receive(t, run, "PublisherOneDeadLetterQueueUrl")
-		if aws.ToString(deadLetter.Body) != body {
-			t.Errorf("the dead-letter message is %s, want the message that was sent: %s", aws.ToString(deadLetter.Body), body)
-		}
-		for attribute, says := range map[string]string{"inbox.reason": "items", "inbox.consumer": "PublisherOne"} {
-			if got := aws.ToString(deadLetter.MessageAttributes[attribute].StringValue); !strings.Contains(got, says) {
-				t.Errorf("%s is %q, want it to say %q", attribute, got, says)
+		for _, consumer := range consumers {
+			deliver(t, run, consumer+"QueueUrl", body, 1)
+			deadLetter := receive(t, run, consumer+"DeadLetterQueueUrl")
+			if aws.ToString(deadLetter.Body) != body {
+				t.Errorf("the dead-letter message is %s, want the message that was sent: %s", aws.ToString(deadLetter.Body), body)
+			}
+			for attribute, says := range map[string]string{"inbox.reason": "data of OrderCreated", "inbox.consumer": consumer} {
+				if got := aws.ToString(deadLetter.MessageAttributes[attribute].StringValue); !strings.Contains(got, says) {
+					t.Errorf("%s is %q, want it to say %q", attribute, got, says)
+				}
+			}
+			awaitEmpty(t, run, consumer+"QueueUrl")
+			if said := outcomes(run, consumer, "wrong"); len(said) != 1 || said[0].Msg != "permanent" {
+				t.Errorf("the inbox of %s logged %+v, want one permanent failure", consumer, said)
 			}
 		}
-		awaitEmpty(t, run, "PublisherOneQueueUrl")
-		if said := outcomes(run, "PublisherOne", "empty"); len(said) != 1 || said[0].Msg != "permanent" {
-			t.Errorf("the inbox logged %+v, want one permanent failure", said)
-		}
-		wantEffects(t, run, "empty", "nobody", effects{})
+		wantEffects(t, run, "wrong", "nobody", effects{})
 	})
 }
 

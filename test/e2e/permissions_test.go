@@ -27,7 +27,7 @@ import (
 // every statement of the template in turn and requires that one of them is then denied.
 const requestsFile = "internal/local/access/testdata/orders-dev.jsonl"
 
-// update renews the requests: go test ./test/e2e -update
+// update renews the requests: go test ./test/e2e -update. With -run it adds those that the chosen tests make.
 var update = flag.Bool("update", false, "write the requests of the roles instead of comparing with them")
 
 // requests are those of all runs of the unchanged template so far, by kind.
@@ -88,25 +88,28 @@ func keyKinds(keys []string) []string {
 }
 
 // compareRequests reports the kinds of requests that the file does not have, and those that no run has made where all
-// tests were run; or with -update writes the file.
+// tests were run; or with -update writes the file, from which only a run of all tests removes requests.
 func compareRequests(all bool) error {
 	requests.Lock()
 	defer requests.Unlock()
 	file := filepath.Join(root, requestsFile)
-	if *update {
-		return writeRequests(file)
-	}
 	known, err := readRequests(file)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case *update && all:
+		return writeRequests(file, requests.byKind)
+	case *update:
+		maps.Copy(known, requests.byKind)
+		return writeRequests(file, known)
 	}
 	return differences(known, requests.byKind, all)
 }
 
-func writeRequests(file string) error {
+func writeRequests(file string, byKind map[string]access.Recorded) error {
 	var lines bytes.Buffer
-	for _, kind := range slices.Sorted(maps.Keys(requests.byKind)) {
-		line, err := json.Marshal(requests.byKind[kind])
+	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
+		line, err := json.Marshal(byKind[kind])
 		if err != nil {
 			return err
 		}

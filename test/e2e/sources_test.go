@@ -20,25 +20,11 @@ import (
 func watched(t *testing.T) string {
 	t.Helper()
 	return patched(t, func(p tmpl) {
-		raw, err := json.Marshal(p.find("AWS::Lambda::Function", "PublisherOne"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var function map[string]any
-		if err := json.Unmarshal(raw, &function); err != nil {
-			t.Fatal(err)
-		}
-		function["Metadata"].(map[string]any)["aws:cdk:path"] = stack + "/Watcher/Resource"
-		delete(function["Properties"].(map[string]any), "FunctionName")
-		p.resources["Watcher"] = function
-		p.replaceFunction("/Watcher/", "watcher")
-		// The function has the role of PublisherOne, which reads no stream by itself.
-		p.allow("/PublisherOne/", p.arn("AWS::DynamoDB::Table", "/Outbox/Table/", "StreamArn"), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
-		p.allow("/PublisherOne/", "*", "dynamodb:ListStreams")
+		p.addStreamFunction("Watcher", "watcher")
 		p.resources["Watching"] = map[string]any{"Type": "AWS::Lambda::EventSourceMapping", "Properties": map[string]any{
 			"EventSourceArn": p.properties("AWS::Pipes::Pipe", "Outbox")["Source"], "FunctionName": map[string]any{"Ref": "Watcher"},
 			"StartingPosition": "TRIM_HORIZON", "FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "BisectBatchOnFunctionError": true,
-			"FilterCriteria": map[string]any{"Filters": []any{map[string]any{"Pattern": `{"eventName":["INSERT"],"dynamodb":{"NewImage":{"recordType":{"S":["outbox.event"]}}}}`}}},
+			"FilterCriteria": onlyEvents,
 		}}
 		p.resources["EveryMinute"] = map[string]any{"Type": "AWS::Events::Rule", "Properties": map[string]any{
 			"ScheduleExpression": "cron(* * * * ? *)",
@@ -49,6 +35,29 @@ func watched(t *testing.T) string {
 			"FunctionName": map[string]any{"Ref": "Watcher"}, "SourceArn": map[string]any{"Fn::GetAtt": []any{"EveryMinute", "Arn"}},
 		}}
 	})
+}
+
+// onlyEvents is a filter for new events of the outbox table.
+var onlyEvents = map[string]any{"Filters": []any{map[string]any{"Pattern": `{"eventName":["INSERT"],"dynamodb":{"NewImage":{"recordType":{"S":["outbox.event"]}}}}`}}}
+
+// addStreamFunction adds one of the tests' functions that may read the outbox table's stream. It has the role of
+// PublisherOne, which reads no stream by itself.
+func (p tmpl) addStreamFunction(id, name string) {
+	p.t.Helper()
+	raw, err := json.Marshal(p.find("AWS::Lambda::Function", "PublisherOne"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var function map[string]any
+	if err := json.Unmarshal(raw, &function); err != nil {
+		p.t.Fatal(err)
+	}
+	function["Metadata"].(map[string]any)["aws:cdk:path"] = stack + "/" + id + "/Resource"
+	delete(function["Properties"].(map[string]any), "FunctionName")
+	p.resources[id] = function
+	p.replaceFunction("/"+id+"/", name)
+	p.allow("/PublisherOne/", p.arn("AWS::DynamoDB::Table", "/Outbox/Table/", "StreamArn"), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+	p.allow("/PublisherOne/", "*", "dynamodb:ListStreams")
 }
 
 // TestStreamScheduleAndReplay shows that a second reader of the outbox table's stream gets every event, over a kill -9

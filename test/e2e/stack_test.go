@@ -52,12 +52,18 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 // launch does the same as start but without the clean stop, for tests that kill the run.
 func launch(t testing.TB, app string, args ...string) *localrun.Run {
 	t.Helper()
+	return launchStacks(t, app, append([]string{"--stack", stack}, args...)...)
+}
+
+// launchStacks does the same as launch with the stacks that the flags name.
+func launchStacks(t testing.TB, app string, args ...string) *localrun.Run {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()
 	run, err := localrun.Start(ctx, localrun.Options{
 		Binary: binary,
 		Dir:    root,
-		Args:   append([]string{"--app", app, "--stack", stack, "--port", "0"}, args...),
+		Args:   append([]string{"--app", app, "--port", "0"}, args...),
 		Env:    []string{"TMPDIR=" + t.TempDir()}, // for the data, which a killed run does not delete
 	})
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 // amount is a cell that begins with a sum of money.
 var amount = regexp.MustCompile(`^[*$]*([0-9]+[.][0-9]+)`)
 
-// TestCostsAddUp: in each table of the README whose last row is "together", that is the sum of the rows above it.
+// TestCostsAddUp: in each table of docs/costs.md whose last row is "together", that is the sum of the rows above it.
 func TestCostsAddUp(t *testing.T) {
 	var sums []int
 	tables := 0
-	for line := range strings.Lines(string(read(t, "README.md"))) {
+	for line := range strings.Lines(string(read(t, "docs/costs.md"))) {
 		if !strings.HasPrefix(line, "|") {
 			sums = nil
 			continue

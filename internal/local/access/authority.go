@@ -33,7 +33,7 @@ type Authority struct {
 	sessions  map[string]session         // by access key
 	functions map[string]string          // ARN of the role, by ARN of the function
 	tables    map[string]tableKeys       // by name
-	resources map[string]*iam.Policy     // policies of buses and functions, by ARN
+	resources map[string]*iam.Policy     // policies of functions, by ARN
 	sources   []func(string) *iam.Policy // of policies that other services keep
 	names     map[string]name            // what a template writes for an ARN
 	needs     []need
@@ -105,22 +105,22 @@ func (a *Authority) check(s session, request iam.Request) *Denial {
 	request.Principal = s.principal()
 	a.addContext(&request, s)
 	a.record.write(request)
-	return a.decide(request, a.policies(r, request.Resource), r.logicalID)
+	return a.decide(request, a.policies(r, request), r.logicalID, a.namesIn(r.stack))
 }
 
 // checkService decides a request that an AWS service makes by itself, on behalf of the resource sourceARN.
 func (a *Authority) checkService(service, sourceARN string, request iam.Request) *Denial {
 	request = request.OfService(service, sourceARN, cloud.Account)
 	a.record.write(request)
-	return a.decide(request, iam.Policies{Resource: a.policyOf(request.Resource)}, service)
+	return a.decide(request, iam.Policies{Resource: a.policyOf(request.Resource)}, service, a.namesBeside(request.Resource))
 }
 
-func (a *Authority) decide(request iam.Request, policies iam.Policies, who string) *Denial {
+func (a *Authority) decide(request iam.Request, policies iam.Policies, who string, nameOf func(arn string) string) *Denial {
 	decision := iam.Evaluate(request, policies)
 	if decision.Allowed {
 		return nil
 	}
-	d := &Denial{Request: request, Decision: decision, who: who, nameOf: a.templateName}
+	d := &Denial{Request: request, Decision: decision, who: who, nameOf: nameOf}
 	a.noticeOnce(d.kind(), "IAM: "+d.explain())
 	return d
 }
@@ -149,8 +149,9 @@ func (a *Authority) role(arn string) *role {
 	return a.roles[arn]
 }
 
-// policies returns those that apply to a call of the role to a resource.
-func (a *Authority) policies(r *role, resource string) iam.Policies {
+// policies returns those that apply to a request of the role. What the policy of a bus denies the bus itself refuses: single
+// entries of a request, not the whole.
+func (a *Authority) policies(r *role, request iam.Request) iam.Policies {
 	a.mu.RLock()
 	p := iam.Policies{Identity: r.policies}
 	if r.boundary != "" {
@@ -160,7 +161,10 @@ func (a *Authority) policies(r *role, resource string) iam.Policies {
 		p.Identity = append(p.Identity[:len(p.Identity):len(p.Identity)], a.managed[arn])
 	}
 	a.mu.RUnlock()
-	p.Resource = a.policyOf(resource)
+	p.Resource = a.policyOf(request.Resource)
+	if request.Action == putEvents {
+		p.Resource = p.Resource.WithoutDenials()
+	}
 	return p
 }
 

@@ -15,12 +15,14 @@ var eventBridgeProtocol = protocol{
 	text: (*Denial).Error,
 }
 
+const putEvents = "events:PutEvents"
+
 func requestID() string { return uuid.NewString() }
 
 // busRequests returns the requests of a call to EventBridge.
 // Source: Service authorization reference, list_amazoneventbridge; EventBridge user guide, eb-use-conditions.
 func (a *Authority) busRequests(operation string, body []byte) ([]iam.Request, error) {
-	if operation != "PutEvents" {
+	if action := "events:" + operation; action != putEvents {
 		var on struct{ EventBusName string }
 		if err := decode(body, &on); err != nil {
 			return nil, err
@@ -29,7 +31,7 @@ func (a *Authority) busRequests(operation string, body []byte) ([]iam.Request, e
 		if on.EventBusName != "" {
 			resource = a.busARN(on.EventBusName)
 		}
-		return []iam.Request{{Action: "events:" + operation, Resource: resource}}, nil
+		return []iam.Request{{Action: action, Resource: resource}}, nil
 	}
 	var put struct {
 		Entries []struct{ EventBusName, Source, DetailType string }
@@ -43,7 +45,7 @@ func (a *Authority) busRequests(operation string, body []byte) ([]iam.Request, e
 		i := slices.IndexFunc(requests, func(r iam.Request) bool { return r.Resource == bus })
 		if i < 0 {
 			i = len(requests)
-			requests = append(requests, iam.Request{Action: "events:PutEvents", Resource: bus, Context: iam.Context{}})
+			requests = append(requests, iam.Request{Action: putEvents, Resource: bus, Context: iam.Context{}})
 		}
 		add(requests[i].Context, "events:source", e.Source)
 		add(requests[i].Context, "events:detail-type", e.DetailType)

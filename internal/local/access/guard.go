@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 )
 
@@ -73,6 +74,20 @@ func (a *Authority) caller(r *http.Request) (session, bool) {
 	defer a.mu.RUnlock()
 	s, ok := a.sessions[key]
 	return s, ok
+}
+
+// Caller returns the principal that signed a request, with the keys that every request of it has.
+func (a *Authority) Caller(r *http.Request) iam.Request {
+	var request iam.Request
+	s, isRole := a.caller(r)
+	a.addContext(&request, s)
+	if isRole {
+		request.Principal = s.principal()
+		return request
+	}
+	request.Principal.Account = cloud.Account
+	request.Context.Set("aws:PrincipalType", "Account")
+	return request
 }
 
 // Identity returns the ARN and the unique id of the session that signed the request. ok is false for the developer.

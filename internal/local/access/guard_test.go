@@ -225,17 +225,35 @@ func TestCallsToEventBridge(t *testing.T) {
 	}
 }
 
-func TestAPolicyOfTheBusAllows(t *testing.T) {
-	a, _ := withStatements(t)
-	err := a.busPolicy(resource("AWS::Events::EventBusPolicy", "P", map[string]any{
-		"EventBusName": "Bus", "StatementId": "S",
-		"Statement": decoded([]byte(`{"Effect":"Allow","Action":"events:PutEvents","Resource":"` + busARN + `","Principal":{"AWS":"` + caller + `"}}`)),
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := send(a.GuardBuses, a.Key(caller, "fn"), "AWSEvents.PutEvents", `{"Entries":[{"EventBusName":"Bus"}]}`); got.Code != http.StatusOK {
-		t.Errorf("answer %d %s", got.Code, got.Body)
+// The bus itself refuses what its policy denies of PutEvents: single entries.
+func TestAPolicyOfTheBus(t *testing.T) {
+	for name, c := range map[string]struct {
+		effect, action, operation string
+		roleMay                   bool
+		want                      int
+	}{
+		"allows":                 {"Allow", "events:PutEvents", "PutEvents", false, http.StatusOK},
+		"allows something else":  {"Allow", "events:ListRules", "PutEvents", false, http.StatusBadRequest},
+		"denies an event":        {"Deny", "events:PutEvents", "PutEvents", true, http.StatusOK},
+		"denies, nothing allows": {"Deny", "events:PutEvents", "PutEvents", false, http.StatusBadRequest},
+		"denies another call":    {"Deny", "events:ListRules", "ListRules", true, http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var statements []string
+			if c.roleMay {
+				statements = append(statements, allow("events:*", busARN, ""))
+			}
+			a, _ := withStatements(t, statements...)
+			policy, err := iam.Parse(iam.Resource, []byte(`{"Statement":{"Effect":"`+c.effect+`","Action":"`+c.action+`","Resource":"`+busARN+`","Principal":{"AWS":"`+caller+`"}}}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.AddPolicies(func(arn string) *iam.Policy { return map[string]*iam.Policy{busARN: policy}[arn] })
+			body := `{"EventBusName":"Bus","Entries":[{"EventBusName":"Bus"}]}`
+			if got := send(a.GuardBuses, a.Key(caller, "fn"), "AWSEvents."+c.operation, body); got.Code != c.want {
+				t.Errorf("answer %d %s, want %d", got.Code, got.Body, c.want)
+			}
+		})
 	}
 }
 

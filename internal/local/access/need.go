@@ -70,7 +70,7 @@ func (a *Authority) warnOfSender(n need) {
 		for _, action := range one.actions {
 			request := iam.Request{Action: action, Resource: one.on}.OfService(n.sender, n.source, cloud.Account)
 			if decision := iam.Evaluate(request, iam.Policies{Resource: a.policyOf(one.on)}); !decision.Allowed {
-				denied := &Denial{Request: request, Decision: decision, who: n.sender, nameOf: a.templateName}
+				denied := &Denial{Request: request, Decision: decision, who: n.sender, nameOf: a.namesBeside(one.on)}
 				a.noticeOnce(n.who+"\n"+denied.kind(), fmt.Sprintf("IAM: %s will lose events: %s", n.who, denied.explain()))
 			}
 		}
@@ -97,9 +97,9 @@ func (a *Authority) lacks(n need, r *role, wanted []needed) []*Denial {
 		for _, action := range one.actions {
 			request := iam.Request{Principal: s.principal(), Action: action, Resource: a.inRegion(one.on)}
 			a.addContext(&request, s)
-			decision := iam.Evaluate(request, a.policies(r, request.Resource))
+			decision := iam.Evaluate(request, a.policies(r, request))
 			if !decision.Allowed {
-				denials = append(denials, &Denial{Request: request, Decision: decision, who: r.logicalID, nameOf: a.templateName})
+				denials = append(denials, &Denial{Request: request, Decision: decision, who: r.logicalID, nameOf: a.namesIn(r.stack)})
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -29,6 +30,8 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 	switch r.Type {
 	case "AWS::Lambda::Function":
 		return a.noteFunction(r, made.GetAtt["Arn"], made.Ref)
+	case "AWS::Lambda::EventInvokeConfig":
+		return a.noteDestinations(r)
 	case "AWS::Lambda::EventSourceMapping":
 		return a.noteMapping(r)
 	case "AWS::Pipes::Pipe":
@@ -37,10 +40,10 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 		return a.noteTable(r, made.Ref)
 	case "AWS::Events::Rule":
 		return a.noteRule(r, made.GetAtt["Arn"])
-	case "AWS::Events::EventBusPolicy":
-		return a.busPolicy(r)
 	case "AWS::ApiGateway::Method":
 		return a.apiMethod(r)
+	case "AWS::ApiGateway::RestApi":
+		return a.apiDefinition(r)
 	}
 	return nil
 }
@@ -49,9 +52,10 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 // works on AWS too, and loses them.
 func (a *Authority) noteFunction(r template.Resource, arn, name string) error {
 	var p struct {
-		Role          string
-		LoggingConfig struct{ LogGroup string }
-		TracingConfig struct{ Mode string }
+		Role             string
+		LoggingConfig    struct{ LogGroup string }
+		DeadLetterConfig struct{ TargetArn string }
+		TracingConfig    struct{ Mode string }
 	}
 	if err := read(r, &p); err != nil || p.Role == "" {
 		return err
@@ -67,8 +71,40 @@ func (a *Authority) noteFunction(r template.Resource, arn, name string) error {
 	a.mu.Lock()
 	a.functions[arn] = p.Role
 	a.mu.Unlock()
-	a.require(need{who: r.LogicalID, role: p.Role, service: "lambda.amazonaws.com", source: arn, session: name, optional: optional})
+	a.require(need{
+		who: r.LogicalID, role: p.Role, service: "lambda.amazonaws.com", source: arn, session: name,
+		actions: sendingTo(p.DeadLetterConfig.TargetArn), optional: optional,
+	})
 	return nil
+}
+
+// noteDestinations notes that a function sends what became of its asynchronous invocations.
+// Source: Lambda developer guide, invocation-async-retain-records.
+func (a *Authority) noteDestinations(r template.Resource) error {
+	var p struct {
+		FunctionName      string
+		DestinationConfig struct{ OnSuccess, OnFailure struct{ Destination string } }
+	}
+	if err := read(r, &p); err != nil {
+		return err
+	}
+	function := a.cloud.FunctionARN(p.FunctionName)
+	if role := a.FunctionRole(function); role != "" {
+		d := p.DestinationConfig
+		a.require(need{who: r.LogicalID, role: role, session: function[strings.LastIndex(function, ":")+1:], actions: sendingTo(d.OnSuccess.Destination, d.OnFailure.Destination)})
+	}
+	return nil
+}
+
+// sendingTo returns what is needed to send to queues. Those without an ARN are none.
+func sendingTo(queues ...string) []needed {
+	var all []needed
+	for _, queue := range queues {
+		if queue != "" {
+			all = append(all, needed{queue, []string{"sqs:SendMessage"}})
+		}
+	}
+	return all
 }
 
 // noteMapping notes what Lambda requires of a function's role when an event source mapping is made.
@@ -81,10 +117,7 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	if err := read(r, &p); err != nil {
 		return err
 	}
-	function, err := a.functionOf(p.FunctionName)
-	if err != nil {
-		return err
-	}
+	function, _ := cloud.CutQualifier(a.cloud.FunctionARN(p.FunctionName))
 	role := a.FunctionRole(function)
 	if role == "" {
 		return nil
@@ -92,9 +125,7 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	actions := []needed{{p.EventSourceArn, []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}}}
 	if strings.Contains(p.EventSourceArn, "/stream/") {
 		actions = ofStream(p.EventSourceArn)
-		if queue := p.DestinationConfig.OnFailure.Destination; queue != "" {
-			actions = append(actions, needed{queue, []string{"sqs:SendMessage"}})
-		}
+		actions = append(actions, sendingTo(p.DestinationConfig.OnFailure.Destination)...)
 	}
 	a.require(need{who: r.LogicalID, role: role, session: function[strings.LastIndex(function, ":")+1:], actions: actions})
 	return nil
@@ -129,13 +160,11 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	}
 	switch {
 	case strings.HasPrefix(p.Target, "arn:aws:events:"):
-		n.actions = append(n.actions, needed{p.Target, []string{"events:PutEvents"}})
+		n.actions = append(n.actions, needed{p.Target, []string{putEvents}})
 	case strings.HasPrefix(p.Target, "arn:aws:sqs:"):
 		n.actions = append(n.actions, needed{p.Target, []string{"sqs:SendMessage"}})
 	}
-	if queue := p.SourceParameters.DynamoDBStreamParameters.DeadLetterConfig.Arn; queue != "" {
-		n.actions = append(n.actions, needed{queue, []string{"sqs:SendMessage"}})
-	}
+	n.actions = append(n.actions, sendingTo(p.SourceParameters.DynamoDBStreamParameters.DeadLetterConfig.Arn)...)
 	if group := p.LogConfiguration.CloudwatchLogsLogDestination.LogGroupArn; group != "" {
 		n.actions = append(n.actions, needed{group, []string{"logs:CreateLogStream", "logs:PutLogEvents"}})
 	}

@@ -43,7 +43,12 @@ func (a *Authority) otherRequests(r *wire.Request) []iam.Request {
 	case "cloudformation":
 		return []iam.Request{{Action: "cloudformation:" + r.Operation, Resource: a.stackOf(r)}}
 	case "lambda":
-		return restRequest("lambda:", functionActions, r.Request, a.functionARN)
+		return restRequest("lambda:", functionActions, r.Request, func(name string) string {
+			if qualifier := r.URL.Query().Get("Qualifier"); qualifier != "" {
+				name += ":" + qualifier
+			}
+			return a.cloud.FunctionARN(name)
+		})
 	case "pipes":
 		return restRequest("pipes:", pipeActions, r.Request, func(name string) string { return a.cloud.ARN("pipes", "pipe/"+name) })
 	case "monitoring":
@@ -151,16 +156,6 @@ func matchPath(pattern, parts []string) (name string, ok bool) {
 		}
 	}
 	return name, true
-}
-
-// functionARN returns the ARN of the function that a call names: by its name, its ARN or the end of it, without the
-// qualifier, since the only version here is $LATEST.
-func (a *Authority) functionARN(name string) string {
-	if _, after, partial := strings.Cut(name, "function:"); partial {
-		name = after
-	}
-	name, _, _ = strings.Cut(name, ":")
-	return a.cloud.ARN("lambda", "function:"+name)
 }
 
 // refuseOther answers a denial in the form of the call: services with the query protocol have another code

@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -34,10 +33,9 @@ func (a *Authority) provisionPermission(_ context.Context, r template.Resource) 
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
-	arn, err := a.functionOf(p.FunctionName)
-	if err != nil {
-		return template.Attributes{}, err
-	}
+	// What is allowed for a version or an alias is not allowed for the function, and the other way round.
+	// Source: Lambda developer guide, configuration-aliases, "Resource policies with aliases".
+	arn := a.cloud.FunctionARN(p.FunctionName)
 	kind := "AWS"
 	if strings.Contains(p.Principal, ".") && !strings.HasPrefix(p.Principal, "arn:") { // the name of a role may have a dot
 		kind = "Service"
@@ -51,24 +49,6 @@ func (a *Authority) provisionPermission(_ context.Context, r template.Resource) 
 		return template.Attributes{}, err
 	}
 	return template.Attributes{Ref: r.PhysicalName, GetAtt: map[string]string{"Id": r.PhysicalName}}, a.addResourcePolicy(arn, document)
-}
-
-// functionOf returns the ARN of the function that a resource names: by its name, its ARN or the end of it. A version or an
-// alias is refused: what it allows is not allowed for the function, and only the function runs here.
-// Source: Lambda API reference, AddPermission, FunctionName; Lambda developer guide, configuration-aliases.
-func (a *Authority) functionOf(name string) (string, error) {
-	before, last := "", name
-	if at := strings.LastIndex(name, "function:"); at >= 0 {
-		before, last = name[:at], name[at+len("function:"):]
-	}
-	last, qualifier, qualified := strings.Cut(last, ":")
-	if qualified && qualifier != "$LATEST" {
-		return "", fmt.Errorf("FunctionName must not name a version or an alias in the local run, got %q", name)
-	}
-	if strings.HasPrefix(before, "arn:") {
-		return before + "function:" + last, nil // which may be elsewhere
-	}
-	return a.functionARN(last), nil
 }
 
 func permissionConditions(sourceARN, sourceAccount string) map[string]any {
@@ -137,24 +117,6 @@ func (a *Authority) provisionAccount(_ context.Context, r template.Resource) (te
 	return template.Attributes{Ref: r.PhysicalName, GetAtt: map[string]string{"Id": r.PhysicalName}}, nil
 }
 
-// busPolicy adds the statement of an AWS::Events::EventBusPolicy to the policy of its bus. In its older form it names
-// another account or an organization, which do not exist here.
-func (a *Authority) busPolicy(r template.Resource) error {
-	statement, ok := r.Properties["Statement"]
-	if !ok {
-		return nil
-	}
-	name, _ := r.Properties["EventBusName"].(string)
-	if name == "" {
-		name = "default"
-	}
-	document, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statement})
-	if err != nil {
-		return err
-	}
-	return a.addResourcePolicy(a.busARN(name), document)
-}
-
 // busARN returns the ARN of a bus that is named by its name or ARN; "" is the default bus.
 func (a *Authority) busARN(nameOrARN string) string {
 	switch {
@@ -164,23 +126,6 @@ func (a *Authority) busARN(nameOrARN string) string {
 		nameOrARN = "default"
 	}
 	return a.cloud.ARN("events", "event-bus/"+nameOrARN)
-}
-
-// apiMethod notes the role of an integration, without which API Gateway cannot call an AWS service.
-func (a *Authority) apiMethod(r template.Resource) error {
-	integration, _ := r.Properties["Integration"].(map[string]any)
-	role, _ := integration["Credentials"].(string)
-	if role == callersCredentials {
-		return nil
-	}
-	if role == "" {
-		if integration["Type"] == "AWS" {
-			return errors.New("Integration must have Credentials, the role with which API Gateway calls the service")
-		}
-		return nil
-	}
-	a.require(need{who: r.LogicalID, role: role, service: apiGateway, source: a.cloud.ARN("execute-api", "*")})
-	return nil
 }
 
 var _ cloud.Keys = (*Authority)(nil)

@@ -15,6 +15,7 @@ import (
 // A role is an AWS::IAM::Role with everything that is attached to it.
 type role struct {
 	logicalID string
+	stack     string
 	arn       string
 	trust     *iam.Policy
 	policies  []*iam.Policy
@@ -59,7 +60,7 @@ func (a *Authority) provisionRole(_ context.Context, r template.Resource) (templ
 	if p.RoleName == "" {
 		p.RoleName = r.PhysicalName
 	}
-	made := &role{logicalID: r.LogicalID, arn: iamARN("role", p.Path, p.RoleName), managed: p.ManagedPolicyArns, boundary: p.PermissionsBoundary}
+	made := &role{logicalID: r.LogicalID, stack: r.Stack, arn: iamARN("role", p.Path, p.RoleName), managed: p.ManagedPolicyArns, boundary: p.PermissionsBoundary}
 	var problems []error
 	var err error
 	if made.trust, err = a.parse(iam.Trust, p.AssumeRolePolicyDocument); err != nil {

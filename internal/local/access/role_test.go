@@ -88,14 +88,17 @@ func TestBoundaryOfTheTemplate(t *testing.T) {
 }
 
 func TestWhatAWSChecksWhenAResourceIsMade(t *testing.T) {
-	function := resource("AWS::Lambda::Function", "Fn", map[string]any{"Role": caller})
+	function := resource("AWS::Lambda::Function", "Fn", map[string]any{"Role": caller, "DeadLetterConfig": map[string]any{"TargetArn": queueARN + "Dead"}})
 	made := template.Attributes{Ref: "Fn", GetAtt: map[string]string{"Arn": "arn:aws:lambda:eu-west-1:000000000000:function:Fn"}}
 	mapping := resource("AWS::Lambda::EventSourceMapping", "Mapping", map[string]any{"EventSourceArn": queueARN, "FunctionName": "Fn"})
+	async := resource("AWS::Lambda::EventInvokeConfig", "Async", map[string]any{
+		"FunctionName": "Fn", "DestinationConfig": map[string]any{"OnSuccess": map[string]any{"Destination": queueARN + "Done"}},
+	})
 	pipe := resource("AWS::Pipes::Pipe", "Pipe", map[string]any{"RoleArn": caller, "Source": tableARN + "/stream/1", "Target": busARN})
 	pipeMade := template.Attributes{GetAtt: map[string]string{"Arn": "arn:aws:pipes:eu-west-1:000000000000:pipe/Pipe"}}
 
 	a, notices := withStatements(t, allow("sqs:ReceiveMessage", queueARN, ""), allow("dynamodb:GetRecords", "*", ""))
-	for _, err := range []error{a.note(function, made), a.note(mapping, template.Attributes{}), a.note(pipe, pipeMade)} {
+	for _, err := range []error{a.note(function, made), a.note(mapping, template.Attributes{}), a.note(async, template.Attributes{}), a.note(pipe, pipeMade)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,6 +111,7 @@ func TestWhatAWSChecksWhenAResourceIsMade(t *testing.T) {
 		"Mapping: the role Caller may not sqs:DeleteMessage", "Mapping: the role Caller may not sqs:GetQueueAttributes",
 		"Pipe: the role Caller cannot be assumed by pipes.amazonaws.com", `"Condition":{"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}}`, "Pipe: the role Caller may not dynamodb:ListStreams",
 		"Pipe: the role Caller may not events:PutEvents",
+		"Fn: the role Caller may not sqs:SendMessage on " + queueARN + "Dead", "Async: the role Caller may not sqs:SendMessage on " + queueARN + "Done",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
@@ -183,14 +187,30 @@ func TestHowAFunctionIsNamed(t *testing.T) {
 			t.Errorf("%s: the role of the mapping is not checked: %v", name, err)
 		}
 	}
-	for _, name := range []string{"Fn:live", function + ":7"} {
+}
+
+// What is allowed for an alias is allowed for it alone, and its role is the function's.
+func TestPermissionOfAnAlias(t *testing.T) {
+	const function = "arn:aws:lambda:eu-west-1:000000000000:function:Fn"
+	for _, name := range []string{"Fn:live", function + ":live"} {
 		a, _ := withStatements(t)
-		_, err := a.Provisions()["AWS::Lambda::Permission"](t.Context(), resource("AWS::Lambda::Permission", "P", map[string]any{"Action": invokeFunction, "FunctionName": name, "Principal": apiGateway}))
-		if err == nil || !strings.Contains(err.Error(), "must not name a version or an alias in the local run, got") {
-			t.Errorf("%s: error %v", name, err)
+		permission := resource("AWS::Lambda::Permission", "P", map[string]any{"Action": invokeFunction, "FunctionName": name, "Principal": apiGateway})
+		if _, err := a.Provisions()[permission.Type](t.Context(), permission); err != nil {
+			t.Fatal(err)
 		}
-		if err := a.note(resource("AWS::Lambda::EventSourceMapping", "M", map[string]any{"FunctionName": name}), template.Attributes{}); err == nil {
-			t.Errorf("%s: the mapping is not refused", name)
+		if err := a.AuthorizeInvocation(function+":live", "", ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if a.AuthorizeInvocation(function, "", "") == nil || a.AuthorizeInvocation(function+":7", "", "") == nil {
+			t.Errorf("%s: the function and its version may be invoked too", name)
+		}
+		made := template.Attributes{Ref: "Fn", GetAtt: map[string]string{"Arn": function}}
+		mapping := resource("AWS::Lambda::EventSourceMapping", "Mapping", map[string]any{"EventSourceArn": queueARN, "FunctionName": name})
+		if err := errors.Join(a.note(resource("AWS::Lambda::Function", "Fn", map[string]any{"Role": caller}), made), a.note(mapping, template.Attributes{})); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "Mapping: the role Caller may not sqs:ReceiveMessage") {
+			t.Errorf("%s: the role of the mapping is not checked: %v", name, err)
 		}
 	}
 }
@@ -198,7 +218,28 @@ func TestHowAFunctionIsNamed(t *testing.T) {
 func TestAnIntegrationNeedsARole(t *testing.T) {
 	a, _ := withStatements(t)
 	err := a.apiMethod(resource("AWS::ApiGateway::Method", "M", map[string]any{"Integration": map[string]any{"Type": "AWS"}}))
-	if err == nil || !strings.Contains(err.Error(), "Credentials") {
-		t.Errorf("error %v, want one that names Credentials", err)
+	if err == nil || !strings.Contains(err.Error(), "Integration must have credentials") {
+		t.Errorf("error %v, want one that names the credentials", err)
+	}
+}
+
+// The integrations of a definition are found wherever they are, and their roles checked as those of methods are.
+func TestIntegrationsOfADefinition(t *testing.T) {
+	const integration = "x-amazon-apigateway-integration"
+	body := map[string]any{
+		"paths": map[string]any{"/a": map[string]any{
+			"get":  map[string]any{integration: map[string]any{"type": "aws"}},
+			"post": map[string]any{integration: map[string]any{"$ref": "#/components/x-amazon-apigateway-integrations/Shared"}},
+		}},
+		"components": map[string]any{integration + "s": map[string]any{"Shared": map[string]any{"type": "aws", "credentials": caller}}},
+	}
+	a, _ := withStatements(t)
+	api := resource("AWS::ApiGateway::RestApi", "Api", map[string]any{"Body": body})
+	err := a.apiDefinition(api)
+	if err == nil || err.Error() != "property Body.paths./a.get.x-amazon-apigateway-integration must have credentials, the role with which API Gateway calls the service" {
+		t.Errorf("error %v", err)
+	}
+	if err := a.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "Api: ") {
+		t.Errorf("the role that trusts another service is not named: %v", err)
 	}
 }

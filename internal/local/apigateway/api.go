@@ -3,6 +3,7 @@ package apigateway
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -19,6 +20,9 @@ type api struct {
 	// responses holds the gateway responses that the stack defines, by type.
 	responses map[responseType]*gatewayResponse
 	stages    []*stage
+	domains   []*domain
+	keys      map[string]*apiKey    // by id
+	plans     map[string]*usagePlan // by id
 }
 
 // A stage is one deployment of the API under a name.
@@ -50,6 +54,8 @@ func newAPI() api {
 		models:     map[string]*model{"Empty": {}, "Error": {}}, // API Gateway creates these two in every API
 		validators: map[string]validator{},
 		responses:  map[responseType]*gatewayResponse{},
+		keys:       map[string]*apiKey{},
+		plans:      map[string]*usagePlan{},
 	}
 }
 
@@ -70,9 +76,47 @@ func (a *api) stage(name string) *stage {
 	return nil
 }
 
+// resourceAt returns the resource with a whole path, and adds it and those above it when they are missing. They have their
+// paths as ids.
+func (a *api) resourceAt(path string) (*resource, error) {
+	below, ok := strings.CutPrefix(path, "/")
+	if !ok {
+		return nil, fmt.Errorf("a path must begin with /, got %q", path)
+	}
+	at := a.root
+	if below == "" {
+		return at, nil
+	}
+	for part := range strings.SplitSeq(strings.TrimSuffix(below, "/"), "/") {
+		id := at.below(part)
+		if a.resources[id] == nil {
+			child, err := at.add(id, part)
+			if err != nil {
+				return nil, err
+			}
+			a.resources[id] = child
+		}
+		at = a.resources[id]
+	}
+	return at, nil
+}
+
+// below returns the whole path of a child.
+func (r *resource) below(part string) string { return strings.TrimSuffix(r.path, "/") + "/" + part }
+
+// pathPart matches what API Gateway takes as one segment of a path: text, {parameter} or {greedy+}.
+// Source: API Gateway developer guide, api-gateway-known-issues, "Path segments".
+var pathPart = regexp.MustCompile(`^(?:[\w.,:-]+|\{[\w.:-]+\+?\})$`)
+
 // add adds a child resource.
 func (r *resource) add(id, part string) (*resource, error) {
-	child := &resource{id: id, path: strings.TrimSuffix(r.path, "/") + "/" + part, methods: map[string]*method{}, literal: map[string]*resource{}}
+	if !pathPart.MatchString(part) {
+		return nil, fmt.Errorf("PathPart must be letters, digits and any of _ - . , : or one {parameter} or {parameter+}, got %q", part)
+	}
+	if strings.HasSuffix(r.path, "+}") {
+		return nil, fmt.Errorf("PathPart must not be below %s, which takes all that follows, got %q", r.path, part)
+	}
+	child := &resource{id: id, path: r.below(part), methods: map[string]*method{}, literal: map[string]*resource{}}
 	taken := func(other *resource) error {
 		return fmt.Errorf("PathPart is %q, but %s exists beside it: only one of a kind is allowed", part, other.path)
 	}

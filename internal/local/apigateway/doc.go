@@ -18,7 +18,7 @@
 //   - Callers of methods with IAM authorization are authorized where [Config.AuthorizeCaller] is set, which
 //     is what --auth does; a method with an authorizer is then refused. Without it everybody is let in. Events
 //     have no authorizer either way, and identity says nothing about the caller.
-//   - API keys, throttling, caching, access logs, binary media types and CORS settings outside methods
+//   - API keys are checked where callers are authorized; usage plans count nothing. Throttling, caching, access logs, binary media types and CORS settings outside methods
 //     have no effect. Exactly one RestApi a stack is supported.
 //   - A deployment is not a snapshot: every stage serves the methods that the template has.
 //   - There is no CloudFront in front: its headers are missing, and it respells none.

@@ -32,6 +32,7 @@ type exchange struct {
 	stage    *stage
 	method   *method // nil until it is routed
 	path     string  // below the stage, as the caller wrote it
+	shown    string  // the path in a function's event
 	// header holds what the API sees of the request's headers, and spelled the same with the client's spelling. Neither
 	// has Host.
 	header  http.Header
@@ -81,6 +82,8 @@ type requestContext struct {
 type identity struct {
 	SourceIP  string `json:"sourceIp"`
 	UserAgent string `json:"userAgent"`
+	APIKey    string `json:"apiKey,omitempty"` // of a method that requires one, as APIKeyID
+	APIKeyID  string `json:"apiKeyId,omitempty"`
 }
 
 type contextIntegration struct {
@@ -101,11 +104,11 @@ type response struct {
 	body   []byte
 }
 
-// newExchange reads a request for a stage. The stage may be nil.
-func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
+// newExchange reads a request for a location.
+func newExchange(r *http.Request, at location, a *api) *exchange {
 	now := time.Now()
-	x := &exchange{request: r, received: now, stage: s, path: path, query: r.URL.Query()}
-	if s == nil {
+	x := &exchange{request: r, received: now, stage: at.stage, path: at.path, shown: at.shown, query: r.URL.Query()}
+	if at.stage == nil {
 		x.stage = &stage{}
 	}
 	x.spelled = withoutDropped(spelled(r))
@@ -115,16 +118,21 @@ func newExchange(r *http.Request, s *stage, path string, a *api) *exchange {
 	x.params.Header["Host"] = r.Host
 	sourceIP, _, _ := net.SplitHostPort(r.RemoteAddr)
 	domain, _, _ := strings.Cut(r.Host, ":")
+	prefix := a.id
+	if at.domain != "" {
+		domain = at.domain
+		prefix, _, _ = strings.Cut(domain, ".")
+	}
 	x.context = requestContext{
 		AccountID:         cloud.Account,
 		APIID:             a.id,
 		DeploymentID:      x.stage.deploymentID,
 		DomainName:        domain,
-		DomainPrefix:      a.id,
+		DomainPrefix:      prefix,
 		ExtendedRequestID: extendedRequestID(),
 		HTTPMethod:        r.Method,
 		Identity:          identity{SourceIP: sourceIP, UserAgent: r.UserAgent()},
-		Path:              r.URL.EscapedPath(),
+		Path:              at.whole,
 		Protocol:          r.Proto,
 		RequestID:         requestID(r),
 		RequestTime:       now.UTC().Format("02/Jan/2006:15:04:05 -0700"),

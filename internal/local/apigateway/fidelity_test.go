@@ -164,11 +164,9 @@ func TestModelsReferToModels(t *testing.T) {
 	a := api{id: "abc", models: map[string]*model{"Empty": {}}}
 	add := func(name, schema string) {
 		t.Helper()
-		m, err := a.newModel(name, []byte(schema))
-		if err != nil {
+		if err := a.addModel(name, []byte(schema)); err != nil {
 			t.Fatal(err)
 		}
-		a.models[name] = m
 	}
 	const ref = `{"$ref":"https://apigateway.amazonaws.com/restapis/abc/models/`
 	add("testSchema", `{"$schema":"http://json-schema.org/draft-04/schema#","type":"object","properties":{"a":{"type":"number"},"b":{"type":"number"}},"required":["a","b"]}`)

@@ -22,6 +22,7 @@ const (
 	missingToken         responseType = "MISSING_AUTHENTICATION_TOKEN"
 	accessDenied         responseType = "ACCESS_DENIED"
 	invalidSignature     responseType = "INVALID_SIGNATURE"
+	invalidAPIKey        responseType = "INVALID_API_KEY"
 	requestTooLarge      responseType = "REQUEST_TOO_LARGE"
 	unsupportedMediaType responseType = "UNSUPPORTED_MEDIA_TYPE"
 	apiConfiguration     responseType = "API_CONFIGURATION_ERROR"
@@ -41,6 +42,7 @@ var defaults = map[responseType]struct {
 	missingToken:         {http.StatusForbidden, "MissingAuthenticationTokenException"},
 	accessDenied:         {http.StatusForbidden, "ForbiddenException"},
 	invalidSignature:     {http.StatusForbidden, "InvalidSignatureException"},
+	invalidAPIKey:        {http.StatusForbidden, "ForbiddenException"},
 	requestTooLarge:      {http.StatusRequestEntityTooLarge, "RequestTooLargeException"},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "BadRequestException"},
 	apiConfiguration:     {http.StatusInternalServerError, "InternalServerErrorException"},
@@ -53,7 +55,7 @@ var defaults = map[responseType]struct {
 // known lists all types that a template may define.
 var known = []responseType{
 	accessDenied, apiConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE", badRequestBody, badRequestParameters,
-	default4xx, default5xx, "EXPIRED_TOKEN", integrationFailure, integrationTimeout, "INVALID_API_KEY", invalidSignature,
+	default4xx, default5xx, "EXPIRED_TOKEN", integrationFailure, integrationTimeout, invalidAPIKey, invalidSignature,
 	missingToken, "QUOTA_EXCEEDED", requestTooLarge, "RESOURCE_NOT_FOUND", "THROTTLED", "UNAUTHORIZED", unsupportedMediaType, "WAF_FILTERED",
 }
 
@@ -93,22 +95,30 @@ type gatewayResponse struct {
 
 var standardResponse = &gatewayResponse{templates: map[string]string{jsonType: `{"message":$context.error.messageString}`}}
 
+// gatewayResponseProperties are the properties of AWS::ApiGateway::GatewayResponse.
+type gatewayResponseProperties struct {
+	RestAPI            string `json:"RestApiId"`
+	ResponseType       responseType
+	StatusCode         string
+	ResponseParameters map[string]string
+	ResponseTemplates  map[string]string
+}
+
 func (s *Service) provisionGatewayResponse(_ context.Context, r template.Resource) (template.Attributes, error) {
-	var p struct {
-		RestAPI            string `json:"RestApiId"`
-		ResponseType       responseType
-		StatusCode         string
-		ResponseParameters map[string]string
-		ResponseTemplates  map[string]string
-	}
+	var p gatewayResponseProperties
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
 	if err := s.api.check(p.RestAPI); err != nil {
 		return template.Attributes{}, err
 	}
+	return template.Attributes{Ref: r.PhysicalName}, s.api.addGatewayResponse(p)
+}
+
+// addGatewayResponse sets the API's response for a type.
+func (a *api) addGatewayResponse(p gatewayResponseProperties) error {
 	if !slices.Contains(known, p.ResponseType) {
-		return template.Attributes{}, fmt.Errorf("ResponseType must be one of %v, got %q", known, p.ResponseType)
+		return fmt.Errorf("ResponseType must be one of %v, got %q", known, p.ResponseType)
 	}
 	response := &gatewayResponse{templates: p.ResponseTemplates}
 	if len(response.templates) == 0 {
@@ -117,17 +127,17 @@ func (s *Service) provisionGatewayResponse(_ context.Context, r template.Resourc
 	if p.StatusCode != "" {
 		status, err := statusCode(p.StatusCode)
 		if err != nil {
-			return template.Attributes{}, err
+			return err
 		}
 		response.status = status
 	}
 	headers, err := parseMappings(p.ResponseParameters, "gatewayresponse.header.", gatewaySources)
 	if err != nil {
-		return template.Attributes{}, fmt.Errorf("property ResponseParameters: %w", err)
+		return fmt.Errorf("property ResponseParameters: %w", err)
 	}
 	response.headers = headers
-	s.api.responses[p.ResponseType] = response
-	return template.Attributes{Ref: r.PhysicalName}, nil
+	a.responses[p.ResponseType] = response
+	return nil
 }
 
 // respond returns the response to an error: the stack's response for its type, else the stack's default for

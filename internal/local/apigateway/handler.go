@@ -32,10 +32,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // handle returns the response, and as error the reason for a response that the gateway itself made.
 func (s *Service) handle(w http.ResponseWriter, r *http.Request) (*exchange, response, error) {
-	name, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
-	stage := s.api.stage(name)
-	x := newExchange(r, stage, "/"+strings.TrimLeft(path, "/"), &s.api)
-	out, err := s.answer(w, x, stage != nil)
+	at := s.api.locate(r.URL.EscapedPath())
+	x := newExchange(r, at, &s.api)
+	out, err := s.answer(w, x, at.stage != nil)
 	if err == nil {
 		return x, out, nil
 	}
@@ -48,7 +47,7 @@ func (s *Service) handle(w http.ResponseWriter, r *http.Request) (*exchange, res
 
 func (s *Service) answer(w http.ResponseWriter, x *exchange, staged bool) (response, error) {
 	if !staged {
-		return response{}, &gatewayError{kind: accessDenied, message: "Forbidden", cause: fmt.Errorf("no such stage: the API is at %s", s.URL())}
+		return response{}, &gatewayError{kind: accessDenied, message: "Forbidden", cause: fmt.Errorf("no such stage or base path: the API is at %s", s.URL())}
 	}
 	var parts []string
 	if path := strings.Trim(x.path, "/"); path != "" {
@@ -67,6 +66,9 @@ func (s *Service) answer(w http.ResponseWriter, x *exchange, staged bool) (respo
 		return response{}, err
 	}
 	if err := s.authorizeCaller(x); err != nil {
+		return response{}, err
+	}
+	if err := s.checkKey(x); err != nil {
 		return response{}, err
 	}
 	if err := m.validate(x); err != nil {

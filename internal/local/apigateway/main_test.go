@@ -163,9 +163,15 @@ type answer struct {
 	body   string
 }
 
+// do sends a request to a path of the first stage.
 func (g *gateway) do(method, path, body string, header ...string) answer {
 	g.t.Helper()
-	r, err := http.NewRequestWithContext(g.t.Context(), method, strings.TrimSuffix(g.URL(), "/")+path, strings.NewReader(body))
+	return g.call(method, strings.TrimSuffix(g.URL(), "/")+path, body, header...)
+}
+
+func (g *gateway) call(method, url, body string, header ...string) answer {
+	g.t.Helper()
+	r, err := http.NewRequestWithContext(g.t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 type method struct {
 	logicalID string
 	signed    bool // callers are authorized by IAM
+	keyed     bool // callers need an API key
 	validator validator
 	required  []parameter
 	models    map[string]*model // by content type
@@ -29,10 +30,10 @@ type parameter struct{ in, name string }
 
 // methodProperties are the properties of AWS::ApiGateway::Method.
 type methodProperties struct {
-	RestAPI             string           `json:"RestApiId"`
-	Resource            string           `json:"ResourceId"`
-	Verb                string           `json:"HttpMethod"`
-	APIKeyRequired      template.Ignored `json:"ApiKeyRequired"`
+	RestAPI             string        `json:"RestApiId"`
+	Resource            string        `json:"ResourceId"`
+	Verb                string        `json:"HttpMethod"`
+	APIKeyRequired      template.Bool `json:"ApiKeyRequired"`
 	AuthorizationScopes template.Ignored
 	AuthorizationType   string
 	Authorizer          template.Ignored `json:"AuthorizerId"`
@@ -50,7 +51,10 @@ type methodResponse struct {
 	ResponseParameters map[string]template.Bool
 }
 
-var verbs = []string{"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+// anyVerb is the HttpMethod of a method that handles all verbs that have none of their own.
+const anyVerb = "ANY"
+
+var verbs = []string{anyVerb, "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
 func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (template.Attributes, error) {
 	var p methodProperties
@@ -64,34 +68,42 @@ func (s *Service) provisionMethod(ctx context.Context, r template.Resource) (tem
 	if parent == nil {
 		return template.Attributes{}, fmt.Errorf("ResourceId must be a resource of the API, got %q", p.Resource)
 	}
+	return template.Attributes{Ref: r.PhysicalName}, s.addMethod(ctx, parent, r.LogicalID, p)
+}
+
+// addMethod adds a method to a resource. logicalID is what the template calls it, or the API that it came with.
+func (s *Service) addMethod(ctx context.Context, parent *resource, logicalID string, p methodProperties) error {
 	if !slices.Contains(verbs, p.Verb) {
-		return template.Attributes{}, fmt.Errorf("HttpMethod must be one of %v, got %q", verbs, p.Verb)
+		return fmt.Errorf("HttpMethod must be one of %v, got %q", verbs, p.Verb)
+	}
+	if parent.methods[p.Verb] != nil {
+		return fmt.Errorf("HttpMethod must be one that %s has not, got %s again", parent.path, p.Verb)
 	}
 	if s.config.AuthorizeCaller != nil && !slices.Contains([]string{"", "NONE", "AWS_IAM"}, p.AuthorizationType) {
-		return template.Attributes{}, fmt.Errorf("AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got %q", p.AuthorizationType)
+		return fmt.Errorf("AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got %q", p.AuthorizationType)
 	}
-	m := &method{logicalID: r.LogicalID, signed: p.AuthorizationType == "AWS_IAM", models: map[string]*model{}}
+	m := &method{logicalID: logicalID, signed: p.AuthorizationType == "AWS_IAM", keyed: bool(p.APIKeyRequired), models: map[string]*model{}}
 	var err error
 	if m.required, err = requiredParameters(p.RequestParameters); err != nil {
-		return template.Attributes{}, fmt.Errorf("property RequestParameters: %w", err)
+		return fmt.Errorf("property RequestParameters: %w", err)
 	}
 	if p.Validator != "" {
 		found, ok := s.api.validators[p.Validator]
 		if !ok {
-			return template.Attributes{}, fmt.Errorf("RequestValidatorId must be a validator of the API, got %q", p.Validator)
+			return fmt.Errorf("RequestValidatorId must be a validator of the API, got %q", p.Validator)
 		}
 		m.validator = found
 	}
 	for contentType, name := range p.RequestModels {
 		if m.models[contentType] = s.api.models[name]; m.models[contentType] == nil {
-			return template.Attributes{}, fmt.Errorf("property RequestModels: it must name models of the API, got %q", name)
+			return fmt.Errorf("property RequestModels: it must name models of the API, got %q", name)
 		}
 	}
 	if m.integration, err = s.newIntegration(ctx, p); err != nil {
-		return template.Attributes{}, fmt.Errorf("property Integration: %w", err)
+		return fmt.Errorf("property Integration: %w", err)
 	}
 	parent.methods[p.Verb] = m
-	return template.Attributes{Ref: r.PhysicalName}, nil
+	return nil
 }
 
 // requiredParameters parses entries such as "method.request.header.X": true.

@@ -39,11 +39,9 @@ func (s *Service) provisionModel(_ context.Context, r template.Resource) (templa
 	if name == "" {
 		name = r.PhysicalName
 	}
-	m, err := s.api.newModel(name, p.Schema)
-	if err != nil {
+	if err := s.api.addModel(name, p.Schema); err != nil {
 		return template.Attributes{}, fmt.Errorf("property Schema: %w", err)
 	}
-	s.api.models[name] = m
 	return template.Attributes{Ref: name}, nil
 }
 
@@ -51,31 +49,42 @@ func (s *Service) provisionModel(_ context.Context, r template.Resource) (templa
 // Source: API Gateway developer guide, models-mappings-models, "Creating more complex models".
 const modelURL = "https://apigateway.amazonaws.com/restapis/%s/models/%s"
 
-// newModel compiles a schema, which a template gives as an object or as a string. It may refer to models of the API that
-// are there already, as API Gateway has it.
-// Source: API Gateway developer guide, models-mappings-models: JSON schema draft 4.
-func (a *api) newModel(name string, schema json.RawMessage) (*model, error) {
+// addModel adds a model to the API.
+func (a *api) addModel(name string, schema json.RawMessage) error {
+	if err := a.declareModel(name, schema); err != nil {
+		return err
+	}
+	return a.compileModel(name)
+}
+
+// declareModel adds a model, whose schema a template gives as an object or as a string. From then on other models may refer
+// to it.
+func (a *api) declareModel(name string, schema json.RawMessage) error {
 	var text string
 	if json.Unmarshal(schema, &text) == nil {
 		schema = json.RawMessage(text)
 	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 	if err != nil {
-		return nil, fmt.Errorf("not JSON: %w", err)
+		return fmt.Errorf("not JSON: %w", err)
 	}
+	a.models[name] = &model{document: document}
+	return nil
+}
+
+// compileModel compiles the schema of a model, which may refer to models of the API that are declared.
+// Source: API Gateway developer guide, models-mappings-models: JSON schema draft 4.
+func (a *api) compileModel(name string) error {
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft4)
 	compiler.UseLoader(modelLoader{a})
 	compiler.RegisterVocabulary(&jsonschema.Vocabulary{URL: "local:draft-4-integers", Compile: compileInteger})
-	location := fmt.Sprintf(modelURL, a.id, name)
-	if err := compiler.AddResource(location, document); err != nil {
-		return nil, err
-	}
-	compiled, err := compiler.Compile(location)
+	compiled, err := compiler.Compile(fmt.Sprintf(modelURL, a.id, name))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &model{schema: compiled, document: document}, nil
+	a.models[name].schema = compiled
+	return nil
 }
 
 // draft4Integer refuses 1.0 and 1e1 where the type is integer: for draft 4 an integer is a number without a fraction or

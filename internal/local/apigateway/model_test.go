@@ -39,12 +39,12 @@ func TestValidationErrors(t *testing.T) {
 			inObject := json.RawMessage(tt.schema)
 			inString := json.RawMessage(compact(tt.schema))
 			for _, schema := range []json.RawMessage{inObject, inString} {
-				m, err := (&api{}).newModel("M", schema)
-				if err != nil {
+				a := api{models: map[string]*model{}}
+				if err := a.addModel("M", schema); err != nil {
 					t.Fatal(err)
 				}
 				got := ""
-				if err := m.validate([]byte(tt.body)); err != nil {
+				if err := a.models["M"].validate([]byte(tt.body)); err != nil {
 					got = err.Error()
 				}
 				if got != tt.want {

@@ -2,16 +2,22 @@ package apigateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
-func (s *Service) provisionRestAPI(_ context.Context, r template.Resource) (template.Attributes, error) {
+func (s *Service) provisionRestAPI(ctx context.Context, r template.Resource) (template.Attributes, error) {
 	var p struct {
-		Name                      string
+		Name                      template.Ignored
+		Body                      *openAPI
+		BodyS3Location            template.Ignored
+		Parameters                map[string]string
+		FailOnWarnings            template.Ignored
+		Mode                      template.Ignored // how a later import changes the API, which here is new in every run
 		Description               template.Ignored
-		APIKeySourceType          template.Ignored `json:"ApiKeySourceType"`
+		APIKeySourceType          string           `json:"ApiKeySourceType"`
 		DisableExecuteAPIEndpoint template.Ignored `json:"DisableExecuteApiEndpoint"`
 		EndpointConfiguration     template.Ignored
 		MinimumCompressionSize    template.Ignored
@@ -23,10 +29,24 @@ func (s *Service) provisionRestAPI(_ context.Context, r template.Resource) (temp
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
+	if s.config.AuthorizeCaller != nil && p.APIKeySourceType != "" && p.APIKeySourceType != "HEADER" {
+		return template.Attributes{}, fmt.Errorf("ApiKeySourceType must be HEADER with --auth, since the local run calls no authorizer, got %q", p.APIKeySourceType)
+	}
 	if s.api.id != "" && s.api.logicalID != r.LogicalID {
 		return template.Attributes{}, fmt.Errorf("the stack has the REST API %s already: the local run serves one", s.api.logicalID)
 	}
+	if p.BodyS3Location != nil {
+		return template.Attributes{}, errors.New("BodyS3Location must be Body in the local run, which reads no bucket: with the CDK, use ApiDefinition.fromInline")
+	}
+	if basePath := p.Parameters["basepath"]; basePath != "" && basePath != "ignore" {
+		return template.Attributes{}, fmt.Errorf("Parameters.basepath must be ignore in the local run, got %q", basePath)
+	}
 	s.api.id, s.api.logicalID = r.PhysicalName, r.LogicalID
+	if p.Body != nil {
+		if err := s.importDefinition(ctx, p.Body); err != nil {
+			return template.Attributes{}, err
+		}
+	}
 	a := attributes(s.api.id, "RestApiId")
 	a.GetAtt["RootResourceId"] = rootResource
 	return a, nil
@@ -74,49 +94,6 @@ func (s *Service) provisionValidator(_ context.Context, r template.Resource) (te
 	}
 	s.api.validators[r.PhysicalName] = validator{parameters: bool(p.ValidateRequestParameters), body: bool(p.ValidateRequestBody)}
 	return attributes(r.PhysicalName, "RequestValidatorId"), nil
-}
-
-func (s *Service) provisionDeployment(_ context.Context, r template.Resource) (template.Attributes, error) {
-	var p struct {
-		RestAPI     string `json:"RestApiId"`
-		Description template.Ignored
-	}
-	if err := r.Decode(&p); err != nil {
-		return template.Attributes{}, err
-	}
-	return attributes(r.PhysicalName, "DeploymentId"), s.api.check(p.RestAPI)
-}
-
-func (s *Service) provisionStage(_ context.Context, r template.Resource) (template.Attributes, error) {
-	var p struct {
-		RestAPI              string `json:"RestApiId"`
-		Deployment           string `json:"DeploymentId"`
-		StageName            string
-		Variables            map[string]string
-		AccessLogSetting     template.Ignored
-		CacheClusterEnabled  template.Ignored
-		CacheClusterSize     template.Ignored
-		ClientCertificate    template.Ignored `json:"ClientCertificateId"`
-		Description          template.Ignored
-		DocumentationVersion template.Ignored
-		MethodSettings       template.Ignored
-		Tags                 template.Ignored
-		TracingEnabled       template.Ignored
-	}
-	if err := r.Decode(&p); err != nil {
-		return template.Attributes{}, err
-	}
-	if err := s.api.check(p.RestAPI); err != nil {
-		return template.Attributes{}, err
-	}
-	if s.api.stage(p.StageName) != nil {
-		return template.Attributes{}, fmt.Errorf("StageName must be one that no other stage of the API has, got %q", p.StageName)
-	}
-	if p.Variables == nil {
-		p.Variables = map[string]string{}
-	}
-	s.api.stages = append(s.api.stages, &stage{name: p.StageName, deploymentID: p.Deployment, variables: p.Variables})
-	return template.Attributes{Ref: p.StageName}, nil
 }
 
 // attributes returns the attributes of a resource with an id: its Ref, and a GetAtt of that name with the same value.

@@ -23,7 +23,11 @@ func TestRefusedResources(t *testing.T) {
 		change   change
 		want     string
 	}{
-		"a property it does not know": {"Api", func(p map[string]any) { p["Body"] = map[string]any{} }, "property Body is not supported by the local run"},
+		"a property it does not know": {"Api", func(p map[string]any) { p["CloneFrom"] = "other" }, "property CloneFrom is not supported by the local run"},
+		"a body in a bucket":          {"Api", func(p map[string]any) { p["BodyS3Location"] = map[string]any{"Bucket": "b"} }, "BodyS3Location must be Body in the local run"},
+		"a base path":                 {"Api", func(p map[string]any) { p["Parameters"] = map[string]any{"basepath": "prepend"} }, `Parameters.basepath must be ignore in the local run, got "prepend"`},
+		"half a parameter":            {"Orders", func(p map[string]any) { p["PathPart"] = "order-{id}" }, `one {parameter} or {parameter+}, got "order-{id}"`},
+		"a method twice":              {"GetOrder", func(p map[string]any) { p["HttpMethod"] = "PATCH" }, "HttpMethod must be one that /orders/{id} has not, got PATCH again"},
 		"binary media types":          {"Api", func(p map[string]any) { p["BinaryMediaTypes"] = []any{"*/*"} }, "property BinaryMediaTypes is not supported by the local run"},
 		"another API":                 {"Orders", func(p map[string]any) { p["RestApiId"] = "other" }, `RestApiId must be the RestApi of this stack, got "other"`},
 		"an unknown parent":           {"Orders", func(p map[string]any) { p["ParentId"] = "nope" }, `ParentId must be a resource of the API, got "nope"`},

@@ -59,6 +59,8 @@ type proxyIdentity struct {
 	UserARN                       *string `json:"userArn"`
 	UserAgent                     *string `json:"userAgent"`
 	User                          *string `json:"user"`
+	APIKey                        string  `json:"apiKey,omitempty"`
+	APIKeyID                      string  `json:"apiKeyId,omitempty"`
 }
 
 // newProxyEvent returns the event for a request.
@@ -66,7 +68,7 @@ func newProxyEvent(x *exchange) proxyEvent {
 	headers := proxyHeaders(x)
 	return proxyEvent{
 		Resource:                        x.context.ResourcePath,
-		Path:                            x.path,
+		Path:                            x.shown,
 		HTTPMethod:                      x.request.Method,
 		Headers:                         lastValues(headers),
 		MultiValueHeaders:               headers,
@@ -85,7 +87,7 @@ func newProxyContext(c *requestContext) proxyContext {
 		AccountID: c.AccountID, APIID: c.APIID, Stage: c.Stage, DeploymentID: c.DeploymentID,
 		DomainName: c.DomainName, DomainPrefix: c.DomainPrefix,
 		RequestID: c.RequestID, ExtendedRequestID: c.ExtendedRequestID, RequestTime: c.RequestTime, RequestTimeEpoch: c.RequestTimeEpoch,
-		Identity: proxyIdentity{SourceIP: c.Identity.SourceIP, UserAgent: orNil(c.Identity.UserAgent)},
+		Identity: proxyIdentity{SourceIP: c.Identity.SourceIP, UserAgent: orNil(c.Identity.UserAgent), APIKey: c.Identity.APIKey, APIKeyID: c.Identity.APIKeyID},
 	}
 }
 

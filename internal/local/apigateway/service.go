@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -33,7 +34,8 @@ type Config struct {
 	// one, or else by the function's policy for the source, the ARN of the method. Default: it may.
 	Authorize func(functionARN, roleARN, sourceARN string) error
 	// AuthorizeCaller returns an error when the caller of a method with IAM authorization is not let in. The error may say
-	// which gateway response it is by a method GatewayResponse. Default: everybody is let in.
+	// which gateway response it is by a method GatewayResponse. Where it is set, API keys are checked too. Default: everybody
+	// is let in.
 	AuthorizeCaller func(r *http.Request, body []byte, methodARN string) error
 	// Sink receives one hop for each request. Default: they are discarded.
 	Sink hop.Sink
@@ -73,9 +75,9 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	return s, nil
 }
 
-// Provisions returns the resource types of this package.
+// Provisions returns the resource types of this package. API keys and their plans are among them where callers are authorized.
 func (s *Service) Provisions() map[string]template.Provision {
-	return map[string]template.Provision{
+	provisions := map[string]template.Provision{
 		"AWS::ApiGateway::RestApi":          s.provisionRestAPI,
 		"AWS::ApiGateway::Resource":         s.provisionResource,
 		"AWS::ApiGateway::Model":            s.provisionModel,
@@ -84,7 +86,14 @@ func (s *Service) Provisions() map[string]template.Provision {
 		"AWS::ApiGateway::Method":           s.provisionMethod,
 		"AWS::ApiGateway::Deployment":       s.provisionDeployment,
 		"AWS::ApiGateway::Stage":            s.provisionStage,
+		"AWS::ApiGateway::DomainName":       s.provisionDomainName,
+		"AWS::ApiGateway::BasePathMapping":  s.provisionBasePathMapping,
+		"AWS::ApiGatewayV2::ApiMapping":     s.provisionAPIMapping,
 	}
+	if s.config.AuthorizeCaller != nil {
+		maps.Copy(provisions, s.keyProvisions())
+	}
+	return provisions
 }
 
 // URL returns the base URL of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It returns
@@ -96,9 +105,27 @@ func (s *Service) URL() string {
 	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), s.api.stages[0].name)
 }
 
-// Local returns the text with the address of the API on AWS replaced by the local one. A template builds that address
-// from the API's id, for example in an output.
+// Mapped returns the URLs of the paths of custom domains, by what leads there on AWS: "api.example.com/v1".
+func (s *Service) Mapped() map[string]string {
+	urls := map[string]string{}
+	for _, d := range s.api.domains {
+		for _, m := range d.mappings {
+			mapped := strings.TrimSuffix(d.name+"/"+m.path, "/")
+			urls[mapped] = fmt.Sprintf("http://%s/%s/", s.listener.Addr(), mapped)
+		}
+	}
+	return urls
+}
+
+// Local returns the text with the addresses of the API on AWS replaced by the local ones. A template builds them from the
+// API's id or a custom domain name, for example in an output.
 func (s *Service) Local(text string) string {
+	for _, d := range s.api.domains {
+		if len(d.mappings) == 0 {
+			continue // nothing of this API
+		}
+		text = strings.ReplaceAll(text, "https://"+d.name+"/", fmt.Sprintf("http://%s/%s/", s.listener.Addr(), d.name))
+	}
 	if s.api.id == "" {
 		return text
 	}

@@ -97,6 +97,7 @@ func (c *Cloud) AssumeFunction(functionARN string) *Cloud {
 	if keys == nil {
 		return c
 	}
+	functionARN, _ = CutQualifier(functionARN)
 	return c.Assume(keys.FunctionRole(functionARN), functionARN[strings.LastIndex(functionARN, ":")+1:])
 }
 
@@ -129,6 +130,32 @@ var Services = []Service{DynamoDB, DynamoDBStreams, SQS, EventBridge, Others}
 // ARN returns "arn:aws:<service>:<region>:<account>:<resource>".
 func (c *Cloud) ARN(service, resource string) string {
 	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, c.Region, Account, resource)
+}
+
+// latest is the qualifier of what a function's ARN without one names. Source: Lambda developer guide, configuration-versions.
+const latest = "$LATEST"
+
+// FunctionARN returns the ARN of the function, version or alias that a resource or a call names: by its name, its ARN or
+// the end of it.
+// Source: Lambda API reference, Invoke, FunctionName.
+func (c *Cloud) FunctionARN(name string) string {
+	name = strings.TrimSuffix(name, ":"+latest)
+	if strings.HasPrefix(name, "arn:") {
+		return name // which may be elsewhere
+	}
+	if _, after, partial := strings.Cut(name, "function:"); partial {
+		name = after
+	}
+	return c.ARN("lambda", "function:"+name)
+}
+
+// CutQualifier returns the ARN of a function, and the version or alias that stood behind it, or "".
+func CutQualifier(functionARN string) (arn, qualifier string) {
+	parts := strings.SplitN(functionARN, ":", 8)
+	if len(parts) < 8 {
+		return functionARN, ""
+	}
+	return strings.Join(parts[:7], ":"), parts[7]
 }
 
 // ResourceOf returns the resource part of an ARN: what follows the account id.

@@ -32,18 +32,26 @@ type Fault struct {
 	EventIDs []string  `json:"eventIds,omitempty"` // ids of all events that the fault hit, where they are known
 }
 
-// A Summary describes a stack that has started.
+// A Summary describes a run that has started.
 type Summary struct {
-	Stack     string            `json:"stack"`
+	Stack     string            `json:"stack"`  // of several, their names with commas between them
+	Stacks    []string          `json:"stacks"` // in the order in which they were deployed
 	Region    string            `json:"region"`
 	Data      string            `json:"data"`
-	Started   string            `json:"started"`        // how long the start took, for example "2.1s"
-	API       string            `json:"api,omitempty"`  // base URL of the REST API, with its stage
+	Started   string            `json:"started"`       // how long the start took, for example "2.1s"
+	API       string            `json:"api,omitempty"` // base URL of the first REST API, with its stage
+	APIs      []API             `json:"apis,omitempty"`
 	Page      string            `json:"page,omitempty"` // URL of the page that shows the run
 	Endpoints []Endpoint        `json:"endpoints"`
 	Resources []Resource        `json:"resources"`
 	Skipped   []Skipped         `json:"skipped"`
 	Outputs   map[string]string `json:"outputs"`
+}
+
+// An API is a REST API that is served.
+type API struct {
+	Stack string `json:"stack"`
+	URL   string `json:"url"` // with its stage
 }
 
 // An Endpoint is the URL at which the local stand-in of an AWS service listens.
@@ -54,7 +62,8 @@ type Endpoint struct {
 
 // A Resource is one resource that runs.
 type Resource struct {
-	LogicalID string `json:"logicalId"`
+	LogicalID string `json:"logicalId"` // with its stack before it where several stacks have it: "Orders-dev/Queue"
+	Stack     string `json:"stack"`
 	Name      string `json:"name"` // readable, from the construct path
 	Type      string `json:"type"`
 	Ref       string `json:"ref"` // what Ref returns: a name, a URL or an ARN

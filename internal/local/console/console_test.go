@@ -13,7 +13,7 @@ import (
 )
 
 var summary = console.Summary{
-	Stack: "Orders-dev", Started: "2s", API: "http://127.0.0.1:4510/dev/",
+	Stack: "Orders-dev", Started: "2s", APIs: []console.API{{Stack: "Orders-dev", URL: "http://127.0.0.1:4510/dev/"}},
 	Resources: []console.Resource{
 		{LogicalID: "Rule1", Name: "Outbox/One/Rule", Type: "AWS::Events::Rule", Ref: "bus|rule-1"},
 		{LogicalID: "Queue1", Name: "Outbox/One/Queue", Type: "AWS::SQS::Queue", Ref: "http://127.0.0.1:4512/000000000000/queue-1"},

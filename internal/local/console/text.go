@@ -46,23 +46,33 @@ var (
 	}
 )
 
+// isQualifier holds the types whose ARN ends with a name that is unique only within a function.
+var isQualifier = map[string]bool{"AWS::Lambda::Version": true, "AWS::Lambda::Alias": true}
+
 func (c *textConsole) Notice(text string) { c.print(terminal.Visible(text)) }
 
 func (c *textConsole) Ready(s Summary) {
 	c.mu.Lock()
 	for _, r := range s.Resources {
-		c.names[r.LogicalID], c.names[lastPart(r.Ref)] = r.Name, r.Name
+		c.names[r.LogicalID], c.names[r.Ref] = r.Name, r.Name
+		if !isQualifier[r.Type] {
+			c.names[lastPart(r.Ref)] = r.Name
+		}
 	}
 	c.mu.Unlock()
 
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s\n", bold.Render(terminal.Visible(fmt.Sprintf("%s runs here (started in %s)", s.Stack, s.Started))))
+	fmt.Fprintf(&b, "\n%s\n", bold.Render(terminal.Visible(fmt.Sprintf("%s here (started in %s)", running(s), s.Started))))
 	if s.Page != "" {
 		fmt.Fprintf(&b, "\n  Open %s\n\n", bold.Render(terminal.Visible(s.Page)))
 	}
 	table(&b, func(row func(...string)) {
-		if s.API != "" {
-			row("REST API", s.API)
+		for _, api := range s.APIs {
+			if len(s.Stacks) > 1 {
+				row("REST API of "+api.Stack, api.URL)
+			} else {
+				row("REST API", api.URL)
+			}
 		}
 		for _, e := range s.Endpoints {
 			row(e.Service.Variable(), e.URL)
@@ -96,6 +106,14 @@ func details(b *strings.Builder, s Summary) {
 			row(name, s.Outputs[name])
 		}
 	})
+}
+
+// running returns which stacks run.
+func running(s Summary) string {
+	if len(s.Stacks) > 1 {
+		return s.Stack + " run"
+	}
+	return s.Stack + " runs"
 }
 
 func (c *textConsole) Hop(h hop.Hop) {

@@ -18,12 +18,12 @@ import (
 // complete is the status of the stack and of each of its resources: what is not complete is not there.
 const complete = "CREATE_COMPLETE"
 
-// stacks holds the one stack of the run, once it is deployed.
+// stacks holds the stacks of the run, once they are deployed.
 type stacks struct {
 	cloud *cloud.Cloud
 
 	mu  sync.RWMutex
-	one *stack // nil before
+	all []*stack
 }
 
 type stack struct {
@@ -41,7 +41,7 @@ type (
 		DisableRollback    bool
 		Outputs            []outputDescription
 	}
-	outputDescription struct{ OutputKey, OutputValue, Description string }
+	outputDescription struct{ OutputKey, OutputValue, Description, ExportName string }
 
 	resourceDescription struct {
 		StackName, StackId                   string
@@ -56,16 +56,16 @@ type (
 	drift struct{ StackResourceDriftStatus string }
 )
 
-func (s *stacks) deployed(from *template.Stack, d *template.Deployment, local func(string) string) {
+func (s *stacks) deployed(d *template.Deployment, local func(string) string) {
 	now := time.Now()
 	// The id is the same in every run.
 	id := s.cloud.ARN("cloudformation", "stack/"+d.Stack+"/"+uuid.NewSHA1(uuid.NameSpaceOID, []byte(d.Stack)).String())
 	one := &stack{
 		stackDescription: stackDescription{StackId: id, StackName: d.Stack, CreationTime: now, StackStatus: complete},
-		template:         string(from.Body()),
+		template:         d.Template,
 	}
 	for _, o := range d.Outputs {
-		one.Outputs = append(one.Outputs, outputDescription{o.Name, local(o.Value), o.Description})
+		one.Outputs = append(one.Outputs, outputDescription{o.Name, local(o.Value), o.Description, o.Export})
 	}
 	add := func(logical, physical, kind, reason string, metadata map[string]any) {
 		r := resourceDescription{
@@ -79,24 +79,26 @@ func (s *stacks) deployed(from *template.Stack, d *template.Deployment, local fu
 		one.resources = append(one.resources, r)
 	}
 	for _, r := range d.Resources {
-		add(r.LogicalID, r.Ref, r.Type, "", r.Metadata)
+		add(r.TemplateID(), r.Ref, r.Type, "", r.Metadata)
 	}
 	for _, r := range d.Skipped {
 		add(r.LogicalID, r.Ref, r.Type, "not in the local run: "+r.Reason, nil)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.one = one
+	s.all = append(s.all, one)
 }
 
 // find returns the stack with that name or id.
 func (s *stacks) find(name string) (*stack, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.one == nil || name != s.one.StackName && name != s.one.StackId {
-		return nil, &wire.Error{Status: http.StatusBadRequest, Code: "ValidationError", Message: "Stack with id " + name + " does not exist"}
+	for _, one := range s.all {
+		if name == one.StackName || name == one.StackId {
+			return one, nil
+		}
 	}
-	return s.one, nil
+	return nil, &wire.Error{Status: http.StatusBadRequest, Code: "ValidationError", Message: "Stack with id " + name + " does not exist"}
 }
 
 func (s *stacks) operations() operations {
@@ -126,8 +128,8 @@ func (s *stacks) describe(_ context.Context, request stackRequest) (describeStac
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	all := []stackDescription{}
-	if s.one != nil {
-		all = append(all, s.one.stackDescription)
+	for _, one := range s.all {
+		all = append(all, one.stackDescription)
 	}
 	return describeStacksResponse{all}, nil
 }
@@ -187,8 +189,10 @@ func (s *stacks) describeResources(_ context.Context, request resourceRequest) (
 func (s *stacks) havingResource(physical string) (*stack, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.one != nil && slices.ContainsFunc(s.one.resources, func(r resourceDescription) bool { return r.PhysicalResourceId == physical }) {
-		return s.one, nil
+	for _, one := range s.all {
+		if slices.ContainsFunc(one.resources, func(r resourceDescription) bool { return r.PhysicalResourceId == physical }) {
+			return one, nil
+		}
 	}
 	return nil, &wire.Error{Status: http.StatusBadRequest, Code: "ValidationError", Message: "Stack for " + physical + " does not exist"}
 }

@@ -47,7 +47,7 @@ func (e *endpoint) deploy(t *testing.T, body string) *template.Deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Deployed(stack, d, func(s string) string { return strings.ReplaceAll(s, "https://aws.example", "http://127.0.0.1:4510") })
+	e.Deployed(d, func(s string) string { return strings.ReplaceAll(s, "https://aws.example", "http://127.0.0.1:4510") })
 	return d
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
@@ -22,11 +21,12 @@ type functionAPI struct {
 	cloud    *cloud.Cloud
 	host     metrics.Invoke
 	mappings Mappings
-	life     context.Context // of the invocations that nobody waits for
-	running  background
+	async    func(arn string, payload []byte) error
+	life     context.Context // of the invocations that somebody waits for
 
-	mu  sync.RWMutex
-	all []functionConfiguration
+	mu       sync.RWMutex
+	all      []functionConfiguration
+	versions map[string]string // of versions and aliases, by ARN
 }
 
 // routes returns the API. Source: Lambda API reference.
@@ -61,8 +61,17 @@ type functionEnvironment struct{ Variables map[string]string }
 func (f *functionAPI) deployed(d *template.Deployment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.all, f.versions = nil, map[string]string{}
 	for _, r := range d.Resources {
-		if r.Type != "AWS::Lambda::Function" {
+		switch r.Type {
+		case "AWS::Lambda::Version":
+			f.versions[r.Ref] = r.GetAtt["Version"]
+			continue
+		case "AWS::Lambda::Alias":
+			f.versions[r.Ref], _ = r.Properties["FunctionVersion"].(string)
+			continue
+		case "AWS::Lambda::Function":
+		default:
 			continue
 		}
 		var p struct {
@@ -88,13 +97,13 @@ func (f *functionAPI) deployed(d *template.Deployment) {
 	}
 }
 
-// arn returns the ARN of the function that a request names: by its name, its ARN or the end of it, without the qualifier.
-func (f *functionAPI) arn(name string) string {
-	if _, after, partial := strings.Cut(name, "function:"); partial {
-		name = after
+// arn returns the ARN of the function, version or alias that a request names.
+func (f *functionAPI) arn(r *wire.Request) string {
+	name := r.PathValue("FunctionName")
+	if qualifier := r.URL.Query().Get("Qualifier"); qualifier != "" {
+		name += ":" + qualifier
 	}
-	name, _, _ = strings.Cut(name, ":")
-	return f.cloud.ARN("lambda", "function:"+name)
+	return f.cloud.FunctionARN(name)
 }
 
 type functionList struct{ Functions []functionConfiguration }
@@ -106,15 +115,30 @@ func (f *functionAPI) list(*wire.Request) (any, error) {
 }
 
 func (f *functionAPI) configuration(r *wire.Request) (any, error) {
-	arn := f.arn(r.PathValue("FunctionName"))
+	qualified := f.arn(r)
+	arn, qualifier := cloud.CutQualifier(qualified)
 	f.mu.RLock()
 	defer f.mu.RUnlock()
+	version, known := f.versions[qualified]
 	for _, one := range f.all {
-		if one.FunctionArn == arn {
+		if one.FunctionArn == arn && (known || qualifier == "") {
+			if known {
+				one.FunctionArn, one.Version = qualified, version
+			}
 			return one, nil
 		}
 	}
-	return nil, noFunction(arn)
+	return nil, noFunction(qualified)
+}
+
+// version returns the version that an ARN names.
+func (f *functionAPI) version(arn string) string {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if version, known := f.versions[arn]; known {
+		return version
+	}
+	return "$LATEST"
 }
 
 func noFunction(arn string) error {
@@ -130,7 +154,7 @@ func (f *functionAPI) get(r *wire.Request) (any, error) {
 
 // invoke runs a function. Source: Lambda API reference, Invoke.
 func (f *functionAPI) invoke(w http.ResponseWriter, r *wire.Request) error {
-	arn := f.arn(r.PathValue("FunctionName"))
+	arn := f.arn(r)
 	if len(r.Body) > 0 && !json.Valid(r.Body) {
 		return &wire.Error{Status: http.StatusBadRequest, Code: "InvalidRequestContentException", Message: "Could not parse request body into json"}
 	}
@@ -144,9 +168,8 @@ func (f *functionAPI) invoke(w http.ResponseWriter, r *wire.Request) error {
 		status := http.StatusNoContent
 		if kind == "Event" {
 			status = http.StatusAccepted
-			// A failure is reported by the host. AWS would try twice more, after a minute and after two.
-			if !f.running.run(func() { _, _ = f.host(f.life, arn, payload(r)) }) {
-				return &wire.Error{Status: http.StatusServiceUnavailable, Code: "ServiceException", Message: "the local run ends"}
+			if err := f.async(arn, payload(r)); err != nil {
+				return &wire.Error{Status: http.StatusInternalServerError, Code: "ServiceException", Message: err.Error()}
 			}
 		}
 		w.WriteHeader(status)
@@ -184,7 +207,7 @@ func (f *functionAPI) invokeNow(w http.ResponseWriter, r *wire.Request, arn stri
 	case err != nil:
 		return &wire.Error{Status: http.StatusInternalServerError, Code: "ServiceException", Message: err.Error()}
 	}
-	w.Header().Set("X-Amz-Executed-Version", "$LATEST")
+	w.Header().Set("X-Amz-Executed-Version", f.version(arn))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(response)))
 	w.WriteHeader(http.StatusOK)

@@ -25,7 +25,7 @@ const ofFunction = "arn:aws:lambda:eu-west-1:000000000000:function:"
 
 func (h host) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
 	switch arn {
-	case ofFunction + "Fn":
+	case ofFunction + "Fn", ofFunction + "Fn:live":
 		h.invoked <- string(payload)
 		return payload, ctx.Err()
 	case ofFunction + "Failing":
@@ -37,14 +37,24 @@ func (h host) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, e
 }
 
 func (host) Provisions() map[string]template.Provision {
-	return map[string]template.Provision{"AWS::Lambda::Function": func(_ context.Context, r template.Resource) (template.Attributes, error) {
-		return template.Attributes{Ref: r.LogicalID, GetAtt: map[string]string{"Arn": ofFunction + r.LogicalID}}, nil
-	}}
+	return map[string]template.Provision{
+		"AWS::Lambda::Function": func(_ context.Context, r template.Resource) (template.Attributes, error) {
+			return template.Attributes{Ref: r.LogicalID, GetAtt: map[string]string{"Arn": ofFunction + r.LogicalID}}, nil
+		},
+		"AWS::Lambda::Version": func(context.Context, template.Resource) (template.Attributes, error) {
+			return template.Attributes{Ref: ofFunction + "Fn:7", GetAtt: map[string]string{"Version": "7"}}, nil
+		},
+		"AWS::Lambda::Alias": func(context.Context, template.Resource) (template.Attributes, error) {
+			return template.Attributes{Ref: ofFunction + "Fn:live"}, nil
+		},
+	}
 }
 
 const withFunctions = `{"Resources": {
   "Fn": {"Type": "AWS::Lambda::Function", "Properties": {"Runtime": "provided.al2023", "Handler": "bootstrap", "Timeout": 30, "MemorySize": "256", "Role": "r", "Environment": {"Variables": {"A": "b"}}}},
-  "Failing": {"Type": "AWS::Lambda::Function", "Properties": {}}
+  "Failing": {"Type": "AWS::Lambda::Function", "Properties": {}},
+  "Version": {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Fn"}}},
+  "Live": {"Type": "AWS::Lambda::Alias", "Properties": {"FunctionName": {"Ref": "Fn"}, "FunctionVersion": {"Fn::GetAtt": ["Version", "Version"]}, "Name": "live"}}
 }}`
 
 func TestInvoke(t *testing.T) {
@@ -60,6 +70,20 @@ func TestInvoke(t *testing.T) {
 			t.Errorf("%s: %+v", name, out)
 		}
 		<-e.host.invoked
+	}
+	for _, in := range []*lambda.InvokeInput{{FunctionName: aws.String("Fn"), Qualifier: aws.String("live")}, {FunctionName: aws.String(ofFunction + "Fn:live")}} {
+		out, err := client.Invoke(t.Context(), in)
+		if err != nil || *out.ExecutedVersion != "7" {
+			t.Fatalf("the alias: %+v, %v", out, err)
+		}
+		<-e.host.invoked
+	}
+	live, err := client.GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("Fn"), Qualifier: aws.String("live")})
+	if err != nil || *live.FunctionArn != ofFunction+"Fn:live" || *live.Version != "7" {
+		t.Errorf("the alias is described as %+v, %v", live, err)
+	}
+	if _, err := client.GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("Fn"), Qualifier: aws.String("dead")}); err == nil {
+		t.Error("an alias that is not there is described")
 	}
 	failed, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("Failing"), LogType: types.LogTypeTail})
 	if err != nil {

@@ -35,6 +35,7 @@ type mappingConfiguration struct {
 	MaximumRetryAttempts           *int
 	MaximumRecordAgeInSeconds      *int
 	BisectBatchOnFunctionError     *bool
+	TumblingWindowInSeconds        *int
 	DestinationConfig              *destinations
 }
 
@@ -51,7 +52,7 @@ func (f *functionAPI) listMappings(r *wire.Request) (any, error) {
 	query := r.URL.Query()
 	source, function := query.Get("EventSourceArn"), query.Get("FunctionName")
 	if function != "" {
-		function = f.arn(function)
+		function = f.cloud.FunctionARN(function)
 	}
 	all := mappingList{EventSourceMappings: []mappingConfiguration{}}
 	for _, d := range f.mappings.List() {
@@ -113,9 +114,10 @@ func configured(d eventsource.Description) mappingConfiguration {
 		c.ScalingConfig = &scaling{d.MaximumConcurrency}
 	}
 	if d.StartingPosition != "" {
-		age := int(d.MaximumRecordAge.Seconds())
+		age, tumbling := int(d.MaximumRecordAge.Seconds()), int(d.TumblingWindow.Seconds())
 		c.ParallelizationFactor, c.MaximumRetryAttempts = &d.ParallelizationFactor, &d.MaximumRetryAttempts
 		c.MaximumRecordAgeInSeconds, c.BisectBatchOnFunctionError = &age, &d.BisectBatchOnFunctionError
+		c.TumblingWindowInSeconds = &tumbling
 	}
 	if d.OnFailure != "" {
 		c.DestinationConfig = &destinations{destination{d.OnFailure}}

@@ -27,9 +27,12 @@ type Config struct {
 	// Notice receives a line for each operation that is refused for the first time, and at the end how often each was.
 	Notice func(string)
 
-	Invoke   metrics.Invoke // invokes a function of the stack
-	Mappings Mappings       // runs their event source mappings
-	Pipes    Pipes          // runs the pipes
+	Invoke metrics.Invoke // invokes a function of the stack
+	// InvokeAsync takes over an invocation that nobody waits for. It returns when the invocation cannot get lost.
+	InvokeAsync func(arn string, payload []byte) error
+
+	Mappings Mappings // runs their event source mappings
+	Pipes    Pipes    // runs the pipes
 	Metrics  *metrics.Store
 
 	// Guard returns a handler that refuses what the policies of the template do not allow. Default: everything is.
@@ -71,7 +74,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, stop: stop, serving: make(chan struct{}), refused: refusals{notice: cfg.Notice}}
 	s.parameters.cloud = cfg.Cloud
 	s.stacks.cloud = cfg.Cloud
-	s.functions = functionAPI{cloud: cfg.Cloud, host: cfg.Invoke, mappings: cfg.Mappings, life: life}
+	s.functions = functionAPI{cloud: cfg.Cloud, host: cfg.Invoke, async: cfg.InvokeAsync, mappings: cfg.Mappings, life: life}
 	s.apis = map[string]api{
 		"cloudformation": s.stacks.operations(),
 		"ssm":            s.parameters.operations(),
@@ -104,10 +107,10 @@ func (s *Service) Provisions() map[string]template.Provision {
 	}
 }
 
-// Deployed makes the stack known to those who ask for it. local returns a text of the template with the addresses on AWS
+// Deployed makes a stack known to those who ask for it. local returns a text of the template with the addresses on AWS
 // replaced by those here.
-func (s *Service) Deployed(stack *template.Stack, d *template.Deployment, local func(string) string) {
-	s.stacks.deployed(stack, d, local)
+func (s *Service) Deployed(d *template.Deployment, local func(string) string) {
+	s.stacks.deployed(d, local)
 	s.functions.deployed(d)
 	s.cfg.Metrics.Deployed(d)
 }
@@ -119,10 +122,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close stops listening, and ends the invocations that nobody waits for.
+// Close stops listening, and ends the invocations that somebody waits for.
 func (s *Service) Close() {
 	s.stop()
 	_ = s.server.Close()
 	<-s.serving
-	s.functions.running.close()
 }

@@ -72,6 +72,10 @@ func startWith(t *testing.T, change func(*cloud.Cloud, *control.Config)) *endpoi
 	mapping := eventsource.New(eventsource.Config{Cloud: e.cloud, DB: db})
 	config := control.Config{
 		Cloud: e.cloud, Invoke: e.metrics.Invocations(e.host.Invoke), Metrics: e.metrics, Mappings: mapping, Pipes: pipe,
+		InvokeAsync: func(arn string, payload []byte) error {
+			_, err := e.host.Invoke(context.Background(), arn, payload)
+			return err
+		},
 		Notice: func(text string) {
 			e.mu.Lock()
 			defer e.mu.Unlock()

@@ -20,7 +20,7 @@ type answered struct {
 func (s *Service) acceptance(one answered) hop.Accepted {
 	a := hop.Accepted{At: time.Now(), Bus: one.bus, Event: one.event}
 	for _, d := range one.deliveries {
-		if t, found := s.target(d.RuleARN, d.TargetID); found {
+		if t, found := s.target(d); found {
 			a.Targets = append(a.Targets, t.arn)
 		}
 	}

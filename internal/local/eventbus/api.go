@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
@@ -33,8 +34,8 @@ func invalid(format string, args ...any) error {
 }
 
 // actions holds the operations of the API, by the name in X-Amz-Target.
-var actions = map[string]func(*Service, []byte) (any, error){
-	"PutEvents":         action((*Service).putEvents),
+var actions = map[string]func(*Service, *http.Request, []byte) (any, error){
+	"PutEvents":         (*Service).servePutEvents,
 	"TestEventPattern":  action((*Service).testEventPattern),
 	"DescribeEventBus":  action((*Service).describeEventBus),
 	"ListEventBuses":    action((*Service).listEventBuses),
@@ -58,8 +59,8 @@ var actions = map[string]func(*Service, []byte) (any, error){
 }
 
 // action returns a function that decodes the request of an operation and runs it.
-func action[Request, Response any](do func(*Service, Request) (Response, error)) func(*Service, []byte) (any, error) {
-	return func(s *Service, body []byte) (any, error) {
+func action[Request, Response any](do func(*Service, Request) (Response, error)) func(*Service, *http.Request, []byte) (any, error) {
+	return func(s *Service, _ *http.Request, body []byte) (any, error) {
 		var request Request
 		if err := json.Unmarshal(body, &request); err != nil {
 			return nil, &apiError{http.StatusBadRequest, "SerializationException", err.Error()}
@@ -95,7 +96,19 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", err.Error()}
 	}
-	return do(s, body)
+	return do(s, r, body)
+}
+
+// servePutEvents is the one operation for which it counts who calls: a bus's policy refuses single entries.
+func (s *Service) servePutEvents(r *http.Request, body []byte) (any, error) {
+	var caller *iam.Request
+	if s.caller != nil {
+		whose := s.caller(r)
+		caller = &whose
+	}
+	return action(func(s *Service, request putEventsRequest) (putEventsResponse, error) {
+		return s.putEvents(caller, request)
+	})(s, r, body)
 }
 
 type putEventsRequest struct{ Entries []entry }
@@ -105,8 +118,8 @@ type putEventsResponse struct {
 	Entries          []result
 }
 
-// putEvents returns once every delivery that follows from the entries is on disk.
-func (s *Service) putEvents(request putEventsRequest) (putEventsResponse, error) {
+// putEvents returns once every delivery that follows from the entries is on disk. A nil caller may put all of them.
+func (s *Service) putEvents(caller *iam.Request, request putEventsRequest) (putEventsResponse, error) {
 	if n := len(request.Entries); n < 1 || n > maxEntries {
 		return putEventsResponse{}, invalid("1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d, it has %d", maxEntries, n)
 	}
@@ -122,7 +135,7 @@ func (s *Service) putEvents(request putEventsRequest) (putEventsResponse, error)
 	var events []archived
 	var accepted []hop.Accepted
 	for _, e := range request.Entries {
-		one := s.accept(e)
+		one := s.accept(caller, e)
 		if one.result.ErrorCode != "" {
 			response.FailedEntryCount++
 		}
@@ -145,7 +158,7 @@ func (s *Service) putEvents(request putEventsRequest) (putEventsResponse, error)
 }
 
 // accept returns the answer to an entry, and what follows from its event.
-func (s *Service) accept(e entry) answered {
+func (s *Service) accept(caller *iam.Request, e entry) answered {
 	if r, refused := e.refusal(); refused {
 		return answered{result: r}
 	}
@@ -160,8 +173,10 @@ func (s *Service) accept(e entry) answered {
 		s.dispatcher.sink(hop.Hop{At: time.Now(), Stage: hop.Bus, Resource: e.EventBusName, Outcome: hop.Dropped, Count: 1, EventIDs: []string{hop.EventID(encoded)}, Detail: "accepted, as on AWS, and lost: " + err.Error()})
 		return answered{result: result{EventId: made.ID}}
 	}
-	if r, refused := s.policyOf(b).refusal(e); refused {
-		return answered{result: r}
+	if caller != nil {
+		if r, refused := s.policyOf(b).refusal(*caller, b.arn, e); refused {
+			return answered{result: r}
+		}
 	}
 	var events []archived
 	for _, a := range s.allArchives() {

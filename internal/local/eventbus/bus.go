@@ -2,6 +2,7 @@ package eventbus
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -16,19 +17,19 @@ type bus struct {
 	name  string
 	arn   string
 	rules []*rule
-	// policy is what PutPermission has set; the template's own is ignored.
-	policy *busPolicy
+	// policy is the template's, or what a call has set in place of it.
+	policy, template busPolicy
 }
 
 // busProperties are the properties of AWS::Events::EventBus.
 type busProperties struct {
-	Name string
+	Name   string
+	Policy json.RawMessage
 
 	DeadLetterConfig template.Ignored // for encryption errors
 	Description      template.Ignored
 	KmsKeyIdentifier template.Ignored
 	LogConfig        template.Ignored
-	Policy           template.Ignored
 	Tags             template.Ignored
 }
 
@@ -41,7 +42,14 @@ func (s *Service) provisionBus(_ context.Context, r template.Resource) (template
 	if name == "" {
 		name = r.PhysicalName
 	}
+	policy, err := parseBusPolicy(string(p.Policy))
+	if err != nil {
+		return template.Attributes{}, err
+	}
 	b := s.addBus(name)
+	s.mu.Lock()
+	b.policy = policy
+	s.mu.Unlock()
 	return template.Attributes{Ref: name, GetAtt: map[string]string{"Arn": b.arn, "Name": name}}, nil
 }
 
@@ -68,9 +76,4 @@ func (s *Service) findBus(nameOrARN string) (*bus, error) {
 		return nil, fmt.Errorf("event bus %s does not exist", nameOrARN)
 	}
 	return b, nil
-}
-
-// provisionBusPolicy accepts a bus's policy and ignores it: the local run does not authorize callers.
-func (s *Service) provisionBusPolicy(_ context.Context, r template.Resource) (template.Attributes, error) {
-	return template.Attributes{Ref: r.PhysicalName}, nil
 }

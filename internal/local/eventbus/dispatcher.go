@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/async"
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
@@ -76,13 +77,14 @@ type dispatcher struct {
 	journal  journal
 	sender   sender
 	policies Policies
-	target   func(ruleARN, targetID string) (target, bool)
+	target   func(*delivery) (target, bool)
 	sink     hop.Sink
 	around   Around // nil: attempts run as they are
 	clock    *clock.Clock
 	// functions and exists are nil where there are no functions and nothing is known about queues.
 	functions Functions
 	exists    func(queueARN string) bool
+	async     async.Sender  // sends what became of invocations
 	underWay  atomic.Int64  // deliveries
 	slots     chan struct{} // holds one token for each attempt under way
 
@@ -91,7 +93,7 @@ type dispatcher struct {
 	arrived chan struct{} // holds a token while deliveries wait
 }
 
-func newDispatcher(j journal, s sender, p Policies, target func(string, string) (target, bool), sink hop.Sink) *dispatcher {
+func newDispatcher(j journal, s sender, p Policies, target func(*delivery) (target, bool), sink hop.Sink) *dispatcher {
 	return &dispatcher{
 		journal: j, sender: s, policies: p, target: target, sink: sink,
 		slots: make(chan struct{}, maxAttempts), arrived: make(chan struct{}, 1),
@@ -135,14 +137,14 @@ func (d *dispatcher) run(ctx context.Context) {
 
 // deliver attempts one delivery until it has finished or ctx is done; in the latter case it stays in the journal.
 func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
-	t, found := d.target(one.RuleARN, one.TargetID)
+	t, found := d.target(one)
 	if !found {
 		d.finish(one, hop.Hop{Resource: one.RuleARN, Outcome: hop.Dropped, Detail: "the rule or its target " + one.TargetID + " is no longer in the template"})
 		return
 	}
 	for {
 		if t.expired(one, d.clock.Now()) {
-			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Dropped, Detail: fmt.Sprintf("as on AWS, an event older than %s is not handed over to the function", t.maxAge)})
+			d.endInvocation(ctx, t, one, async.EventAgeExceeded, fmt.Sprintf("as on AWS, an event older than %s is not handed over to the function", t.maxAge))
 			return
 		}
 		failed := d.attempt(ctx, t, one)
@@ -151,6 +153,9 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		}
 		left := t.maxAge - d.clock.Since(one.AcceptedAt)
 		switch {
+		case failed == nil && t.function:
+			d.endInvocation(ctx, t, one, async.Success, "")
+			return
 		case failed == nil:
 			d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.OK})
 			return
@@ -176,7 +181,7 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 
 // attempt attempts a delivery once, through the Around if there is one.
 func (d *dispatcher) attempt(ctx context.Context, t target, one *delivery) *failure {
-	if d.around == nil {
+	if d.around == nil || t.ruleARN == "" {
 		return d.try(ctx, t, one)
 	}
 	err := d.around(ctx, Attempt{RuleARN: t.ruleARN, QueueARN: t.arn, Event: one.Event}, func(ctx context.Context) error {
@@ -197,7 +202,7 @@ func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure 
 		return &failure{codeClientError, true, err}
 	}
 	if t.function {
-		return d.invoke(ctx, t, body)
+		return d.invoke(ctx, t, one, body)
 	}
 	return d.send(ctx, t.arn, message{body: string(body), group: t.group})
 }
@@ -212,6 +217,9 @@ func (d *dispatcher) refused(t target) *failure {
 	}
 	if !exists {
 		return &failure{codeNoResource, true, fmt.Errorf("the %s %s does not exist", kind, t.arn)}
+	}
+	if t.ruleARN == "" {
+		return nil // a call was authorized when it was made
 	}
 	if !d.policies.Allows(t.arn, principal, t.ruleARN) {
 		return &failure{codeNoPermissions, true, fmt.Errorf("the %s policy of %s does not allow the rule to %s", kind, t.arn, use)}
@@ -235,8 +243,12 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 	dropped := func(why string) {
 		d.finish(one, hop.Hop{Resource: t.logicalID, Target: t.arn, Outcome: hop.Dropped, Detail: failed.Error() + "; " + why})
 	}
-	if errors.Is(failed, errFunction) {
-		dropped("as on AWS, the target's dead-letter queue does not receive what the function failed on")
+	if errors.Is(failed, errFunction) || t.ruleARN == "" {
+		why := async.RetriesExhausted
+		if condition == exhaustedAge {
+			why = async.EventAgeExceeded
+		}
+		d.endInvocation(ctx, t, one, why, failed.Error())
 		return
 	}
 	if t.deadLetter == "" {
@@ -294,6 +306,9 @@ func (d *dispatcher) report(one *delivery, h hop.Hop) {
 	h.At, h.Stage, h.Count, h.Latency = time.Now(), hop.Bus, 1, d.clock.Since(one.AcceptedAt)
 	if one.Scheduled {
 		h.Stage = hop.Schedule
+	}
+	if one.Function != "" {
+		h.Stage = hop.Async
 	}
 	var event struct{ Source string }
 	_ = json.Unmarshal(one.Event, &event)

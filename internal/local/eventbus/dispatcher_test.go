@@ -39,8 +39,8 @@ type fixture struct {
 
 func newFixture(t *testing.T, targets ...target) *fixture {
 	f := &fixture{attempts: map[string][]time.Duration{}, sent: map[string][]message{}, pending: map[*delivery]bool{}, ended: make(chan struct{})}
-	find := func(_, id string) (target, bool) {
-		i := slices.IndexFunc(targets, func(t target) bool { return t.id == id })
+	find := func(one *delivery) (target, bool) {
+		i := slices.IndexFunc(targets, func(t target) bool { return t.id == one.TargetID })
 		if i < 0 {
 			return target{}, false
 		}

@@ -15,11 +15,13 @@
 // A delivery to a target or dead-letter queue whose queue policy does not allow the rule fails as it does on AWS:
 // permanently. An event for a bus that does not exist is accepted and lost, as on AWS, and a hop says so. A function
 // gets an event at most three times, as from Lambda's own queue of asynchronous invocations, or as often and as late as its
-// AWS::Lambda::EventInvokeConfig allows; what it fails on is dropped and not in the target's dead-letter queue, as on AWS.
+// AWS::Lambda::EventInvokeConfig allows; what it fails on is not in the target's dead-letter queue, as on AWS, but where
+// package async says. [Service.InvokeAsync] puts the invocations of callers that do not wait through the same journal.
 //
-// What calls of the API change on the template's rules stays over a restart, until the template changes; a rule that
+// What calls of the API change on the template's rules and on the policies of buses stays over a restart, until the template
+// changes; a rule that
 // only a call has made exists until the end of the run. Not supported: other targets and input transformers.
 //
 // [Config.Policies] decides which queues and functions let a rule in. What callers may do is decided in front of this
-// package, by package access.
+// package, by package access; what the policy of a bus denies, the bus itself refuses, entry by entry.
 package eventbus

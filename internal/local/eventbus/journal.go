@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/async"
 )
 
-// A delivery is one event that is to reach one target of a rule.
+// A delivery is one event that is to reach one target of a rule, or an asynchronous invocation of a function.
 type delivery struct {
 	RuleARN    string
 	TargetID   string
@@ -18,8 +20,11 @@ type delivery struct {
 	AcceptedAt time.Time
 	Retries    int  // made so far
 	Scheduled  bool `json:",omitempty"` // the event comes from a schedule
+	// Function is the ARN of a function that a call invokes; no rule then matches, and Event is the payload.
+	Function string `json:",omitempty"`
 
-	key uint64 // in the journal
+	key  uint64           // in the journal
+	last async.Invocation // what the last attempt of a function came to
 }
 
 // lazyDelay is how long changes that may be lost wait for the commit of an append, before they get a commit of their own.

@@ -39,11 +39,7 @@ func (s *Service) describeEventBus(request describeEventBusRequest) (busDescript
 	if err != nil {
 		return busDescription{}, notFound(err)
 	}
-	description := busDescription{Name: b.name, Arn: b.arn}
-	if p := s.policyOf(b); p != nil {
-		description.Policy = p.text
-	}
-	return description, nil
+	return busDescription{Name: b.name, Arn: b.arn, Policy: s.policyOf(b).text}, nil
 }
 
 type listRulesRequest struct{ EventBusName, NamePrefix string }

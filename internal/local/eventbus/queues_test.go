@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"go.etcd.io/bbolt"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/async"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/eventbus"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -102,6 +104,29 @@ func (s *busWithQueues) put(t testing.TB, n int) {
 	out, err := s.cloud.EventBridge().PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: entries})
 	if err != nil || out.FailedEntryCount > 0 {
 		t.Fatalf("put: %v %v", out, err)
+	}
+}
+
+// TestDeadLetterMessageOfAFunction checks the attributes that a real queue has of it.
+func TestDeadLetterMessageOfAFunction(t *testing.T) {
+	s := start(t, queue("Own"))
+	const function = "arn:aws:lambda:eu-west-1:000000000000:function:f"
+	m := async.Message{Queue: arn("Own"), Body: `{"order":1}`, RequestID: "id", ErrorCode: "200", ErrorMessage: "out of order"}
+	if err := async.NewSender(s.cloud).Send(t.Context(), function, []async.Message{m}); err != nil {
+		t.Fatal(err)
+	}
+	got := s.receive(t, "Own")
+	for name, want := range map[string]string{"RequestID": "String id", "ErrorCode": "Number 200", "ErrorMessage": "String out of order"} {
+		if a := got.MessageAttributes[name]; aws.ToString(a.DataType)+" "+aws.ToString(a.StringValue) != want {
+			t.Errorf("%s is %s %s, want %s", name, aws.ToString(a.DataType), aws.ToString(a.StringValue), want)
+		}
+	}
+	if *got.Body != m.Body {
+		t.Errorf("body %s", *got.Body)
+	}
+	m.Queue = arn("Missing")
+	if err := async.NewSender(s.cloud).Send(t.Context(), function, []async.Message{m}); err == nil || !strings.Contains(err.Error(), m.Queue+" did not accept") {
+		t.Errorf("to a queue that is missing: %v", err)
 	}
 }
 

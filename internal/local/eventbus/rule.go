@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/async"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/schedule"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
@@ -52,10 +54,11 @@ type target struct {
 	ruleARN    string
 	input      input
 	group      string // message group id, for FIFO queues
-	retries    int
+	retries    int    // of a function: of its asynchronous invocations, since handing them over to Lambda always works here
 	maxAge     time.Duration
 	deadLetter string // ARN of a queue, or empty
 	function   bool   // else a queue
+	settings   async.Settings
 }
 
 // ruleProperties are the properties of AWS::Events::Rule.
@@ -102,7 +105,8 @@ func (s *Service) provisionRule(_ context.Context, r template.Resource) (templat
 	}
 	b, err := s.findBus(p.EventBusName)
 	if err != nil {
-		return template.Attributes{}, fmt.Errorf("EventBusName: %w", err)
+		name := p.EventBusName[strings.LastIndex(p.EventBusName, "/")+1:]
+		return template.Attributes{}, fmt.Errorf("EventBusName: %w: %s", err, cloud.Advice("event bus", "bus", name))
 	}
 	made, err := s.newRule(r.LogicalID, p, b)
 	if err != nil {
@@ -203,10 +207,6 @@ func newTarget(p targetProperties) (target, error) {
 	}
 	if p.RetryPolicy != nil {
 		p.RetryPolicy.set(&t, refuse)
-	}
-	if t.function {
-		// The retry policy is for handing the event over to Lambda, which always works here.
-		t.retries, t.maxAge = functionRetries, functionAge
 	}
 	var err error
 	t.input, err = newInput(p.Input, p.InputPath)

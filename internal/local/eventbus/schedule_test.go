@@ -202,7 +202,7 @@ func (s *timetable) live(end context.Context) {
 			pending = append(pending, &d)
 		}
 		s.mu.Unlock()
-		find := func(_, id string) (target, bool) { t, ok := s.targets[id]; return t, ok }
+		find := func(one *delivery) (target, bool) { t, ok := s.targets[one.TargetID]; return t, ok }
 		d := newDispatcher(l, l, l, find, l.sink)
 		d.around = l.around
 		d.dispatch(pending)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/async"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -30,12 +31,14 @@ type clockwork struct {
 	events  []string
 	failing bool
 	sent    map[string][]message
+	records map[string][]async.Message // by queue
+	dead    string                     // the function's own dead-letter queue
 	hops    []hop.Hop
 }
 
 func newClockwork(t *testing.T, path string, properties map[string]any) *clockwork {
 	t.Helper()
-	w := &clockwork{t: t, started: time.Now(), sent: map[string][]message{}}
+	w := &clockwork{t: t, started: time.Now(), sent: map[string][]message{}, records: map[string][]async.Message{}}
 	var err error
 	w.Service, err = newService(Config{
 		Cloud: cloud.New("eu-west-1"), DB: database(t, path), Policies: allowAll{}, Functions: w, Sink: func(h hop.Hop) {
@@ -53,6 +56,13 @@ func newClockwork(t *testing.T, path string, properties map[string]any) *clockwo
 		w.sent[arn] = append(w.sent[arn], m)
 		return nil
 	})
+	w.dispatcher.async = func(_ context.Context, function string, m async.Message) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		expect(t, "sent as the function", function, functionARN)
+		w.records[m.Queue] = append(w.records[m.Queue], m)
+		return nil
+	}
 	if _, err := w.provisionRule(t.Context(), template.Resource{LogicalID: "Schedule", PhysicalName: "every", Properties: properties}); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +89,9 @@ func (w *clockwork) Timeout(arn string) (time.Duration, bool) {
 	return time.Second, arn == functionARN
 }
 
+// DeadLetterQueue implements Functions.
+func (w *clockwork) DeadLetterQueue(string) string { return w.dead }
+
 // run runs the service for a while.
 func (w *clockwork) run(d time.Duration) {
 	w.t.Helper()
@@ -102,7 +115,7 @@ func (w *clockwork) configure(properties map[string]any) {
 	w.t.Helper()
 	all := map[string]any{"FunctionName": "heartbeat", "Qualifier": "$LATEST"}
 	maps.Copy(all, properties)
-	if _, err := w.provisionAsyncConfig(w.t.Context(), template.Resource{LogicalID: "Once", Properties: all}); err != nil {
+	if _, err := w.functions.Provision(w.t.Context(), template.Resource{LogicalID: "Once", Properties: all}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -207,6 +220,7 @@ func TestFunctionAsTarget(t *testing.T) {
 		"one retry too late":  {map[string]any{"MaximumEventAgeInSeconds": 90}, []time.Duration{0, time.Minute}, "retry retry dropped "},
 		"nothing is set":      {map[string]any{}, []time.Duration{0, time.Minute, 3 * time.Minute}, "retry retry dropped "},
 		"by the function ARN": {map[string]any{"FunctionName": functionARN, "MaximumRetryAttempts": 0}, []time.Duration{0}, "dropped "},
+		"of an alias":         {map[string]any{"Qualifier": "live", "MaximumRetryAttempts": 0}, []time.Duration{0, time.Minute, 3 * time.Minute}, "retry retry dropped "},
 	} {
 		inBubble(t, "configured: "+name, func(t *testing.T, path string) {
 			properties := everyMinute(map[string]any{"Arn": functionARN})
@@ -254,7 +268,7 @@ func TestFunctionAsTarget(t *testing.T) {
 		w := newClockwork(t, path, map[string]any{
 			"EventPattern": map[string]any{"source": []any{"orders"}}, "Targets": []any{map[string]any{"Id": "T", "Arn": functionARN, "InputPath": "$.detail"}},
 		})
-		if _, err := w.putEvents(putEventsRequest{[]entry{{Source: "orders", DetailType: "t", Detail: `{"id":"1"}`}}}); err != nil {
+		if _, err := w.putEvents(nil, putEventsRequest{[]entry{{Source: "orders", DetailType: "t", Detail: `{"id":"1"}`}}}); err != nil {
 			t.Fatal(err)
 		}
 		w.run(time.Second)
@@ -263,30 +277,4 @@ func TestFunctionAsTarget(t *testing.T) {
 			t.Errorf("hops %+v", w.hops)
 		}
 	})
-}
-
-func TestRefusedEventInvokeConfig(t *testing.T) {
-	for want, properties := range map[string]map[string]any{
-		"MaximumRetryAttempts must be a whole number from 0 to 2, got 3":                           {"MaximumRetryAttempts": 3},
-		"MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 59":                 {"MaximumEventAgeInSeconds": 59},
-		"MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 21601":              {"MaximumEventAgeInSeconds": 21601},
-		`Qualifier must be $LATEST, because the local run has no versions and aliases, got "live"`: {"Qualifier": "live"},
-		"DestinationConfig: OnFailure is not supported in the local run": {
-			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": queueARN}},
-		},
-		"DestinationConfig: OnSuccess is not supported in the local run": {
-			"DestinationConfig": map[string]any{"OnSuccess": map[string]any{"Destination": queueARN}},
-		},
-	} {
-		s, err := newService(Config{Cloud: cloud.New("eu-west-1"), DB: database(t, filepath.Join(t.TempDir(), "j.db")), Policies: allowAll{}, Sink: func(hop.Hop) {}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		all := map[string]any{"FunctionName": "heartbeat", "Qualifier": "$LATEST"}
-		maps.Copy(all, properties)
-		if _, err := s.provisionAsyncConfig(t.Context(), template.Resource{Properties: all}); err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
-		s.journal.close()
-	}
 }

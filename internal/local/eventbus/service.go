@@ -12,11 +12,13 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/async"
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -38,7 +40,10 @@ type Config struct {
 	Functions Functions
 	// QueueExists reports whether there is a queue with that ARN. Default: nothing is known about queues.
 	QueueExists func(arn string) bool
-	Sink        hop.Sink // receives a hop of stage hop.Bus or hop.Schedule for each delivery, retry, dead-letter message and dropped event
+	// Caller returns the principal who signed a request, with the keys that every request of it has. Default: the policies of
+	// buses are kept and do not count.
+	Caller func(*http.Request) iam.Request
+	Sink   hop.Sink // receives a hop of stage hop.Bus or hop.Schedule for each delivery, retry, dead-letter message and dropped event
 
 	// Clock tells the time that retries and schedules wait for. Default: the machine's.
 	Clock *clock.Clock
@@ -60,14 +65,16 @@ type Service struct {
 	server     *http.Server
 	serving    chan struct{} // closed when the server has ended
 
-	db    *bbolt.DB
-	drift *drift.Store
+	db       *bbolt.DB
+	drift    *drift.Store // of rules
+	policies *drift.Store // of buses
+	caller   func(*http.Request) iam.Request
 
-	mu       sync.RWMutex
-	buses    map[string]*bus  // by name
-	deleted  map[string]*rule // by key: rules of the template that a call has deleted
-	archives []*archive
-	async    map[string]asyncConfig // by name of the function
+	mu        sync.RWMutex
+	buses     map[string]*bus  // by name
+	deleted   map[string]*rule // by key: rules of the template that a call has deleted
+	archives  []*archive
+	functions async.Functions
 
 	changing      sync.Mutex    // held while a call changes a rule
 	rulesChanged  chan struct{} // holds a token when the schedules have changed
@@ -117,9 +124,10 @@ func newService(cfg Config) (*Service, error) {
 		serving:  make(chan struct{}),
 		db:       cfg.DB,
 		drift:    drift.New(cfg.DB, "rules"),
+		caller:   cfg.Caller,
 		buses:    map[string]*bus{},
 		deleted:  map[string]*rule{},
-		async:    map[string]asyncConfig{},
+		policies: drift.New(cfg.DB, "policies of buses"),
 		replays:  map[string]*replay{},
 
 		rulesChanged:  make(chan struct{}, 1),
@@ -132,6 +140,7 @@ func newService(cfg Config) (*Service, error) {
 	s.dispatcher = newDispatcher(journal, newSender(cfg.Cloud), cfg.Policies, s.target, cfg.Sink)
 	s.dispatcher.clock = cfg.Clock
 	s.dispatcher.around, s.dispatcher.functions, s.dispatcher.exists = cfg.Around, cfg.Functions, cfg.QueueExists
+	s.dispatcher.async = async.NewSender(cfg.Cloud)
 	s.dispatcher.dispatch(pending)
 	return s, nil
 }
@@ -162,12 +171,20 @@ func (s *Service) Provisions() map[string]template.Provision {
 		"AWS::Events::Archive":        s.provisionArchive,
 		"AWS::Events::Rule":           s.provisionRule,
 
-		"AWS::Lambda::EventInvokeConfig": s.provisionAsyncConfig,
+		"AWS::Lambda::EventInvokeConfig": s.functions.Provision,
 	}
 }
 
 // target returns the target of a delivery, and whether the template still has it.
-func (s *Service) target(ruleARN, targetID string) (target, bool) {
+func (s *Service) target(one *delivery) (target, bool) {
+	if one.Function != "" {
+		return s.withSettings(direct(one.Function)), true
+	}
+	t, found := s.targetOf(one.RuleARN, one.TargetID)
+	return s.withSettings(t), found
+}
+
+func (s *Service) targetOf(ruleARN, targetID string) (target, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, b := range s.buses {
@@ -177,7 +194,7 @@ func (s *Service) target(ruleARN, targetID string) (target, bool) {
 			}
 			for _, t := range r.targets {
 				if t.id == targetID {
-					return s.withAsync(t), true
+					return t, true
 				}
 			}
 		}

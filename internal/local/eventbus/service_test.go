@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -38,6 +40,15 @@ type runningService struct {
 	hops   chan hop.Hop
 }
 
+// callerByKey returns the developer, or the role that a test names as the access key.
+func callerByKey(r *http.Request) iam.Request {
+	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	if key, _, _ := strings.Cut(credential, "/"); key != cloud.DeveloperKey {
+		return iam.Request{Principal: iam.Principal{Account: cloud.Account, Role: "arn:aws:iam::" + cloud.Account + ":role/" + key, Session: key}}
+	}
+	return iam.Request{Principal: iam.Principal{Account: cloud.Account}}
+}
+
 // listen starts a service on a database, with a bus and the given rules.
 func listen(t *testing.T, path string, rules ...map[string]any) *runningService {
 	t.Helper()
@@ -46,7 +57,7 @@ func listen(t *testing.T, path string, rules ...map[string]any) *runningService 
 	c.SetEndpoint(cloud.SQS, "http://127.0.0.1:1") // nothing listens there
 	a := &runningService{db: database(t, path), hops: make(chan hop.Hop, 10_000)}
 	var err error
-	a.Service, err = New(Config{Cloud: c, DB: a.db, Policies: allowAll{}, Sink: func(h hop.Hop) { a.hops <- h }})
+	a.Service, err = New(Config{Cloud: c, DB: a.db, Policies: allowAll{}, Caller: callerByKey, Sink: func(h hop.Hop) { a.hops <- h }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,6 +67,8 @@ type Delivery struct {
 	At string `json:"at,omitempty"`
 	// Reason is the last failure.
 	Reason string `json:"reason,omitempty"`
+
+	onBus bool // the bus has not told that the target has it
 }
 
 // A Step is one thing that happened to an event: a hop of it alone, or one of [Occurred], [Commit] and [Fault].

@@ -103,7 +103,7 @@ func (r *record) delivery(target string) *Delivery {
 			return &r.Deliveries[i]
 		}
 	}
-	r.Deliveries = append(r.Deliveries, Delivery{Target: target, State: Moving})
+	r.Deliveries = append(r.Deliveries, Delivery{Target: target, State: Moving, onBus: true})
 	return &r.Deliveries[len(r.Deliveries)-1]
 }
 
@@ -117,7 +117,7 @@ func (r *record) follow(h hop.Hop, failed bool) {
 	case hop.Platform:
 		if h.Source != "" && isStart(h.Detail) {
 			d := r.delivery(h.Source)
-			d.State, d.Function = InFlight, h.Resource
+			d.State, d.Function, d.onBus = InFlight, h.Resource, false
 			d.Receives++
 		}
 	case hop.Effect:
@@ -142,13 +142,16 @@ func (r *record) followBus(h hop.Hop) {
 	d := r.delivery(target)
 	switch h.Outcome {
 	case hop.OK:
-		d.State = Waiting
-		if strings.HasPrefix(target, "arn:aws:lambda:") {
+		switch {
+		case strings.HasPrefix(target, "arn:aws:lambda:"):
 			d.State = Handled
 			d.Handled++
-		}
+		case d.onBus:
+			d.State = Waiting
+		} // else its queue has told of it before the bus did
+		d.onBus = false
 	case hop.Retry, hop.Failed:
-		d.State, d.Reason = Retrying, h.Detail
+		d.State, d.Reason, d.onBus = Retrying, h.Detail, true
 	case hop.DeadLetter:
 		d.State, d.At, d.Reason = DeadLetter, h.Target, h.Detail
 	case hop.Dropped:
@@ -159,6 +162,7 @@ func (r *record) followBus(h hop.Hop) {
 // followQueue moves the delivery of a queue to its function.
 func (r *record) followQueue(h hop.Hop, failed bool) {
 	d := r.delivery(h.Source)
+	d.onBus = false
 	switch {
 	case h.Outcome == hop.DeadLetter:
 		d.State, d.At = DeadLetter, h.Target

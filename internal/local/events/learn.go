@@ -23,7 +23,8 @@ func (s *Store) Accept(a hop.Accepted) {
 	s.describe(r, a.Event)
 	r.accepted = true
 	for _, target := range a.Targets {
-		r.delivery(target).State = Moving
+		d := r.delivery(target)
+		d.State, d.onBus = Moving, true
 	}
 	r.add(Step{At: a.At, Stage: hop.Bus, Resource: a.Bus, Outcome: hop.OK, Detail: matching(len(a.Targets))})
 	s.touch(r)

@@ -90,6 +90,8 @@ func TestState(t *testing.T) {
 		"in the function":                       {[]string{ship}, []hop.Hop{sent(ship), start(ship, "e")}, InFlight},
 		"handled":                               {[]string{ship}, []hop.Hop{sent(ship), start(ship, "e"), invoked(ship, hop.OK)}, Handled},
 		"handled in a batch that failed":        {[]string{ship}, []hop.Hop{sent(ship), invoked(ship, hop.Retry, "f")}, Handled},
+		"failed before the bus tells of it":     {[]string{ship}, []hop.Hop{start(ship, "e"), retried, sent(ship)}, Retrying},
+		"sent after the target refused":         {[]string{ship}, []hop.Hop{{Stage: hop.Bus, Target: ship, Outcome: hop.Retry, EventIDs: []string{"e"}}, sent(ship)}, Waiting},
 		"failed in a batch":                     {[]string{ship}, []hop.Hop{sent(ship), retried}, Retrying},
 		"the whole batch failed":                {[]string{ship}, []hop.Hop{sent(ship), invoked(ship, hop.Retry)}, Retrying},
 		"in the dead-letter queue":              {[]string{ship}, []hop.Hop{sent(ship), retried, toDead}, DeadLetter},

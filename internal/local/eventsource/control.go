@@ -42,7 +42,8 @@ type Description struct {
 	MaximumRetryAttempts       int           // -1: until a record is too old
 	MaximumRecordAge           time.Duration // -1 s: as long as the stream keeps records
 	BisectBatchOnFunctionError bool
-	OnFailure                  string // ARN of a queue, or empty
+	TumblingWindow             time.Duration // 0: none
+	OnFailure                  string        // ARN of a queue, or empty
 }
 
 // state is what calls of the API change on an event source mapping.
@@ -99,7 +100,7 @@ func (s *Service) SetEnabled(_ context.Context, uuid string, enabled bool) error
 		return err
 	}
 	next := state{Enabled: enabled, Modified: time.Now()}
-	if err := s.drift.Save(m.description.LogicalID, m.properties, next); err != nil {
+	if err := s.drift.Save(m.description.UUID, m.properties, next); err != nil {
 		return err
 	}
 	m.state = next

@@ -5,9 +5,11 @@
 // error, a crash, a timeout, a response that cannot be read, the end of the run) the message becomes visible again
 // after its visibility timeout, so a function sees a message at least once.
 //
-// An event source mapping of a queue has up to MaximumConcurrency invocations under way. One of its idle workers at a
-// time waits in a long poll; when it receives something, the next one takes over. An idle event source mapping therefore
-// costs one open request, and no message is received while every worker is busy.
+// FIFO queues: what the function does not report as failed is deleted, whatever failed before it in its group. As on AWS the
+// order of a group is the function's business: it should stop at the first failure and report that message and all behind it.
+// Source: Lambda developer guide, services-sqs-errorhandling, "Implementing partial batch responses", Note.
+//
+// Package messages receives from queues, package streams reads streams.
 //
 // Streams: the checkpoint of a shard passes a record only when the function has handled it, the filter does not let it
 // through, or the on-failure destination has a message that names it. The checkpoint is stored durably, so a function

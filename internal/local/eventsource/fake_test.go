@@ -53,7 +53,7 @@ func (q *fakeQueue) send(bodies ...string) {
 }
 
 func (q *fakeQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
-	if limit > maxReceive || wait < time.Second || wait > longPoll || wait%time.Second != 0 {
+	if limit > 10 || wait < time.Second || wait > 20*time.Second || wait%time.Second != 0 {
 		return nil, fmt.Errorf("receive %d messages in %v: SQS refuses that", limit, wait)
 	}
 	q.count(+1)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
@@ -46,7 +47,8 @@ func startPoller(t *testing.T, answer function, adjust func(*fixture)) *fixture 
 	f := &fixture{queue: newQueue(30 * time.Second), ended: make(chan struct{})}
 	started := time.Now()
 	f.poller = &poller{
-		logicalID: "Mapping", functionARN: "arn:aws:lambda:::function:f", batchSize: 10, concurrency: 5, reportsItemFailures: true, queue: f.queue,
+		Poller:    messages.Poller{Queue: f.queue, BatchSize: 10, Concurrency: 5},
+		logicalID: "Mapping", functionARN: "arn:aws:lambda:::function:f", reportsItemFailures: true,
 		sink: func(h hop.Hop) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -199,7 +201,7 @@ func TestConcurrencyIsBoundedAndBusyWorkersDoNotTakeMessages(t *testing.T) {
 			defer count(-1)
 			time.Sleep(time.Second)
 			return "", nil
-		}, func(f *fixture) { f.batchSize, f.concurrency = 1, 3 })
+		}, func(f *fixture) { f.BatchSize, f.Concurrency = 1, 3 })
 		f.queue.send(bodies(9)...)
 		synctest.Wait()
 		expect(t, "taken", len(f.invocations()), 3)
@@ -223,7 +225,7 @@ func TestIdleMappingHasOneLongPoll(t *testing.T) {
 
 func TestBatchingWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := startPoller(t, succeed, func(f *fixture) { f.batchSize, f.window = 25, 5*time.Second })
+		f := startPoller(t, succeed, func(f *fixture) { f.BatchSize, f.Window = 25, 5*time.Second })
 		f.queue.send("a")
 		time.Sleep(2 * time.Second)
 		f.queue.send("b")
@@ -245,7 +247,7 @@ func TestBatchingWindow(t *testing.T) {
 // TestLargeBatchDoesNotWait checks that a batch of the size of a payload does not wait for the window either.
 func TestLargeBatchDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := startPoller(t, succeed, func(f *fixture) { f.batchSize, f.window = 100, 5*time.Second })
+		f := startPoller(t, succeed, func(f *fixture) { f.BatchSize, f.Window = 100, 5*time.Second })
 		for i := range 7 {
 			f.queue.send(strings.Repeat(fmt.Sprint(i), 1<<20))
 		}
@@ -270,7 +272,7 @@ func TestReceiveErrorsAreRetriedWithBackoff(t *testing.T) {
 		f.queue.mu.Lock()
 		f.queue.failing = 0
 		f.queue.mu.Unlock()
-		time.Sleep(lastBackoff)
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		expect(t, "seen", f.receivedBodies(), []string{"a"})
 	})
@@ -355,7 +357,7 @@ func TestPayloadsStayUnderTheLimit(t *testing.T) {
 		f := startPoller(t, succeed, nil)
 		inner := f.invoke
 		f.invoke = func(ctx context.Context, arn string, payload []byte) ([]byte, error) {
-			if len(payload) > maxPayload {
+			if len(payload) > messages.MaxPayload {
 				t.Errorf("payload of %d bytes", len(payload))
 			}
 			return inner(ctx, arn, payload)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
@@ -22,11 +23,14 @@ type properties struct {
 	FunctionResponseTypes          []string
 	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
 
-	ScalingConfig struct{ MaximumConcurrency *template.Int } // of queues
+	// Of queues.
+	ScalingConfig           struct{ MaximumConcurrency *template.Int }
+	ProvisionedPollerConfig template.Ignored // how fast a queue is read, not what the function gets
 
 	streamProperties
 
-	KmsKeyArn     template.Ignored
+	KmsKeyArn     template.Ignored // the filters stand in the template in plain text, and nothing is encrypted here
+	LoggingConfig template.Ignored
 	MetricsConfig template.Ignored
 	Tags          template.Ignored
 }
@@ -40,9 +44,7 @@ const (
 	maxWindow          = 300 // seconds
 	minConcurrency     = 2
 	maxConcurrency     = 1000
-	// startConcurrency is the concurrency with which AWS begins when MaximumConcurrency is not set. AWS adds more under load; the local run does not.
-	startConcurrency = 5
-	maxFilters       = 5
+	maxFilters         = 5
 )
 
 // reportFailures is the response type with which a function names the messages that failed.
@@ -54,9 +56,7 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
 	}
-	if !strings.HasPrefix(p.FunctionName, "arn:") {
-		p.FunctionName = s.cfg.Cloud.ARN("lambda", "function:"+p.FunctionName)
-	}
+	p.FunctionName = s.cfg.Cloud.FunctionARN(p.FunctionName)
 	filters, err := p.filters()
 	if err := errors.Join(p.validate(), err); err != nil {
 		return template.Attributes{}, err
@@ -68,7 +68,7 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	} else {
 		m.source = s.newPoller(m.description, filters)
 	}
-	if _, err := s.drift.Load(r.LogicalID, r.Properties, &m.state); err != nil {
+	if _, err := s.drift.Load(r.PhysicalName, r.Properties, &m.state); err != nil {
 		return template.Attributes{}, err
 	}
 	if err := s.add(m); err != nil {
@@ -112,25 +112,23 @@ func (p properties) describe(logicalID, uuid, arn string) Description {
 }
 
 func (s *Service) newPoller(d Description, filters []*pattern.Pattern) *poller {
-	var queue Queue = &sqsQueue{client: s.cfg.Cloud.AssumeFunction(d.FunctionARN).SQS(), url: s.cfg.Cloud.QueueURL(d.SourceARN)}
+	queue := messages.NewQueue(s.cfg.Cloud.AssumeFunction(d.FunctionARN).SQS(), s.cfg.Cloud.QueueURL(d.SourceARN))
 	if s.cfg.Wrap != nil {
 		queue = s.cfg.Wrap(d.SourceARN, queue)
 	}
-	concurrency := startConcurrency
+	concurrency := messages.DefaultConcurrency
 	if d.MaximumConcurrency > 0 {
 		concurrency = d.MaximumConcurrency
 	}
 	return &poller{
+		Poller: messages.Poller{
+			Queue: queue, SourceARN: d.SourceARN, Region: s.cfg.Cloud.Region,
+			BatchSize: d.BatchSize, Window: d.Window, Concurrency: concurrency,
+		},
 		logicalID:           d.LogicalID,
-		sourceARN:           d.SourceARN,
-		region:              s.cfg.Cloud.Region,
 		functionARN:         d.FunctionARN,
-		batchSize:           d.BatchSize,
-		window:              d.Window,
-		concurrency:         concurrency,
 		reportsItemFailures: d.ReportBatchItemFailures,
 		filters:             filters,
-		queue:               queue,
 		invoke:              s.cfg.Invoke,
 		received:            s.cfg.Received,
 		alone:               s.cfg.Alone,
@@ -185,6 +183,10 @@ func (p properties) validateQueue(refuse func(format string, args ...any)) {
 	}
 	if c := p.ScalingConfig.MaximumConcurrency; c != nil && (*c < minConcurrency || *c > maxConcurrency) {
 		refuse("ScalingConfig: MaximumConcurrency must be a whole number from %d to %d, got %d", minConcurrency, maxConcurrency, *c)
+	}
+	// Source: Lambda developer guide, services-sqs-scaling, "Provisioned mode".
+	if p.ProvisionedPollerConfig != nil && p.ScalingConfig.MaximumConcurrency != nil {
+		refuse("ScalingConfig: MaximumConcurrency must be empty with ProvisionedPollerConfig, got %d", *p.ScalingConfig.MaximumConcurrency)
 	}
 	if set := p.streamOnly(); len(set) > 0 {
 		refuse("%s must be empty, because the source is a queue", strings.Join(set, ", "))

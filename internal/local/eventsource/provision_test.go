@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -44,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := mappings[0]
-	expect(t, "mapping", []any{m.logicalID, m.sourceARN, m.functionARN, m.batchSize, m.window, m.concurrency, m.reportsItemFailures},
+	expect(t, "mapping", []any{m.logicalID, m.SourceARN, m.functionARN, m.BatchSize, m.Window, m.Concurrency, m.reportsItemFailures},
 		[]any{"Mapping", orders, "arn:aws:lambda:eu-west-1:000000000000:function:publisher", 10, time.Duration(0), 5, false})
 }
 
@@ -53,13 +54,13 @@ func TestOverrides(t *testing.T) {
 		"BatchSize": "100", "MaximumBatchingWindowInSeconds": 3, "FunctionResponseTypes": []any{"ReportBatchItemFailures"},
 		"ScalingConfig": map[string]any{"MaximumConcurrency": 7}, "FunctionName": "arn:aws:lambda:eu-west-1:000000000000:function:f:live",
 		"FilterCriteria": map[string]any{"Filters": []any{map[string]any{"Pattern": `{"body":{"a":[1]}}`}}},
-		"Enabled":        true, "Tags": []any{},
+		"Enabled":        true, "Tags": []any{}, "MetricsConfig": map[string]any{"Metrics": []any{"EventCount"}}, "KmsKeyArn": "arn:aws:kms:eu-west-1:000000000000:key/k",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := mappings[0]
-	expect(t, "mapping", []any{m.functionARN, m.batchSize, m.window, m.concurrency, m.reportsItemFailures, len(m.filters)},
+	expect(t, "mapping", []any{m.functionARN, m.BatchSize, m.Window, m.Concurrency, m.reportsItemFailures, len(m.filters)},
 		[]any{"arn:aws:lambda:eu-west-1:000000000000:function:f:live", 100, 3 * time.Second, 7, true, 1})
 }
 
@@ -83,7 +84,8 @@ func TestRefused(t *testing.T) {
 		properties map[string]any
 		names      string
 	}{
-		"unknown property":      {map[string]any{"ProvisionedPollerConfig": map[string]any{}}, "ProvisionedPollerConfig"},
+		"unknown property":      {map[string]any{"SelfManagedEventSource": map[string]any{}}, "SelfManagedEventSource"},
+		"pollers and a limit":   {map[string]any{"ProvisionedPollerConfig": map[string]any{}, "ScalingConfig": map[string]any{"MaximumConcurrency": 2}}, "ProvisionedPollerConfig"},
 		"no queue":              {map[string]any{"EventSourceArn": "arn:aws:kinesis:eu-west-1:000000000000:stream/s"}, "kinesis"},
 		"batch too large":       {map[string]any{"BatchSize": 10001, "MaximumBatchingWindowInSeconds": 1}, "10001"},
 		"batch zero":            {map[string]any{"BatchSize": 0}, "BatchSize"},
@@ -108,7 +110,7 @@ func TestRefused(t *testing.T) {
 
 func TestWrap(t *testing.T) {
 	wrapped := newQueue(0)
-	s := New(Config{Cloud: cloud.New("eu-west-1"), Wrap: func(arn string, q Queue) Queue {
+	s := New(Config{Cloud: cloud.New("eu-west-1"), Wrap: func(arn string, q messages.Queue) messages.Queue {
 		expect(t, "queue", arn, orders)
 		if q == nil {
 			t.Error("there is nothing to wrap")
@@ -119,7 +121,7 @@ func TestWrap(t *testing.T) {
 	if _, err := s.Provisions()["AWS::Lambda::EventSourceMapping"](t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "queue of the mapping", s.mappings[0].source.(*poller).queue, Queue(wrapped))
+	expect(t, "queue of the mapping", s.mappings[0].source.(*poller).Queue, messages.Queue(wrapped))
 }
 
 func TestSecondMappingOfThePair(t *testing.T) {

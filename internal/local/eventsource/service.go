@@ -12,6 +12,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/drift"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/local/workers"
 )
@@ -36,7 +37,7 @@ type Config struct {
 	// functions.
 	Timeout func(arn string) (timeout time.Duration, found bool)
 	// Wrap returns the queue to use in place of q, for example one that injects faults. Default: q itself.
-	Wrap func(queueARN string, q Queue) Queue
+	Wrap func(queueARN string, q messages.Queue) messages.Queue
 }
 
 // A Service runs the stack's event source mappings.

@@ -2,12 +2,14 @@ package eventsource
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
@@ -27,6 +29,8 @@ type streamMapping struct {
 	sink        hop.Sink
 	clock       *clock.Clock
 
+	windows *windows // while it runs; nil without tumbling windows
+
 	result
 }
 
@@ -35,7 +39,7 @@ func (s *Service) newStreamMapping(d Description, filters []*pattern.Pattern) *s
 	return &streamMapping{
 		Description: d, filters: filters,
 		stream:      streams.New(role.Streams(), d.SourceARN, s.cfg.Cloud.Region),
-		checkpoints: streams.NewCheckpoints(s.cfg.DB, "event source mapping "+d.LogicalID, d.SourceARN),
+		checkpoints: streams.NewCheckpoints(s.cfg.DB, "event source mapping "+d.UUID, d.SourceARN),
 		failures:    &sqsFailures{client: role.SQS(), url: s.cfg.Cloud.QueueURL(d.OnFailure)},
 		invoke:      s.cfg.Invoke,
 		sink:        s.cfg.Sink,
@@ -46,12 +50,16 @@ func (s *Service) newStreamMapping(d Description, filters []*pattern.Pattern) *s
 // run implements source.
 func (m *streamMapping) run(ctx context.Context) error {
 	r := streams.Reader{
-		Latest: m.StartingPosition == "LATEST", BatchSize: m.BatchSize, MaxBytes: maxPayload / 2, Window: m.Window,
+		Latest: m.StartingPosition == "LATEST", BatchSize: m.BatchSize, MaxBytes: messages.MaxPayload / 2, Window: m.Window,
 		Parallel: m.ParallelizationFactor, Stream: m.stream, Checkpoints: m.checkpoints, Deliver: m.deliver,
 		Report: func(detail string) { m.report(nil, hop.Hop{Outcome: hop.Retry, Detail: detail}) },
 	}
 	if len(m.filters) > 0 {
 		r.Filter = m.matches
+	}
+	if m.TumblingWindow > 0 {
+		m.windows = newWindows(m.checkpoints, m.TumblingWindow)
+		r.Checkpoints, r.Deliver, r.CaughtUp = m.windows, m.deliverInWindows, m.closeWindow
 	}
 	if err := r.Run(ctx); err != nil {
 		return fmt.Errorf("event source mapping %s: %w", m.LogicalID, err)
@@ -61,16 +69,7 @@ func (m *streamMapping) run(ctx context.Context) error {
 
 // matches reports whether a record matches one of the filters.
 func (m *streamMapping) matches(r streams.Record) bool {
-	record, err := pattern.Decode([]byte(streams.Compact(r.Event)))
-	if err != nil {
-		return false // a record is always a JSON object
-	}
-	for _, filter := range m.filters {
-		if filter.Match(record) {
-			return true
-		}
-	}
-	return false
+	return matchesAny(m.filters, r.Event)
 }
 
 // deliver returns nil when every record of the batch is settled: the function has handled it, or it was given up.
@@ -82,7 +81,8 @@ func (m *streamMapping) deliver(ctx context.Context, b streams.Batch) error {
 type part struct {
 	batch    streams.Batch
 	from, to int
-	retries  int // after the first invocation
+	window   *window // nil without tumbling windows
+	retries  int     // after the first invocation
 	answer   answer
 }
 
@@ -105,8 +105,8 @@ func (m *streamMapping) deliverPart(ctx context.Context, p part) error {
 		if err := m.giveUpOld(ctx, &p); err != nil || p.from == p.to {
 			return err
 		}
-		payload := streamPayload(p.records())
-		if len(payload) > maxPayload && p.to-p.from > 1 {
+		payload := m.payload(p)
+		if len(payload) > messages.MaxPayload && p.to-p.from > 1 {
 			return m.deliverHalves(ctx, p)
 		}
 		failedAt, reason, err := m.call(ctx, &p, payload)
@@ -155,6 +155,8 @@ func (m *streamMapping) call(ctx context.Context, p *part, payload []byte) (fail
 	case err != nil:
 		failedAt, reason = p.from, err.Error()
 		p.answer.functionError = "Unhandled"
+	case p.window != nil && !p.window.keep(response):
+		failedAt, reason = p.from, "the response has no state, which a tumbling window needs"
 	case m.ReportBatchItemFailures:
 		var first int
 		if first, reason = firstFailure(response, p.records()); first < p.to-p.from {
@@ -162,7 +164,10 @@ func (m *streamMapping) call(ctx context.Context, p *part, payload []byte) (fail
 		}
 	}
 	m.set(failedAt < p.to)
-	return failedAt, reason, m.settle(*p, failedAt, hop.Hop{Outcome: hop.OK, Target: m.FunctionARN, Latency: time.Since(started)})
+	if err := m.settle(*p, failedAt, hop.Hop{Outcome: hop.OK, Target: m.FunctionARN, Latency: time.Since(started)}); err != nil {
+		return failedAt, reason, err
+	}
+	return failedAt, reason, m.endIfFull(ctx, p.batch.Shard, p.window)
 }
 
 // giveUpOld gives up the records at the part's begin that are too old, and shortens the part by them.
@@ -230,12 +235,21 @@ func (m *streamMapping) report(records []streams.Record, h hop.Hop) {
 	m.sink(h)
 }
 
-// streamPayload returns the event with which the function is invoked.
-// Source: Lambda developer guide, with-ddb, "Example DynamoDB Streams record event".
-func streamPayload(records []streams.Record) []byte {
-	encoded := make([]string, len(records))
-	for i, r := range records {
-		encoded[i] = streams.Compact(r.Event)
+// payload returns the event with which the function is invoked for a part.
+func (m *streamMapping) payload(p part) []byte {
+	records := encodeRecords(p.records())
+	if p.window == nil {
+		return payload(records)
 	}
-	return []byte(prologue + strings.Join(encoded, ",") + epilogue)
+	return p.window.payload(windowEvent{Records: records, ShardID: p.batch.Shard, SourceARN: m.SourceARN})
+}
+
+// encodeRecords returns the records as the function receives them.
+// Source: Lambda developer guide, with-ddb, "Example DynamoDB Streams record event".
+func encodeRecords(records []streams.Record) []json.RawMessage {
+	encoded := make([]json.RawMessage, len(records))
+	for i, r := range records {
+		encoded[i] = json.RawMessage(streams.Compact(r.Event))
+	}
+	return encoded
 }

@@ -27,6 +27,7 @@ type fakeStream struct {
 	hops        []hop.Hop
 	calls       []string // "1 2 3": the records of each invocation
 	at          []time.Duration
+	ends        bool // the shard is closed
 }
 
 func (f *fakeStream) Shards(context.Context) ([]streams.Shard, error) {
@@ -43,6 +44,7 @@ func (f *fakeStream) Read(_ context.Context, _, cursor string) (streams.Page, er
 	after := strings.TrimPrefix(cursor, "after ")
 	at := slices.IndexFunc(f.records, func(r streams.Record) bool { return r.SequenceNumber == after }) + 1
 	page := streams.Page{Records: slices.Clone(f.records[at:]), Next: cursor}
+	page.End = f.ends && len(page.Records) == 0
 	if n := len(page.Records); n > 0 {
 		page.Next = "after " + page.Records[n-1].SequenceNumber
 	}
@@ -95,39 +97,43 @@ func deliver(t *testing.T, d Description, answer func(numbers []string) (string,
 
 func (f *fakeStream) run(t *testing.T, d Description, answer func(numbers []string) (string, error)) {
 	started := time.Now()
+	m := f.mapping(d, func(_ context.Context, arn string, payload []byte) ([]byte, error) {
+		var event struct {
+			Records []struct {
+				DynamoDB struct{ SequenceNumber string }
+			}
+		}
+		if err := json.Unmarshal(payload, &event); err != nil || arn != "function" {
+			t.Errorf("%s, payload %s: %v", arn, payload, err)
+		}
+		var numbers []string
+		for _, r := range event.Records {
+			numbers = append(numbers, r.DynamoDB.SequenceNumber)
+		}
+		f.mu.Lock()
+		f.calls, f.at = append(f.calls, strings.Join(numbers, " ")), append(f.at, time.Since(started))
+		f.mu.Unlock()
+		response, err := answer(numbers)
+		return []byte(response), err
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if err := m.run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// mapping returns a mapping of the stream.
+func (f *fakeStream) mapping(d Description, invoke func(ctx context.Context, arn string, payload []byte) ([]byte, error)) *streamMapping {
 	d.LogicalID, d.FunctionARN, d.ParallelizationFactor = "Mapping", "function", max(1, d.ParallelizationFactor)
 	d.StartingPosition, d.BatchSize = "TRIM_HORIZON", max(d.BatchSize, 1)
-	m := &streamMapping{
-		Description: d, stream: f, checkpoints: f, failures: f,
-		invoke: func(_ context.Context, arn string, payload []byte) ([]byte, error) {
-			var event struct {
-				Records []struct {
-					DynamoDB struct{ SequenceNumber string }
-				}
-			}
-			if err := json.Unmarshal(payload, &event); err != nil || arn != "function" {
-				t.Errorf("%s, payload %s: %v", arn, payload, err)
-			}
-			var numbers []string
-			for _, r := range event.Records {
-				numbers = append(numbers, r.DynamoDB.SequenceNumber)
-			}
-			f.mu.Lock()
-			f.calls, f.at = append(f.calls, strings.Join(numbers, " ")), append(f.at, time.Since(started))
-			f.mu.Unlock()
-			response, err := answer(numbers)
-			return []byte(response), err
-		},
+	return &streamMapping{
+		Description: d, stream: f, checkpoints: f, failures: f, invoke: invoke,
 		sink: func(h hop.Hop) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.hops = append(f.hops, h)
 		},
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	defer cancel()
-	if err := m.run(ctx); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -344,13 +350,20 @@ func TestStreamDefaultsAndOverrides(t *testing.T) {
 
 	for name, value := range map[string]any{
 		"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1, "BatchSize": 10_001, "MaximumBatchingWindowInSeconds": 301,
-		"ParallelizationFactor": 11, "MaximumRetryAttempts": -2, "MaximumRecordAgeInSeconds": 59, "TumblingWindowInSeconds": 30,
-		"ScalingConfig":     map[string]any{"MaximumConcurrency": 2},
-		"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": "arn:aws:sns:eu-west-1:000000000000:topic"}},
+		"ParallelizationFactor": 11, "MaximumRetryAttempts": -2, "MaximumRecordAgeInSeconds": 59, "TumblingWindowInSeconds": 901,
+		"ProvisionedPollerConfig": map[string]any{"MinimumPollers": 2},
+		"ScalingConfig":           map[string]any{"MaximumConcurrency": 2},
+		"DestinationConfig":       map[string]any{"OnFailure": map[string]any{"Destination": "arn:aws:sns:eu-west-1:000000000000:topic"}},
 	} {
 		if _, err := describe(map[string]any{name: value}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s %v: error %v", name, value, err)
 		}
+	}
+	if _, err := describe(map[string]any{"TumblingWindowInSeconds": 30, "ParallelizationFactor": 2}); err == nil || !strings.Contains(err.Error(), "ParallelizationFactor must be 1") {
+		t.Errorf("parallel batches of a window: error %v", err)
+	}
+	if d, err := describe(map[string]any{"TumblingWindowInSeconds": "900"}); err != nil || d.TumblingWindow != 15*time.Minute {
+		t.Errorf("the longest window: %v, %v", d.TumblingWindow, err)
 	}
 	if _, err := provisioned(t, map[string]any{"BisectBatchOnFunctionError": true}); err == nil || !strings.Contains(err.Error(), "BisectBatchOnFunctionError") {
 		t.Errorf("a queue with a property of streams: %v", err)

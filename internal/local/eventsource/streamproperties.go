@@ -26,6 +26,7 @@ const (
 	maxParallel        = 10
 	maxRetries         = 10_000
 	minAge, maxAge     = 60, 604_800 // seconds
+	maxTumbling        = 900         // seconds
 	unlimited          = -1
 )
 
@@ -53,8 +54,13 @@ func (p properties) validateStream(refuse func(format string, args ...any)) {
 	if age := valueOr(p.MaximumRecordAgeInSeconds, unlimited); age != unlimited && (age < minAge || age > maxAge) {
 		refuse("MaximumRecordAgeInSeconds must be %d or a whole number from %d to %d, got %d", unlimited, minAge, maxAge, age)
 	}
-	if p.TumblingWindowInSeconds != 0 {
-		refuse("TumblingWindowInSeconds must be 0, the local run does not support tumbling windows, got %d", p.TumblingWindowInSeconds)
+	inRange("TumblingWindowInSeconds", p.TumblingWindowInSeconds, 0, maxTumbling)
+	// Source: terraform-aws-modules/terraform-aws-lambda, issue 619.
+	if parallel := valueOr(p.ParallelizationFactor, 1); p.TumblingWindowInSeconds > 0 && parallel > 1 {
+		refuse("ParallelizationFactor must be 1 with TumblingWindowInSeconds, because a shard has one state, got %d", parallel)
+	}
+	if p.ProvisionedPollerConfig != nil {
+		refuse("ProvisionedPollerConfig must be empty, because the source is a stream")
 	}
 	if p.ScalingConfig.MaximumConcurrency != nil {
 		refuse("ScalingConfig must be empty, because the source is a stream")
@@ -73,6 +79,7 @@ func (p properties) describeStream(d *Description) {
 	d.MaximumRecordAge = time.Duration(valueOr(p.MaximumRecordAgeInSeconds, unlimited)) * time.Second
 	d.BisectBatchOnFunctionError = p.BisectBatchOnFunctionError != nil && bool(*p.BisectBatchOnFunctionError)
 	d.OnFailure = p.DestinationConfig.OnFailure.Destination
+	d.TumblingWindow = time.Duration(p.TumblingWindowInSeconds) * time.Second
 }
 
 // streamOnly returns the names of the properties that are set and that AWS takes only for streams.

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
-	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 )
 
 var (
@@ -22,8 +22,8 @@ var (
 )
 
 // Queue returns a function that injects the faults of queues between an event source mapping and its queue in c.
-func (i *Injector) Queue(c *cloud.Cloud) func(string, eventsource.Queue) eventsource.Queue {
-	return func(arn string, next eventsource.Queue) eventsource.Queue {
+func (i *Injector) Queue(c *cloud.Cloud) func(string, messages.Queue) messages.Queue {
+	return func(arn string, next messages.Queue) messages.Queue {
 		makeVisible := func(ctx context.Context, m types.Message) {
 			// When this fails, the message becomes visible later.
 			_, _ = c.SQS().ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
@@ -40,7 +40,7 @@ type queue struct {
 	*Injector
 	name        string
 	makeVisible func(context.Context, types.Message) // makes a message in flight visible
-	next        eventsource.Queue
+	next        messages.Queue
 
 	mu   sync.Mutex
 	held []types.Message // returned by the next receive, after its other messages
@@ -49,7 +49,7 @@ type queue struct {
 // heldWait is how long held messages wait for others to precede them: the shortest wait of a receive.
 const heldWait = time.Second
 
-// Receive implements eventsource.Queue.
+// Receive implements messages.Queue.
 func (q *queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
 	late := q.release(limit)
 	if len(late) == limit {
@@ -99,7 +99,7 @@ func (q *queue) applyFaults(ctx context.Context, fresh []types.Message) []types.
 	return now
 }
 
-// Delete implements eventsource.Queue.
+// Delete implements messages.Queue.
 func (q *queue) Delete(ctx context.Context, messages []types.Message) error {
 	if q.isIdle() {
 		return q.next.Delete(ctx, messages)

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
-	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -220,13 +220,13 @@ func TestEarlyVisibility(t *testing.T) {
 	}
 }
 
-// A realQueue is an eventsource.Queue of a real queue.
+// A realQueue is an messages.Queue of a real queue.
 type realQueue struct {
 	client *sqs.Client
 	url    string
 }
 
-var _ eventsource.Queue = (*realQueue)(nil)
+var _ messages.Queue = (*realQueue)(nil)
 
 func (w *realQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]types.Message, error) {
 	out, err := w.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &w.url, MaxNumberOfMessages: int32(limit), WaitTimeSeconds: int32(wait / time.Second)})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -146,22 +147,45 @@ func write(path string, content []byte) error {
 	return os.WriteFile(path, content, 0o600)
 }
 
-// assets are the folders of code that the assembly brings along.
+// assets are where the code of a function may be.
 type assets struct {
+	path string // of a template that stands alone: the folder that Code names; "" is none
 	app  string // with the asset manifests
-	root string // that no folder may lie outside of
+	root string // that no folder may lie outside of; "" for a template that stands alone
 }
 
-func (s *Service) assets() assets {
-	root := s.cfg.Root
-	if root == "" {
-		root = s.cfg.App
+// assetsOf returns where the code of a function may be. path is what localCode returns.
+func assetsOf(r template.Resource, path string) assets {
+	a := assets{path: path, app: template.RealPath(r.Dir)}
+	if r.Root != "" {
+		a.root = template.RealPath(r.Root)
 	}
-	return assets{app: s.app, root: template.RealPath(root)}
+	return a
 }
 
-// folder returns the folder that the CDK CLI would zip and upload under that key.
+// localCode returns the path that stands in place of the property Code, as a template has it before `aws cloudformation
+// package` uploads the folder, and the resource without it.
+// Source: AWS CLI reference, cloudformation package.
+func localCode(r template.Resource) (path string, rest template.Resource) {
+	path, ok := r.Properties["Code"].(string)
+	if ok {
+		r.Properties = maps.Clone(r.Properties)
+		delete(r.Properties, "Code")
+	}
+	return path, r
+}
+
+// folder returns the folder with the code of a function: that which its template names, or which the CDK CLI would zip and
+// upload under the key.
 func (a assets) folder(key string) (string, error) {
+	switch {
+	case a.path != "" && a.root != "":
+		return "", fmt.Errorf("Code must be an object in a cloud assembly, got %q", a.path)
+	case a.path != "":
+		return a.local()
+	case a.root == "":
+		return "", fmt.Errorf("Code must be the path of a folder, relative to the template, in place of an object in S3, got the key %q: name the template as it was before `aws cloudformation package`", key)
+	}
 	entries, err := os.ReadDir(a.app)
 	if err != nil {
 		return "", err
@@ -176,6 +200,25 @@ func (a assets) folder(key string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("no asset manifest in %s has the key %q", a.app, key)
+}
+
+// local returns the folder that a template that stands alone names.
+func (a assets) local() (string, error) {
+	if strings.Contains(a.path, "://") {
+		return "", fmt.Errorf("Code must be the path of a folder, relative to the template, got %q", a.path)
+	}
+	folder := a.path
+	if !filepath.IsAbs(folder) {
+		folder = filepath.Join(a.app, filepath.FromSlash(folder))
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return "", fmt.Errorf("Code: %w", err)
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("Code must be a folder, which is not zipped, got the file %s", folder)
+	}
+	return template.RealPath(folder), nil
 }
 
 // lookUp returns the folder that one manifest names, or "".

@@ -72,16 +72,17 @@ func goSource(r template.Resource) (*source, error) {
 	return &s, nil
 }
 
-// target returns the build of the source for this machine.
-func (s *Service) target(ctx context.Context, src *source) (gobuild.Target, error) {
+// target returns the build of the source for this machine. app is the folder of the template that names it.
+func (s *Service) target(ctx context.Context, app string, src *source) (gobuild.Target, error) {
+	app = template.RealPath(app) // ".." must not lead through a symbolic link
 	t := gobuild.Target{
-		Dir:      filepath.Join(s.app, filepath.FromSlash(src.Source)),
+		Dir:      filepath.Join(app, filepath.FromSlash(src.Source)),
 		GOOS:     runtime.GOOS,
 		GOARCH:   runtime.GOARCH,
 		Settings: src.Settings,
 	}
 	if src.Module != "" {
-		found, err := s.builder.Find(ctx, filepath.Join(s.app, filepath.FromSlash(src.App)), src.Origin)
+		found, err := s.builder.Find(ctx, filepath.Join(app, filepath.FromSlash(src.App)), src.Origin)
 		if err != nil {
 			return t, fmt.Errorf("%w: run cdk synth again, and leave the cloud assembly where it was written", err)
 		}
@@ -103,7 +104,7 @@ func (s *Service) buildDeclared() {
 		if err != nil || src == nil {
 			continue
 		}
-		if t, err := s.target(s.life, src); err == nil {
+		if t, err := s.target(s.life, r.Dir, src); err == nil {
 			targets = append(targets, t)
 		}
 	}
@@ -113,10 +114,10 @@ func (s *Service) buildDeclared() {
 	}
 }
 
-// build compiles the source and gives the run a name of its own for the program in dir, so that a later build
-// does not change what runs. The error holds the compiler's output.
-func (s *Service) build(ctx context.Context, src *source, dir string) (program, error) {
-	t, err := s.target(ctx, src)
+// build compiles the source that a template in the folder app names, and gives the run a name of its own for the program in
+// dir, so that a later build does not change what runs. The error holds the compiler's output.
+func (s *Service) build(ctx context.Context, app string, src *source, dir string) (program, error) {
+	t, err := s.target(ctx, app, src)
 	if err != nil {
 		return program{}, err
 	}

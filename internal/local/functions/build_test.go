@@ -15,12 +15,12 @@ import (
 // goFunction declares a function whose source is in a folder of this package.
 func (h *host) goFunction(id, folder string) template.Resource {
 	h.t.Helper()
-	source, err := filepath.Rel(h.app, template.RealPath(folder))
+	source, err := filepath.Rel(template.RealPath(h.app), template.RealPath(folder))
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return template.Resource{
-		LogicalID: id, PhysicalName: strings.ToLower(id),
+		LogicalID: id, PhysicalName: strings.ToLower(id), Dir: h.app, Root: h.app,
 		Properties: map[string]any{"Runtime": "provided.al2023", "Handler": "bootstrap", "Code": map[string]any{"S3Key": "not-there.zip"}},
 		Metadata: map[string]any{"outboxkit:golambda": map[string]any{
 			"source": source, "tags": []any{"lambda.norpc"}, "ldflags": []any{"-s", "-w"},
@@ -121,9 +121,9 @@ func TestTheSourceIsTheAssemblys(t *testing.T) {
 		if err := os.Symlink(filepath.Join("checkout", "cdk.out"), link); err != nil {
 			t.Fatal(err)
 		}
-		s := New(Config{App: link})
+		s := New(Config{})
 		t.Cleanup(s.Close)
-		built, err := s.build(t.Context(), &source{Source: "../fn"}, t.TempDir())
+		built, err := s.build(t.Context(), link, &source{Source: "../fn"}, t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,17 +146,18 @@ func TestTheSourceIsOfTheAppsModule(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := New(Config{App: filepath.Join(root, "app", "cdk.out")})
+	app := filepath.Join(root, "app", "cdk.out")
+	s := New(Config{})
 	t.Cleanup(s.Close)
 	origin := gobuild.Origin{Module: "example.com/lib", Package: "fn"}
-	built, err := s.build(t.Context(), &source{Origin: origin, App: ".."}, t.TempDir())
+	built, err := s.build(t.Context(), app, &source{Origin: origin, App: ".."}, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(built.path).CombinedOutput(); err != nil || string(out) != "lib" {
 		t.Errorf("the program prints %q (%v), want lib", out, err)
 	}
-	_, err = s.build(t.Context(), &source{Origin: origin, App: "../.."}, t.TempDir())
+	_, err = s.build(t.Context(), app, &source{Origin: origin, App: "../.."}, t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), `module "example.com/lib" of the app in `+template.RealPath(root)) || !strings.Contains(err.Error(), "run cdk synth again, and leave the cloud assembly where it was written") {
 		t.Errorf("where the app is not: error is %v", err)
 	}

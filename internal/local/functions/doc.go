@@ -1,9 +1,9 @@
 // Package functions runs the Lambda functions of a template on this machine: each in processes of its
 // own, against a real Lambda Runtime API, so that the deployed code runs unchanged.
 //
-//	host := functions.New(functions.Config{Cloud: c, Dir: dir, App: "cdk.out", Sink: sink})
+//	host := functions.New(functions.Config{Cloud: c, Dir: dir, Sink: sink})
 //	defer host.Close()
-//	// … template.Stack.Provision calls host.Provisions() …
+//	// … template.Deploy calls host.Provisions() …
 //	err := host.Prepare(ctx)                        // compiled, or the compiler's own output
 //	response, err := host.Invoke(ctx, arn, payload) // a *FunctionError when the function failed
 //

@@ -126,13 +126,13 @@ func (e *environment) awaitInit(ctx context.Context, began time.Time) error {
 
 // invoke hands the payload to the process and returns what it answers. Afterwards the process either
 // waits for the next invocation or has ended.
-func (e *environment) invoke(ctx context.Context, payload []byte) ([]byte, error) {
+func (e *environment) invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
 	began := time.Now()
 	timer := time.NewTimer(e.fn.timeout)
 	defer timer.Stop()
 	e.log.resetTail()
 	e.setCause(hop.CauseOf(ctx))
-	inv := newInvocation(payload, hop.CauseOf(ctx), began.Add(e.fn.timeout), e.fn.props.TracingConfig.Mode == "Active")
+	inv := newInvocation(arn, payload, hop.CauseOf(ctx), began.Add(e.fn.timeout), e.fn.props.TracingConfig.Mode == "Active")
 	select {
 	case e.invocations <- inv:
 	case <-e.ended:

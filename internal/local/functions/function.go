@@ -19,6 +19,7 @@ type function struct {
 	arn       string
 	props     properties
 	dir       string // takes what is compiled or written for it
+	versions  int    // how many are published; the service's lock guards it
 
 	timeout     time.Duration
 	initTimeout time.Duration
@@ -58,8 +59,8 @@ func (f *function) ready(ctx context.Context) error {
 	}
 }
 
-// invoke finds an execution environment for the payload and returns its answer.
-func (f *function) invoke(ctx context.Context, payload []byte) ([]byte, error) {
+// invoke finds an execution environment for the payload and returns its answer. arn is the one that the caller used.
+func (f *function) invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
 	if cap(f.slots) == 0 {
 		return nil, fmt.Errorf("%w: ReservedConcurrentExecutions is 0", ErrThrottled)
 	}
@@ -82,7 +83,7 @@ func (f *function) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 				return nil, err
 			}
 		}
-		response, err := env.invoke(ctx, payload)
+		response, err := env.invoke(ctx, arn, payload)
 		if errors.Is(err, errNotTaken) {
 			if warm {
 				continue // it ended while it was idle: no harm done

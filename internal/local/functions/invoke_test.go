@@ -315,9 +315,9 @@ func TestCloseEndsAHungFunction(t *testing.T) {
 
 // hold is a host that has a function hold a named pipe open until it is killed.
 func hold(app, fifo string) {
-	s := New(Config{Cloud: cloud.New("eu-west-1"), Dir: filepath.Dir(fifo), App: app, Sink: func(hop.Hop) {}})
+	s := New(Config{Cloud: cloud.New("eu-west-1"), Dir: filepath.Dir(fifo), Sink: func(hop.Hop) {}})
 	attributes, err := s.Provisions()["AWS::Lambda::Function"](context.Background(), template.Resource{
-		LogicalID: "Holder", PhysicalName: "holder",
+		LogicalID: "Holder", PhysicalName: "holder", Dir: app, Root: app,
 		Properties: map[string]any{"Runtime": "provided.al2023", "Timeout": 900, "Code": map[string]any{"S3Key": "probe.zip"}},
 	})
 	if err != nil {

@@ -73,9 +73,9 @@ func buildAssembly(dir string) (string, error) {
 			return "", err
 		}
 	}
-	s := New(Config{App: "."})
+	s := New(Config{})
 	defer s.Close()
-	if _, err := s.build(context.Background(), &source{Source: probe}, filepath.Join(app, "probe")); err != nil {
+	if _, err := s.build(context.Background(), ".", &source{Source: probe}, filepath.Join(app, "probe")); err != nil {
 		return "", err
 	}
 	return app, writeManifest(app, map[string]string{"probe": "probe", "node": "node", "python": "python"})
@@ -100,7 +100,8 @@ func writeManifest(app string, folders map[string]string) error {
 // host is a Service and what it said.
 type host struct {
 	*Service
-	t *testing.T
+	t   *testing.T
+	app string // the cloud assembly of the functions
 
 	mu      sync.Mutex
 	hops    []hop.Hop
@@ -109,8 +110,8 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{t: t, changed: make(chan struct{})}
-	h.Service = New(Config{Cloud: testCloud(), Dir: t.TempDir(), App: assembly, Sink: h.sink})
+	h := &host{t: t, app: assembly, changed: make(chan struct{})}
+	h.Service = New(Config{Cloud: testCloud(), Dir: t.TempDir(), Sink: h.sink})
 	t.Cleanup(h.Close)
 	return h
 }
@@ -213,7 +214,7 @@ func (h *host) provision(id string, override props) (string, error) {
 		all[name] = value
 	}
 	attributes, err := h.Provisions()["AWS::Lambda::Function"](h.t.Context(), template.Resource{
-		LogicalID: id, Type: "AWS::Lambda::Function", PhysicalName: "stack-" + id, Properties: all,
+		LogicalID: id, Type: "AWS::Lambda::Function", PhysicalName: "stack-" + id, Properties: all, Dir: h.app, Root: h.app,
 	})
 	return attributes.GetAtt["Arn"], err
 }

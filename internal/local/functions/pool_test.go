@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 // waiter is an invocation that goes on until it is released.
@@ -179,7 +180,7 @@ func BenchmarkColdStart(b *testing.B) {
 func BenchmarkWarmInvoke(b *testing.B) {
 	f := benchmarkFunction(b)
 	for b.Loop() {
-		if _, err := f.invoke(b.Context(), []byte(`{"Do":"nothing"}`)); err != nil {
+		if _, err := f.invoke(b.Context(), f.arn, []byte(`{"Do":"nothing"}`)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -187,12 +188,12 @@ func BenchmarkWarmInvoke(b *testing.B) {
 
 func benchmarkFunction(b *testing.B) *function {
 	b.Helper()
-	s := New(Config{Cloud: testCloud(), Dir: b.TempDir(), App: assembly, Sink: func(hop.Hop) {}})
+	s := New(Config{Cloud: testCloud(), Dir: b.TempDir(), Sink: func(hop.Hop) {}})
 	b.Cleanup(s.Close)
 	var p properties
 	p.Runtime, p.Code.S3Key = "provided.al2023", "probe.zip"
 	f := newFunction(s, "Probe", p)
-	prog, err := fromAsset(b.Context(), p, s.assets(), f.dir)
+	prog, err := fromAsset(b.Context(), p, assetsOf(template.Resource{Dir: assembly, Root: assembly}, ""), f.dir)
 	if err != nil {
 		b.Fatal(err)
 	}

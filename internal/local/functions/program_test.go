@@ -147,7 +147,6 @@ func TestHandlerThatCannotBeLoaded(t *testing.T) {
 func TestBootstrapMayBeAScript(t *testing.T) {
 	h := newHost(t)
 	h.app = t.TempDir()
-	h.cfg.App = h.app
 	installScript(t, filepath.Join(h.app, "asset", "bootstrap"), "exec "+filepath.Join(assembly, "probe", "bootstrap"))
 	if err := writeManifest(h.app, map[string]string{"script": "asset"}); err != nil {
 		t.Fatal(err)
@@ -218,7 +217,7 @@ func TestFunctionsThisMachineCannotRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			h.cfg.App, h.app = app, app
+			h.app = app
 			h.function(props{"Runtime": tt.runtime, "Code": map[string]any{"S3Key": tt.key}})
 			err := h.Prepare(t.Context())
 			if err == nil || !strings.HasPrefix(err.Error(), "function Probe: runtime "+tt.runtime+": ") || !strings.HasSuffix(err.Error(), tt.want) {
@@ -233,9 +232,10 @@ func TestRefusedProperties(t *testing.T) {
 		props props
 		want  string
 	}{
-		"layers":                {props{"Layers": []any{"arn"}}, "property Layers is not supported by the local run"},
+		"layers":                {props{"Layers": []any{"arn"}}, "Layers must be empty for the local run, which puts no files into /opt"},
 		"an image":              {props{"PackageType": "Image"}, `PackageType must be Zip for the local run, got "Image"`},
 		"less than no process":  {props{"ReservedConcurrentExecutions": -1}, "ReservedConcurrentExecutions must be a whole number, 0 or more, got -1"},
+		"a topic for failures":  {props{"DeadLetterConfig": map[string]any{"TargetArn": "arn:aws:sns:eu-west-1:1:T"}}, `DeadLetterConfig.TargetArn must be the ARN of a standard SQS queue in the local run, got "arn:aws:sns:eu-west-1:1:T"`},
 		"a name that leads out": {props{"FunctionName": "../../home"}, `FunctionName must be 1 to 64 letters, digits, dashes and underscores, got "../../home"`},
 		"a name twice":          {props{"FunctionName": "taken"}, `FunctionName "taken" is taken by First`},
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -50,12 +51,13 @@ type properties struct {
 		ApplicationLogLevel string
 		SystemLogLevel      string
 	}
-	TracingConfig struct{ Mode string }
-	Role          string
+	TracingConfig    struct{ Mode string }
+	DeadLetterConfig struct{ TargetArn string } // for asynchronous invocations
+	Role             string
+	Layers           []string
 
 	Architectures           template.Ignored // a Go function is compiled for this machine, an asset is looked at
 	CodeSigningConfigArn    template.Ignored
-	DeadLetterConfig        template.Ignored // for asynchronous invocations, which nothing here makes
 	Description             template.Ignored
 	EphemeralStorage        template.Ignored
 	KmsKeyArn               template.Ignored
@@ -68,6 +70,7 @@ type properties struct {
 
 // provision declares a function and starts to prepare its program.
 func (s *Service) provision(_ context.Context, r template.Resource) (template.Attributes, error) {
+	path, r := localCode(r)
 	var p properties
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
@@ -75,8 +78,14 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	if p.PackageType != "" && p.PackageType != "Zip" {
 		return template.Attributes{}, fmt.Errorf("PackageType must be Zip for the local run, got %q", p.PackageType)
 	}
+	if len(p.Layers) > 0 {
+		return template.Attributes{}, fmt.Errorf("Layers must be empty for the local run, which puts no files into /opt: put those of %s into the function's code", strings.Join(p.Layers, ", "))
+	}
 	if n := p.ReservedConcurrentExecutions; n != nil && *n < 0 {
 		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions must be a whole number, 0 or more, got %d", *n)
+	}
+	if err := checkDeadLetterQueue(p.DeadLetterConfig.TargetArn); err != nil {
+		return template.Attributes{}, err
 	}
 	if err := checkVariables(p.Environment.Variables); err != nil {
 		return template.Attributes{}, err
@@ -97,11 +106,20 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 	}
 	f.prepare(func(ctx context.Context) (program, error) {
 		if source != nil {
-			return s.build(ctx, source, f.dir)
+			return s.build(ctx, r.Dir, source, f.dir)
 		}
-		return fromAsset(ctx, p, s.assets(), f.dir)
+		return fromAsset(ctx, p, assetsOf(r, path), f.dir)
 	})
 	return template.Attributes{Ref: f.name, GetAtt: map[string]string{"Arn": f.arn}}, nil
+}
+
+// checkDeadLetterQueue returns an error unless a dead-letter queue can run here.
+// Source: Lambda developer guide, invocation-async-retain-records, "Adding a dead-letter queue".
+func checkDeadLetterQueue(arn string) error {
+	if arn != "" && (!strings.HasPrefix(arn, "arn:aws:sqs:") || strings.HasSuffix(arn, ".fifo")) {
+		return fmt.Errorf("DeadLetterConfig.TargetArn must be the ARN of a standard SQS queue in the local run, got %q", arn)
+	}
+	return nil
 }
 
 func newFunction(s *Service, logicalID string, p properties) *function {

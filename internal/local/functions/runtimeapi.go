@@ -23,6 +23,7 @@ const MaxResponse = 6<<20 + 100
 // An invocation is one event on its way through a process.
 type invocation struct {
 	id       string
+	arn      string // of the function, or of its version or alias
 	deadline time.Time
 	trace    string // X-Ray tracing header
 	payload  []byte
@@ -34,9 +35,10 @@ type invocation struct {
 	failure  *FunctionError
 }
 
-func newInvocation(payload []byte, c hop.Cause, deadline time.Time, traced bool) *invocation {
+func newInvocation(arn string, payload []byte, c hop.Cause, deadline time.Time, traced bool) *invocation {
 	return &invocation{
 		id:       uuid.NewString(),
+		arn:      arn,
 		deadline: deadline,
 		trace:    newTrace(traced),
 		payload:  payload,
@@ -88,7 +90,7 @@ func (e *environment) handleNext(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Type", "application/json")
 		header.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
 		header.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
-		header.Set("Lambda-Runtime-Invoked-Function-Arn", e.fn.arn)
+		header.Set("Lambda-Runtime-Invoked-Function-Arn", inv.arn)
 		header.Set("Lambda-Runtime-Trace-Id", inv.trace)
 		// A runtime that cannot read it has ended, or will run into the timeout.
 		_, _ = w.Write(inv.payload)

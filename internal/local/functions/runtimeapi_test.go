@@ -22,7 +22,7 @@ func runtimeOf(t *testing.T) (*environment, *httptest.Server) {
 // take has the runtime ask for an invocation and hands it one.
 func take(t *testing.T, e *environment, server *httptest.Server) *invocation {
 	t.Helper()
-	inv := newInvocation([]byte(`{}`), hop.Cause{}, time.Now().Add(time.Minute), false)
+	inv := newInvocation("arn", []byte(`{}`), hop.Cause{}, time.Now().Add(time.Minute), false)
 	go func() { e.invocations <- inv }()
 	status, _ := send(t, server, http.MethodGet, "invocation/next", "", nil)
 	if status != http.StatusOK {

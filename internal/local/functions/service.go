@@ -26,12 +26,7 @@ type Config struct {
 	Cloud *cloud.Cloud
 	// Dir takes what is compiled, in one folder a function.
 	Dir string
-	// App is the folder of the cloud assembly, or of the stack's stage in it, which sources and assets are
-	// relative to.
-	App string
-	// Root is the folder of the whole assembly, which holds all assets. Default: App.
-	Root string
-	// Declared are the functions of the stack, as far as known before they are provisioned: those with Go
+	// Declared are the functions of the stacks, as far as known before they are provisioned: those with Go
 	// source are then built together. Default: none.
 	Declared []template.Resource
 	// Sink takes each line that a function logs, and a report when one crashes, times out or does not start.
@@ -48,15 +43,15 @@ type Environment struct {
 	Kill func()
 }
 
-// A Service hosts the functions of one stack.
+// A Service hosts the functions of a run.
 type Service struct {
 	cfg  Config
-	app  string          // cfg.App without symbolic links, which ".." must not lead through
 	life context.Context // done when the service is closed
 	stop context.CancelFunc
 
 	mu        sync.Mutex
 	functions map[string]*function // by ARN
+	qualified map[string]*function // by the ARNs of versions and aliases
 	builder   *gobuild.Builder
 	running   sync.WaitGroup // compilers and execution environments; mu guards Add against Close
 }
@@ -64,7 +59,7 @@ type Service struct {
 // New returns a host without functions, which begins to build those that are declared. Close ends what it starts.
 func New(cfg Config) *Service {
 	life, stop := context.WithCancel(context.Background())
-	s := &Service{cfg: cfg, app: template.RealPath(cfg.App), life: life, stop: stop, functions: map[string]*function{}, builder: gobuild.New(goCommand)}
+	s := &Service{cfg: cfg, life: life, stop: stop, functions: map[string]*function{}, qualified: map[string]*function{}, builder: gobuild.New(goCommand)}
 	s.buildDeclared()
 	return s
 }
@@ -74,6 +69,8 @@ func New(cfg Config) *Service {
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{
 		"AWS::Lambda::Function": s.provision,
+		"AWS::Lambda::Version":  s.provisionVersion,
+		"AWS::Lambda::Alias":    s.provisionAlias,
 	}
 }
 
@@ -101,7 +98,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Invoke runs the function with that ARN and returns its response, at most MaxResponse bytes. It waits
+// Invoke runs the function with that ARN, or that of a version or an alias, and returns its response, at most MaxResponse bytes. It waits
 // for an execution environment while all are busy. A *FunctionError means that the function failed. When
 // ctx is done first, the function's process is killed.
 func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
@@ -112,7 +109,7 @@ func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byt
 	if len(payload) > MaxRequest {
 		return nil, fmt.Errorf("invoke %s: %w: %d bytes, at most %d are allowed", f.logicalID, ErrRequestTooLarge, len(payload), MaxRequest)
 	}
-	response, err := f.invoke(ctx, payload)
+	response, err := f.invoke(ctx, arn, payload)
 	var failed *FunctionError
 	switch {
 	case err == nil || errors.As(err, &failed) && s.life.Err() == nil:
@@ -145,6 +142,16 @@ func (s *Service) LogicalID(name string) (id string, found bool) {
 	return "", false
 }
 
+// DeadLetterQueue returns the ARN of the queue that gets what an asynchronous invocation of the function has failed on, or ""
+// where it has none.
+func (s *Service) DeadLetterQueue(arn string) string {
+	f, err := s.find(arn)
+	if err != nil {
+		return ""
+	}
+	return f.props.DeadLetterConfig.TargetArn
+}
+
 // Close ends every function's process, even a hung one, and returns when all have ended.
 func (s *Service) Close() {
 	s.stop()
@@ -173,8 +180,10 @@ func (s *Service) all() []*function {
 func (s *Service) find(arn string) (*function, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.functions[arn]; f != nil {
-		return f, nil
+	for _, known := range []map[string]*function{s.functions, s.qualified} {
+		if f := known[arn]; f != nil {
+			return f, nil
+		}
 	}
 	known := "there are none"
 	if len(s.functions) > 0 {

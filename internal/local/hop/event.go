@@ -11,7 +11,7 @@ import (
 func EventID(event []byte) string {
 	var e struct {
 		ID         any
-		DetailType string `json:"detail-type"`
+		DetailType any `json:"detail-type"`
 		Detail     struct {
 			ID any `json:"id"`
 		}
@@ -22,11 +22,11 @@ func EventID(event []byte) string {
 	if id, ok := e.Detail.ID.(string); ok && id != "" {
 		return id
 	}
-	own, _ := e.ID.(string)
-	if e.DetailType == "" {
+	id, ok := e.ID.(string)
+	if _, isEvent := e.DetailType.(string); !ok || !isEvent {
 		return ""
 	}
-	return own
+	return id
 }
 
 // An Accepted is an event that a bus has accepted.

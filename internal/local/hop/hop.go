@@ -18,6 +18,7 @@ const (
 	Queue    Stage = "queue"    // a batch that an event source mapping handed to a function
 	Stream   Stage = "stream"   // a batch of stream records that an event source mapping handed to a function
 	Schedule Stage = "schedule" // an event that a schedule's target accepted
+	Async    Stage = "async"    // an invocation for which its caller did not wait
 	Effect   Stage = "effect"   // a write of a function that names events, once it is committed
 	Function Stage = "function" // a line that a function wrote to its log
 	Platform Stage = "platform" // a line that Lambda adds to a function's log: START, END and REPORT

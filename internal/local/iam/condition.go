@@ -25,6 +25,11 @@ const (
 	forAny = "ForAnyValue:"
 )
 
+// HasCondition reports whether the statement has a condition about the key. Names of keys are not case-sensitive.
+func (s *Statement) HasCondition(key string) bool {
+	return slices.ContainsFunc(s.conditions, func(c condition) bool { return strings.EqualFold(c.key, key) })
+}
+
 // An operator compares a value of the policy with one of the request.
 type operator struct {
 	match func(policy, request string) bool

@@ -189,8 +189,9 @@ func (s *Store) Invocations(next Invoke) Invoke {
 		began := s.now()
 		response, err := next(ctx, arn, payload)
 		put := func(name, unit string, value float64) {
-			_, name2, _ := strings.Cut(cloud.ResourceOf(arn), ":")
-			s.Put(Metric{"AWS/Lambda", name, []Dimension{{"FunctionName", name2}}}, unit, s.now(), value)
+			function, _ := cloud.CutQualifier(arn)
+			_, functionName, _ := strings.Cut(cloud.ResourceOf(function), ":")
+			s.Put(Metric{"AWS/Lambda", name, []Dimension{{"FunctionName", functionName}}}, unit, s.now(), value)
 		}
 		var failed *functions.FunctionError
 		switch {

@@ -142,7 +142,7 @@ func (s *Service) change(name string, edit func(*state) error) error {
 		return err
 	}
 	next.Modified = time.Now()
-	if err := s.drift.Save(m.description.LogicalID, m.properties, next); err != nil {
+	if err := s.drift.Save(m.description.Name, m.properties, next); err != nil {
 		return err
 	}
 	m.worker.Stop()

@@ -91,7 +91,7 @@ func (s *Service) provision(_ context.Context, r template.Resource) (template.At
 
 // manage returns the pipe with the state that an earlier run left, or that of the template.
 func (s *Service) manage(r template.Resource, arn string, p properties, pipe *Pipe) (*managed, error) {
-	created, err := s.created(r.LogicalID, p.Source)
+	created, err := s.created(p.Name, p.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (s *Service) manage(r template.Resource, arn string, p properties, pipe *Pi
 	m.description.SourceParameters, _ = r.Properties["SourceParameters"].(map[string]any)
 	m.description.TargetParameters, _ = r.Properties["TargetParameters"].(map[string]any)
 	var changed state
-	found, err := s.drift.Load(r.LogicalID, r.Properties, &changed)
+	found, err := s.drift.Load(p.Name, r.Properties, &changed)
 	if err != nil || !found {
 		return m, err
 	}
@@ -112,14 +112,14 @@ func (s *Service) manage(r template.Resource, arn string, p properties, pipe *Pi
 
 // created returns when the pipe was made: by the first run on this data that has it with the same source. Another source makes
 // it another pipe. Source: CloudFormation template reference, AWS::Pipes::Pipe, Source ("Update requires: Replacement").
-func (s *Service) created(logicalID, source string) (time.Time, error) {
+func (s *Service) created(name, source string) (time.Time, error) {
 	var at time.Time
-	found, err := s.creations.Load(logicalID, source, &at)
+	found, err := s.creations.Load(name, source, &at)
 	if err != nil || found {
 		return at, err
 	}
 	at = time.Now()
-	return at, s.creations.Save(logicalID, source, at)
+	return at, s.creations.Save(name, source, at)
 }
 
 // build returns the pipe, or an error that names everything that is wrong with the properties.
@@ -138,7 +138,7 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 	pipe := &Pipe{
 		Settings:    stream.settings(&problems),
 		Stream:      streams.New(asRole.Streams(), p.Source, s.config.Cloud.Region),
-		Checkpoints: streams.NewCheckpoints(s.config.DB, "pipe "+logicalID, p.Source),
+		Checkpoints: streams.NewCheckpoints(s.config.DB, "pipe "+p.Name, p.Source),
 		Sink:        s.config.Sink,
 		Clock:       s.config.Clock,
 	}

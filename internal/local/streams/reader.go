@@ -26,6 +26,10 @@ type Reader struct {
 	// Deliver returns when it has settled every record of the batch, or with an error that ends the reader. It is
 	// called for several batches at the same time.
 	Deliver func(context.Context, Batch) error
+	// CaughtUp is called when Deliver has had every record of a shard that was written before a time: after a read that
+	// found nothing more, and when the shard has ended, before that is stored. Deliver has returned by then. Its error ends
+	// the reader; it may be nil.
+	CaughtUp func(ctx context.Context, shard string, until time.Time, ended bool) error
 	// Report receives what is wrong with the stream, for hops; it may be nil.
 	Report func(detail string)
 }

@@ -35,6 +35,9 @@ func (w *worker) run(ctx context.Context) error {
 			return err
 		}
 		if g.end {
+			if err := w.caughtUp(ctx, time.Now(), true); err != nil {
+				return err
+			}
 			return w.Checkpoints.Save(map[string]Checkpoint{w.place.shard: {After: w.place.after, Ended: true}})
 		}
 	}
@@ -87,6 +90,11 @@ func (w *worker) gather(ctx context.Context) (gathered, error) {
 			idle = idleMin
 			continue
 		}
+		if len(g.records) == 0 {
+			if err := w.caughtUp(ctx, began, false); err != nil {
+				return g, err
+			}
+		}
 		pause := idle
 		if g.matching > 0 {
 			pause = min(idle, left)
@@ -96,6 +104,13 @@ func (w *worker) gather(ctx context.Context) (gathered, error) {
 		}
 		idle = min(idle*3/2, idleMax)
 	}
+}
+
+func (w *worker) caughtUp(ctx context.Context, until time.Time, ended bool) error {
+	if w.CaughtUp == nil {
+		return nil
+	}
+	return w.CaughtUp(ctx, w.place.shard, until, ended)
 }
 
 // add adds the records of a page.

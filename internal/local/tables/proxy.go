@@ -85,8 +85,9 @@ const checksum = "X-Amz-Crc32"
 // DynamoDB Local's words for a table that it does not have, and what a caller here can do about it.
 const (
 	noTable  = "Cannot do operations on a non-existent table"
-	tryTable = "Requested resource not found: the local run has the tables of its stack only. " +
-		"Put the table into the stack, or create it at this endpoint (aws dynamodb create-table --endpoint-url)"
+	tryTable = "Requested resource not found: the local run has the tables of its stacks only. " +
+		"Run the stack with the table too (--stack), let an empty one stand in for it (--stand-in table=NAME:KEY=S), " +
+		"or create it at this endpoint (aws dynamodb create-table --endpoint-url)"
 )
 
 // completeError explains the error for a missing table, which may belong to another stack, and adds the checksum that

@@ -111,13 +111,13 @@ func TestTables(t *testing.T) {
 	t.Run("a table of another stack", func(t *testing.T) {
 		_, err := s.cloud.DynamoDB().GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("elsewhere"), Key: map[string]types.AttributeValue{"pk": text("x")}})
 		var missing *types.ResourceNotFoundException
-		if !errors.As(err, &missing) || !strings.HasPrefix(missing.ErrorMessage(), "Requested resource not found: the local run has the tables of its stack only. Put the table into the stack, or create it") {
+		if !errors.As(err, &missing) || !strings.HasPrefix(missing.ErrorMessage(), "Requested resource not found: the local run has the tables of its stacks only. Run the stack with the table too (--stack), let an empty one stand in for it (--stand-in table=NAME:KEY=S), or create it") {
 			t.Errorf("error is %v", err)
 		}
 		_, err = s.cloud.DynamoDB().TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{{
 			Put: &types.Put{TableName: aws.String("elsewhere"), Item: map[string]types.AttributeValue{"pk": text("x")}},
 		}}})
-		if !errors.As(err, &missing) || !strings.Contains(missing.ErrorMessage(), "the local run has the tables of its stack only") {
+		if !errors.As(err, &missing) || !strings.Contains(missing.ErrorMessage(), "the local run has the tables of its stacks only") {
 			t.Errorf("error of a transaction is %v", err)
 		}
 	})

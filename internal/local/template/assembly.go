@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,9 @@ type artifact struct {
 	Type        string `json:"type"`
 	Environment string `json:"environment"` // aws://account/region
 	DisplayName string `json:"displayName"`
-	Metadata    paths  `json:"metadata"`
+	// Dependencies are the ids of artifacts, not only of stacks, that are deployed before.
+	Dependencies []string `json:"dependencies"`
+	Metadata     paths    `json:"metadata"`
 	// AdditionalMetadataFile holds the metadata since schema 46.
 	AdditionalMetadataFile string `json:"additionalMetadataFile"`
 	Properties             struct {
@@ -76,7 +79,7 @@ func (a *Assembly) read(dir string) error {
 				return fmt.Errorf("%s: artifact %s: %w", file, entry.name, err)
 			}
 			s := newStack(dir, entry.name, art)
-			s.Root = a.dir
+			s.Root, s.assembly = a.dir, a
 			a.stacks = append(a.stacks, s)
 		case "cdk:cloud-assembly":
 			if err := within(art.Properties.DirectoryName); err != nil {
@@ -106,7 +109,7 @@ func within(names ...string) error {
 func newStack(dir, id string, art artifact) *Stack {
 	s := &Stack{
 		ID: id, Name: art.Properties.StackName, DisplayName: art.DisplayName, Dir: dir,
-		file: filepath.Join(dir, art.Properties.TemplateFile), paths: art.Metadata,
+		file: filepath.Join(dir, art.Properties.TemplateFile), paths: art.Metadata, after: art.Dependencies,
 	}
 	if s.Name == "" {
 		s.Name = id
@@ -139,17 +142,74 @@ func (a *Assembly) Names() []string {
 // Stack reads the template of the stack with that display name, stack name or artifact id. The name may be empty when
 // there is only one stack.
 func (a *Assembly) Stack(name string) (*Stack, error) {
-	known := strings.Join(a.Names(), ", ")
 	if name == "" {
 		if len(a.stacks) > 1 {
-			return nil, fmt.Errorf("%s has several stacks; choose one with --stack: %s", a.dir, known)
+			return nil, fmt.Errorf("%s has several stacks; choose one with --stack: %s", a.dir, strings.Join(a.Names(), ", "))
 		}
 		return a.stacks[0].load()
 	}
-	for _, s := range a.stacks {
-		if name == s.DisplayName || name == s.Name || name == s.ID {
-			return s.load()
+	stacks, err := a.Select(name)
+	if err != nil {
+		return nil, err
+	}
+	return stacks[0], nil
+}
+
+// Select reads the templates of the stacks that have these names, as [Assembly.Stack] takes them, in the order of the app.
+// Stacks that cannot be in one account and region are an error, and so is a name that stands for none or is there twice.
+func (a *Assembly) Select(names ...string) ([]*Stack, error) {
+	chosen := map[*Stack]string{}
+	var problems []error
+	for _, name := range names {
+		i := slices.IndexFunc(a.stacks, func(s *Stack) bool { return s.is(name) })
+		switch {
+		case i < 0:
+			problems = append(problems, fmt.Errorf("the stack must be one of %s in %s, got %q", strings.Join(a.Names(), ", "), a.dir, name))
+		case chosen[a.stacks[i]] != "":
+			problems = append(problems, fmt.Errorf("the stack %s must be named once, got %s and %s", a.stacks[i].DisplayName, chosen[a.stacks[i]], name))
+		default:
+			chosen[a.stacks[i]] = name
 		}
 	}
-	return nil, fmt.Errorf("the stack must be one of %s in %s, got %q", known, a.dir, name)
+	var stacks []*Stack
+	for _, s := range a.stacks {
+		if chosen[s] == "" {
+			continue
+		}
+		loaded, err := s.load()
+		problems = append(problems, err)
+		stacks = append(stacks, loaded)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return stacks, together(stacks)
+}
+
+// together returns what forbids the stacks to be in one account and region, which is all that a run has.
+func together(stacks []*Stack) error {
+	var problems []error
+	differ := func(what string, of func(*Stack) string) {
+		var first *Stack
+		for _, s := range stacks {
+			switch {
+			case of(s) == "":
+			case first == nil:
+				first = s
+			case of(first) != of(s):
+				problems = append(problems, fmt.Errorf("the stacks of a run must have one %s, got %s of %s and %s of %s: run one of them, or leave the %[1]s open in the app",
+					what, of(first), first.DisplayName, of(s), s.DisplayName))
+			}
+		}
+	}
+	differ("region", func(s *Stack) string { return s.Region })
+	differ("account", func(s *Stack) string { return s.Account })
+	for i, s := range stacks {
+		for _, other := range stacks[:i] {
+			if other.Name == s.Name {
+				problems = append(problems, fmt.Errorf("the stacks of a run must have different names, got %s for %s and %s", s.Name, other.DisplayName, s.DisplayName))
+			}
+		}
+	}
+	return errors.Join(problems...)
 }

@@ -19,7 +19,7 @@ func (p *plan) createAll(ctx context.Context, provisions map[string]Provision) (
 			return nil, err
 		}
 		if needsOneOf(r, failed) {
-			failed[r.LogicalID] = true
+			failed[r.id] = true
 			unchecked = append(unchecked, r.LogicalID)
 			continue
 		}
@@ -29,7 +29,7 @@ func (p *plan) createAll(ctx context.Context, provisions map[string]Provision) (
 				return nil, ctx.Err()
 			}
 			problems = append(problems, prefixErrors(fmt.Sprintf("%s (%s)", r.LogicalID, r.Type), err))
-			failed[r.LogicalID] = !created
+			failed[r.id] = !created
 		}
 		done = append(done, deployed)
 	}
@@ -69,7 +69,7 @@ func (p *plan) create(ctx context.Context, r planned, provision Provision) (_ De
 	if err != nil {
 		return Deployed{}, false, errors.Join(append(each(err), unknown...)...)
 	}
-	p.created[r.LogicalID] = attributes
+	p.created[r.id] = attributes
 	return Deployed{Resource: r.Resource, Attributes: attributes, Name: r.name}, true, errors.Join(unknown...)
 }
 

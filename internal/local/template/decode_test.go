@@ -130,8 +130,17 @@ func TestRefusals(t *testing.T) {
 		"a destination of logs":     {`"AWS::Logs::Destination"`, "A (AWS::Logs::Destination): logs are printed and go nowhere else"},
 		"a stream of metrics":       {`"AWS::CloudWatch::MetricStream"`, "A (AWS::CloudWatch::MetricStream): metrics stay here"},
 		"a key of a user":           {`"AWS::IAM::AccessKey"`, "A (AWS::IAM::AccessKey): users do not exist here"},
-		"a type that is not known":  {`"AWS::Logs::Tomorrow"`, "A (AWS::Logs::Tomorrow): the local run does not support this resource type"},
-		"masked logs":               {`"AWS::Logs::AccountPolicy", "Properties": {"PolicyType": "DATA_PROTECTION_POLICY"}`, ""},
+		"a layer":                   {`"AWS::Lambda::LayerVersion", "Properties": {"Content": {}}`, "A (AWS::Lambda::LayerVersion): a layer's files would have to lie in /opt"},
+		"a composite alarm":         {`"AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmRule": "TRUE", "AlarmActions": ["arn:aws:sns:eu-west-1:1:T"]}`, ""},
+		"one that calls a function": {
+			`"AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmActions": [{"Ref": "P"}, {"Fn::GetAtt": ["F", "Arn"]}], "OKActions": ["arn:aws:lambda:eu-west-1:1:function:f"],
+				"InsufficientDataActions": [{"Fn::Sub": "${F.Arn}"}]}}, "F": {"Type": "AWS::Lambda::Function"`,
+			"A (AWS::CloudWatch::CompositeAlarm): AlarmActions: alarms notify nobody here, so the function would never be called: leave it out of the stack that runs here\n" +
+				"A (AWS::CloudWatch::CompositeAlarm): OKActions: alarms notify nobody here, so the function would never be called: leave it out of the stack that runs here\n" +
+				"A (AWS::CloudWatch::CompositeAlarm): InsufficientDataActions: alarms notify nobody here",
+		},
+		"a type that is not known": {`"AWS::Logs::Tomorrow"`, "A (AWS::Logs::Tomorrow): the local run does not support this resource type"},
+		"masked logs":              {`"AWS::Logs::AccountPolicy", "Properties": {"PolicyType": "DATA_PROTECTION_POLICY"}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := stack(t, `{"Parameters": {"P": {"Type": "String", "Default": "email-json"}}, "Resources": {"A": {"Type": `+c.resource+`}}}`).

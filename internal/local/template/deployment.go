@@ -9,6 +9,8 @@ import (
 type Deployment struct {
 	// Stack is the stack's name.
 	Stack string
+	// Template is the text of its template, as it was synthesized or written.
+	Template string
 	// Resources in the order in which they were created.
 	Resources []Deployed
 	// Skipped resources in the order of the template.
@@ -23,8 +25,8 @@ type Deployment struct {
 type Deployed struct {
 	Resource
 	Attributes
-	// Name is short and readable: the construct path without the stack, "Outbox/PublisherOne/Queue". It is
-	// the logical id where the template has no path.
+	// Name is short and readable: the construct path without the stack, "Outbox/PublisherOne/Queue", or with it where another
+	// stack of the run has the same. It is the logical id where the template has no path.
 	Name string
 }
 
@@ -39,6 +41,8 @@ type Skipped struct {
 // An Output is an output of the stack.
 type Output struct {
 	Name, Value, Description string
+	// Export is the name under which other stacks may import it, or empty.
+	Export string
 }
 
 // Find returns the resource with that logical id, ARN or Ref, and whether there is one. The ARN of something that
@@ -62,6 +66,7 @@ func index(resources []Deployed) map[string]int {
 	}
 	for i, r := range resources {
 		add(r.LogicalID, i)
+		add(r.TemplateID(), i)
 	}
 	for i, r := range resources {
 		for _, value := range r.GetAtt {

@@ -16,6 +16,9 @@ type evaluator struct {
 	stack      *Stack
 	template   *document
 	env        Environment
+	links      *links
+	needs      map[*Stack]bool // those whose exports or parameters the template uses
+	parameters map[string]any
 	conditions map[string]bool // those already evaluated
 	evaluating []string        // conditions that are being evaluated
 	skipped    map[string]Resource
@@ -52,28 +55,6 @@ func (e *evaluator) arn(service, resource string) string {
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:4])
-}
-
-// value returns what a Ref to the parameter resolves to: its default, since the local run takes no parameters.
-func (p parameter) value(name string) (any, error) {
-	switch {
-	case strings.HasPrefix(p.Type, "AWS::SSM::Parameter::"):
-		return nil, fmt.Errorf("parameter %s must not come from the SSM Parameter Store, which the local run does not have", name)
-	case p.Default == nil:
-		return nil, fmt.Errorf("parameter %s must have a default, because the local run takes no values for parameters", name)
-	}
-	text, err := scalar(p.Default)
-	if err != nil {
-		return nil, fmt.Errorf("default of parameter %s: %w", name, err)
-	}
-	if p.Type != "CommaDelimitedList" && !strings.HasPrefix(p.Type, "List<") {
-		return text, nil
-	}
-	var list []any
-	for _, element := range strings.Split(text, ",") {
-		list = append(list, strings.TrimSpace(element))
-	}
-	return list, nil
 }
 
 // lookup returns the value of an attribute of a resource; the attribute "" stands for its Ref.
@@ -116,6 +97,14 @@ func (e *evaluator) condition(name string) (bool, error) {
 	}
 	e.conditions[name] = value
 	return value, nil
+}
+
+// holds returns the value of a condition, which is true without a name.
+func (e *evaluator) holds(name string) (bool, error) {
+	if name == "" {
+		return true, nil
+	}
+	return e.condition(name)
 }
 
 func cycleText(names []string) string {

@@ -1,22 +1,17 @@
 package template
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 )
 
-// checkForm returns an error for a template of a form that this package does not read: YAML, and loops and macros in
-// the place of resources or outputs. It leaves every other mistake to the decoder.
+// checkForm returns an error for a template of a form that this package does not read: loops and macros in the place of
+// resources or outputs. It leaves every other mistake to the decoder.
 func checkForm(raw []byte) error {
-	text := bytes.TrimSpace(raw)
-	if len(text) == 0 || text[0] != '{' {
-		return errors.New("the template must be JSON, as `cdk synth` writes it: include a YAML template in the CDK app (cloudformation-include) and run `npx cdk synth`")
-	}
 	var sections map[string]json.RawMessage
-	if json.Unmarshal(text, &sections) != nil {
+	if json.Unmarshal(raw, &sections) != nil {
 		return nil
 	}
 	var problems []error

@@ -14,13 +14,18 @@ import (
 
 // unsupported holds the intrinsics that need something which the local run does not have, and what to do instead.
 var unsupported = map[string]string{
-	"Fn::ImportValue": "exports of other stacks are not known locally: one stack runs here, so put the resource and what uses it into the same stack",
-	"Fn::GetAZs":      "there are no availability zones locally",
-	"Fn::Cidr":        "there are no networks locally",
+	"Fn::GetAZs": "there are no availability zones locally",
+	"Fn::Cidr":   "there are no networks locally",
 	"Fn::Transform": "macros run in AWS only: deploy the template once, and include in the CDK app (cloudformation-include) what " +
 		"`aws cloudformation get-template --template-stage Processed` returns",
 	"Fn::ForEach": "loops are not expanded locally: write a loop in the CDK app, which synthesizes each resource",
 }
+
+// samTransform makes a template one of the Serverless Application Model.
+const samTransform = "AWS::Serverless-2016-10-31"
+
+// whySAM returns how such a template runs here.
+const whySAM = "the local run does not support it: run `sam build`, translate .aws-sam/build/template.yaml to CloudFormation as docs/local.md shows, and name the result with --template"
 
 // intrinsic returns the name and the argument of {"Fn::Name": argument} or {"Ref": argument}.
 // Source: CloudFormation template reference, intrinsic-function-reference.
@@ -71,8 +76,15 @@ func (e *evaluator) resolve(v any) (any, error) {
 }
 
 func (e *evaluator) call(name string, argument any) (any, error) {
-	if name == "Fn::Sub" {
+	switch name {
+	case "Fn::Sub":
 		return e.sub(argument)
+	case "Fn::GetStackOutput":
+		found, err := e.stackOutput(argument)
+		if err != nil {
+			return nil, err
+		}
+		return found.resolve()
 	}
 	argument, err := e.resolve(argument)
 	if err != nil {
@@ -83,6 +95,12 @@ func (e *evaluator) call(name string, argument any) (any, error) {
 		return e.ref(argument)
 	case "Fn::GetAtt":
 		return e.getAtt(argument)
+	case "Fn::ImportValue":
+		found, err := e.imported(argument)
+		if err != nil {
+			return nil, err
+		}
+		return found.resolve()
 	case "Fn::Join":
 		return join(argument)
 	case "Fn::Split":
@@ -134,8 +152,8 @@ func (e *evaluator) ref(argument any) (any, error) {
 	if value, ok := e.pseudoParameter(name); ok {
 		return value, nil
 	}
-	if p, ok := e.template.Parameters[name]; ok {
-		return p.value(name)
+	if _, ok := e.parameters[name]; ok {
+		return e.parameter(name)
 	}
 	return e.lookup(name, "")
 }

@@ -8,32 +8,13 @@ import (
 	"slices"
 )
 
-// An Environment is the account and region in which the stack pretends to be.
-type Environment struct {
-	Account string // twelve digits
-	Region  string // for example "eu-central-1"
-}
-
-// Provision creates every resource of the stack, each after those it refers to and otherwise in the order of the
-// template, and resolves the outputs. provisions holds the Provision for each resource type that the local run supports.
-//
-// It creates nothing when the template has resource types or intrinsics that the local run does not support, or
-// references to nothing: the error then lists all of them. The errors of the Provisions are all reported too, each
-// prefixed with the logical id and type; a resource that needs one that failed is only named.
+// Provision deploys the stack alone: see [Deploy].
 func (s *Stack) Provision(ctx context.Context, env Environment, provisions map[string]Provision) (*Deployment, error) {
-	p, err := s.plan(env, provisions)
+	deployments, err := Deploy(ctx, env, []*Stack{s}, provisions)
 	if err != nil {
-		return nil, fmt.Errorf("stack %s: %w", s.Name, err)
-	}
-	d := &Deployment{Stack: s.Name, Skipped: p.skipped}
-	if d.Resources, err = p.createAll(ctx, provisions); err != nil {
 		return nil, err
 	}
-	if d.Outputs, err = p.resolveOutputs(); err != nil {
-		return nil, fmt.Errorf("stack %s: %w", s.Name, err)
-	}
-	d.index = index(d.Resources)
-	return d, nil
+	return deployments[0], nil
 }
 
 // A plan holds what to create, in order. The properties of its resources are pruned, not resolved.
@@ -46,6 +27,7 @@ type plan struct {
 
 type planned struct {
 	Resource
+	id         string // in the template
 	name       string
 	properties any
 	needs      []string
@@ -60,12 +42,15 @@ type plannedOutput struct {
 // Source: CloudFormation user guide, resources-section-structure.
 var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
 
-// plan checks the whole template.
-func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, error) {
-	p := &plan{evaluator: s.evaluator(env)}
+// check plans the whole template, or returns everything that is wrong with it.
+func (p *plan) check(provisions map[string]Provision) error {
+	transforms := p.transforms()
+	if slices.Contains(transforms, samTransform) {
+		return fmt.Errorf("transform %s: %s", samTransform, whySAM) // the rest is in a language of its own
+	}
 	byID := map[string]planned{}
-	problems := []error{p.checkTransform()}
-	for _, id := range s.template.Resources.names {
+	problems := []error{checkTransforms(transforms)}
+	for _, id := range p.template.Resources.names {
 		active, err := p.isActive(id)
 		switch {
 		case err != nil:
@@ -75,36 +60,59 @@ func (s *Stack) plan(env Environment, provisions map[string]Provision) (*plan, e
 			problems = append(problems, err)
 		}
 	}
-	for _, name := range s.template.Outputs.names {
+	for _, name := range p.template.Outputs.names {
 		problems = append(problems, p.addOutput(name))
 	}
 	if err := errors.Join(problems...); err != nil {
-		return nil, err
+		return err
 	}
-	return p, p.sort(byID)
+	return p.sort(byID)
 }
 
-func (s *Stack) evaluator(env Environment) *evaluator {
+func (s *Stack) evaluator(env Environment, all *links) *evaluator {
 	return &evaluator{
-		stack: s, template: &s.template, env: env,
+		stack: s, template: &s.template, env: env, links: all, needs: map[*Stack]bool{}, parameters: map[string]any{},
 		conditions: map[string]bool{}, skipped: map[string]Resource{}, created: map[string]Attributes{},
 	}
 }
 
-// checkTransform accepts only the transform that adds intrinsics, which this package supports in part.
-func (p *plan) checkTransform() error {
+// readParameters gives the parameters of the template their values. One with a wrong value has an empty one, so that what
+// refers to it is checked too.
+func (e *evaluator) readParameters(given settings) error {
+	var problems []error
+	for _, name := range e.template.Parameters.names {
+		value, err := e.template.Parameters.byName[name].value(name, given.of(e.stack, name))
+		if err != nil {
+			problems = append(problems, err)
+			value = ""
+		}
+		e.parameters[name] = value
+	}
+	return errors.Join(problems...)
+}
+
+// transforms returns the names of the template's macros.
+func (p *plan) transforms() []string {
 	list, ok := p.template.Transform.([]any)
 	if !ok && p.template.Transform != nil {
 		list = []any{p.template.Transform}
 	}
-	var problems []error
+	var names []string
 	for _, transform := range list {
-		name := transform
 		if call, ok := transform.(map[string]any); ok {
-			name = call["Name"]
+			transform = call["Name"]
 		}
+		names = append(names, fmt.Sprint(transform))
+	}
+	return names
+}
+
+// checkTransforms accepts only the transform that adds intrinsics, which this package supports in part.
+func checkTransforms(names []string) error {
+	var problems []error
+	for _, name := range names {
 		if name != "AWS::LanguageExtensions" {
-			problems = append(problems, fmt.Errorf("transform %v: %s", name, whyUnsupported("Fn::Transform")))
+			problems = append(problems, fmt.Errorf("transform %s: %s", name, whyUnsupported("Fn::Transform")))
 		}
 	}
 	return errors.Join(problems...)
@@ -115,15 +123,13 @@ func (p *plan) add(id string, provisions map[string]Provision, byID map[string]p
 	if !logicalID.MatchString(id) {
 		return fmt.Errorf("a logical id must be letters and digits, got %q", id)
 	}
-	r := Resource{
-		LogicalID: id, Type: d.Type, Path: p.stack.path(id, d),
-		PhysicalName: physicalName(p.stack.Name, id), Metadata: d.Metadata,
-	}
-	name := p.stack.readableName(r)
+	r := p.stack.resource(id, d)
+	name := p.links.readableName(p.stack, r)
+	r.LogicalID = p.links.logicalID(p.stack, id)
 	if provisions[d.Type] == nil {
 		reason, err := p.skip(d)
 		if err != nil {
-			return fmt.Errorf("%s (%s): %w", id, d.Type, err)
+			return prefixErrors(fmt.Sprintf("%s (%s)", id, d.Type), err)
 		}
 		p.evaluator.skipped[id] = r
 		p.skipped = append(p.skipped, Skipped{LogicalID: id, Type: d.Type, Name: name, Ref: p.placeholder(r, ""), Reason: reason})
@@ -146,20 +152,18 @@ func (p *plan) add(id string, provisions map[string]Provision, byID map[string]p
 			needs = append(needs, other)
 		}
 	}
-	byID[id] = planned{Resource: r, name: name, properties: properties, needs: needs}
+	byID[id] = planned{Resource: r, id: id, name: name, properties: properties, needs: needs}
 	return nil
 }
 
 func (p *plan) addOutput(name string) error {
 	o := p.template.Outputs.byName[name]
-	if o.Condition != "" {
-		holds, err := p.condition(o.Condition)
-		if err != nil {
-			return fmt.Errorf("output %s: %w", name, err)
-		}
-		if !holds {
-			return nil
-		}
+	holds, err := p.holds(o.Condition)
+	if err != nil {
+		return fmt.Errorf("output %s: %w", name, err)
+	}
+	if !holds {
+		return nil
 	}
 	value, _, err := p.prune(o.Value)
 	if err != nil {
@@ -168,7 +172,11 @@ func (p *plan) addOutput(name string) error {
 	if _, err := p.references(value); err != nil {
 		return prefixErrors("output "+name, err)
 	}
-	p.outputs = append(p.outputs, plannedOutput{Output{Name: name, Description: o.Description}, value})
+	planned := plannedOutput{Output{Name: name, Description: o.Description}, value}
+	if o.Export != nil {
+		planned.Export, _ = p.constant(o.Export.Name) // of an error the links tell
+	}
+	p.outputs = append(p.outputs, planned)
 	return nil
 }
 
@@ -181,34 +189,20 @@ func prefixErrors(prefix string, err error) error {
 	return errors.Join(all...)
 }
 
-// sort orders the resources so that each comes after those it needs: depth first, in the order of the template.
+// sort orders the resources so that each comes after those it needs, and otherwise as in the template.
 func (p *plan) sort(byID map[string]planned) error {
-	done := map[string]bool{}
-	var path []string
-	var visit func(id string) error
-	visit = func(id string) error {
-		if start := slices.Index(path, id); start >= 0 {
-			return fmt.Errorf("the resources refer to each other in a circle: %s", cycleText(path[start:]))
-		}
-		r, ok := byID[id]
-		if !ok || done[id] {
-			return nil
-		}
-		path = append(path, id)
-		for _, other := range r.needs {
-			if err := visit(other); err != nil {
-				return err
-			}
-		}
-		path = path[:len(path)-1]
-		done[id] = true
-		p.resources = append(p.resources, r)
-		return nil
-	}
+	var ids []string
 	for _, id := range p.template.Resources.names {
-		if err := visit(id); err != nil {
-			return err
+		if _, ok := byID[id]; ok {
+			ids = append(ids, id)
 		}
+	}
+	order, circle := inOrder(ids, func(id string) []string { return byID[id].needs })
+	if circle != nil {
+		return fmt.Errorf("the resources refer to each other in a circle: %s", cycleText(circle))
+	}
+	for _, id := range order {
+		p.resources = append(p.resources, byID[id])
 	}
 	return nil
 }

@@ -57,10 +57,10 @@ func TestTemplatesThatCannotRun(t *testing.T) {
 			`{"Resources": {"A": {"Type": "T", "Properties": {"X": {"Fn::GetAZs": ""}, "Y": {"Fn::Cidr": []}}}}, "Outputs": {"O": {"Value": {"Fn::ImportValue": "x"}}}}`,
 			"stack Orders-dev: A (T): X.Fn::GetAZs: the local run does not support it: there are no availability zones locally\n" +
 				"A (T): Y.Fn::Cidr: the local run does not support it: there are no networks locally\n" +
-				"output O: Fn::ImportValue: the local run does not support it: exports of other stacks are not known locally",
+				"output O: Fn::ImportValue: no stack of the run exports \"x\": add the stack that does, or a value with --stand-in export=x=VALUE",
 		},
 		"an id that is a path":       {`{"Resources": {"../../A": {"Type": "T"}}}`, `a logical id must be letters and digits, got "../../A"`},
-		"a transform":                {`{"Transform": "AWS::Serverless-2016-10-31", "Resources": {}}`, "transform AWS::Serverless-2016-10-31: the local run does not support it: macros run in AWS only"},
+		"a transform":                {`{"Transform": "AWS::Serverless-2016-10-31", "Resources": {}}`, "transform AWS::Serverless-2016-10-31: the local run does not support it: run `sam build`, translate"},
 		"a macro with parameters":    {`{"Transform": [{"Name": "AWS::Include", "Parameters": {}}], "Resources": {}}`, "transform AWS::Include: the local run does not support it: macros run in AWS only: deploy the template once"},
 		"a transform and a type":     {`{"Transform": "M", "Resources": {"B": {"Type": "AWS::S3::Bucket"}}}`, "macros run in AWS only: deploy the template once, and include in the CDK app (cloudformation-include) what `aws cloudformation get-template --template-stage Processed` returns\nB (AWS::S3::Bucket): the local run"},
 		"a loop among properties":    {`{"Resources": {"A": {"Type": "T", "Properties": {"X": 1, "Fn::ForEach::Y": ["I", ["a"], {}]}}}}`, "A (T): Fn::ForEach::Y: the local run does not support it: loops are not expanded locally: write a loop in the CDK app"},

@@ -59,6 +59,16 @@ func (w *walker) call(name string, argument any, at []string) {
 			return
 		}
 		w.resource(id, at)
+	case "Fn::ImportValue":
+		if _, err := w.imported(argument); err != nil {
+			w.problem(at, err)
+		}
+	case "Fn::GetStackOutput":
+		if _, err := w.stackOutput(argument); err != nil {
+			for _, err := range each(err) {
+				w.problem(at, err)
+			}
+		}
 	case "Fn::Sub":
 		w.sub(argument, at)
 	case "Fn::Join", "Fn::Split", "Fn::Select", "Fn::FindInMap", "Fn::Base64", "Fn::Length", "Fn::ToJsonString":
@@ -97,9 +107,11 @@ func (w *walker) name(argument any, at []string) {
 	if _, ok := w.pseudoParameter(name); ok {
 		return
 	}
-	if p, ok := w.template.Parameters[name]; ok {
-		if _, err := p.value(name); err != nil {
-			w.problem(at, err)
+	if value, ok := w.parameters[name]; ok {
+		if inStore, ok := value.(stored); ok {
+			if _, err := w.fromStore(name, inStore); err != nil {
+				w.problem(at, err)
+			}
 		}
 		return
 	}
@@ -128,8 +140,5 @@ func (e *evaluator) isActive(id string) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("there is no resource or parameter %q in the template", id)
 	}
-	if d.Condition == "" {
-		return true, nil
-	}
-	return e.condition(d.Condition)
+	return e.holds(d.Condition)
 }

@@ -5,18 +5,26 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // A Resource is one entry of a template with every intrinsic resolved.
 type Resource struct {
-	// LogicalID is the resource's name in the template and in everything that the local run prints.
+	// LogicalID is the resource's name in the template and in everything that the local run prints. Where another stack of the
+	// run has the same name, its stack stands before it: "Orders-dev/Queue".
 	LogicalID string
 	// Type is the CloudFormation type, for example "AWS::SQS::Queue".
 	Type string
+	// Stack is the name of its stack in CloudFormation.
+	Stack string
+	// Dir is the folder of its template, which the paths of sources and assets are relative to.
+	Dir string
+	// Root is the folder that no asset may lie outside of, or empty where the template stands alone: see [Stack].
+	Root string
 	// Path is the construct path that CDK writes to the metadata ("Orders-dev/Outbox/Table/Resource"), or empty.
 	Path string
-	// PhysicalName is a name for a resource that has none in the template: unique in the stack, the same in every
-	// run, at most 64 characters of [A-Za-z0-9-].
+	// PhysicalName is a name for a resource that has none in the template: unique in the run, the same in every
+	// run, whichever other stacks are in it, at most 64 characters of [A-Za-z0-9-].
 	PhysicalName string
 	// Properties are the resolved properties. Decode reads them into a struct.
 	Properties map[string]any
@@ -26,6 +34,9 @@ type Resource struct {
 	// unknown takes the properties that Decode does not know, while Stack.Provision runs.
 	unknown *[]error
 }
+
+// TemplateID returns the logical id of the resource in its own template.
+func (r Resource) TemplateID() string { return r.LogicalID[strings.LastIndex(r.LogicalID, "/")+1:] }
 
 // Attributes holds the values to which references to a resource resolve.
 type Attributes struct {

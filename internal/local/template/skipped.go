@@ -1,6 +1,8 @@
 package template
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,9 +41,8 @@ var skips = []skip{
 	{"receives alarms, which notify nobody here", []string{"AWS::SNS::Topic", "AWS::SNS::TopicInlinePolicy", "AWS::SNS::TopicPolicy"}},
 	{"mails alarms to people, and alarms notify nobody here", []string{"AWS::SNS::Subscription"}},
 	{"lets API Gateway write logs, which are printed", []string{"AWS::ApiGateway::Account"}},
-	{"API keys are not checked locally", []string{"AWS::ApiGateway::ApiKey"}},
+	{"API keys are checked with --auth only", []string{"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey"}},
 	{"authorizers are not called locally, and events have no authorizer", []string{"AWS::ApiGateway::Authorizer"}},
-	{"throttling is not enforced locally", []string{"AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey"}},
 	{"capacity is not limited locally", []string{"AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy"}},
 	{"backups are made only in AWS", []string{
 		"AWS::Backup::BackupPlan", "AWS::Backup::BackupSelection", "AWS::Backup::BackupVault", "AWS::Backup::Framework", "AWS::Backup::ReportPlan",
@@ -54,60 +55,79 @@ type refusal struct {
 	resourceType string   // or all types that begin with it: "AWS::Logs::Delivery*"
 	property     string   // that decides; "" when the resource is always missed
 	harmless     []string // its values that nothing in the stack misses
+	functions    bool     // set when only a function in the property's list is missed
 	reason       string
 }
+
+// neverCalled is why a composite alarm may not have a function in one of its lists of actions. It holds for an alarm over a
+// metric too, see package metrics.
+const neverCalled = "alarms notify nobody here, so the function would never be called: leave it out of the stack that runs here"
 
 // refusals lists them: each carries messages, logs, metrics or keys to something that would wait for them in vain.
 var refusals = []refusal{
 	{
-		"AWS::SNS::Subscription", "Protocol",
-		[]string{"email", "email-json", "sms"},
-		"topics do not run here, so its endpoint would never be called: send by an EventBridge rule or an SQS queue, or leave the subscription out of the stack that runs here",
+		resourceType: "AWS::SNS::Subscription", property: "Protocol", harmless: []string{"email", "email-json", "sms"},
+		reason: "topics do not run here, so its endpoint would never be called: send by an EventBridge rule or an SQS queue, or leave the subscription out of the stack that runs here",
 	},
 	{
-		"AWS::SNS::Topic", "Subscription", nil,
-		"topics do not run here, so its subscriptions would never be called: leave them out of the stack that runs here",
+		resourceType: "AWS::SNS::Topic", property: "Subscription",
+		reason: "topics do not run here, so its subscriptions would never be called: leave them out of the stack that runs here",
 	},
 	{
-		"AWS::Logs::SubscriptionFilter", "", nil,
-		"logs are printed and go nowhere else, so its destination would never be called: leave the filter out of the stack that runs here",
+		resourceType: "AWS::Logs::SubscriptionFilter",
+		reason:       "logs are printed and go nowhere else, so its destination would never be called: leave the filter out of the stack that runs here",
 	},
 	{
-		"AWS::Logs::AccountPolicy", "PolicyType",
-		[]string{"DATA_PROTECTION_POLICY", "FIELD_INDEX_POLICY", "TRANSFORMER_POLICY"},
-		"logs are printed and go nowhere else, so its destination would never be called: leave the policy out of the stack that runs here",
+		resourceType: "AWS::Logs::AccountPolicy", property: "PolicyType",
+		harmless: []string{"DATA_PROTECTION_POLICY", "FIELD_INDEX_POLICY", "TRANSFORMER_POLICY"},
+		reason:   "logs are printed and go nowhere else, so its destination would never be called: leave the policy out of the stack that runs here",
 	},
 	{
-		"AWS::Logs::MetricFilter", "", nil,
-		"logs are printed and not searched, so the alarms over its metric would never see a value: let the function print the metric in the embedded metric format, or leave the filter out of the stack that runs here",
+		resourceType: "AWS::Logs::MetricFilter",
+		reason:       "logs are printed and not searched, so the alarms over its metric would never see a value: let the function print the metric in the embedded metric format, or leave the filter out of the stack that runs here",
 	},
 	{
-		"AWS::Logs::Delivery*", "", nil,
-		"logs are printed and go nowhere else, so nothing would be delivered: leave it out of the stack that runs here",
+		resourceType: "AWS::Logs::Delivery*",
+		reason:       "logs are printed and go nowhere else, so nothing would be delivered: leave it out of the stack that runs here",
 	},
 	{
-		"AWS::Logs::Destination", "", nil,
-		"logs are printed and go nowhere else, so its target would never be called: leave it out of the stack that runs here",
+		resourceType: "AWS::Logs::Destination",
+		reason:       "logs are printed and go nowhere else, so its target would never be called: leave it out of the stack that runs here",
 	},
 	{
-		"AWS::CloudWatch::MetricStream", "", nil,
-		"metrics stay here, so its destination would never be called: leave the stream out of the stack that runs here",
+		resourceType: "AWS::Lambda::LayerVersion*",
+		reason:       "a layer's files would have to lie in /opt, where the local run writes nothing: put them into the function's code",
 	},
 	{
-		"AWS::IAM::AccessKey", "", nil,
-		"users do not exist here, so its key would open nothing: leave it out of the stack that runs here",
+		resourceType: "AWS::CloudWatch::MetricStream",
+		reason:       "metrics stay here, so its destination would never be called: leave the stream out of the stack that runs here",
 	},
+	{
+		resourceType: "AWS::CloudFormation::Stack",
+		reason:       "nested stacks do not run here: make it a stack of the app, which --stack adds to the run",
+	},
+	{
+		resourceType: "AWS::IAM::AccessKey",
+		reason:       "users do not exist here, so its key would open nothing: leave it out of the stack that runs here",
+	},
+	{resourceType: "AWS::CloudWatch::CompositeAlarm", property: "AlarmActions", functions: true, reason: neverCalled},
+	{resourceType: "AWS::CloudWatch::CompositeAlarm", property: "OKActions", functions: true, reason: neverCalled},
+	{resourceType: "AWS::CloudWatch::CompositeAlarm", property: "InsufficientDataActions", functions: true, reason: neverCalled},
 }
 
-// skip returns why a resource without a Provision is skipped, or an error that says why it cannot be.
+// skip returns why a resource without a Provision is skipped, or an error that names every reason why it cannot be.
 func (p *plan) skip(d declaration) (reason string, err error) {
+	var problems []error
 	for _, r := range refusals {
 		if prefix, all := strings.CutSuffix(r.resourceType, "*"); r.resourceType != d.Type && (!all || !strings.HasPrefix(d.Type, prefix)) {
 			continue
 		}
 		if misses, got := p.misses(r, d); misses {
-			return "", errors.New(strings.TrimSpace(got + " " + r.reason))
+			problems = append(problems, errors.New(strings.TrimSpace(got+" "+r.reason)))
 		}
+	}
+	if problems != nil {
+		return "", errors.Join(problems...)
 	}
 	if reason = skipReason(d.Type); reason == "" {
 		return "", errors.New("the local run does not support this resource type")
@@ -129,6 +149,9 @@ func (p *plan) misses(r refusal, d declaration) (bool, string) {
 	if !ok {
 		return r.harmless != nil, ""
 	}
+	if r.functions {
+		return p.namesFunction(value), r.property + ":"
+	}
 	if r.harmless == nil {
 		list, isList := value.([]any)
 		return !isList || len(list) > 0, ""
@@ -138,6 +161,18 @@ func (p *plan) misses(r refusal, d declaration) (bool, string) {
 		text = fmt.Sprint(value)
 	}
 	return !slices.Contains(r.harmless, text), r.property + " " + text + ":"
+}
+
+// namesFunction reports whether a value names a function, a version or an alias: as a resource of the template, or by its ARN.
+func (p *plan) namesFunction(value any) bool {
+	raw, _ := json.Marshal(value) // a pruned value is of JSON
+	if bytes.Contains(raw, []byte(":lambda:")) {
+		return true
+	}
+	ids, _ := p.references(value) // what is wrong with a skipped resource hurts nobody
+	return slices.ContainsFunc(ids, func(id string) bool {
+		return strings.HasPrefix(p.template.Resources.byName[id].Type, "AWS::Lambda::")
+	})
 }
 
 // skipReason returns why resources of the type are skipped, or "" for a type that is not.

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A Stack is one stack of an assembly with its template.
+// A Stack is one stack of an assembly with its template, or a template that stands alone.
 type Stack struct {
 	// ID is the stack's id in the manifest, for example "Orders-dev".
 	ID string
@@ -19,11 +19,14 @@ type Stack struct {
 	DisplayName string
 	// Dir is the assembly's folder, or that of the stack's stage. Asset paths in the template are relative to it.
 	Dir string
-	// Root is the folder of the whole assembly. Nothing that the assembly names lies outside of it.
+	// Root is the folder of the whole assembly. Nothing that the assembly names lies outside of it. It is empty for a template
+	// that stands alone.
 	Root string
 	// Account and Region are empty where the app leaves them to the deployment.
 	Account, Region string
 
+	assembly     *Assembly // nil for a template that stands alone
+	after        []string  // ids of stacks that are deployed before
 	raw          []byte
 	file         string
 	metadataFile string
@@ -34,16 +37,11 @@ type Stack struct {
 // A document is a template, with the sections that this package uses. It ignores Rules, the checks before a deployment.
 type document struct {
 	Transform  any                                  `json:"Transform"`
-	Parameters map[string]parameter                 `json:"Parameters"`
+	Parameters ordered[parameter]                   `json:"Parameters"`
 	Mappings   map[string]map[string]map[string]any `json:"Mappings"`
 	Conditions map[string]any                       `json:"Conditions"`
 	Resources  ordered[declaration]                 `json:"Resources"`
 	Outputs    ordered[output]                      `json:"Outputs"`
-}
-
-type parameter struct {
-	Type    string `json:"Type"`
-	Default any    `json:"Default"`
 }
 
 // A declaration is a resource as the template declares it.
@@ -59,19 +57,24 @@ type output struct {
 	Condition   string `json:"Condition"`
 	Description string `json:"Description"`
 	Value       any    `json:"Value"`
+	Export      *struct {
+		Name any `json:"Name"`
+	} `json:"Export"`
 }
 
-// load reads the template and the construct paths.
+// is reports whether the stack goes by that name: its display name, stack name or artifact id.
+func (s *Stack) is(name string) bool { return name == s.DisplayName || name == s.Name || name == s.ID }
+
+// load reads the template and the construct paths, once.
 func (s *Stack) load() (*Stack, error) {
+	if s.raw != nil {
+		return s, nil
+	}
 	raw, err := os.ReadFile(s.file)
 	if err != nil {
 		return nil, fmt.Errorf("template of %s: %w", s.DisplayName, err)
 	}
-	if err := checkForm(raw); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.file, err)
-	}
-	s.raw = raw
-	if err := decode(raw, &s.template); err != nil {
+	if err := s.parse(raw); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.file, err)
 	}
 	if s.metadataFile == "" {
@@ -87,8 +90,20 @@ func (s *Stack) load() (*Stack, error) {
 	return s, nil
 }
 
-// Body returns the template as it was synthesized.
-func (s *Stack) Body() []byte { return s.raw }
+// parse reads the text of a template, JSON or YAML.
+func (s *Stack) parse(raw []byte) error {
+	s.raw = raw
+	if text := bytes.TrimSpace(raw); len(text) == 0 || text[0] != '{' {
+		var err error
+		if raw, err = fromYAML(raw); err != nil {
+			return fmt.Errorf("the template must be JSON or YAML: %w", err)
+		}
+	}
+	if err := checkForm(raw); err != nil {
+		return err
+	}
+	return decode(raw, &s.template)
+}
 
 // Declared returns the resources of a type as the template declares them: without properties, and whether or not
 // their condition holds.
@@ -96,10 +111,18 @@ func (s *Stack) Declared(kind string) []Resource {
 	var found []Resource
 	for _, id := range s.template.Resources.names {
 		if d := s.template.Resources.byName[id]; d.Type == kind {
-			found = append(found, Resource{LogicalID: id, Type: d.Type, Path: s.path(id, d), Metadata: d.Metadata})
+			found = append(found, s.resource(id, d))
 		}
 	}
 	return found
+}
+
+// resource returns a resource as the template declares it.
+func (s *Stack) resource(id string, d declaration) Resource {
+	return Resource{
+		LogicalID: id, Type: d.Type, Stack: s.Name, Dir: s.Dir, Root: s.Root, Path: s.path(id, d),
+		PhysicalName: physicalName(s.Name, id), Metadata: d.Metadata,
+	}
 }
 
 // decode keeps numbers as they are written, so that 1000000 does not become 1e+06 in a string.
@@ -161,6 +184,9 @@ type ordered[T any] struct {
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (o *ordered[T]) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "null" { // a section of YAML with nothing in it
+		return nil
+	}
 	entries, err := members(raw)
 	if err != nil {
 		return err

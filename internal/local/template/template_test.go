@@ -21,7 +21,6 @@ const surroundingTemplate = `{
 		"Stage": {"Type": "String", "Default": "dev"},
 		"Count": {"Type": "Number", "Default": 3},
 		"Zones": {"Type": "CommaDelimitedList", "Default": "a, b,c"},
-		"Email": {"Type": "String"},
 		"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"}
 	},
 	"Mappings": {"RegionMap": {"eu-central-1": {"Name": "Frankfurt"}}},

@@ -3,8 +3,8 @@ package deployed
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/internal/operate"
@@ -15,30 +15,33 @@ import (
 const maxDeadLetters = 500
 
 // DeadLetters returns the dead-letter messages, the oldest first.
-func (s *Stack) DeadLetters(ctx context.Context) (*page.DeadLetterList, error) {
-	stack, err := s.outboxes()
-	if err != nil {
-		return nil, err
-	}
-	found, err := operate.ListDeadLetters(ctx, s.clients, stack, operate.DeadLetterFilter{}, maxDeadLetters)
+func (s *Stacks) DeadLetters(ctx context.Context) (*page.DeadLetterList, error) {
+	stacks, err := s.outboxes()
 	if err != nil {
 		return nil, err
 	}
 	list := &page.DeadLetterList{Messages: []page.DeadLetter{}}
-	for _, q := range found.Queues {
-		list.Total += q.Total
+	for _, stack := range stacks {
+		found, err := operate.ListDeadLetters(ctx, s.clients, stack, operate.DeadLetterFilter{}, maxDeadLetters)
+		if err != nil {
+			return nil, err
+		}
+		for _, q := range found.Queues {
+			list.Total += q.Total
+		}
+		for _, m := range found.Messages {
+			list.Messages = append(list.Messages, page.DeadLetter{
+				ID: m.MessageID, Queue: m.Queue, Kind: string(m.Kind), Consumer: m.Consumer, EventID: m.EventID, Type: m.Type,
+				About: m.Aggregate(), SentAt: m.SentAt, Receives: m.Receives, Reason: m.Reason, Body: m.Body(),
+			})
+		}
 	}
-	for _, m := range found.Messages {
-		list.Messages = append(list.Messages, page.DeadLetter{
-			ID: m.MessageID, Queue: m.Queue, Kind: string(m.Kind), Consumer: m.Consumer, EventID: m.EventID, Type: m.Type,
-			About: m.Aggregate(), SentAt: m.SentAt, Receives: m.Receives, Reason: m.Reason, Body: m.Body(),
-		})
-	}
+	slices.SortStableFunc(list.Messages, func(a, b page.DeadLetter) int { return a.SentAt.Compare(b.SentAt) })
 	return list, nil
 }
 
 // Redrive sends messages back to where they were not delivered.
-func (s *Stack) Redrive(ctx context.Context, ids []string) (*page.Result, error) {
+func (s *Stacks) Redrive(ctx context.Context, ids []string) (*page.Result, error) {
 	filter, err := only(ids)
 	if err != nil {
 		return nil, err
@@ -49,12 +52,12 @@ func (s *Stack) Redrive(ctx context.Context, ids []string) (*page.Result, error)
 }
 
 // Discard deletes messages for good, after it has copied them into a file.
-func (s *Stack) Discard(ctx context.Context, ids []string) (*page.Result, error) {
+func (s *Stacks) Discard(ctx context.Context, ids []string) (*page.Result, error) {
 	filter, err := only(ids)
 	if err != nil {
 		return nil, err
 	}
-	file := s.saveCopy()
+	file := s.save()
 	result, err := s.move(func(stack *operate.Stack, d *operate.Dialog) ([]operate.DeadLetterResult, error) {
 		return operate.DeadLetterDiscard{Filter: filter, Save: file}.Run(ctx, s.clients, stack, d)
 	})
@@ -72,15 +75,24 @@ func only(ids []string) (operate.DeadLetterFilter, error) {
 	return operate.DeadLetterFilter{IDs: ids}, nil
 }
 
-// move does the work, which the person at the page has confirmed there.
-func (s *Stack) move(work func(*operate.Stack, *operate.Dialog) ([]operate.DeadLetterResult, error)) (*page.Result, error) {
-	stack, err := s.outboxes()
+// move does the work in each stack. The person at the page has confirmed it there.
+func (s *Stacks) move(work func(*operate.Stack, *operate.Dialog) ([]operate.DeadLetterResult, error)) (*page.Result, error) {
+	stacks, err := s.outboxes()
 	if err != nil {
 		return nil, err
 	}
-	results, err := work(stack, operate.NewDialog(strings.NewReader(""), io.Discard, true, false))
-	if err != nil && len(results) == 0 {
+	var results []operate.DeadLetterResult
+	var problems []error
+	for _, stack := range stacks {
+		some, err := work(stack, operate.NewDialog(strings.NewReader(""), io.Discard, true, false))
+		results, problems = append(results, some...), append(problems, err)
+	}
+	err = errors.Join(problems...)
+	switch {
+	case len(results) == 0 && err != nil:
 		return nil, err
+	case len(results) == 0:
+		return nil, errors.New("none of the messages is there any more, or others have them for the moment: look again")
 	}
 	moved := &page.Result{}
 	for _, r := range results {
@@ -88,9 +100,6 @@ func (s *Stack) move(work func(*operate.Stack, *operate.Dialog) ([]operate.DeadL
 	}
 	if err != nil { // it names what stays, and why
 		moved.Kept = strings.Split(err.Error(), "\n")
-	}
-	if len(results) == 0 {
-		return nil, fmt.Errorf("none of the messages is there any more, or others have them for the moment: look again")
 	}
 	return moved, nil
 }

@@ -21,7 +21,7 @@ var stateOf = map[operate.EffectState]page.EventState{
 }
 
 // Events returns the events that an id stands for, as `outbox trace` does: an event's own or an aggregate's.
-func (s *Stack) Events(ctx context.Context, q page.EventQuery) (*page.EventList, error) {
+func (s *Stacks) Events(ctx context.Context, q page.EventQuery) (*page.EventList, error) {
 	list := &page.EventList{Events: []page.Event{}, Types: []string{}}
 	if q.Text == "" {
 		return list, nil
@@ -38,7 +38,7 @@ func (s *Stack) Events(ctx context.Context, q page.EventQuery) (*page.EventList,
 }
 
 // Event returns what the tables and queues tell of an event.
-func (s *Stack) Event(ctx context.Context, id string) (*page.Timeline, error) {
+func (s *Stacks) Event(ctx context.Context, id string) (*page.Timeline, error) {
 	found, err := s.trace(ctx, id)
 	if err != nil {
 		return nil, err
@@ -65,13 +65,17 @@ func (s *Stack) Event(ctx context.Context, id string) (*page.Timeline, error) {
 }
 
 // trace returns the events that an id stands for, in the order of their versions.
-func (s *Stack) trace(ctx context.Context, id string) ([]operate.TracedEvent, error) {
-	stack, err := s.outboxes()
+func (s *Stacks) trace(ctx context.Context, id string) ([]operate.TracedEvent, error) {
+	stacks, err := s.outboxes()
 	if err != nil {
 		return nil, err
 	}
+	var boxes []*operate.Outbox
+	for _, stack := range stacks {
+		boxes = append(boxes, stack.Outboxes...)
+	}
 	var problems []error
-	for _, box := range stack.Outboxes {
+	for _, box := range boxes {
 		trace, err := operate.Tracer{
 			Clients: s.clients, Outbox: box, MaximumRead: maxRead,
 			Dialog: operate.NewDialog(strings.NewReader(""), io.Discard, false, false),

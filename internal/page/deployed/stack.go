@@ -7,29 +7,31 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/outboxkit/transactional-outbox/internal/flow"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/operate"
 	"github.com/outboxkit/transactional-outbox/internal/page"
 )
 
-// A Stack is a [page.Backend] for a deployed stack.
-type Stack struct {
+// Stacks are a [page.Backend] for one deployed stack, or for several that belong together.
+type Stacks struct {
 	clients   operate.Clients
-	stack     *operate.Stack // nil: it has no outbox
-	noOutbox  error          // why not
+	stacks    []*operate.Stack // those that have an outbox
+	noOutbox  error            // why none has
 	about     page.About
-	template  []byte
+	templates map[string][]byte // by the name of the stack, as JSON
 	graph     *flow.Graph
 	physical  map[string]string // id of a resource, by its logical id
 	logical   map[string]string // the other way round
-	saveCopy  func() string     // names the file for copies of what is discarded
+	save      func() string
 	surveying sync.Mutex
-	surveyor  *operate.Surveyor
+	surveyors []*operate.Surveyor // of the stacks
 	survey    survey
 }
 
@@ -38,10 +40,10 @@ type Config struct {
 	Clients operate.Clients
 	// Command names the stack in advice.
 	Command operate.CommandLine
-	// Stack is the name of the stack.
-	Stack string
-	// Outboxes is what the stack has of outboxes, nil where that is not known, which NoOutbox explains.
-	Outboxes *operate.Stack
+	// Names are those of the stacks.
+	Names []string
+	// Outboxes are the stacks that have an outbox. Where there are none, NoOutbox says why.
+	Outboxes []*operate.Stack
 	NoOutbox error
 	// Write lets the page change something. Default: it only shows.
 	Write bool
@@ -49,39 +51,53 @@ type Config struct {
 	Save func() string
 }
 
-// New reads the stack's template and returns what shows it.
-func New(ctx context.Context, c Config) (*Stack, error) {
-	s := &Stack{
-		clients: c.Clients, stack: c.Outboxes, noOutbox: c.NoOutbox, saveCopy: c.Save,
-		about:    page.About{Stack: c.Stack, Where: c.Clients.Where, ReadOnly: !c.Write, EventsBySearch: true},
-		physical: map[string]string{}, logical: map[string]string{},
+// New reads the stacks' templates and returns what shows them.
+func New(ctx context.Context, c Config) (*Stacks, error) {
+	s := &Stacks{
+		clients: c.Clients, stacks: c.Outboxes, noOutbox: c.NoOutbox, save: c.Save,
+		about:     page.About{Stack: strings.Join(c.Names, ", "), Where: c.Clients.Where, ReadOnly: !c.Write, EventsBySearch: true},
+		templates: map[string][]byte{}, physical: map[string]string{}, logical: map[string]string{},
 	}
-	if s.stack != nil {
-		s.surveyor = operate.NewSurveyor(c.Clients, c.Outboxes, c.Command)
+	for _, stack := range c.Outboxes {
+		s.surveyors = append(s.surveyors, operate.NewSurveyor(c.Clients, stack, c.Command))
 	}
-	client := cloudformation.NewFromConfig(c.Clients.Config)
-	resources := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &c.Stack})
-	for resources.HasMorePages() {
-		some, err := resources.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read the resources of stack %s in %s: %w", c.Stack, c.Clients.Where, err)
+	var templates [][]byte
+	for _, name := range c.Names {
+		if err := s.read(ctx, cloudformation.NewFromConfig(c.Clients.Config), name); err != nil {
+			return nil, fmt.Errorf("read stack %s in %s: %w", name, c.Clients.Where, err)
 		}
-		for _, r := range some.StackResourceSummaries {
-			id, physical := aws.ToString(r.LogicalResourceId), aws.ToString(r.PhysicalResourceId)
-			s.physical[id], s.logical[physical] = physical, id
-		}
+		templates = append(templates, s.templates[name])
 	}
-	template, err := client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &c.Stack})
-	if err != nil {
-		return nil, fmt.Errorf("read the template of stack %s in %s: %w", c.Stack, c.Clients.Where, err)
-	}
-	s.template = []byte(aws.ToString(template.TemplateBody))
-	s.graph, err = flow.Read(s.template, func(id string) bool { _, ok := s.physical[id]; return ok })
+	var err error
+	s.graph, err = flow.Read(func(id string) bool { return s.physical[id] != "" }, templates...)
 	return s, err
 }
 
-// About returns what the stack is.
-func (s *Stack) About() page.About {
+// read reads the resources and the template of a stack.
+func (s *Stacks) read(ctx context.Context, client *cloudformation.Client, name string) error {
+	resources := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &name})
+	for resources.HasMorePages() {
+		some, err := resources.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range some.StackResourceSummaries {
+			id, physical := aws.ToString(r.LogicalResourceId), aws.ToString(r.PhysicalResourceId)
+			if s.physical[id] == "" { // of those with the same id the flow has the first, too
+				s.physical[id], s.logical[physical] = physical, id
+			}
+		}
+	}
+	out, err := client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &name})
+	if err != nil {
+		return err
+	}
+	s.templates[name], err = template.JSON([]byte(aws.ToString(out.TemplateBody)))
+	return err
+}
+
+// About returns what the stacks are.
+func (s *Stacks) About() page.About {
 	about := s.about
 	rows := [][]string{}
 	for _, id := range slices.Sorted(maps.Keys(s.physical)) {
@@ -91,19 +107,19 @@ func (s *Stack) About() page.About {
 	return about
 }
 
-// Flow returns how events move through the stack.
-func (s *Stack) Flow(context.Context) (*flow.Graph, error) { return s.graph, nil }
+// Flow returns how events move through the stacks.
+func (s *Stacks) Flow(context.Context) (*flow.Graph, error) { return s.graph, nil }
 
-// Template returns the stack's template.
-func (s *Stack) Template() []byte { return s.template }
+// Template returns the template of the stack with the name, as JSON.
+func (s *Stacks) Template(name string) []byte { return s.templates[name] }
 
 // Follow returns at once: nothing tells of what moves.
-func (s *Stack) Follow(context.Context, func(page.Change)) {}
+func (s *Stacks) Follow(context.Context, func(page.Change)) {}
 
-// outboxes returns what the stack has of outboxes, or why it has none.
-func (s *Stack) outboxes() (*operate.Stack, error) {
-	if s.stack == nil {
+// outboxes returns the stacks that have an outbox, or why none has.
+func (s *Stacks) outboxes() ([]*operate.Stack, error) {
+	if len(s.stacks) == 0 {
 		return nil, s.noOutbox
 	}
-	return s.stack, nil
+	return s.stacks, nil
 }

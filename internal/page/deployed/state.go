@@ -32,7 +32,7 @@ type survey struct {
 }
 
 // State returns how the stack stands: what its queues hold now, and everything else as it was some seconds ago.
-func (s *Stack) State(ctx context.Context) (*page.State, error) {
+func (s *Stacks) State(ctx context.Context) (*page.State, error) {
 	seen, err := s.surveyed(ctx)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (s *Stack) State(ctx context.Context) (*page.State, error) {
 }
 
 // depth returns how many messages of a queue wait, those that are delayed included, and are in flight.
-func (s *Stack) depth(ctx context.Context, id string) (waiting, inFlight int64, err error) {
+func (s *Stacks) depth(ctx context.Context, id string) (waiting, inFlight int64, err error) {
 	url := s.physical[id]
 	out, err := s.clients.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{
 		types.QueueAttributeNameApproximateNumberOfMessages,
@@ -95,47 +95,54 @@ func (s *Stack) depth(ctx context.Context, id string) (waiting, inFlight int64, 
 }
 
 // surveyed returns what was seen when everything was looked at, and looks where that is some time ago.
-func (s *Stack) surveyed(ctx context.Context) (survey, error) {
+func (s *Stacks) surveyed(ctx context.Context) (survey, error) {
 	s.surveying.Lock()
 	defer s.surveying.Unlock()
-	if s.surveyor == nil || time.Since(s.survey.at) < surveyEvery {
+	if len(s.surveyors) == 0 || time.Since(s.survey.at) < surveyEvery {
 		return s.survey, nil
 	}
-	status, err := s.surveyor.Survey(ctx)
-	if err != nil {
-		return s.survey, err
-	}
 	seen := survey{at: time.Now(), needs: []page.Need{}, status: map[string]string{}, oldest: map[string]int64{}}
+	for i, surveyor := range s.surveyors {
+		status, err := surveyor.Survey(ctx)
+		if err != nil {
+			return s.survey, err
+		}
+		s.noteAll(&seen, s.stacks[i], status)
+	}
+	s.survey = seen
+	return seen, nil
+}
+
+// noteAll adds what was seen of a stack.
+func (s *Stacks) noteAll(seen *survey, stack *operate.Stack, status *operate.Status) {
 	for _, need := range status.Needs {
 		seen.needs = append(seen.needs, page.Need{What: need.What, Do: need.Do})
 	}
 	for i, o := range status.Outboxes {
-		of := s.stack.Outboxes[i]
-		s.note(&seen, of.Pipe, &o.Pipe)
-		s.noteConsumers(&seen, of.Consumers, o.Consumers)
+		of := stack.Outboxes[i]
+		s.note(seen, of.Pipe, &o.Pipe)
+		s.noteConsumers(seen, of.Consumers, o.Consumers)
 	}
 	var imported []*operate.Consumer
-	for _, c := range s.stack.Consumers {
+	for _, c := range stack.Consumers {
 		if c.Outbox == nil {
 			imported = append(imported, c)
 		}
 	}
-	s.noteConsumers(&seen, imported, status.Imported)
-	s.survey = seen
-	return seen, nil
+	s.noteConsumers(seen, imported, status.Imported)
 }
 
 // usual are the states of a part that works.
 var usual = map[string]bool{"RUNNING": true, "Enabled": true, "ENABLED": true}
 
 // note adds the state of a part that is not as usual.
-func (s *Stack) note(seen *survey, physical string, part *operate.Reading[operate.Part]) {
+func (s *Stacks) note(seen *survey, physical string, part *operate.Reading[operate.Part]) {
 	if id, ok := s.logical[physical]; ok && part != nil && part.Error == "" && !usual[part.Value.State] {
 		seen.status[id] = part.Value.State
 	}
 }
 
-func (s *Stack) noteConsumers(seen *survey, consumers []*operate.Consumer, stand []operate.ConsumerStatus) {
+func (s *Stacks) noteConsumers(seen *survey, consumers []*operate.Consumer, stand []operate.ConsumerStatus) {
 	for i, c := range consumers {
 		if i >= len(stand) {
 			return

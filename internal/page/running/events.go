@@ -39,7 +39,7 @@ func line(e events.Event) page.Event {
 func (r *Run) Event(ctx context.Context, id string) (*page.Timeline, error) {
 	e, ok := r.session.Events().Get(id)
 	if !ok {
-		return r.Stack.Event(ctx, id)
+		return r.Stacks.Event(ctx, id)
 	}
 	t := &page.Timeline{
 		Event: line(e), CorrelationID: e.CorrelationID, CausedBy: e.CausationID, Payload: e.Payload,

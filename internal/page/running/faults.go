@@ -52,7 +52,7 @@ func (r *Run) Heal(context.Context) error {
 
 // Publish puts an event on a bus, which the page names by its logical id.
 func (r *Run) Publish(ctx context.Context, e page.Publication) (string, error) {
-	bus, ok := r.session.Deployment().Find(e.Bus)
+	bus, ok := r.session.Find(e.Bus)
 	if !ok {
 		return "", fmt.Errorf("bus must be one of the stack, got %q", e.Bus)
 	}

@@ -36,7 +36,7 @@ func (r *Run) moves(w way, count int) []page.Move {
 
 // logicalID returns the logical id of what a hop names by that, an ARN or a Ref.
 func (r *Run) logicalID(reference string) string {
-	if found, ok := r.session.Deployment().Find(reference); ok {
+	if found, ok := r.session.Find(reference); ok {
 		return found.LogicalID
 	}
 	return reference

@@ -4,6 +4,7 @@ package running
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -15,9 +16,9 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/page/deployed"
 )
 
-// A Run is a [page.Backend] and a [page.Run] for a session. What can be known from outside it takes from a [deployed.Stack].
+// A Run is a [page.Backend] and a [page.Run] for a session. What can be known from outside it takes from a [deployed.Stacks].
 type Run struct {
-	*deployed.Stack
+	*deployed.Stacks
 	session *local.Session
 	tap     *Tap
 	graph   *flow.Graph
@@ -31,30 +32,39 @@ var (
 // New returns what shows the session, whose console is the tap. port is that of its REST API, for advice, and save names the
 // files for copies of discarded messages.
 func New(ctx context.Context, session *local.Session, tap *Tap, port int, save func() string) (*Run, error) {
-	name, c := session.Deployment().Stack, session.Cloud()
-	clients := operate.AtEndpoints(c.Region, operate.Endpoints{
-		DynamoDB: c.Endpoint(cloud.DynamoDB), SQS: c.Endpoint(cloud.SQS), EventBridge: c.Endpoint(cloud.EventBridge), Others: c.Endpoint(cloud.Others),
-	}, "on this machine")
-	outboxes, noOutbox := operate.Discover(ctx, clients, name)
-	stack, err := deployed.New(ctx, deployed.Config{
-		Clients: clients, Command: operate.CommandLine{Local: true, Port: port}, Stack: name,
-		Outboxes: outboxes, NoOutbox: noOutbox, Write: true, Save: save,
-	})
+	c := session.Cloud()
+	config := deployed.Config{
+		Clients: operate.AtEndpoints(c.Region, operate.Endpoints{
+			DynamoDB: c.Endpoint(cloud.DynamoDB), SQS: c.Endpoint(cloud.SQS), EventBridge: c.Endpoint(cloud.EventBridge), Others: c.Endpoint(cloud.Others),
+		}, "on this machine"),
+		Command: operate.CommandLine{Local: true, Port: port}, Names: session.Summary.Stacks, Write: true, Save: save,
+	}
+	var problems []error
+	for _, name := range config.Names {
+		stack, err := operate.Discover(ctx, config.Clients, name)
+		if err != nil { // it has no outbox, and its flow is shown all the same
+			problems = append(problems, err)
+			continue
+		}
+		config.Outboxes = append(config.Outboxes, stack)
+	}
+	config.NoOutbox = errors.Join(problems...)
+	stacks, err := deployed.New(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	graph, err := stack.Flow(ctx)
-	return &Run{Stack: stack, session: session, tap: tap, graph: graph}, err
+	graph, err := stacks.Flow(ctx)
+	return &Run{Stacks: stacks, session: session, tap: tap, graph: graph}, err
 }
 
 // About returns what runs.
 func (r *Run) About() page.About {
-	about := r.Stack.About()
+	about := r.Stacks.About()
 	about.Live, about.EventsBySearch = true, false
 	s := r.session.Summary
 	endpoints := page.FactGroup{Title: "Endpoints"}
-	if s.API != "" {
-		endpoints.Rows = append(endpoints.Rows, []string{"REST API", s.API})
+	for _, api := range s.APIs {
+		endpoints.Rows = append(endpoints.Rows, []string{"REST API of " + api.Stack, api.URL})
 	}
 	for _, e := range s.Endpoints {
 		endpoints.Rows = append(endpoints.Rows, []string{e.Service.Variable(), e.URL})

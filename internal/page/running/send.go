@@ -28,14 +28,39 @@ const (
 // sender follows no redirect: the page shows the API's own answer, and nothing is sent anywhere else.
 var sender = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// Methods returns the methods of the stack's REST API.
-func (r *Run) Methods(context.Context) ([]page.Method, error) { return methods(r.Template()) }
+// Methods returns the methods of the stacks' REST APIs.
+func (r *Run) Methods(context.Context) ([]page.Method, error) {
+	all := []page.Method{}
+	for _, api := range r.session.Summary.APIs {
+		some, err := methods(r.Template(api.Stack))
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range some {
+			m.Stack = api.Stack
+			all = append(all, m)
+		}
+	}
+	return all, nil
+}
 
-// Send sends a request to the REST API, signed with the developer's key: a method that asks for no signature ignores it.
+// url returns the URL of the REST API of a stack.
+func (r *Run) url(stack string) (string, error) {
+	var names []string
+	for _, api := range r.session.Summary.APIs {
+		if api.Stack == stack {
+			return api.URL, nil
+		}
+		names = append(names, api.Stack)
+	}
+	return "", fmt.Errorf("stack must be one with a REST API, of %q, got %q", names, stack)
+}
+
+// Send sends a request to a REST API, signed with the developer's key: a method that asks for no signature ignores it.
 func (r *Run) Send(ctx context.Context, in page.Request) (*page.Response, error) {
-	api := r.session.Summary.API
-	if api == "" {
-		return nil, fmt.Errorf("the stack must have a REST API to send %s %s to", in.Verb, in.Path)
+	api, err := r.url(in.Stack)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()

@@ -15,7 +15,7 @@ var counted = []flow.Kind{flow.API, flow.Table, flow.Pipe, flow.Bus, flow.Functi
 
 // State returns how the stack stands, with how much each of its parts has handed on since the run started.
 func (r *Run) State(ctx context.Context) (*page.State, error) {
-	state, err := r.Stack.State(ctx)
+	state, err := r.Stacks.State(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (r *Run) State(ctx context.Context) (*page.State, error) {
 // at returns the nodes that count the hops of a way: the API for its requests, a function for what it is given, a bus for
 // what a pipe brings, and a table and a pipe for what they hand on.
 func (r *Run) at(w way) []string {
-	if found, ok := r.session.Deployment().Find(w.resource); ok && strings.HasPrefix(found.Type, "AWS::ApiGateway::") {
+	if found, ok := r.session.Find(w.resource); ok && strings.HasPrefix(found.Type, "AWS::ApiGateway::") {
 		return r.apis()
 	}
 	var nodes []string

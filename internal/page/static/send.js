@@ -6,7 +6,7 @@ import { Empty, ms, pretty, Problem, useGet } from './ui.js';
 
 const parameters = (path) => [...path.matchAll(/\{([^}+]+)\+?\}/g)].map((m) => m[1]);
 
-function Call({ method }) {
+function Call({ method, several }) {
   const [path, setPath] = useState({});
   const [headers, setHeaders] = useState(method.headers ?? {});
   const [body, setBody] = useState(method.example ? pretty(method.example) : '');
@@ -17,14 +17,14 @@ function Call({ method }) {
     try {
       const filled = method.path.replace(/\{([^}+]+)\+?\}/g, (_, name) => encodeURIComponent(path[name] ?? ''));
       const used = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== ''));
-      set({ response: await post('send', { verb: method.verb, path: filled, headers: used, body }) });
+      set({ response: await post('send', { stack: method.stack, verb: method.verb, path: filled, headers: used, body }) });
     } catch (problem) {
       set({ problem: problem.message });
     }
   };
   const { response } = result;
   return html`<form class="card" aria-label=${`${method.verb} ${method.path}`} onSubmit=${send}>
-    <h2><span class="verb">${method.verb}</span> ${method.path} ${method.signed && html`<span class="tag">signed</span>`}</h2>
+    <h2><span class="verb">${method.verb}</span> ${method.path} ${several && html`<span class="tag">${method.stack}</span>`} ${method.signed && html`<span class="tag">signed</span>`}</h2>
     ${parameters(method.path).map((name) => html`<label>${name}<input required value=${path[name] ?? ''} onInput=${(e) => setPath({ ...path, [name]: e.target.value })} /></label>`)}
     ${Object.keys(headers).map((name) => html`<label>${name}<input value=${headers[name]} onInput=${(e) => setHeaders({ ...headers, [name]: e.target.value })} /></label>`)}
     ${!['GET', 'HEAD', 'DELETE'].includes(method.verb) && html`<label>body<textarea rows=${Math.min(16, body.split('\n').length + 1)} spellcheck="false" value=${body} onInput=${(e) => setBody(e.target.value)} /></label>`}
@@ -66,7 +66,7 @@ export function Send({ flow }) {
   return html`<h1>Send</h1><${Problem} text=${error} />
     ${methods?.length === 0 && buses.length === 0 && html`<${Empty} title="Nothing to send to">The stack has no REST API and no event bus.<//>`}
     <div class="cards">
-      ${methods?.map((m) => html`<${Call} key=${m.verb + m.path} method=${m} />`)}
+      ${methods?.map((m) => html`<${Call} key=${m.stack + m.verb + m.path} method=${m} several=${m.stack !== methods[0].stack || m.stack !== methods.at(-1).stack} />`)}
       ${buses.length > 0 && html`<${Publish} buses=${buses} />`}
     </div>`;
 }

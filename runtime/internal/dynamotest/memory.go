@@ -1,6 +1,6 @@
 // Package dynamotest models DynamoDB's transactions in memory, for tests: what TransactWriteItems
 // and GetItem promise, and the faults that a client must expect of them. What the model assumes is
-// checked against DynamoDB Local in the tests of the packages that use it.
+// checked against DynamoDB Local in this package's tests. Package inboxtest makes it public, as far as a consumer's tests need it.
 package dynamotest
 
 import (

@@ -24,7 +24,7 @@ func TestMisbehavior(t *testing.T) {
 	var mu sync.Mutex
 	var lines []string
 	app := t.TempDir()
-	host := functions.New(functions.Config{Cloud: cloud.New("eu-west-1"), Dir: t.TempDir(), App: app, Sink: func(h hop.Hop) {
+	host := functions.New(functions.Config{Cloud: cloud.New("eu-west-1"), Dir: t.TempDir(), Sink: func(h hop.Hop) {
 		mu.Lock()
 		defer mu.Unlock()
 		lines = append(lines, h.Detail)
@@ -95,7 +95,7 @@ func provision(t *testing.T, host *functions.Service, app, name string) string {
 		t.Fatal(err)
 	}
 	attributes, err := host.Provisions()["AWS::Lambda::Function"](t.Context(), template.Resource{
-		LogicalID: name, PhysicalName: strings.ReplaceAll(name, " ", "-"),
+		LogicalID: name, PhysicalName: strings.ReplaceAll(name, " ", "-"), Dir: app, Root: app,
 		Properties: map[string]any{
 			"Runtime": "provided.al2023", "Timeout": 1, "Code": map[string]any{"S3Key": "unused"},
 			"Environment": map[string]any{"Variables": map[string]any{"CRASH": always}},

@@ -1,8 +1,10 @@
-package eventsource
+package messages
 
 import (
 	"encoding/json"
 	"os"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,13 +26,23 @@ func TestPayloadIsAsOnAWS(t *testing.T) {
 		},
 	}
 	plain := types.Message{MessageId: aws.String("2"), ReceiptHandle: aws.String("r2"), Body: aws.String("plain"), MD5OfBody: aws.String("m2"), Attributes: map[string]string{}}
-	payloads := split([]types.Message{message, plain}, "arn:aws:sqs:eu-west-1:000000000000:Orders", "eu-west-1")
-	expect(t, "payloads", len(payloads), 1)
+	var batch Batch
+	for _, m := range []types.Message{message, plain} {
+		batch.add(m, encode(m, "arn:aws:sqs:eu-west-1:000000000000:Orders", "eu-west-1"))
+	}
 	golden, err := os.ReadFile("testdata/event.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "event", decoded(t, payloads[0].encode()), decoded(t, golden))
+	var want struct{ Records []any }
+	if err := json.Unmarshal(golden, &want); err != nil {
+		t.Fatal(err)
+	}
+	for i, record := range batch.Records {
+		if got := decoded(t, record); !reflect.DeepEqual(got, want.Records[i]) {
+			t.Errorf("record %d: %v, want %v", i, got, want.Records[i])
+		}
+	}
 }
 
 func decoded(t *testing.T, raw []byte) any {
@@ -47,5 +59,7 @@ func TestEventIDs(t *testing.T) {
 	for _, body := range []string{`{"detail":{"id":"e1"}}`, `{"detail":{"id":7}}`, `plain`, `{"detail":"x"}`, `{"detail":{"id":"e2"}}`} {
 		messages = append(messages, types.Message{Body: aws.String(body)})
 	}
-	expect(t, "ids", eventIDs(messages), []string{"e1", "e2"})
+	if got := EventIDs(messages); !slices.Equal(got, []string{"e1", "e2"}) {
+		t.Errorf("ids %v", got)
+	}
 }
