@@ -137,6 +137,21 @@ func TestTextReadyShowsEverything(t *testing.T) {
 	}
 }
 
+// TestTextReadyBeginsWithThePage, and leaves what the page shows to it.
+func TestTextReadyBeginsWithThePage(t *testing.T) {
+	shown := summary
+	shown.Page = "http://127.0.0.1:4515/"
+	var out bytes.Buffer
+	console.Text(&out, false).Ready(shown)
+	open, api := strings.Index(out.String(), "Open http://127.0.0.1:4515/"), strings.Index(out.String(), "http://127.0.0.1:4510/dev/")
+	if open < 0 || api < open {
+		t.Errorf("the page's address does not come first:\n%s", out.String())
+	}
+	if strings.Contains(out.String(), "Outbox/One/Queue") {
+		t.Errorf("it lists the resources:\n%s", out.String())
+	}
+}
+
 // TestTextShortensALineWithinALine checks what the runtime for Node.js makes of a handler's own JSON.
 func TestTextShortensALineWithinALine(t *testing.T) {
 	var out bytes.Buffer
