@@ -10,7 +10,7 @@ function Message({ m, chosen, onChoose, readOnly }) {
   return html`<li class="letter">
     ${!readOnly && html`<input type="checkbox" checked=${chosen} onChange=${onChoose} aria-label=${`Select ${name} of ${m.consumer ?? m.kind}`} />`}
     <div>
-      <p><b>${m.type ?? 'message'}</b> ${m.about && html`<span>${m.about}</span> `}<span class="tag">${m.consumer ? `${m.consumer}${m.kind === 'rule' ? "'s rule" : ''}` : m.kind}</span> <${When} at=${m.sentAt} /> <small>${m.receives > 1 ? `received ${times(m.receives)}` : ''}</small></p>
+      <p><b>${m.type ?? 'message'}</b> ${m.about && html`<span>${m.about}</span> `}<span class="tag">${m.consumer ? `${m.consumer}${m.kind === 'rule' ? "'s rule" : ''}` : m.kind}</span> <${When} at=${m.sentAt} /> <small>${m.receives > 1 ? `· received ${times(m.receives)}` : ''}</small></p>
       <p class="reason">${m.reason}</p>
       <p><button type="button" class="link" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? 'Hide the message' : 'Show the message'}</button>
         ${m.eventId && html` <a href=${`#/events/${encodeURIComponent(m.eventId)}`}>Timeline</a>`}</p>
