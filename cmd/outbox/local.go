@@ -48,7 +48,7 @@ README names.`,
 	flags.BoolVar(&o.All, "all", false, "run all stacks of the app")
 	flags.StringArrayVar(&o.Parameters, "parameter", nil, "`NAME=VALUE` of a template's parameter, or STACK:NAME=VALUE, and again for each further one")
 	flags.StringArrayVar(&o.StandIns, "stand-in", nil, "`KIND=NAME` of what is made because no stack of the run has it: "+local.StandInForms)
-	flags.IntVar(&o.Port, "port", 4510, "`port` of the REST API; the AWS endpoints take the ports after it, then further REST APIs, and the page where there are none; 0 lets the system choose all of them")
+	flags.IntVar(&o.Port, "port", 4510, "`port` of the REST API; the AWS endpoints, the page and further REST APIs take the ports after it; 0 lets the system choose all of them")
 	flags.StringVar(&o.Data, "data", "", "`folder` that keeps tables, queues and checkpoints; a later run with it continues there (default: a new temporary folder)")
 	flags.BoolVar(&o.Keep, "keep", false, "do not remove the temporary folder at the end")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line, for programs")

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -38,7 +39,7 @@ func startAPIs(ctx context.Context, o Options, stacks []*template.Stack, config 
 	for n := range max(count, 1) {
 		config.Port = o.portOf(0)
 		if n > 0 {
-			config.Port = o.portOf(ports + n - 1)
+			config.Port = o.portOf(furtherAPIs + n - 1)
 		}
 		service, err := apigateway.New(ctx, config)
 		if err != nil {
@@ -154,8 +155,20 @@ func (a *apis) Local(text string) string {
 	return text
 }
 
+// further returns how many there are beside the first.
+func (a *apis) further() int { return len(a.all) - 1 }
+
 // Keys returns the values of the API keys that are enabled.
 func (a *apis) Keys() []string { return a.all[0].Keys() } // all services have all keys
+
+// mapped returns the URLs of the paths of custom domains, by what leads there on AWS.
+func (a *apis) mapped() map[string]string {
+	all := map[string]string{}
+	for _, service := range a.all {
+		maps.Copy(all, service.Mapped())
+	}
+	return all
+}
 
 // served returns the APIs that have a stage, in the order of their ports.
 func (a *apis) served() []console.API {

@@ -78,7 +78,7 @@ func newSeams(i *faults.Injector, c *cloud.Cloud) seams {
 		tables:   i.DynamoDB(c),
 		bus:      i.Bus,
 		targets:  i.Targets(),
-		pipe:     i.Pipe,
+		pipe:     i.Pipe(c),
 		function: i.Function,
 		queue:    i.Queue(c),
 		trim:     i.TrimsStopped(),

@@ -51,18 +51,18 @@ const (
 	IAMOff = "off"
 )
 
-// PagePort returns the port for the page that shows the run: the one after the endpoints, or 0, with which the system chooses,
-// where further stacks may have REST APIs there.
-func (o Options) PagePort() int {
-	if o.All || len(o.Stacks) > 1 {
-		return 0
-	}
-	return o.portOf(ports)
-}
+// PagePort returns the port for the page that shows the run: the one after the endpoints, or 0 where the system chooses.
+func (o Options) PagePort() int { return o.portOf(ports) }
 
-// ports is how many ports in a row a run takes: the first REST API's and one for each endpoint. The REST API of each
-// further stack takes one more.
+// ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
 const ports = 5
+
+// What follows them has its place here, so that it has the same port in every run: the page, the REST APIs beside the first, and
+// then the URLs of functions.
+const (
+	furtherAPIs  = ports + 1
+	functionURLs = 10
+)
 
 // Validate reports everything that is wrong with the options.
 func (o Options) Validate() error {

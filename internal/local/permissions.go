@@ -65,13 +65,16 @@ func (p permissions) ofBuses(bus *eventbus.Service) {
 	}
 }
 
-// queuesOnly asks the policies of queues, and lets a rule invoke every function.
+// queuesOnly asks the policies of queues, and lets everything else in.
 type queuesOnly struct{ queues *queues.Service }
 
 // Allows implements eventbus.Policies.
 func (q queuesOnly) Allows(targetARN, service, sourceARN string) bool {
-	return strings.HasPrefix(targetARN, "arn:aws:lambda:") || q.queues.Allows(targetARN, service, sourceARN)
+	return !strings.HasPrefix(targetARN, "arn:aws:sqs:") || q.queues.Allows(targetARN, service, sourceARN)
 }
+
+// RoleAllows implements eventbus.Policies.
+func (q queuesOnly) RoleAllows(_, _, _, _ string) bool { return true }
 
 // others returns the guard of the endpoint of the other services, or nil.
 func (p permissions) others() func(http.Handler) http.Handler {
@@ -125,6 +128,22 @@ func (p permissions) caller(o Options) func(r *http.Request, body []byte, method
 		return nil
 	}
 	return p.authority.AuthorizeCaller
+}
+
+// url returns what decides whether everybody may call the URL of a function, or nil.
+func (p permissions) url() func(functionARN string) error {
+	if p.authority == nil {
+		return nil
+	}
+	return p.authority.AuthorizeURL
+}
+
+// urlCaller returns what decides whether a caller of a function's URL is let in, or nil.
+func (p permissions) urlCaller(o Options) func(r *http.Request, body []byte, functionARN string) error {
+	if p.authority == nil || !o.Auth {
+		return nil
+	}
+	return p.authority.AuthorizeURLCaller
 }
 
 // signedCurl returns a command that calls the API, signed with the developer's key.

@@ -22,6 +22,7 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/eventsource"
 	"github.com/outboxkit/transactional-outbox/internal/local/faults"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
+	"github.com/outboxkit/transactional-outbox/internal/local/functionurl"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/metrics"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
@@ -52,6 +53,7 @@ type closer interface{ Close() }
 type services struct {
 	cloud   *cloud.Cloud
 	apis    *apis
+	urls    *functionurl.Service
 	control *control.Service
 	clock   *clock.Clock
 	table   *tables.Service
@@ -106,7 +108,7 @@ func start(ctx context.Context, o Options, stacks []*template.Stack, data *data,
 		return nil, err
 	}
 	s.permissions.ofBuses(bus)
-	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, Wrap: seams.pipe, TrimStopped: seams.trim})
+	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, HasFunction: host.Exists, Wrap: seams.pipe, TrimStopped: seams.trim})
 	s.mapping = eventsource.New(eventsource.Config{
 		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
 	})
@@ -118,7 +120,11 @@ func start(ctx context.Context, o Options, stacks []*template.Stack, data *data,
 	if err != nil {
 		return nil, err
 	}
-	s.all = append(s.all, s.apis)
+	s.urls = functionurl.New(functionurl.Config{
+		Cloud: s.cloud, Port: o.portOf(max(functionURLs, furtherAPIs+s.apis.further())), Exists: host.Exists, Invoke: function.Invoke, Sink: sink,
+		Authorize: s.permissions.url(), AuthorizeCaller: s.permissions.urlCaller(o),
+	})
+	s.all = append(s.all, s.apis, s.urls)
 	s.control, err = control.New(control.Config{
 		Cloud: s.cloud, Port: o.portOf(4), Notice: out.Notice, Invoke: function.Invoke, InvokeAsync: bus.InvokeAsync, Metrics: store, Mappings: s.mapping, Pipes: pipe,
 		Guard: s.permissions.others(), Identity: s.permissions.identity(),

@@ -14,7 +14,7 @@ import (
 func (s *services) summary(data string, took time.Duration, deployments []*template.Deployment) console.Summary {
 	sum := console.Summary{
 		Region: s.cloud.Region, Data: data, Started: took.Round(100 * time.Millisecond).String(),
-		APIs: s.apis.served(), Outputs: map[string]string{},
+		APIs: s.apis.served(), Addresses: s.apis.mapped(), Outputs: map[string]string{},
 	}
 	if len(sum.APIs) > 0 {
 		sum.API = sum.APIs[0].URL
@@ -27,6 +27,7 @@ func (s *services) summary(data string, took time.Duration, deployments []*templ
 			sum.Stacks = append(sum.Stacks, d.Stack)
 		}
 		addResources(&sum, d)
+		s.addFunctionURLs(&sum, d)
 	}
 	sum.Stack = strings.Join(sum.Stacks, ", ")
 	s.addOutputs(&sum, deployments)
@@ -47,6 +48,16 @@ func addResources(sum *console.Summary, d *template.Deployment) {
 			sum.Skipped = append(sum.Skipped, console.Skipped{Type: r.Type, Reason: r.Reason})
 		}
 		sum.Skipped[i].Count++
+	}
+}
+
+// addFunctionURLs adds the URLs of functions by the readable names of the URLs.
+func (s *services) addFunctionURLs(sum *console.Summary, d *template.Deployment) {
+	urls := s.urls.URLs()
+	for _, r := range d.Resources {
+		if url := urls[r.LogicalID]; url != "" {
+			sum.Addresses[r.Name] = url
+		}
 	}
 }
 

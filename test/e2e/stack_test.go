@@ -175,7 +175,13 @@ type answer struct {
 // call sends a request to the REST API. Headers have the form "Name: value".
 func call(t *testing.T, run *localrun.Run, method, path, body string, headers ...string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(within(t), method, strings.TrimSuffix(run.Summary.API, "/")+path, strings.NewReader(body))
+	return request(t, method, strings.TrimSuffix(run.Summary.API, "/")+path, body, headers...)
+}
+
+// request sends a request to a URL.
+func request(t *testing.T, method, url, body string, headers ...string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(within(t), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

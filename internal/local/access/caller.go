@@ -40,6 +40,12 @@ const dateForm = "20060102T150405Z"
 // key of this run, or is a role that may not call the method.
 // Source: API Gateway developer guide, api-gateway-control-access-using-iam-policies-to-invoke-api.
 func (a *Authority) AuthorizeCaller(r *http.Request, body []byte, methodARN string) error {
+	return a.authorizeSigned(r, body, "execute-api", iam.Request{Action: "execute-api:Invoke", Resource: methodARN})
+}
+
+// authorizeSigned returns a *Refusal when the caller did not sign the request for the service with a key of this run, or
+// is a role that may not make one of the requests.
+func (a *Authority) authorizeSigned(r *http.Request, body []byte, service string, requests ...iam.Request) error {
 	signature, ok := parseSignature(r.Header.Get("Authorization"))
 	switch {
 	case !ok && r.URL.Query().Has("X-Amz-Signature"):
@@ -55,7 +61,7 @@ func (a *Authority) AuthorizeCaller(r *http.Request, body []byte, methodARN stri
 	if err != nil || time.Since(at).Abs() > maxSkew {
 		return &Refusal{"INVALID_SIGNATURE", "Signature expired: X-Amz-Date must be within five minutes of " + time.Now().UTC().Format(dateForm)}
 	}
-	if wrong := signature.wrongScope(a.cloud.Region, at); wrong != "" {
+	if wrong := signature.wrongScope(a.cloud.Region, service, at); wrong != "" {
 		return &Refusal{"INVALID_SIGNATURE", wrong}
 	}
 	if !signature.matches(r, body, at) {
@@ -65,8 +71,10 @@ func (a *Authority) AuthorizeCaller(r *http.Request, body []byte, methodARN stri
 	if !isRole {
 		return nil
 	}
-	if denied := a.check(caller, iam.Request{Action: "execute-api:Invoke", Resource: methodARN}); denied != nil {
-		return &Refusal{"ACCESS_DENIED", denied.Error()}
+	for _, request := range requests {
+		if denied := a.check(caller, request); denied != nil {
+			return &Refusal{"ACCESS_DENIED", denied.Error()}
+		}
 	}
 	return nil
 }
@@ -96,17 +104,17 @@ func parseSignature(header string) (signature, bool) {
 	return s, ok && s.key != "" && s.headers != nil
 }
 
-// wrongScope returns what is wrong with the scope of the credential for a call of the API at a time, or "".
+// wrongScope returns what is wrong with the scope of the credential for a call of a service at a time, or "".
 // Source: IAM user guide, reference_sigv-create-signed-request, "Create a string to sign", CredentialScope.
-func (s signature) wrongScope(region string, at time.Time) string {
+func (s signature) wrongScope(region, service string, at time.Time) string {
 	const scope = "Credential must be scoped to "
 	switch day := at.Format("20060102"); {
 	case s.date != day:
 		return fmt.Sprintf("%sthe day of X-Amz-Date, %s, got %q", scope, day, s.date)
 	case s.region != region:
 		return fmt.Sprintf("%sthe region %s, got %q", scope, region, s.region)
-	case s.service != "execute-api":
-		return fmt.Sprintf("%sthe service execute-api, got %q", scope, s.service)
+	case s.service != service:
+		return fmt.Sprintf("%sthe service %s, got %q", scope, service, s.service)
 	case s.terminator != "aws4_request":
 		return fmt.Sprintf("%saws4_request, got %q", scope, s.terminator)
 	}

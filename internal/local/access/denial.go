@@ -27,6 +27,9 @@ func (d *Denial) text(action string) string {
 	if who == "" {
 		who = d.Request.Principal.Service
 	}
+	if d.Request.Principal.Anonymous {
+		who = "anonymous"
+	}
 	text := fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", who, action, d.Request.Resource)
 	if d.Decision.Statement != nil {
 		return fmt.Sprintf("%s with an explicit deny in %s %s", text, article(d.Decision.Type), d.Decision.Type)
@@ -60,12 +63,15 @@ func (d *Denial) kind() string {
 }
 
 // Missing returns what would allow the request, ready to paste into the template: a statement for a policy, or the
-// permission of a function for a service. A service is let in on behalf of one resource only, because a queue that is open
+// permission of a function for a service or for everybody. A service is let in on behalf of one resource only, because a queue that is open
 // to a service is open to everybody who uses that service.
 // Source: IAM user guide, confused-deputy, "Cross-service confused deputy prevention".
 func (d *Denial) Missing() string {
 	action, on := d.Request.Action, d.nameOf(d.Request.Resource)
 	service := d.Request.Principal.Service
+	if d.Request.Principal.Anonymous {
+		return missingURLPermission(action, on)
+	}
 	if service == "" {
 		return fmt.Sprintf(`{"Effect":"Allow","Action":%q,"Resource":%s}`, action, on)
 	}

@@ -24,6 +24,9 @@ func subName(stack, text string) name {
 
 // noteNames keeps how a template refers to the ARNs of a resource.
 func (a *Authority) noteNames(r template.Resource, made template.Attributes) {
+	if r.Type == "AWS::Lambda::Url" {
+		return // its ARN is that of its function
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	id := r.TemplateID()

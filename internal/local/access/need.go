@@ -19,8 +19,9 @@ type need struct {
 	actions         []needed
 	// sender is a service that does the optional actions by itself, without a role.
 	sender string
-	// optional are those without which AWS makes the resource, which then loses logs, traces or events.
+	// optional are those without which AWS makes the resource, which then loses something.
 	optional []needed
+	loses    string // what: "its logs or traces", "events"
 }
 
 // needed are actions on one resource.
@@ -58,7 +59,7 @@ func (a *Authority) Prepare(context.Context) error {
 			problems = append(problems, fmt.Errorf("%s: the role %s", n.who, denied.explain()))
 		}
 		for _, denied := range a.lacks(n, r, n.optional) {
-			a.noticeOnce(n.who+"\n"+denied.kind(), fmt.Sprintf("IAM: %s loses its logs or traces on AWS: %s", n.who, denied.explain()))
+			a.noticeOnce(n.who+"\n"+denied.kind(), fmt.Sprintf("IAM: %s loses %s on AWS: %s", n.who, n.loses, denied.explain()))
 		}
 	}
 	return errors.Join(problems...)

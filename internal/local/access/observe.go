@@ -40,6 +40,8 @@ func (a *Authority) note(r template.Resource, made template.Attributes) error {
 		return a.noteTable(r, made.Ref)
 	case "AWS::Events::Rule":
 		return a.noteRule(r, made.GetAtt["Arn"])
+	case "AWS::Scheduler::Schedule":
+		return a.noteSchedule(r, made.GetAtt["Arn"])
 	case "AWS::ApiGateway::Method":
 		return a.apiMethod(r)
 	case "AWS::ApiGateway::RestApi":
@@ -73,7 +75,7 @@ func (a *Authority) noteFunction(r template.Resource, arn, name string) error {
 	a.mu.Unlock()
 	a.require(need{
 		who: r.LogicalID, role: p.Role, service: "lambda.amazonaws.com", source: arn, session: name,
-		actions: sendingTo(p.DeadLetterConfig.TargetArn), optional: optional,
+		actions: sendingTo(p.DeadLetterConfig.TargetArn), optional: optional, loses: "its logs or traces",
 	})
 	return nil
 }
@@ -122,13 +124,18 @@ func (a *Authority) noteMapping(r template.Resource) error {
 	if role == "" {
 		return nil
 	}
-	actions := []needed{{p.EventSourceArn, []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}}}
+	actions := toReceive(p.EventSourceArn)
 	if strings.Contains(p.EventSourceArn, "/stream/") {
 		actions = ofStream(p.EventSourceArn)
 		actions = append(actions, sendingTo(p.DestinationConfig.OnFailure.Destination)...)
 	}
 	a.require(need{who: r.LogicalID, role: role, session: function[strings.LastIndex(function, ":")+1:], actions: actions})
 	return nil
+}
+
+// toReceive returns what is needed to receive from a queue.
+func toReceive(arn string) []needed {
+	return []needed{{arn, []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}}}
 }
 
 // ofStream returns what is needed to read a stream.
@@ -143,8 +150,8 @@ func ofStream(arn string) []needed {
 // Source: EventBridge user guide, eb-pipes-permissions.
 func (a *Authority) notePipe(r template.Resource, arn string) error {
 	var p struct {
-		RoleArn, Source, Target string
-		SourceParameters        struct {
+		RoleArn, Source, Enrichment, Target string
+		SourceParameters                    struct {
 			DynamoDBStreamParameters struct{ DeadLetterConfig struct{ Arn string } }
 		}
 		LogConfiguration struct {
@@ -155,14 +162,14 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 		return err
 	}
 	n := need{who: r.LogicalID, role: p.RoleArn, service: "pipes.amazonaws.com", source: arn, session: nameOf(arn)}
+	n.actions = toReceive(p.Source)
 	if strings.Contains(p.Source, "/stream/") {
 		n.actions = ofStream(p.Source)
 	}
-	switch {
-	case strings.HasPrefix(p.Target, "arn:aws:events:"):
-		n.actions = append(n.actions, needed{p.Target, []string{putEvents}})
-	case strings.HasPrefix(p.Target, "arn:aws:sqs:"):
-		n.actions = append(n.actions, needed{p.Target, []string{"sqs:SendMessage"}})
+	for _, on := range []string{p.Enrichment, p.Target} {
+		if action := useOf(on); action != "" {
+			n.actions = append(n.actions, needed{on, []string{action}})
+		}
 	}
 	n.actions = append(n.actions, sendingTo(p.SourceParameters.DynamoDBStreamParameters.DeadLetterConfig.Arn)...)
 	if group := p.LogConfiguration.CloudwatchLogsLogDestination.LogGroupArn; group != "" {
@@ -172,25 +179,61 @@ func (a *Authority) notePipe(r template.Resource, arn string) error {
 	return nil
 }
 
-// noteRule notes the queues and functions that a rule sends to. AWS makes a rule whose targets do not let it send, and
-// its events are lost.
+// noteRule notes what a rule sends to, and as which role. AWS makes a rule whose targets do not let it send, and its
+// events are lost. A role must be one that EventBridge can assume.
 func (a *Authority) noteRule(r template.Resource, arn string) error {
 	var p struct {
 		Targets []struct {
-			Arn              string
+			Arn, RoleArn     string
 			DeadLetterConfig struct{ Arn string }
 		}
 	}
 	if err := read(r, &p); err != nil {
 		return err
 	}
+	const service = "events.amazonaws.com"
 	for _, target := range p.Targets {
-		for _, on := range []string{target.Arn, target.DeadLetterConfig.Arn} {
-			if strings.HasPrefix(on, "arn:aws:sqs:") || strings.HasPrefix(on, "arn:aws:lambda:") {
-				a.require(need{who: r.LogicalID, sender: "events.amazonaws.com", source: arn, optional: []needed{{on, []string{useOf(on)}}}})
+		byPolicy := []string{target.DeadLetterConfig.Arn}
+		if target.RoleArn != "" {
+			a.require(needToSend(r.LogicalID, target.RoleArn, service, arn, target.Arn))
+		} else {
+			byPolicy = append(byPolicy, target.Arn)
+		}
+		for _, on := range byPolicy {
+			if action := useOf(on); action != "" {
+				a.require(need{who: r.LogicalID, sender: service, source: arn, optional: []needed{{on, []string{action}}}})
 			}
 		}
 	}
+	return nil
+}
+
+// needToSend returns what a service needs to send to targets as a role, on behalf of the resource source.
+func needToSend(who, role, service, source string, targets ...string) need {
+	n := need{who: who, role: role, service: service, source: source, session: nameOf(source), loses: "events"}
+	for _, on := range targets {
+		if action := useOf(on); action != "" {
+			n.optional = append(n.optional, needed{on, []string{action}})
+		}
+	}
+	return n
+}
+
+// noteSchedule notes what a schedule sends to as its role, which EventBridge Scheduler must be able to assume: on behalf of
+// the schedule's group.
+// Source: EventBridge Scheduler user guide, setting-up, "Set up the execution role", and cross-service-confused-deputy-prevention.
+func (a *Authority) noteSchedule(r template.Resource, arn string) error {
+	var p struct {
+		Target struct {
+			Arn, RoleArn     string
+			DeadLetterConfig struct{ Arn string }
+		}
+	}
+	if err := read(r, &p); err != nil {
+		return err
+	}
+	group := strings.Replace(arn[:strings.LastIndex(arn, "/")], ":schedule/", ":schedule-group/", 1)
+	a.require(needToSend(r.LogicalID, p.Target.RoleArn, "scheduler.amazonaws.com", group, p.Target.Arn, p.Target.DeadLetterConfig.Arn))
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
@@ -21,14 +22,12 @@ const (
 // Source: Lambda developer guide, access-control-resource-based.
 func (a *Authority) provisionPermission(_ context.Context, r template.Resource) (template.Attributes, error) {
 	var p struct {
-		Action        string
-		FunctionName  string // name, ARN or the end of it
-		Principal     string
-		SourceArn     string
-		SourceAccount string
+		Action       string
+		FunctionName string // name, ARN or the end of it
+		Principal    string
+		permissionConditions
 
-		EventSourceToken    template.Ignored
-		FunctionUrlAuthType template.Ignored
+		EventSourceToken template.Ignored
 	}
 	if err := r.Decode(&p); err != nil {
 		return template.Attributes{}, err
@@ -42,7 +41,7 @@ func (a *Authority) provisionPermission(_ context.Context, r template.Resource) 
 	}
 	statement := map[string]any{
 		"Sid": r.LogicalID, "Effect": "Allow", "Action": p.Action, "Resource": arn,
-		"Principal": map[string]string{kind: p.Principal}, "Condition": permissionConditions(p.SourceArn, p.SourceAccount),
+		"Principal": map[string]string{kind: p.Principal}, "Condition": p.conditions(),
 	}
 	document, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statement})
 	if err != nil {
@@ -51,13 +50,32 @@ func (a *Authority) provisionPermission(_ context.Context, r template.Resource) 
 	return template.Attributes{Ref: r.PhysicalName, GetAtt: map[string]string{"Id": r.PhysicalName}}, a.addResourcePolicy(arn, document)
 }
 
-func permissionConditions(sourceARN, sourceAccount string) map[string]any {
-	conditions := map[string]any{}
-	if sourceARN != "" {
-		conditions["ArnLike"] = map[string]string{"aws:SourceArn": sourceARN}
+// permissionConditions are the properties of a permission by which its statement gets conditions.
+type permissionConditions struct {
+	SourceArn             string
+	SourceAccount         string
+	FunctionUrlAuthType   string
+	InvokedViaFunctionUrl *template.Bool
+}
+
+// conditions returns the conditions of the statement.
+// Source: Lambda API reference, AddPermission; Lambda developer guide, urls-auth.
+func (p permissionConditions) conditions() map[string]map[string]string {
+	conditions := map[string]map[string]string{}
+	set := func(operator, key, value string) {
+		if value == "" {
+			return
+		}
+		if conditions[operator] == nil {
+			conditions[operator] = map[string]string{}
+		}
+		conditions[operator][key] = value
 	}
-	if sourceAccount != "" {
-		conditions["StringEquals"] = map[string]string{"aws:SourceAccount": sourceAccount}
+	set("ArnLike", "aws:SourceArn", p.SourceArn)
+	set("StringEquals", "aws:SourceAccount", p.SourceAccount)
+	set("StringEquals", urlAuthType, p.FunctionUrlAuthType)
+	if p.InvokedViaFunctionUrl != nil {
+		set("Bool", viaURL, strconv.FormatBool(bool(*p.InvokedViaFunctionUrl)))
 	}
 	return conditions
 }

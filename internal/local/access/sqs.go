@@ -77,16 +77,33 @@ func (a *Authority) answerQueues(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// Allows implements eventbus.Policies: it reports whether the policy of a queue or function lets a service use it on
+// Allows implements eventbus.Policies: it reports whether the policy of a queue, function or bus lets a service use it on
 // behalf of the resource sourceARN. One without a policy lets no service.
 func (a *Authority) Allows(targetARN, service, sourceARN string) bool {
 	return a.checkService(service, sourceARN, iam.Request{Action: useOf(targetARN), Resource: targetARN}) == nil
 }
 
-// useOf returns the action with which a service uses a target of a rule.
-func useOf(targetARN string) string {
-	if strings.HasPrefix(targetARN, "arn:aws:lambda:") {
-		return invokeFunction
+// RoleAllows implements eventbus.Policies: it reports whether a service may assume a role on behalf of the resource
+// sourceARN, and the role may use the target. Of a role that the template does not have nothing is known, so it may.
+func (a *Authority) RoleAllows(roleARN, service, sourceARN, targetARN string) bool {
+	if r := a.role(roleARN); r != nil {
+		if err := a.assumable(need{who: nameOf(sourceARN), service: service, source: sourceARN}, r); err != nil {
+			a.noticeOnce(err.Error(), "IAM: "+err.Error())
+			return false
+		}
 	}
-	return "sqs:SendMessage"
+	return a.check(session{role: roleARN, name: nameOf(sourceARN)}, iam.Request{Action: useOf(targetARN), Resource: targetARN}) == nil
+}
+
+// useOf returns the action with which a service uses a target of a rule, a pipe or a schedule, or "" for what is none.
+func useOf(targetARN string) string {
+	switch {
+	case strings.HasPrefix(targetARN, "arn:aws:lambda:"):
+		return invokeFunction
+	case strings.HasPrefix(targetARN, "arn:aws:sqs:"):
+		return "sqs:SendMessage"
+	case strings.HasPrefix(targetARN, "arn:aws:events:") && strings.Contains(targetARN, ":event-bus/"):
+		return "events:PutEvents"
+	}
+	return ""
 }

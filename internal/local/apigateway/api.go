@@ -30,6 +30,7 @@ type stage struct {
 	name         string
 	deploymentID string
 	variables    map[string]string
+	byDeployment bool // a deployment made it on the way
 }
 
 // A resource is one segment of a path.

@@ -1,7 +1,7 @@
 // Package apigateway serves the REST API of a synthesized stack over HTTP, as Amazon API Gateway does:
 // the resource tree and stages, request validators and models, mapping templates in both directions,
 // selection patterns, overrides, gateway responses, and the integrations AWS (DynamoDB), AWS_PROXY
-// (Lambda) and MOCK.
+// (Lambda) and MOCK. An API may also be declared by a Body of OpenAPI 3.0 or Swagger 2.0, and have custom domain names.
 //
 //	api, err := apigateway.New(ctx, apigateway.Config{Cloud: c, Port: 4510, Invoke: functions.Invoke, Sink: sink})
 //	// provision the stack with api.Provisions(), then:
@@ -20,6 +20,10 @@
 //     have no authorizer either way, and identity says nothing about the caller.
 //   - API keys are checked where callers are authorized; usage plans count nothing. Throttling, caching, access logs, binary media types and CORS settings outside methods
 //     have no effect. Exactly one RestApi a stack is supported.
+//   - A custom domain is served below its name on the API's port, since nothing resolves it here: its paths are
+//     http://127.0.0.1:4510/api.example.com/<base path>/.
+//   - Of a Body, what its schemas say is validated, as in models that are declared outside of one. API Gateway's import
+//     leaves out some keywords, such as minItems.
 //   - A deployment is not a snapshot: every stage serves the methods that the template has.
 //   - There is no CloudFront in front: its headers are missing, and it respells none.
 //   - Two settings that AWS leaves undocumented follow what users report: a reference to nothing is the

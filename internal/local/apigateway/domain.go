@@ -32,6 +32,7 @@ var domainName = regexp.MustCompile(`^([a-z0-9-]+\.)+[a-z0-9-]+$`)
 func (s *Service) provisionDomainName(_ context.Context, r template.Resource) (template.Attributes, error) {
 	var p struct {
 		DomainName             string
+		RoutingMode            string
 		CertificateArn         template.Ignored
 		RegionalCertificateArn template.Ignored
 		EndpointConfiguration  template.Ignored
@@ -46,6 +47,9 @@ func (s *Service) provisionDomainName(_ context.Context, r template.Resource) (t
 	}
 	if !domainName.MatchString(p.DomainName) {
 		return template.Attributes{}, fmt.Errorf("DomainName must be one name in small letters, such as api.example.com, in the local run, got %q", p.DomainName)
+	}
+	if p.RoutingMode != "" && p.RoutingMode != "BASE_PATH_MAPPING_ONLY" {
+		return template.Attributes{}, fmt.Errorf("RoutingMode must be BASE_PATH_MAPPING_ONLY in the local run, got %q", p.RoutingMode)
 	}
 	if s.api.domain(p.DomainName) != nil {
 		return template.Attributes{}, fmt.Errorf("DomainName must be one that no other domain of the stack has, got %q", p.DomainName)

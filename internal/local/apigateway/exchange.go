@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/web"
 )
 
 // maxBody is the largest request API Gateway takes, in bytes.
@@ -138,7 +138,7 @@ func newExchange(r *http.Request, at location, a *api) *exchange {
 		RequestTime:       now.UTC().Format("02/Jan/2006:15:04:05 -0700"),
 		RequestTimeEpoch:  now.UnixMilli(),
 		Stage:             x.stage.name,
-		XrayTraceID:       traceID(r, now),
+		XrayTraceID:       web.TraceID(r, now),
 	}
 	return x
 }
@@ -232,16 +232,4 @@ func lastValues(values map[string][]string) map[string]string {
 		last[name] = all[len(all)-1]
 	}
 	return last
-}
-
-// traceID returns the root of the caller's X-Ray trace, or a new one.
-// Source: X-Ray developer guide, xray-concepts, "Tracing header".
-func traceID(r *http.Request, now time.Time) string {
-	for field := range strings.SplitSeq(r.Header.Get("X-Amzn-Trace-Id"), ";") {
-		if root, ok := strings.CutPrefix(strings.TrimSpace(field), "Root="); ok {
-			return root
-		}
-	}
-	id := uuid.New()
-	return "1-" + strconv.FormatInt(now.Unix(), 16) + "-" + strings.ReplaceAll(id.String(), "-", "")[:24]
 }

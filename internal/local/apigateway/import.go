@@ -24,8 +24,8 @@ type importer struct {
 // methods that the template declares beside the Body are made after it and must not be in it too.
 func (s *Service) importDefinition(ctx context.Context, d *openAPI) error {
 	i := &importer{Service: s, definition: d}
-	if d.Swagger != "2.0" && !strings.HasPrefix(d.OpenAPI, "3.0.") {
-		i.problem("", fmt.Errorf("openapi must be 3.0.<patch>, or swagger 2.0, got openapi %q and swagger %q", d.OpenAPI, d.Swagger))
+	if d.Swagger != "2.0" && d.OpenAPI != "3.0" && !strings.HasPrefix(d.OpenAPI, "3.0.") {
+		i.problem("", fmt.Errorf("openapi must be 3.0, or swagger 2.0, got openapi %q and swagger %q", d.OpenAPI, d.Swagger))
 	}
 	for name, v := range d.Validators {
 		s.api.validators[name] = validator{parameters: bool(v.Parameters), body: bool(v.Body)}

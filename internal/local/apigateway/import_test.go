@@ -99,6 +99,7 @@ func TestSecurityOfADefinition(t *testing.T) {
 		want     string // of the error at the start
 	}{
 		"IAM":           {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "awsSigv4"}, 403, ""},
+		"none, of SAM":  {[]any{map[string]any{"NONE": []any{}}, map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}, 201, ""},
 		"nobody":        {[]any{}, map[string]any{"type": "apiKey"}, 201, ""},
 		"a key":         {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}, 403, ""},
 		"an authorizer": {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "custom", "x-amazon-apigateway-authorizer": map[string]any{}}, 0, `AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got "CUSTOM"`},
@@ -130,6 +131,22 @@ func TestSecurityOfADefinition(t *testing.T) {
 	}
 }
 
+// Parameters are required by the operation, or by its path for all operations.
+func TestParametersOfADefinition(t *testing.T) {
+	document := definition(t, "orders.openapi.json")
+	item := at(t, document, "paths", "/orders/{id}").(map[string]any)
+	item["parameters"] = append(item["parameters"].([]any), map[string]any{"in": "header", "name": "X-Shop", "required": true}, map[string]any{"in": "query", "name": "deep", "required": true})
+	item["get"].(map[string]any)["parameters"] = []any{map[string]any{"in": "query", "name": "q", "required": true}, map[string]any{"in": "query", "name": "deep", "required": false}}
+	g := start(t, options{resources: imported(t, document)})
+	got := g.do("GET", "/orders/7", "")
+	if got.status != 400 || !strings.Contains(got.body, "[X-Shop, q]") {
+		t.Errorf("without both: got %d %s", got.status, got.body)
+	}
+	if got := g.do("GET", "/orders/7?q=1", "", "X-Shop", "s"); got.status != 404 {
+		t.Errorf("with both: got %d %s, want the answer for an order that is not there", got.status, got.body)
+	}
+}
+
 // TestRefusedDefinitions checks that the start names everything that is wrong with a definition, at its place.
 func TestRefusedDefinitions(t *testing.T) {
 	document := definition(t, "orders.openapi.json")
@@ -154,7 +171,7 @@ func TestRefusedDefinitions(t *testing.T) {
 		t.Fatal("nothing is refused")
 	}
 	for _, want := range []string{
-		`property Body: openapi must be 3.0.<patch>, or swagger 2.0, got openapi "3.1.0" and swagger ""`,
+		`property Body: openapi must be 3.0, or swagger 2.0, got openapi "3.1.0" and swagger ""`,
 		`property Body.x-amazon-apigateway-gateway-responses: ResponseType must be one of`,
 		`property Body: the name of a schema must be letters and digits, got "bad_name"`,
 		`property Body.schemas.Lost: `,

@@ -157,11 +157,15 @@ func (i *importer) setIntegration(p *methodProperties, declared *openAPIIntegrat
 	return nil
 }
 
+// noAuthorizer is what SAM writes for a method without authorization. No scheme has that name.
+// Source: https://github.com/aws/serverless-application-model, tests/translator/output/api_with_auth_all_maximum.json.
+const noAuthorizer = "NONE"
+
 // setAuthorization sets who may call the method. Without security everybody may: API Gateway does not use that of the
 // whole definition.
 // Source: API Gateway developer guide, api-gateway-known-issues, and api-gateway-swagger-extensions-auth.
 func (i *importer) setAuthorization(p *methodProperties, o *operation) error {
-	p.AuthorizationType = o.Auth.Type
+	p.AuthorizationType = strings.ToUpper(o.Auth.Type)
 	schemes := maps.Clone(i.definition.SecuritySchemes)
 	if schemes == nil {
 		schemes = map[string]securityScheme{}
@@ -172,6 +176,7 @@ func (i *importer) setAuthorization(p *methodProperties, o *operation) error {
 		for _, name := range slices.Sorted(maps.Keys(alternative)) {
 			scheme, ok := schemes[name]
 			switch {
+			case !ok && name == noAuthorizer:
 			case !ok:
 				problems = append(problems, fmt.Errorf("security must name security schemes of the definition, got %q", name))
 			case scheme.AuthType == "awsSigv4":

@@ -42,6 +42,11 @@ func (s *Service) newIntegration(ctx context.Context, p methodProperties) (integ
 	if p.Integration == nil {
 		return nil, errors.New("is missing")
 	}
+	for name, value := range map[string]string{"Uri": p.Integration.URI, "Credentials": p.Integration.Credentials} {
+		if strings.Contains(value, "${stageVariables.") {
+			return nil, fmt.Errorf("%s must not use stage variables in the local run, got %q", name, value)
+		}
+	}
 	timeout := defaultTimeout
 	if p.Integration.TimeoutInMillis != 0 {
 		timeout = time.Duration(p.Integration.TimeoutInMillis) * time.Millisecond

@@ -53,6 +53,8 @@ func TestRefusedResources(t *testing.T) {
 		"another service":                   {"PostOrders", integration("Uri", "arn:aws:apigateway:eu-central-1:sqs:path/0/queue"), "in the local run for the type AWS, got sqs:path/0/queue"},
 		"a Uri that is none":                {"PostOrders", integration("Uri", "https://example.com"), "Uri must be arn:aws:apigateway"},
 		"a function's Uri that is none":     {"PatchOrder", integration("Uri", "arn:aws:lambda:eu-central-1:0:function:x"), "Uri must be …:lambda:path"},
+		"a stage's function":                {"PatchOrder", integration("Uri", "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/${stageVariables.fn}/invocations"), "Uri must not use stage variables in the local run"},
+		"a stage's role":                    {"PostOrders", integration("Credentials", "arn:aws:iam::000000000000:role/${stageVariables.role}"), "Credentials must not use stage variables in the local run"},
 		"a passthrough behavior":            {"PostOrders", integration("PassthroughBehavior", "ALWAYS"), `WHEN_NO_TEMPLATES or NEVER, got "ALWAYS"`},
 		"content handling":                  {"PostOrders", integration("ContentHandling", "CONVERT_TO_TEXT"), "property Integration.ContentHandling is not supported by the local run"},
 		"a template's syntax":               {"PostOrders", integration("RequestTemplates", map[string]any{jsonType: "\n#if("}), "RequestTemplates: application/json: mapping template: Parse error on line 2"},

@@ -2,24 +2,19 @@ package apigateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
+	"github.com/outboxkit/transactional-outbox/internal/local/web"
 )
-
-// drain is how long requests in flight may take after the end of Run's context.
-const drain = 700 * time.Millisecond
 
 // Config holds what [New] needs. Cloud is required.
 type Config struct {
@@ -48,7 +43,7 @@ type Service struct {
 	renderer *renderer
 	listener net.Listener
 	server   *http.Server
-	// running is the context of the integrations; it ends those of requests that take longer than drain.
+	// running is the context of the integrations; it ends those of requests that take longer than the end of Run waits.
 	running context.Context
 	stop    context.CancelFunc
 }
@@ -59,13 +54,9 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	if config.Sink == nil {
 		config.Sink = func(hop.Hop) {}
 	}
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(config.Port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d of the REST API is taken: choose another one with --port", config.Port)
-	}
+	listener, err := web.Listen(ctx, config.Port, "the REST API")
 	if err != nil {
-		return nil, fmt.Errorf("listen for the REST API: %w", err)
+		return nil, err
 	}
 	s := &Service{config: config, api: newAPI(), renderer: newRenderer(), listener: listener}
 	s.running, s.stop = context.WithCancel(context.Background())
@@ -99,10 +90,11 @@ func (s *Service) Provisions() map[string]template.Provision {
 // URL returns the base URL of the API's first stage, with a slash at its end: "http://127.0.0.1:4510/prod/". It returns
 // "" before a stage has been provisioned.
 func (s *Service) URL() string {
-	if len(s.api.stages) == 0 {
+	first := s.api.firstStage()
+	if first == nil {
 		return ""
 	}
-	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), s.api.stages[0].name)
+	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), first.name)
 }
 
 // Mapped returns the URLs of the paths of custom domains, by what leads there on AWS: "api.example.com/v1".
@@ -136,24 +128,10 @@ func (s *Service) Local(text string) string {
 // Run answers requests until ctx is done. It then waits up to a second for the requests in flight and ends those that
 // take longer.
 func (s *Service) Run(ctx context.Context) error {
-	served := make(chan error, 1)
-	go func() { served <- s.server.Serve(spellingListener{s.listener}) }()
-	var ended error
-	select {
-	case ended = <-served:
-	case <-ctx.Done():
-		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-		defer cancel()
-		if s.server.Shutdown(draining) != nil {
-			s.stop()
-			_ = s.server.Close()
-		}
-		ended = <-served
+	if err := web.Serve(ctx, s.server, spellingListener{s.listener}, s.stop); err != nil {
+		return fmt.Errorf("serve the REST API: %w", err)
 	}
-	if errors.Is(ended, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("serve the REST API: %w", ended)
+	return nil
 }
 
 // Close closes the listener and ends the renderer's process. The service cannot be used after it.

@@ -44,7 +44,7 @@ func (s *Service) provisionDeployment(_ context.Context, r template.Resource) (t
 	if p.StageName == "" {
 		return made, nil
 	}
-	return made, s.api.addStage(p.StageName, r.PhysicalName, variables)
+	return made, s.api.addStage(stage{name: p.StageName, deploymentID: r.PhysicalName, variables: variables, byDeployment: true})
 }
 
 // stageSettings are the properties that a stage has in both of its forms.
@@ -74,17 +74,30 @@ func (s *Service) provisionStage(_ context.Context, r template.Resource) (templa
 	if err := s.api.check(p.RestAPI); err != nil {
 		return template.Attributes{}, err
 	}
-	return template.Attributes{Ref: p.StageName}, s.api.addStage(p.StageName, p.Deployment, p.Variables)
+	return template.Attributes{Ref: p.StageName}, s.api.addStage(stage{name: p.StageName, deploymentID: p.Deployment, variables: p.Variables})
 }
 
-// addStage adds a stage that serves the API as a deployment has it.
-func (a *api) addStage(name, deploymentID string, variables map[string]string) error {
-	if a.stage(name) != nil {
-		return fmt.Errorf("StageName must be one that no other stage of the API has, got %q", name)
+// addStage adds a stage.
+func (a *api) addStage(s stage) error {
+	if a.stage(s.name) != nil {
+		return fmt.Errorf("StageName must be one that no other stage of the API has, got %q", s.name)
 	}
-	if variables == nil {
-		variables = map[string]string{}
+	if s.variables == nil {
+		s.variables = map[string]string{}
 	}
-	a.stages = append(a.stages, &stage{name: name, deploymentID: deploymentID, variables: variables})
+	a.stages = append(a.stages, &s)
+	return nil
+}
+
+// firstStage returns the first stage that the template declares, or that its first deployment made, or nil. SAM, for
+// example, has each deployment make a stage named Stage, which nobody uses.
+func (a *api) firstStage() *stage {
+	for _, byDeployment := range []bool{false, true} {
+		for _, s := range a.stages {
+			if s.byDeployment == byDeployment {
+				return s
+			}
+		}
+	}
 	return nil
 }

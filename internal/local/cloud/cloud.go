@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
@@ -207,6 +208,11 @@ func (c *Cloud) SQS() *sqs.Client {
 // EventBridge returns a client of the local event buses.
 func (c *Cloud) EventBridge() *eventbridge.Client {
 	return eventbridge.NewFromConfig(c.config(), func(o *eventbridge.Options) { o.BaseEndpoint = aws.String(c.Endpoint(EventBridge)) })
+}
+
+// Lambda returns a client of the local functions, which the endpoint of all other services answers for.
+func (c *Cloud) Lambda() *lambda.Client {
+	return lambda.NewFromConfig(c.config(), func(o *lambda.Options) { o.BaseEndpoint = aws.String(c.Endpoint(Others)) })
 }
 
 // QueueURL returns the URL of the queue with that ARN.

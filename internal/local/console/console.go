@@ -42,6 +42,7 @@ type Summary struct {
 	API       string            `json:"api,omitempty"` // base URL of the first REST API, with its stage
 	APIs      []API             `json:"apis,omitempty"`
 	Page      string            `json:"page,omitempty"` // URL of the page that shows the run
+	Addresses map[string]string `json:"addresses,omitempty"` // URLs of custom domains' paths, and of functions by the names of the URLs
 	Endpoints []Endpoint        `json:"endpoints"`
 	Resources []Resource        `json:"resources"`
 	Skipped   []Skipped         `json:"skipped"`

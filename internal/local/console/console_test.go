@@ -19,8 +19,9 @@ var summary = console.Summary{
 		{LogicalID: "Queue1", Name: "Outbox/One/Queue", Type: "AWS::SQS::Queue", Ref: "http://127.0.0.1:4512/000000000000/queue-1"},
 		{LogicalID: "Fn1", Name: "Outbox/One/Function", Type: "AWS::Lambda::Function", Ref: "fn-1"},
 	},
-	Skipped: []console.Skipped{{Type: "AWS::IAM::Role", Count: 6, Reason: "only roles call anything locally"}},
-	Outputs: map[string]string{"B": "2", "A": "1"},
+	Skipped:   []console.Skipped{{Type: "AWS::IAM::Role", Count: 6, Reason: "only roles call anything locally"}},
+	Outputs:   map[string]string{"B": "2", "A": "1"},
+	Addresses: map[string]string{"api.example.com/v1": "http://127.0.0.1:4510/api.example.com/v1/"},
 }
 
 // TestTextNamesResources checks that a person sees the names of the app's constructs, not logical ids and ARNs.
@@ -127,7 +128,7 @@ func TestTerminalEscapesAreShown(t *testing.T) {
 func TestTextReadyShowsEverything(t *testing.T) {
 	var out bytes.Buffer
 	console.Text(&out, true).Ready(summary)
-	for _, want := range []string{"Orders-dev", "started in 2s", "http://127.0.0.1:4510/dev/", "Outbox/One/Queue", "6 × AWS::IAM::Role", "only roles call anything", "Ctrl-C"} {
+	for _, want := range []string{"Orders-dev", "started in 2s", "http://127.0.0.1:4510/dev/", "http://127.0.0.1:4510/api.example.com/v1/", "Outbox/One/Queue", "6 × AWS::IAM::Role", "only roles call anything", "Ctrl-C"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the start-up text lacks %q:\n%s", want, out.String())
 		}

@@ -54,7 +54,11 @@ func (c *textConsole) Notice(text string) { c.print(terminal.Visible(text)) }
 func (c *textConsole) Ready(s Summary) {
 	c.mu.Lock()
 	for _, r := range s.Resources {
-		c.names[r.LogicalID], c.names[r.Ref] = r.Name, r.Name
+		c.names[r.LogicalID] = r.Name
+		if r.Type == "AWS::Lambda::Url" {
+			continue // its Ref is that of its function
+		}
+		c.names[r.Ref] = r.Name
 		if !isQualifier[r.Type] {
 			c.names[lastPart(r.Ref)] = r.Name
 		}
@@ -73,6 +77,9 @@ func (c *textConsole) Ready(s Summary) {
 			} else {
 				row("REST API", api.URL)
 			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.Addresses)) {
+			row(name, s.Addresses[name])
 		}
 		for _, e := range s.Endpoints {
 			row(e.Service.Variable(), e.URL)

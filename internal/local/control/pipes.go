@@ -27,7 +27,9 @@ type Pipes interface {
 type pipeDescription struct {
 	Arn, Name                          string
 	Source, Target                     string
+	Enrichment                         string `json:",omitempty"`
 	SourceParameters, TargetParameters map[string]any
+	EnrichmentParameters               map[string]any `json:",omitempty"`
 	RoleArn                            string
 	DesiredState, CurrentState         string
 	StateReason                        string
@@ -58,7 +60,7 @@ func (a pipeAPI) list(r *wire.Request) (any, error) {
 			strings.HasPrefix(d.Target, query.Get("TargetPrefix")) && isOrAny(string(d.CurrentState), query.Get("CurrentState")) &&
 			isOrAny(string(d.DesiredState), query.Get("DesiredState")) {
 			one := described(d)
-			one.SourceParameters, one.TargetParameters, one.RoleArn = nil, nil, ""
+			one.SourceParameters, one.EnrichmentParameters, one.TargetParameters, one.RoleArn = nil, nil, nil, ""
 			all.Pipes = append(all.Pipes, one)
 		}
 	}
@@ -90,7 +92,8 @@ func (a pipeAPI) summary(name string) (any, error) {
 		return nil, pipeError(err)
 	}
 	one := described(d)
-	one.Source, one.Target, one.SourceParameters, one.TargetParameters, one.RoleArn, one.StateReason = "", "", nil, nil, "", ""
+	one.Source, one.Enrichment, one.Target, one.RoleArn, one.StateReason = "", "", "", "", ""
+	one.SourceParameters, one.EnrichmentParameters, one.TargetParameters = nil, nil, nil
 	return one, nil
 }
 
@@ -168,7 +171,8 @@ func described(d pipes.Description) pipeDescription {
 	}
 	source["FilterCriteria"] = map[string]any{"Filters": filters}
 	return pipeDescription{
-		Arn: d.ARN, Name: d.Name, Source: d.Source, Target: d.Target, SourceParameters: source, TargetParameters: d.TargetParameters,
+		Arn: d.ARN, Name: d.Name, Source: d.Source, Enrichment: d.Enrichment, Target: d.Target,
+		SourceParameters: source, EnrichmentParameters: d.EnrichmentParameters, TargetParameters: d.TargetParameters,
 		RoleArn: d.RoleARN, DesiredState: string(d.DesiredState), CurrentState: string(d.CurrentState), StateReason: d.StateReason,
 		CreationTime: d.Created, LastModifiedTime: d.Modified,
 	}

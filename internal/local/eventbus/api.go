@@ -50,6 +50,9 @@ var actions = map[string]func(*Service, *http.Request, []byte) (any, error){
 	"ListTargetsByRule": action((*Service).listTargetsByRule),
 	"PutTargets":        action((*Service).putTargets),
 	"RemoveTargets":     action((*Service).removeTargets),
+	"CreateArchive":     action((*Service).createArchive),
+	"UpdateArchive":     action((*Service).updateArchive),
+	"DeleteArchive":     action((*Service).deleteArchive),
 	"ListArchives":      action((*Service).listArchives),
 	"DescribeArchive":   action((*Service).describeArchive),
 	"StartReplay":       action((*Service).startReplay),
@@ -131,30 +134,34 @@ func (s *Service) putEvents(caller *iam.Request, request putEventsRequest) (putE
 		return putEventsResponse{}, invalid("Total size of the entries in the request is over the limit: %d bytes, %d are allowed.", size, maxRequest)
 	}
 	var response putEventsResponse
-	var deliveries []*delivery
-	var events []archived
-	var accepted []hop.Accepted
-	for _, e := range request.Entries {
-		one := s.accept(caller, e)
-		if one.result.ErrorCode != "" {
+	all := make([]answered, len(request.Entries))
+	for i, e := range request.Entries {
+		all[i] = s.accept(caller, e)
+		if all[i].result.ErrorCode != "" {
 			response.FailedEntryCount++
 		}
-		response.Entries = append(response.Entries, one.result)
+		response.Entries = append(response.Entries, all[i].result)
+	}
+	return response, s.store(all...)
+}
+
+// store stores what follows from events, tells of them and delivers them.
+func (s *Service) store(all ...answered) error {
+	var deliveries []*delivery
+	var events []archived
+	for _, one := range all {
 		deliveries, events = append(deliveries, one.deliveries...), append(events, one.archived...)
-		if one.event != nil {
-			accepted = append(accepted, s.acceptance(one))
-		}
 	}
 	if err := s.journal.append(deliveries, events...); err != nil {
-		return putEventsResponse{}, fmt.Errorf("store the deliveries in the journal: %w", err)
+		return fmt.Errorf("store the deliveries in the journal: %w", err)
 	}
-	if s.accepted != nil {
-		for _, one := range accepted {
-			s.accepted(one)
+	for _, one := range all {
+		if s.accepted != nil && one.event != nil {
+			s.accepted(s.acceptance(one))
 		}
 	}
 	s.dispatcher.dispatch(deliveries)
-	return response, nil
+	return nil
 }
 
 // accept returns the answer to an entry, and what follows from its event.
@@ -178,13 +185,7 @@ func (s *Service) accept(caller *iam.Request, e entry) answered {
 			return answered{result: r}
 		}
 	}
-	var events []archived
-	for _, a := range s.allArchives() {
-		if a.keeps(b, decoded) {
-			events = append(events, archived{a.bucket(), made.at(), encoded})
-		}
-	}
-	return answered{result{EventId: made.ID}, b.name, encoded, s.deliveriesOf(b, decoded, encoded, nil), events}
+	return answered{result{EventId: made.ID}, b.name, encoded, s.deliveriesOf(b, decoded, encoded, nil), s.archivesOf(b, decoded, encoded)}
 }
 
 // deliveriesOf returns the deliveries of an event to all targets of the rules that match. With a list of rules, only

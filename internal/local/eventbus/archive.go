@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -20,13 +21,19 @@ const pruneEvery = time.Hour
 
 // An archive keeps the events of a bus that match its pattern. Replayed events are not archived, as on AWS.
 type archive struct {
-	name, arn   string
-	busARN      string
-	description string
-	source      json.RawMessage  // of the pattern
-	pattern     *pattern.Pattern // nil: all events
-	days        int              // 0: without end
-	created     time.Time
+	name, arn  string
+	busARN     string
+	settings   archiveSettings
+	pattern    *pattern.Pattern // nil: all events
+	created    time.Time
+	properties map[string]any // in the template; nil: it has none
+}
+
+// archiveSettings are what UpdateArchive may change.
+type archiveSettings struct {
+	Description  string
+	EventPattern json.RawMessage `json:",omitempty"`
+	Days         int             // 0: without end
 }
 
 // archiveProperties are the properties of AWS::Events::Archive.
@@ -48,32 +55,49 @@ func (s *Service) provisionArchive(_ context.Context, r template.Resource) (temp
 	if p.ArchiveName == "" {
 		p.ArchiveName = r.PhysicalName
 	}
-	a := &archive{
-		name: p.ArchiveName, arn: s.cloud.ARN("events", "archive/"+p.ArchiveName), description: p.Description,
-		source: p.EventPattern, days: int(p.RetentionDays), created: time.Now(),
-	}
-	var problems []error
 	b, err := s.findBus(p.SourceArn)
 	if err != nil {
-		problems = append(problems, fmt.Errorf("SourceArn: %w", err))
-	} else {
-		a.busARN = b.arn
+		return template.Attributes{}, fmt.Errorf("SourceArn: %w", err)
 	}
-	if len(p.EventPattern) > 0 {
-		if a.pattern, err = pattern.Compile(p.EventPattern, pattern.Rules); err != nil {
-			problems = append(problems, fmt.Errorf("EventPattern: %w", err))
-		}
+	made, err := s.newArchive(p.ArchiveName, b, archiveSettings{p.Description, p.EventPattern, int(p.RetentionDays)})
+	if err != nil {
+		return template.Attributes{}, err
 	}
-	if p.RetentionDays < 0 {
-		problems = append(problems, fmt.Errorf("RetentionDays must be a whole number from 0, got %d", p.RetentionDays))
-	}
-	if err := errors.Join(problems...); err != nil {
+	made.properties = r.Properties
+	made, err = s.restoreArchive(made)
+	if err != nil {
 		return template.Attributes{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.archives = append(s.archives, a)
-	return template.Attributes{Ref: a.name, GetAtt: map[string]string{"Arn": a.arn, "ArchiveName": a.name}}, nil
+	if made != nil {
+		s.archives = append(s.archives, made)
+	}
+	return template.Attributes{Ref: p.ArchiveName, GetAtt: map[string]string{"Arn": s.archiveARN(p.ArchiveName), "ArchiveName": p.ArchiveName}}, nil
+}
+
+func (s *Service) archiveARN(name string) string { return s.cloud.ARN("events", "archive/"+name) }
+
+// archiveName is the syntax of an archive's name. Source: EventBridge API reference, CreateArchive.
+var archiveName = regexp.MustCompile(`^[.\-_A-Za-z0-9]{1,48}$`)
+
+// newArchive returns an archive, or an error that names everything that is wrong with it.
+func (s *Service) newArchive(name string, b *bus, set archiveSettings) (*archive, error) {
+	a := &archive{name: name, arn: s.archiveARN(name), busARN: b.arn, settings: set, created: time.Now()}
+	var problems []error
+	if !archiveName.MatchString(name) {
+		problems = append(problems, fmt.Errorf("ArchiveName must be 1 to 48 letters, digits, dots, dashes and underscores, got %q", name))
+	}
+	if len(set.EventPattern) > 0 {
+		var err error
+		if a.pattern, err = pattern.Compile(set.EventPattern, pattern.Rules); err != nil {
+			problems = append(problems, fmt.Errorf("EventPattern: %w", err))
+		}
+	}
+	if set.Days < 0 {
+		problems = append(problems, fmt.Errorf("RetentionDays must be a whole number from 0, got %d", set.Days))
+	}
+	return a, errors.Join(problems...)
 }
 
 // bucket returns the bucket of the archive's events: by the time of the event in seconds, then in the order of arrival.
@@ -86,10 +110,10 @@ func (a *archive) keeps(b *bus, decoded pattern.Event) bool {
 
 // oldest returns the time before which the archive keeps no event.
 func (a *archive) oldest(now time.Time) time.Time {
-	if a.days == 0 {
+	if a.settings.Days == 0 {
 		return time.Unix(0, 0)
 	}
-	return now.AddDate(0, 0, -a.days)
+	return now.AddDate(0, 0, -a.settings.Days)
 }
 
 // An archived is an event that an archive is to keep.
@@ -132,7 +156,7 @@ func (s *Service) prune(ctx context.Context) error {
 
 func (s *Service) pruneOnce(now time.Time) error {
 	for _, a := range s.allArchives() {
-		if a.days == 0 {
+		if a.settings.Days == 0 {
 			continue
 		}
 		err := s.db.Update(func(tx *bbolt.Tx) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,10 +80,12 @@ type dispatcher struct {
 	sink     hop.Sink
 	around   Around // nil: attempts run as they are
 	clock    *clock.Clock
-	// functions and exists are nil where there are no functions and nothing is known about queues.
+	// functions and exists are nil where there are no functions and nothing is known about queues, and buses where there is
+	// no target that is a bus.
 	functions Functions
 	exists    func(queueARN string) bool
-	async     async.Sender  // sends what became of invocations
+	async     async.Sender // sends what became of invocations
+	buses     buses
 	underWay  atomic.Int64  // deliveries
 	slots     chan struct{} // holds one token for each attempt under way
 
@@ -142,6 +143,9 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 		d.finish(one, hop.Hop{Resource: one.RuleARN, Outcome: hop.Dropped, Detail: "the rule or its target " + one.TargetID + " is no longer in the template"})
 		return
 	}
+	if err := d.awaitAcceptance(ctx, one); err != nil {
+		return
+	}
 	for {
 		if t.expired(one, d.clock.Now()) {
 			d.endInvocation(ctx, t, one, async.EventAgeExceeded, fmt.Sprintf("as on AWS, an event older than %s is not handed over to the function", t.maxAge))
@@ -179,54 +183,6 @@ func (d *dispatcher) deliver(ctx context.Context, one *delivery) {
 	}
 }
 
-// attempt attempts a delivery once, through the Around if there is one.
-func (d *dispatcher) attempt(ctx context.Context, t target, one *delivery) *failure {
-	if d.around == nil || t.ruleARN == "" {
-		return d.try(ctx, t, one)
-	}
-	err := d.around(ctx, Attempt{RuleARN: t.ruleARN, QueueARN: t.arn, Event: one.Event}, func(ctx context.Context) error {
-		if failed := d.try(ctx, t, one); failed != nil {
-			return failed
-		}
-		return nil
-	})
-	return asFailure(err)
-}
-
-func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure {
-	if failed := d.refused(t); failed != nil {
-		return failed
-	}
-	body, err := t.input.apply(one.Event)
-	if err != nil {
-		return &failure{codeClientError, true, err}
-	}
-	if t.function {
-		return d.invoke(ctx, t, one, body)
-	}
-	return d.send(ctx, t.arn, message{body: string(body), group: t.group})
-}
-
-// refused returns why the rule may not use the target, or nil.
-func (d *dispatcher) refused(t target) *failure {
-	kind, use := "queue", "send messages"
-	exists := d.exists == nil || d.exists(t.arn)
-	if t.function {
-		kind, use = "function", "invoke it"
-		exists = d.hasFunction(t.arn)
-	}
-	if !exists {
-		return &failure{codeNoResource, true, fmt.Errorf("the %s %s does not exist", kind, t.arn)}
-	}
-	if t.ruleARN == "" {
-		return nil // a call was authorized when it was made
-	}
-	if !d.policies.Allows(t.arn, principal, t.ruleARN) {
-		return &failure{codeNoPermissions, true, fmt.Errorf("the %s policy of %s does not allow the rule to %s", kind, t.arn, use)}
-	}
-	return nil
-}
-
 func (d *dispatcher) send(ctx context.Context, queueARN string, m message) *failure {
 	select {
 	case <-ctx.Done():
@@ -255,8 +211,8 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 		dropped("the target has no dead-letter queue")
 		return
 	}
-	if !d.policies.Allows(t.deadLetter, principal, t.ruleARN) {
-		dropped("the queue policy of the dead-letter queue " + t.deadLetter + " does not allow the rule to send messages")
+	if why := d.denied(t.ofDeadLetter(), t.deadLetter); why != "" {
+		dropped("the dead-letter queue " + t.deadLetter + " is closed: " + why)
 		return
 	}
 	letter := deadLetter(t, one, failed, condition)
@@ -279,20 +235,12 @@ func (d *dispatcher) giveUp(ctx context.Context, t target, one *delivery, failed
 	}
 }
 
-// deadLetter returns the dead-letter message: the event, and the reason why it was not delivered.
-// Source: EventBridge user guide, eb-rule-event-delivery, "Using dead-letter queues".
-func deadLetter(t target, one *delivery, failed *failure, condition string) message {
-	attributes := map[string]string{
-		"RULE_ARN":       t.ruleARN,
-		"TARGET_ARN":     t.arn,
-		"ERROR_CODE":     failed.code,
-		"ERROR_MESSAGE":  failed.err.Error(),
-		"RETRY_ATTEMPTS": strconv.Itoa(one.Retries),
+// awaitAcceptance waits until the time at which a delivery is accepted, which a flexible time window puts off.
+func (d *dispatcher) awaitAcceptance(ctx context.Context, one *delivery) error {
+	if !one.AcceptedAt.After(d.clock.Now()) {
+		return nil
 	}
-	if condition != "" {
-		attributes["EXHAUSTED_RETRY_CONDITION"] = condition
-	}
-	return message{body: string(one.Event), attributes: attributes}
+	return d.clock.SleepUntil(ctx, one.AcceptedAt)
 }
 
 // finish reports the end of a delivery and removes it from the journal.

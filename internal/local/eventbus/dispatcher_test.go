@@ -114,6 +114,10 @@ func (f *fixture) remove(d *delivery) {
 	delete(f.pending, d)
 }
 
+func (f *fixture) RoleAllows(roleARN, service, source, target string) bool {
+	return roleARN == "role" && f.Allows(target, service, source)
+}
+
 func (f *fixture) Allows(queueARN, service, source string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/jsontext"
 )
 
 // Limits of PutEvents.
@@ -107,20 +108,10 @@ func (e entry) event(region string, now time.Time) (made event, encoded json.Raw
 	return made, escapeForSQS(encode(made))
 }
 
-// at returns the event's time, which is exact to the second.
-func (e event) at() time.Time {
-	at, _ := time.Parse(time.RFC3339, e.Time)
-	return at
-}
-
 // encode returns value as JSON and leaves <, > and & as they are. Its callers pass only strings, times and valid
 // JSON, which always encode.
 func encode(value any) []byte {
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(value)
-	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
+	return []byte(jsontext.Compact(value))
 }
 
 // escapeForSQS escapes the two characters that JSON allows unescaped and SQS refuses in a message.

@@ -39,8 +39,8 @@ func (s *Service) InvokeAsync(arn string, payload []byte) error {
 // direct returns the target of an invocation that no rule asks for.
 func direct(arn string) target { return target{arn: arn, logicalID: arn, function: true} }
 
-// withSettings returns the target as Lambda treats its function. Other targets stay as they are.
-func (s *Service) withSettings(t target) target {
+// ofFunction returns the target as Lambda treats its function. Other targets stay as they are.
+func (s *Service) ofFunction(t target) target {
 	if t.function {
 		t.settings = s.functions.Of(t.arn)
 		t.retries, t.maxAge = t.settings.Retries, t.settings.MaxAge
@@ -93,7 +93,7 @@ func (d *dispatcher) endInvocation(ctx context.Context, t target, one *delivery,
 	one.last.FunctionARN, one.last.Condition = t.arn, condition
 	if one.last.Payload == nil { // it was never invoked
 		one.last.Payload, one.last.Attempts = one.Event, one.Retries
-		if body, err := t.input.apply(one.Event); err == nil {
+		if body, err := t.input.apply(one.occurrence()); err == nil {
 			one.last.Payload = body
 		}
 	}

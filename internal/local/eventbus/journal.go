@@ -27,6 +27,11 @@ type delivery struct {
 	last async.Invocation // what the last attempt of a function came to
 }
 
+// occurrence returns the event as the next attempt sees it.
+func (d *delivery) occurrence() occurrence {
+	return occurrence{event: d.Event, source: d.RuleARN, accepted: d.AcceptedAt, attempt: d.Retries + 1}
+}
+
 // lazyDelay is how long changes that may be lost wait for the commit of an append, before they get a commit of their own.
 const lazyDelay = 200 * time.Millisecond
 

@@ -117,8 +117,13 @@ func (s *Service) provisionBusPolicy(_ context.Context, r template.Resource) (te
 	return made, nil
 }
 
-// Prepare gives the buses the policies that calls of earlier runs have set, where the template's are still the same.
+// Prepare checks what refers to other resources, and gives the buses the policies that calls of earlier runs have set.
 func (s *Service) Prepare(context.Context) error {
+	return errors.Join(s.checkGroups(), s.restorePolicies())
+}
+
+// restorePolicies gives the buses the policies that calls of earlier runs have set, where the template's are still the same.
+func (s *Service) restorePolicies() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var problems []error

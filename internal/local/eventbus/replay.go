@@ -148,7 +148,7 @@ func (s *Service) runReplay(ctx context.Context, name string) error {
 		}
 		a := s.archiveWith(func(a *archive) bool { return a.arn == r.ArchiveARN })
 		if a == nil {
-			return s.endReplay(name, replayFailed, "the archive is no longer in the template")
+			return s.endReplay(name, replayFailed, "the archive no longer exists")
 		}
 		keys, events, err := s.nextChunk(a, r)
 		if err != nil {

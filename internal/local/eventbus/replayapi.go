@@ -36,7 +36,7 @@ type archiveDescription struct {
 func (s *Service) describe(a *archive) (archiveDescription, error) {
 	count, bytes, err := s.size(a)
 	return archiveDescription{
-		ArchiveName: a.name, EventSourceArn: a.busARN, State: "ENABLED", RetentionDays: a.days, SizeBytes: bytes, EventCount: count,
+		ArchiveName: a.name, EventSourceArn: a.busARN, State: "ENABLED", RetentionDays: a.settings.Days, SizeBytes: bytes, EventCount: count,
 		CreationTime: newTimestamp(a.created),
 	}, err
 }
@@ -72,12 +72,12 @@ type describeArchiveResponse struct {
 }
 
 func (s *Service) describeArchive(request describeArchiveRequest) (describeArchiveResponse, error) {
-	a := s.archiveWith(func(a *archive) bool { return a.name == request.ArchiveName })
-	if a == nil {
-		return describeArchiveResponse{}, notFound(fmt.Errorf("Archive %s does not exist.", request.ArchiveName))
+	a, err := s.existingArchive(request.ArchiveName)
+	if err != nil {
+		return describeArchiveResponse{}, err
 	}
 	d, err := s.describe(a)
-	return describeArchiveResponse{d, a.arn, a.description, string(a.source)}, err
+	return describeArchiveResponse{d, a.arn, a.settings.Description, string(a.settings.EventPattern)}, err
 }
 
 type replayDestination struct {

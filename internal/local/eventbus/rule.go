@@ -5,24 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-	"time"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/async"
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/schedule"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
-// Limits and defaults. Source: EventBridge API reference, RetryPolicy and PutTargets.
-const (
-	maxTargets     = 5
-	defaultRetries = 185 // also the maximum
-	minAge         = 60
-	defaultAge     = 86_400 // seconds; also the maximum
-)
+// maxTargets limits the targets of a rule. Source: EventBridge API reference, PutTargets.
+const maxTargets = 5
 
 // A rule sends the events that match its pattern, and those of its schedule, to its targets.
 type rule struct {
@@ -31,10 +23,9 @@ type rule struct {
 	arn        string
 	bus        *bus
 	properties ruleProperties
-	template   map[string]any    // its properties in the template; nil: it has none
-	pattern    *pattern.Pattern  // nil: no event matches
-	schedule   schedule.Schedule // nil: none
-	next       time.Time         // when the schedule is due; zero: not computed yet
+	template   map[string]any   // its properties in the template; nil: it has none
+	pattern    *pattern.Pattern // nil: no event matches
+	cadence                     // of its schedule
 	targets    []target
 }
 
@@ -46,21 +37,6 @@ const (
 	stateDisabled = "DISABLED"
 )
 
-// A target is one target of a rule.
-type target struct {
-	id         string
-	arn        string // of a queue or a function
-	logicalID  string // of the rule
-	ruleARN    string
-	input      input
-	group      string // message group id, for FIFO queues
-	retries    int    // of a function: of its asynchronous invocations, since handing them over to Lambda always works here
-	maxAge     time.Duration
-	deadLetter string // ARN of a queue, or empty
-	function   bool   // else a queue
-	settings   async.Settings
-}
-
 // ruleProperties are the properties of AWS::Events::Rule.
 type ruleProperties struct {
 	Name               string
@@ -71,28 +47,8 @@ type ruleProperties struct {
 	Targets            []targetProperties
 	Description        string
 
-	RoleArn template.Ignored // for targets that the local run does not have
+	RoleArn template.Ignored // what counts is the role of a target
 	Tags    template.Ignored
-}
-
-// targetProperties are those that have a meaning for SQS queues and functions.
-type targetProperties struct {
-	Id               string
-	Arn              string
-	Input            *string           `json:",omitempty"`
-	InputPath        *string           `json:",omitempty"`
-	SqsParameters    *sqsParameters    `json:",omitempty"`
-	DeadLetterConfig *deadLetterConfig `json:",omitempty"`
-	RetryPolicy      *retryPolicy      `json:",omitempty"`
-}
-
-type sqsParameters struct{ MessageGroupId string }
-
-type deadLetterConfig struct{ Arn string }
-
-type retryPolicy struct {
-	MaximumRetryAttempts     *template.Int `json:",omitempty"`
-	MaximumEventAgeInSeconds *template.Int `json:",omitempty"`
 }
 
 func (s *Service) provisionRule(_ context.Context, r template.Resource) (template.Attributes, error) {
@@ -145,7 +101,7 @@ func (s *Service) newRule(logicalID string, p ruleProperties, b *bus) (*rule, er
 			problems = append(problems, fmt.Errorf("target %q: %w", properties.Id, err))
 		}
 		ids[t.id] = true
-		t.logicalID, t.ruleARN = made.logicalID, made.arn
+		t.logicalID, t.ruleARN, t.trusted, t.service = made.logicalID, made.arn, made.arn, principal
 		made.targets = append(made.targets, t)
 	}
 	return made, errors.Join(problems...)
@@ -176,62 +132,4 @@ func (r *rule) compile(p ruleProperties) (problems []error) {
 		problems = append(problems, fmt.Errorf("ScheduleExpression: %w", err))
 	}
 	return problems
-}
-
-// targetID is the syntax of a target's id. Source: EventBridge API reference, Target.
-var targetID = regexp.MustCompile(`^[.\-_A-Za-z0-9]{1,64}$`)
-
-func newTarget(p targetProperties) (target, error) {
-	var problems []error
-	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	t := target{id: p.Id, arn: p.Arn, retries: defaultRetries, maxAge: defaultAge * time.Second, function: isFunction(p.Arn)}
-	if p.SqsParameters != nil {
-		t.group = p.SqsParameters.MessageGroupId
-	}
-	if p.DeadLetterConfig != nil {
-		t.deadLetter = p.DeadLetterConfig.Arn
-	}
-	if !targetID.MatchString(p.Id) {
-		refuse("Id must be 1 to 64 letters, digits, dots, dashes and underscores")
-	}
-	switch fifo := strings.HasSuffix(p.Arn, ".fifo"); {
-	case !isQueue(p.Arn) && !t.function:
-		refuse("Arn must be the ARN of an SQS queue or a function in the local run, got %q", p.Arn)
-	case fifo && t.group == "":
-		refuse("SqsParameters.MessageGroupId must be set, because the target is the FIFO queue %q", p.Arn)
-	case !fifo && t.group != "":
-		refuse("SqsParameters.MessageGroupId must be empty, because the target is not a FIFO queue, got %q", t.group)
-	}
-	if t.deadLetter != "" && (!isQueue(t.deadLetter) || strings.HasSuffix(t.deadLetter, ".fifo")) {
-		refuse("DeadLetterConfig: Arn must be the ARN of a standard SQS queue, got %q", t.deadLetter)
-	}
-	if p.RetryPolicy != nil {
-		p.RetryPolicy.set(&t, refuse)
-	}
-	var err error
-	t.input, err = newInput(p.Input, p.InputPath)
-	return t, errors.Join(append(problems, err)...)
-}
-
-func (p retryPolicy) set(t *target, refuse func(format string, args ...any)) {
-	if n := p.MaximumRetryAttempts; n != nil {
-		if t.retries = int(*n); *n < 0 || *n > defaultRetries {
-			refuse("RetryPolicy: MaximumRetryAttempts must be a whole number from 0 to %d, got %d", defaultRetries, *n)
-		}
-	}
-	if n := p.MaximumEventAgeInSeconds; n != nil {
-		if t.maxAge = time.Duration(*n) * time.Second; *n < minAge || *n > defaultAge {
-			refuse("RetryPolicy: MaximumEventAgeInSeconds must be a whole number from %d to %d, got %d", minAge, defaultAge, *n)
-		}
-	}
-}
-
-func isQueue(arn string) bool {
-	parts := strings.Split(arn, ":")
-	return len(parts) == 6 && parts[2] == "sqs"
-}
-
-func isFunction(arn string) bool {
-	parts := strings.Split(arn, ":")
-	return len(parts) >= 7 && parts[2] == "lambda" && parts[5] == "function"
 }

@@ -158,6 +158,8 @@ func (l *life) change(key uint64, d *delivery) {
 
 func (l *life) Allows(queueARN, _, _ string) bool { return !l.denied[queueARN] }
 
+func (l *life) RoleAllows(_, _, _, targetARN string) bool { return !l.denied[targetARN] }
+
 // around checks the wait before each attempt.
 func (l *life) around(ctx context.Context, a Attempt, deliver func(context.Context) error) error {
 	which := subject(a.QueueARN, message{body: string(a.Event)})

@@ -84,6 +84,10 @@ type policiesFunc func(target, service, source string) bool
 
 func (f policiesFunc) Allows(target, service, source string) bool { return f(target, service, source) }
 
+func (f policiesFunc) RoleAllows(_, service, source, target string) bool {
+	return f(target, service, source)
+}
+
 // Timeout implements Functions.
 func (w *clockwork) Timeout(arn string) (time.Duration, bool) {
 	return time.Second, arn == functionARN
@@ -187,7 +191,7 @@ func TestSchedule(t *testing.T) {
 	})
 	inBubble(t, "an event that a kill interrupted", func(t *testing.T, path string) {
 		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN}))
-		if err := w.sendScheduled(w.buses[defaultBus].rules[0], time.Now()); err != nil {
+		if err := w.sendScheduled(w.scheduled(w.buses[defaultBus].rules[0], time.Now())); err != nil {
 			t.Fatal(err)
 		}
 		if left := afterKill(t, w.db); len(left) != 1 || !left[0].Scheduled {
@@ -239,7 +243,7 @@ func TestFunctionAsTarget(t *testing.T) {
 	inBubble(t, "late after a restart", func(t *testing.T, path string) {
 		w := newClockwork(t, path, everyMinute(map[string]any{"Arn": functionARN}))
 		w.configure(map[string]any{"MaximumEventAgeInSeconds": 60})
-		if err := w.sendScheduled(w.buses[defaultBus].rules[0], time.Now().Add(-time.Minute)); err != nil {
+		if err := w.sendScheduled(w.scheduled(w.buses[defaultBus].rules[0], time.Now().Add(-time.Minute))); err != nil {
 			t.Fatal(err)
 		}
 		w.run(time.Second)

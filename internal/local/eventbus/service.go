@@ -25,9 +25,12 @@ import (
 // ErrPortTaken is wrapped by New's error when something else listens on the port.
 var ErrPortTaken = errors.New("port is taken")
 
-// Policies reports whether a queue's policy allows a service to send to the queue on behalf of a resource.
+// Policies decides who may use a target.
 type Policies interface {
-	Allows(queueARN, servicePrincipal, sourceARN string) bool
+	// Allows reports whether the policy of a queue, function or bus lets a service use it on behalf of a resource.
+	Allows(targetARN, servicePrincipal, sourceARN string) bool
+	// RoleAllows reports whether a service may assume a role on behalf of a resource, and the role may use the target.
+	RoleAllows(roleARN, servicePrincipal, sourceARN, targetARN string) bool
 }
 
 // Config holds what [New] needs.
@@ -65,16 +68,22 @@ type Service struct {
 	server     *http.Server
 	serving    chan struct{} // closed when the server has ended
 
-	db       *bbolt.DB
-	drift    *drift.Store // of rules
-	policies *drift.Store // of buses
-	caller   func(*http.Request) iam.Request
+	db        *bbolt.DB
+	drift     *drift.Store // of rules
+	policies  *drift.Store // of buses
+	creations *drift.Store // of schedules
+	caller    func(*http.Request) iam.Request
 
-	mu        sync.RWMutex
-	buses     map[string]*bus  // by name
-	deleted   map[string]*rule // by key: rules of the template that a call has deleted
-	archives  []*archive
-	functions async.Functions
+	archiveDrift *drift.Store
+
+	mu       sync.RWMutex
+	buses    map[string]*bus  // by name
+	deleted  map[string]*rule // by key: rules of the template that a call has deleted
+	archives []*archive
+	timers   []*timer // in the order of the template
+	// timerGroups are the groups of schedules beside the default one, by name.
+	timerGroups map[string]bool
+	functions   async.Functions
 
 	changing      sync.Mutex    // held while a call changes a rule
 	rulesChanged  chan struct{} // holds a token when the schedules have changed
@@ -130,6 +139,11 @@ func newService(cfg Config) (*Service, error) {
 		policies: drift.New(cfg.DB, "policies of buses"),
 		replays:  map[string]*replay{},
 
+		creations: drift.New(cfg.DB, "creations of schedules"),
+
+		archiveDrift: drift.New(cfg.DB, "archives"),
+		timerGroups:  map[string]bool{},
+
 		rulesChanged:  make(chan struct{}, 1),
 		replayStarted: make(chan struct{}, 1),
 	}
@@ -141,6 +155,7 @@ func newService(cfg Config) (*Service, error) {
 	s.dispatcher.clock = cfg.Clock
 	s.dispatcher.around, s.dispatcher.functions, s.dispatcher.exists = cfg.Around, cfg.Functions, cfg.QueueExists
 	s.dispatcher.async = async.NewSender(cfg.Cloud)
+	s.dispatcher.buses = s
 	s.dispatcher.dispatch(pending)
 	return s, nil
 }
@@ -171,6 +186,9 @@ func (s *Service) Provisions() map[string]template.Provision {
 		"AWS::Events::Archive":        s.provisionArchive,
 		"AWS::Events::Rule":           s.provisionRule,
 
+		"AWS::Scheduler::Schedule":      s.provisionTimer,
+		"AWS::Scheduler::ScheduleGroup": s.provisionTimerGroup,
+
 		"AWS::Lambda::EventInvokeConfig": s.functions.Provision,
 	}
 }
@@ -178,12 +196,13 @@ func (s *Service) Provisions() map[string]template.Provision {
 // target returns the target of a delivery, and whether the template still has it.
 func (s *Service) target(one *delivery) (target, bool) {
 	if one.Function != "" {
-		return s.withSettings(direct(one.Function)), true
+		return s.ofFunction(direct(one.Function)), true
 	}
 	t, found := s.targetOf(one.RuleARN, one.TargetID)
-	return s.withSettings(t), found
+	return s.ofFunction(t), found
 }
 
+// targetOf returns the target of a rule or schedule.
 func (s *Service) targetOf(ruleARN, targetID string) (target, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -197,6 +216,11 @@ func (s *Service) targetOf(ruleARN, targetID string) (target, bool) {
 					return t, true
 				}
 			}
+		}
+	}
+	for _, t := range s.timers {
+		if t.arn == ruleARN {
+			return t.target, true
 		}
 	}
 	return target{}, false

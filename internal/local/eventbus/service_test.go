@@ -32,6 +32,8 @@ type allowAll struct{}
 
 func (allowAll) Allows(string, string, string) bool { return true }
 
+func (allowAll) RoleAllows(string, string, string, string) bool { return true }
+
 // A runningService is a service that listens, and an unchanged SDK client of it.
 type runningService struct {
 	*Service
@@ -410,11 +412,11 @@ func TestInput(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			in, err := newInput(c.constant, c.path)
+			in, err := newInput(targetProperties{Input: c.constant, InputPath: c.path})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := in.apply(event)
+			got, err := in.apply(occurrence{event: event})
 			if err != nil || string(got) != c.want {
 				t.Errorf("%s, error %v, want %s", got, err, c.want)
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/jsontext"
 	"github.com/outboxkit/transactional-outbox/internal/local/messages"
-	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
 )
 
@@ -109,12 +109,13 @@ func (p *poller) deliver(ctx context.Context, batch messages.Batch) {
 // matches reports whether a record matches one of the filters. A body that is JSON is filtered as such, any other as a string.
 // Source: Lambda developer guide, with-sqs-filtering, "Properly filtering Amazon SQS messages".
 func (p *poller) matches(record json.RawMessage) bool {
-	return matchesAny(p.filters, messages.ParseBody(messages.Decode(record)))
+	event, err := jsontext.Decode(record)
+	return err == nil && matchesAny(p.filters, messages.ParseBody(event))
 }
 
 // matchesAny reports whether a record matches one of the filters.
 func matchesAny(filters []*pattern.Pattern, record any) bool {
-	event, err := pattern.Decode([]byte(streams.Compact(record)))
+	event, err := pattern.Decode([]byte(jsontext.Compact(record)))
 	if err != nil {
 		return false // a record is always a JSON object
 	}

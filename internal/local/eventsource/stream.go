@@ -9,6 +9,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/jsontext"
 	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
@@ -249,7 +250,7 @@ func (m *streamMapping) payload(p part) []byte {
 func encodeRecords(records []streams.Record) []json.RawMessage {
 	encoded := make([]json.RawMessage, len(records))
 	for i, r := range records {
-		encoded[i] = json.RawMessage(streams.Compact(r.Event))
+		encoded[i] = json.RawMessage(jsontext.Compact(r.Event))
 	}
 	return encoded
 }

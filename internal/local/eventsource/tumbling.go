@@ -11,6 +11,7 @@ import (
 	smithytime "github.com/aws/smithy-go/time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/jsontext"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
@@ -116,7 +117,7 @@ type windowBounds struct {
 // payload completes the event by what the window has.
 func (w *window) payload(e windowEvent) []byte {
 	e.Window, e.State = windowBounds{w.start, w.end}, w.state
-	return []byte(streams.Compact(e))
+	return []byte(jsontext.Compact(e))
 }
 
 func (w *window) String() string {

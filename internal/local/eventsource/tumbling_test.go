@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/jsontext"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
@@ -79,7 +80,7 @@ func runWindows(t *testing.T, d Description, records map[time.Duration][]string,
 
 // short returns a state as JSON, or its size where that is large.
 func short(state any) string {
-	if text := streams.Compact(state); len(text) < 100 {
+	if text := jsontext.Compact(state); len(text) < 100 {
 		return text
 	}
 	return "large"

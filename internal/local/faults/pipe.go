@@ -4,15 +4,24 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 )
 
-// Pipe replaces the stream, target and checkpoints of a pipe with ones that inject faults.
-func (i *Injector) Pipe(p *pipes.Pipe) {
-	restart := new(atomic.Bool)
-	p.Stream = &stream{Stream: p.Stream, Injector: i, pipe: p.Name, shards: map[string]*shard{}}
-	p.Target = &target{Injector: i, pipe: p.Name, next: p.Target, restart: restart}
-	p.Checkpoints = &checkpoints{Checkpoints: p.Checkpoints, restart: restart}
+// Pipe returns a function that replaces the stream, target and checkpoints of a pipe, or its queue in c, with ones that
+// inject faults.
+func (i *Injector) Pipe(c *cloud.Cloud) func(*pipes.Pipe) {
+	ofQueue := i.Queue(c)
+	return func(p *pipes.Pipe) {
+		if p.Queue != nil {
+			p.Queue = ofQueue(p.SourceARN, p.Queue)
+			return
+		}
+		restart := new(atomic.Bool)
+		p.Stream = &stream{Stream: p.Stream, Injector: i, pipe: p.Name, shards: map[string]*shard{}}
+		p.Target = &target{Injector: i, pipe: p.Name, next: p.Target, restart: restart}
+		p.Checkpoints = &checkpoints{Checkpoints: p.Checkpoints, restart: restart}
+	}
 }
 
 // A target changes the order of the records and decides about restarts. It does so after the pipe has read the

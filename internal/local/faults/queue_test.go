@@ -16,6 +16,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/messages"
+	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 	"github.com/outboxkit/transactional-outbox/internal/local/queues"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
@@ -220,7 +221,21 @@ func TestEarlyVisibility(t *testing.T) {
 	}
 }
 
-// A realQueue is an messages.Queue of a real queue.
+// A pipe that reads a queue has the faults of queues, and none of streams.
+func TestFaultsOfAPipesQueue(t *testing.T) {
+	i, fired := scripted(Step{Point: QueueReceiveError, Key: "a"})
+	p := &pipes.Pipe{Queue: newMemoryQueue([]string{"a"})}
+	p.SourceARN = "arn:aws:sqs:eu-west-1:000000000000:Queue"
+	i.Pipe(cloud.New("eu-west-1"))(p)
+	if _, err := p.Queue.Receive(t.Context(), 10, time.Second); !errors.Is(err, errReceive) || p.Stream != nil || p.Target != nil || p.Checkpoints != nil {
+		t.Errorf("error %v, pipe %+v", err, p)
+	}
+	if got := fired.list(); !slices.Equal(got, []string{"queue.receive-error | a @ Queue | 1"}) {
+		t.Errorf("fired %q", got)
+	}
+}
+
+// A realQueue is a messages.Queue of a real queue.
 type realQueue struct {
 	client *sqs.Client
 	url    string

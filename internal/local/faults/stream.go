@@ -109,7 +109,8 @@ func (s *stream) isGivenNow(sh *shard, n int, again *int) bool {
 
 // record returns the subject of a stream record: its event, or its item.
 func (i *Injector) record(r pipes.Record, pipe string) subject {
-	change, _ := r.Event["dynamodb"].(map[string]any)
+	event, _ := r.Event.(map[string]any)
+	change, _ := event["dynamodb"].(map[string]any)
 	item, _ := change["NewImage"].(map[string]any)
 	s := i.names.inItem(item)
 	if s.key == "" {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/pipes"
 )
 
@@ -206,7 +207,7 @@ func TestReorder(t *testing.T) {
 	rec := &pipeRecorder{refuse: "e2"}
 	i, fired := injecting(StreamReorder)
 	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: rec}
-	i.Pipe(p)
+	i.Pipe(cloud.New("eu-west-1"))(p)
 	errs := p.Target.Deliver(t.Context(), newMemoryStream(10, "a", "a", "b", "a").records)
 	// e3, of another item, moves before e2; then e2 and e4 are of one item and stay.
 	if got := rec.ids(); !slices.Equal(got, []string{"e1", "e3", "e4"}) {
@@ -224,7 +225,7 @@ func TestRestart(t *testing.T) {
 	rec := &pipeRecorder{}
 	i, fired := scripted(Step{Point: PipeRestart, Key: "e2"})
 	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: rec, Checkpoints: rec}
-	i.Pipe(p)
+	i.Pipe(cloud.New("eu-west-1"))(p)
 	save := func(after string) error {
 		return p.Checkpoints.Save(map[string]pipes.Checkpoint{"shard": {After: after}})
 	}
@@ -251,7 +252,7 @@ func TestNoRestartAfterRefusal(t *testing.T) {
 	rec := &pipeRecorder{refuse: "e2"}
 	i, fired := scripted(Step{Point: PipeRestart, Key: "e2"})
 	p := &pipes.Pipe{Settings: pipes.Settings{Name: "Pipe"}, Target: rec, Checkpoints: rec}
-	i.Pipe(p)
+	i.Pipe(cloud.New("eu-west-1"))(p)
 	p.Target.Deliver(t.Context(), newMemoryStream(10, "a", "b").records)
 	if len(fired.all()) > 0 {
 		t.Errorf("fired %q", fired.list())
@@ -272,7 +273,7 @@ func TestPipe(t *testing.T) {
 				Settings: pipes.Settings{Name: "Pipe", BatchSize: 5, Parallel: 1, MaxRetries: -1},
 				Stream:   source, Target: rec, Checkpoints: rec,
 			}
-			i.Pipe(p)
+			i.Pipe(cloud.New("eu-west-1"))(p)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			for ctx.Err() == nil {

@@ -152,6 +152,12 @@ func (s *Service) DeadLetterQueue(arn string) string {
 	return f.props.DeadLetterConfig.TargetArn
 }
 
+// Exists reports whether there is a function, a version or an alias with that ARN.
+func (s *Service) Exists(arn string) bool {
+	_, err := s.find(arn)
+	return err == nil
+}
+
 // Close ends every function's process, even a hung one, and returns when all have ended.
 func (s *Service) Close() {
 	s.stop()

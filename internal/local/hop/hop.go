@@ -12,7 +12,7 @@ type Stage string
 
 // The stages, in the order in which an order's event meets them.
 const (
-	API      Stage = "api"      // a request that the REST API answered
+	API      Stage = "api"      // a request that the REST API or the URL of a function answered
 	Pipe     Stage = "pipe"     // a batch of stream records that a pipe handed to its target
 	Bus      Stage = "bus"      // an event that a rule's target accepted
 	Queue    Stage = "queue"    // a batch that an event source mapping handed to a function

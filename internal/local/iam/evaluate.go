@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Principal is who makes a request: a session of a role, or an AWS service by itself.
+// A Principal is who makes a request: a session of a role, an AWS service by itself, or somebody unknown.
 type Principal struct {
 	// Session is the ARN of a role's session: arn:aws:sts::<account>:assumed-role/<role>/<session>.
 	Session string
@@ -16,6 +16,8 @@ type Principal struct {
 	// Service is the name of an AWS service, for example "events.amazonaws.com", that acts by itself. The other fields
 	// are then empty.
 	Service string
+	// Anonymous is set for somebody who has not signed. The other fields are then empty.
+	Anonymous bool
 }
 
 // A Context holds the values of condition keys, by their names in lower case.
@@ -88,8 +90,8 @@ func Evaluate(request Request, policies Policies) Decision {
 		return denied
 	}
 	granted, grant := policies.Resource.allows(&request)
-	if request.Principal.Service != "" {
-		// A service that acts by itself has no policies of its own.
+	if request.Principal.Service != "" || request.Principal.Anonymous {
+		// A service that acts by itself, and somebody unknown, has no policies of its own.
 		return Decision{Allowed: granted != nil, Statement: granted, Type: resourceBased}
 	}
 	// A boundary does not limit what the resource's policy grants to the session itself.

@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/jsontext"
 )
 
 // MaxPayload limits the bytes with which a function is invoked.
@@ -82,11 +82,7 @@ func encode(m types.Message, sourceARN, region string) json.RawMessage {
 			StringListValues: []string{}, BinaryListValues: [][]byte{}, DataType: aws.ToString(a.DataType),
 		}
 	}
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(r) // strings, bytes and maps of them always encode
-	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
+	return json.RawMessage(jsontext.Compact(r))
 }
 
 // size returns the approximate size of the messages in bytes.
@@ -96,15 +92,6 @@ func size(messages []types.Message) int {
 		total += len(aws.ToString(m.Body))
 	}
 	return total
-}
-
-// Decode returns the value of a record, with its numbers as they are written.
-func Decode(record json.RawMessage) map[string]any {
-	var event map[string]any
-	dec := json.NewDecoder(bytes.NewReader(record))
-	dec.UseNumber()
-	_ = dec.Decode(&event) // a record is always a JSON object
-	return event
 }
 
 // ParseBody returns a record with the value of its body, where that is the text of a JSON object or array, and every other
@@ -117,10 +104,8 @@ func ParseBody(record any) any {
 	if !ok || fields["eventSource"] != eventSource || strings.IndexAny(strings.TrimSpace(body), "{[") != 0 {
 		return record
 	}
-	var value any
-	dec := json.NewDecoder(strings.NewReader(body))
-	dec.UseNumber()
-	if !json.Valid([]byte(body)) || dec.Decode(&value) != nil {
+	value, err := jsontext.Decode([]byte(body))
+	if err != nil {
 		return record
 	}
 	parsed := maps.Clone(fields)

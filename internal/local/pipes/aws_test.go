@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,13 +15,16 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
-// A fakeAWS serves PutEvents, SendMessage and SendMessageBatch over HTTP and records what it receives.
+// A fakeAWS serves PutEvents, SendMessage, SendMessageBatch and Invoke over HTTP and records what it receives.
 type fakeAWS struct {
 	mu       sync.Mutex
 	events   []entry
 	messages []string
 	// refuse returns the error code for an event; empty: it is accepted.
 	refuse func(entry) string
+	// functions are the functions by their names, and invocations what they were invoked with: "name type payload".
+	functions   map[string]func(payload string) (response string, failed bool)
+	invocations []string
 	// status is the status of the next responses in place of 200.
 	status []int
 	came   chan struct{} // receives a value after every call
@@ -39,6 +43,7 @@ func startFakeAWS(t testing.TB, c *cloud.Cloud) *fakeAWS {
 	t.Cleanup(server.Close)
 	c.SetEndpoint(cloud.SQS, server.URL)
 	c.SetEndpoint(cloud.EventBridge, server.URL)
+	c.SetEndpoint(cloud.Others, server.URL)
 	return f
 }
 
@@ -52,6 +57,10 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.status = f.status[1:]
 		w.WriteHeader(status)
 		json.NewEncoder(w).Encode(map[string]string{"__type": "SomeException", "message": "as the test wants"})
+		return
+	}
+	if name, ok := strings.CutPrefix(r.URL.Path, "/2015-03-31/functions/arn:aws:lambda:eu-central-1:000000000000:function:"); ok {
+		f.invoke(w, r, strings.TrimSuffix(name, "/invocations"))
 		return
 	}
 	var answer any
@@ -69,6 +78,19 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 	}
 	json.NewEncoder(w).Encode(answer)
+}
+
+func (f *fakeAWS) invoke(w http.ResponseWriter, r *http.Request, name string) {
+	payload, _ := io.ReadAll(r.Body)
+	f.invocations = append(f.invocations, name+" "+r.Header.Get("X-Amz-Invocation-Type")+" "+string(payload))
+	response, failed := "", false
+	if function := f.functions[name]; function != nil {
+		response, failed = function(string(payload))
+	}
+	if failed {
+		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+	}
+	io.WriteString(w, response)
 }
 
 // notify makes await check its condition again.

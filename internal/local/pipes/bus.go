@@ -9,8 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
-
-	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
 // The limits of an event's fields.
@@ -29,8 +27,7 @@ type busTarget struct {
 	source     parameter
 	resources  []parameter
 	time       parameter
-	input      *input // nil: the detail is the unchanged record
-	variables  pipeVariables
+	input      input // the detail
 }
 
 // busParameters is TargetParameters.EventBridgeEventBusParameters. An endpoint, which belongs to another region, is
@@ -42,15 +39,15 @@ type busParameters struct {
 	Time       string
 }
 
-func newBusTarget(client *eventbridge.Client, p busParameters, in *input, f pipeVariables) (*busTarget, error) {
+func newBusTarget(client *eventbridge.Client, p busParameters, in input) (*busTarget, error) {
 	// The values that a pipe uses where its template sets none. Source: EventBridge user guide, eb-pipes-event-target.
 	if p.Source == "" {
-		p.Source = "Pipe " + f.pipeName
+		p.Source = "Pipe " + in.variables.pipeName
 	}
 	if p.DetailType == "" {
-		p.DetailType = "Event from aws:dynamodb"
+		p.DetailType = "Event from " + "aws:" + service(in.variables.sourceARN)
 	}
-	t := &busTarget{bus: f.targetARN, input: in, variables: f}
+	t := &busTarget{bus: in.variables.targetARN, input: in}
 	t.client = eventbridge.New(client.Options(), func(o *eventbridge.Options) { o.Retryer = aws.NopRetryer{} })
 	var problems []error
 	compile := func(name, text string, limit int) parameter {
@@ -95,10 +92,7 @@ func (t *busTarget) entry(r Record, _ int) (types.PutEventsRequestEntry, error) 
 	if e.Time, err = t.eventTime(r); err != nil {
 		return e, err
 	}
-	detail := streams.Compact(r.Event)
-	if t.input != nil {
-		detail = t.input.render(r, &t.variables)
-	}
+	detail := t.input.render(r)
 	e.DetailType, e.Source, e.Detail = &detailType, &source, &detail
 	return e, nil
 }

@@ -28,14 +28,15 @@ const (
 type Description struct {
 	Name, LogicalID, ARN string
 	Source, Target       string // ARNs
+	Enrichment           string // ARN, or empty
 	RoleARN              string
 	DesiredState         State
 	CurrentState         State
 	StateReason          string
 	Filters              []string // patterns; none: everything passes
-	// SourceParameters and TargetParameters are the template's.
-	SourceParameters, TargetParameters map[string]any
-	Created, Modified                  time.Time
+	// SourceParameters, EnrichmentParameters and TargetParameters are the template's.
+	SourceParameters, EnrichmentParameters, TargetParameters map[string]any
+	Created, Modified                                        time.Time
 }
 
 // state is what calls of the API change on a pipe.
@@ -94,7 +95,7 @@ func (s *Service) trim(ctx context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, err := s.find(name)
-	if err != nil || m.Running || !s.config.TrimStopped {
+	if err != nil || m.Running || !s.config.TrimStopped || m.pipe.Queue != nil {
 		return err
 	}
 	r := streams.Reader{Stream: m.pipe.Stream, Checkpoints: m.pipe.Checkpoints}
@@ -120,10 +121,14 @@ func (s *Service) Stop(_ context.Context, name string) error {
 // SetFilter replaces the patterns of the pipe's filter; without patterns everything passes. A pipe that runs continues
 // at its checkpoint.
 func (s *Service) SetFilter(_ context.Context, name string, patterns []string) error {
+	d, err := s.Describe(name)
+	if err != nil {
+		return err
+	}
+	if _, err := compileFilter(d.Source, patterns); err != nil {
+		return err
+	}
 	return s.change(name, func(st *state) error {
-		if _, err := compileFilter(patterns); err != nil {
-			return err
-		}
 		st.Filters = slices.Clone(patterns)
 		return nil
 	})
@@ -158,7 +163,7 @@ func (s *Service) change(name string, edit func(*state) error) error {
 
 // apply sets the pipe's filter to that of the state.
 func (m *managed) apply() (err error) {
-	m.pipe.Filter, err = compileFilter(m.Filters)
+	m.pipe.Filter, err = compileFilter(m.description.Source, m.Filters)
 	return err
 }
 

@@ -40,7 +40,7 @@ func (d *delivery) deliver(ctx context.Context, batch []*item) error {
 		if batch, err = d.giveUpOld(ctx, batch); err != nil || len(batch) == 0 {
 			return err
 		}
-		accepted, failed := separate(batch, d.Target.Deliver(ctx, records(batch)))
+		accepted, failed := separate(batch, d.execute(ctx, records(batch)))
 		if err := d.settle(accepted, hop.Hop{Outcome: hop.OK, Target: d.TargetARN}); err != nil {
 			return err
 		}
@@ -145,17 +145,6 @@ func (d *delivery) settle(items []*item, end hop.Hop) error {
 func (d *delivery) retryLater(ctx context.Context, batch []*item, attempt int) error {
 	d.reportItems(batch, hop.Hop{Outcome: hop.Retry, Target: d.TargetARN, Detail: batch[0].err.Error()})
 	return d.Clock.Sleep(ctx, streams.Backoff(attempt, retryLast))
-}
-
-func (d *delivery) reportItems(items []*item, h hop.Hop) {
-	h.Count, h.Heartbeat = len(items), true
-	for _, it := range items {
-		h.Heartbeat = h.Heartbeat && hop.IsHeartbeat(it.Source)
-		if it.ID != "" {
-			h.EventIDs = append(h.EventIDs, it.ID)
-		}
-	}
-	d.report(h)
 }
 
 // separate stores each record's error and separates the records that were accepted from the others.

@@ -60,11 +60,11 @@ func TestInput(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			in, err := compileInput(test.template)
+			in, err := compileInput(test.template, someVariables)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := in.render(order, &someVariables); got != test.want {
+			if got := in.render(order); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
@@ -72,7 +72,7 @@ func TestInput(t *testing.T) {
 }
 
 func TestInputWholeEvent(t *testing.T) {
-	in, err := compileInput(`{"event": <aws.pipes.event.json>, "text": <aws.pipes.event>, "at": <aws.pipes.event.ingestion-time>}`)
+	in, err := compileInput(`{"event": <aws.pipes.event.json>, "text": <aws.pipes.event>, "at": <aws.pipes.event.ingestion-time>}`, someVariables)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestInputWholeEvent(t *testing.T) {
 		Text  string
 		At    string
 	}
-	if err := json.Unmarshal([]byte(in.render(order, &someVariables)), &got); err != nil {
+	if err := json.Unmarshal([]byte(in.render(order)), &got); err != nil {
 		t.Fatal(err)
 	}
 	if got.Event["eventName"] != "INSERT" || !strings.Contains(got.Text, `"eventName":"INSERT"`) || !strings.HasSuffix(got.At, "Z") {
@@ -91,7 +91,7 @@ func TestInputWholeEvent(t *testing.T) {
 
 func TestInputRefused(t *testing.T) {
 	for _, template := range []string{`<$.a..b>`, `<$.a[x]>`, `<$a>`, `<aws.pipes.unknown>`} {
-		if _, err := compileInput(template); err == nil {
+		if _, err := compileInput(template, someVariables); err == nil {
 			t.Errorf("%s was accepted", template)
 		}
 	}
@@ -105,7 +105,7 @@ func TestParameter(t *testing.T) {
 		"missing":        {"$.dynamodb.NewImage.type.S", "", "the record has no value at $.dynamodb.NewImage.type.S"},
 		"not a string":   {"$.dynamodb", "", "the value at $.dynamodb in the record must be a string"},
 		"too long":       {"$.dynamodb.NewImage.data.S", "", "Source must have at most 20 characters, got 32"},
-		"not a path":     {"$.a b", "", "a JSON path of a pipe must be"},
+		"not a path":     {"$.a b", "", "a JSON path must be"},
 		"constant limit": {"a constant of more than twenty", "", "at most 20"},
 	}
 	for name, test := range tests {
@@ -131,17 +131,17 @@ func FuzzInput(f *testing.F) {
 	f.Add(`"<$.v.x[*]>`, `</x>`)
 	f.Add(`<aws.pipes.event.json>`, "\x00\xff")
 	f.Fuzz(func(t *testing.T, template, value string) {
-		in, err := compileInput(template)
+		in, err := compileInput(template, someVariables)
 		if err != nil {
 			return
 		}
 		r := Record{Event: map[string]any{"v": value}}
-		in.render(r, &someVariables)
-		plain, err := compileInput(`{"id": <$.v>, "q": "<$.v>"}`)
+		in.render(r)
+		plain, err := compileInput(`{"id": <$.v>, "q": "<$.v>"}`, someVariables)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if doc := plain.render(r, &someVariables); !json.Valid([]byte(doc)) {
+		if doc := plain.render(r); !json.Valid([]byte(doc)) {
 			t.Errorf("not JSON: %s", doc)
 		}
 	})

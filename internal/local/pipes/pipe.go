@@ -7,6 +7,7 @@ import (
 
 	"github.com/outboxkit/transactional-outbox/internal/local/clock"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/messages"
 	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
@@ -23,8 +24,9 @@ const Retention = streams.Retention
 
 // Settings holds what a pipe's template sets about delivery, with AWS's defaults applied.
 type Settings struct {
-	// For hops: the logical id, and the ARNs of the target and of the dead-letter queue.
-	Name, TargetARN, DeadLetterARN string
+	// For hops: the logical id, and the ARNs of the source, the target and the dead-letter queue.
+	Name, SourceARN, TargetARN, DeadLetterARN string
+	Region                                    string // of the source, where that is a queue
 
 	Latest     bool          // StartingPosition LATEST; else TRIM_HORIZON
 	BatchSize  int           // maximum number of records in one call of the target; at least 1
@@ -35,13 +37,15 @@ type Settings struct {
 	Bisect     bool          // OnPartialBatchItemFailure AUTOMATIC_BISECT
 }
 
-// A Pipe moves the records of one stream to one target.
+// A Pipe moves the records of one stream, or the messages of one queue, to one target.
 type Pipe struct {
 	Settings
 	// Filter reports whether to send a record; nil sends every record. A record that is not sent advances the
-	// checkpoint.
+	// checkpoint, and a message that is not sent is deleted.
 	Filter func(Record) bool
 
+	// Queue is the source, or nil where that is the Stream, with which go DeadLetter and Checkpoints.
+	Queue       messages.Queue
 	Stream      Stream
 	Target      Target
 	DeadLetter  DeadLetter // nil: records that are given up are dropped
@@ -95,15 +99,30 @@ const (
 	RecordAgeExceeded      Condition = "RecordAgeExceeded"
 )
 
-// Run moves records until ctx is done. It returns an error only when a checkpoint cannot be loaded or
+// Run moves records or messages until ctx is done. It returns an error only when a checkpoint cannot be loaded or
 // stored; every other failure is retried and reported in a hop.
 func (p *Pipe) Run(ctx context.Context) error {
+	if p.Queue != nil {
+		p.runQueue(ctx)
+		return nil
+	}
 	r := streams.Reader{
 		Latest: p.Latest, BatchSize: p.BatchSize, Window: p.Window, Parallel: p.Parallel, Filter: p.Filter,
 		Stream: p.Stream, Checkpoints: p.Checkpoints, Deliver: p.deliver,
 		Report: func(detail string) { p.report(hop.Hop{Outcome: hop.Retry, Detail: detail}) },
 	}
 	return r.Run(ctx)
+}
+
+// executionLimit is how long the enrichment and the target of one batch may take together.
+// Source: EventBridge user guide, eb-pipes-batching-concurrency, "Throughput and concurrency behavior".
+const executionLimit = 5 * time.Minute
+
+// execute sends records to the target and returns what the target returns.
+func (p *Pipe) execute(ctx context.Context, records []Record) []error {
+	limited, cancel := context.WithTimeout(ctx, executionLimit)
+	defer cancel()
+	return p.Target.Deliver(limited, records)
 }
 
 // deliver returns nil when every record of the batch is settled.
@@ -114,6 +133,17 @@ func (p *Pipe) deliver(ctx context.Context, b streams.Batch) error {
 	}
 	d := delivery{Pipe: p, batch: b}
 	return d.deliver(ctx, items)
+}
+
+func (p *Pipe) reportItems(items []*item, h hop.Hop) {
+	h.Count, h.Heartbeat = len(items), true
+	for _, it := range items {
+		h.Heartbeat = h.Heartbeat && hop.IsHeartbeat(it.Source)
+		if it.ID != "" {
+			h.EventIDs = append(h.EventIDs, it.ID)
+		}
+	}
+	p.report(h)
 }
 
 func (p *Pipe) report(h hop.Hop) {

@@ -8,22 +8,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
-	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
-	"github.com/outboxkit/transactional-outbox/internal/pattern"
-)
-
-// The limits and defaults of a pipe with a DynamoDB stream.
-// Source: Pipes API reference, PipeSourceDynamoDBStreamParameters and FilterCriteria; EventBridge user
-// guide, eb-pipes-dynamodb for the default batch size, eb-pipes-batching-concurrency for the targets' caps.
-const (
-	defaultBatchSize = 100
-	targetCap        = 10 // event bus and SQS
-	maxWindow        = 300
-	maxParallel      = 10
-	minAge, maxAge   = 60, 604800
-	maxRetries       = 10000
-	maxFilters       = 5
 )
 
 // properties are the properties of AWS::Pipes::Pipe.
@@ -36,32 +21,23 @@ type properties struct {
 			Filters []struct{ Pattern string }
 		}
 		DynamoDBStreamParameters *streamParameters
+		SqsQueueParameters       *queueSourceParameters
 	}
-	Enrichment       string
-	RoleArn          string
-	Target           string
-	TargetParameters struct {
+	Enrichment           string
+	EnrichmentParameters struct{ InputTemplate string }
+	RoleArn              string
+	Target               string
+	TargetParameters     struct {
 		InputTemplate                 string
 		EventBridgeEventBusParameters busParameters
 		SqsQueueParameters            queueParameters
+		LambdaFunctionParameters      functionParameters
 	}
 
-	Description          template.Ignored
-	KmsKeyIdentifier     template.Ignored
-	LogConfiguration     template.Ignored
-	Tags                 template.Ignored
-	EnrichmentParameters template.Ignored
-}
-
-type streamParameters struct {
-	StartingPosition               string
-	BatchSize                      *template.Int
-	MaximumBatchingWindowInSeconds template.Int
-	ParallelizationFactor          *template.Int
-	MaximumRecordAgeInSeconds      *template.Int
-	MaximumRetryAttempts           *template.Int
-	OnPartialBatchItemFailure      string
-	DeadLetterConfig               struct{ Arn string }
+	Description      template.Ignored
+	KmsKeyIdentifier template.Ignored
+	LogConfiguration template.Ignored
+	Tags             template.Ignored
 }
 
 // provision validates the pipe as AWS does when it is created, and stores it for [Service.Run].
@@ -97,8 +73,9 @@ func (s *Service) manage(r template.Resource, arn string, p properties, pipe *Pi
 	}
 	m := &managed{properties: r.Properties, pipe: pipe, state: state{Running: p.DesiredState != "STOPPED", Filters: p.patterns(), Modified: time.Now()}}
 	m.description = Description{
-		Name: p.Name, LogicalID: r.LogicalID, ARN: arn, Source: p.Source, Target: p.Target, RoleARN: p.RoleArn, Created: created,
+		Name: p.Name, LogicalID: r.LogicalID, ARN: arn, Source: p.Source, Enrichment: p.Enrichment, Target: p.Target, RoleARN: p.RoleArn, Created: created,
 	}
+	m.description.EnrichmentParameters, _ = r.Properties["EnrichmentParameters"].(map[string]any)
 	m.description.SourceParameters, _ = r.Properties["SourceParameters"].(map[string]any)
 	m.description.TargetParameters, _ = r.Properties["TargetParameters"].(map[string]any)
 	var changed state
@@ -127,130 +104,48 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 	var problems problems
 	problems.require(p.DesiredState == "" || p.DesiredState == "RUNNING" || p.DesiredState == "STOPPED",
 		"DesiredState must be RUNNING or STOPPED, got %q", p.DesiredState)
-	problems.require(p.Enrichment == "", "Enrichment must be empty, the local run does not support it, got %q", p.Enrichment)
-	stream := p.SourceParameters.DynamoDBStreamParameters
-	if !strings.HasPrefix(p.Source, "arn:aws:dynamodb:") || !strings.Contains(p.Source, "/stream/") || stream == nil {
-		problems.require(false, "Source must be a DynamoDB stream with DynamoDBStreamParameters in the local run, got %q", p.Source)
-		return nil, problems.joined()
-	}
 	asRole := s.config.Cloud.Assume(p.RoleArn, p.Name)
-	variables := pipeVariables{pipeARN: arn, pipeName: p.Name, sourceARN: p.Source, targetARN: p.Target}
-	pipe := &Pipe{
-		Settings:    stream.settings(&problems),
-		Stream:      streams.New(asRole.Streams(), p.Source, s.config.Cloud.Region),
-		Checkpoints: streams.NewCheckpoints(s.config.DB, "pipe "+p.Name, p.Source),
-		Sink:        s.config.Sink,
-		Clock:       s.config.Clock,
+	variables := pipeVariables{pipeARN: arn, pipeName: p.Name, sourceARN: p.Source, enrichmentARN: p.Enrichment, targetARN: p.Target}
+	pipe := &Pipe{Sink: s.config.Sink, Clock: s.config.Clock}
+	switch stream, queue := p.SourceParameters.DynamoDBStreamParameters, p.SourceParameters.SqsQueueParameters; {
+	case isStream(p.Source) && stream != nil && queue == nil:
+		s.readStream(pipe, logicalID, asRole, variables, *stream, &problems)
+	case service(p.Source) == "sqs" && stream == nil:
+		s.readQueue(pipe, asRole, p, &problems)
+	default:
+		problems.require(false, "Source must be a DynamoDB stream with DynamoDBStreamParameters or an SQS queue in the local run, got %q", p.Source)
 	}
-	pipe.Name, pipe.TargetARN = logicalID, p.Target
+	pipe.Name, pipe.SourceARN, pipe.TargetARN = logicalID, p.Source, p.Target
 	var err error
-	pipe.Filter, err = compileFilter(p.patterns())
+	pipe.Filter, err = compileFilter(p.Source, p.patterns())
 	problems.add(err)
-	pipe.Target, err = target(asRole, p, variables)
+	pipe.Target, err = newTarget(asRole, p, variables)
 	problems.add(err)
-	if queue := stream.DeadLetterConfig.Arn; queue != "" {
-		pipe.DeadLetterARN = queue
-		pipe.DeadLetter, err = deadLetter(asRole, queue, variables)
+	if p.Enrichment != "" {
+		pipe.Target, err = newEnrichment(asRole, p, variables, pipe)
 		problems.add(err)
 	}
-	if s.config.Wrap != nil {
+	if s.config.Wrap != nil && problems == nil {
 		s.config.Wrap(pipe)
 	}
 	return pipe, problems.joined()
 }
 
-func (p *streamParameters) settings(problems *problems) Settings {
-	set := Settings{
-		Latest:     p.StartingPosition == "LATEST",
-		BatchSize:  min(defaultBatchSize, targetCap),
-		Window:     time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
-		Parallel:   1,
-		MaxRetries: -1,
-		Bisect:     p.OnPartialBatchItemFailure == "AUTOMATIC_BISECT",
-	}
-	problems.require(set.Latest || p.StartingPosition == "TRIM_HORIZON",
-		"StartingPosition must be TRIM_HORIZON or LATEST, got %q", p.StartingPosition)
-	problems.require(set.Bisect || p.OnPartialBatchItemFailure == "",
-		"OnPartialBatchItemFailure must be AUTOMATIC_BISECT or empty, got %q", p.OnPartialBatchItemFailure)
-	problems.requireRange("MaximumBatchingWindowInSeconds", int(p.MaximumBatchingWindowInSeconds), 0, maxWindow)
-	if p.BatchSize != nil {
-		set.BatchSize = int(*p.BatchSize)
-		problems.requireRange("BatchSize", set.BatchSize, 1, targetCap)
-	}
-	if p.ParallelizationFactor != nil {
-		set.Parallel = int(*p.ParallelizationFactor)
-		problems.requireRange("ParallelizationFactor", set.Parallel, 1, maxParallel)
-	}
-	if p.MaximumRetryAttempts != nil {
-		set.MaxRetries = int(*p.MaximumRetryAttempts)
-		problems.requireRange("MaximumRetryAttempts", set.MaxRetries, -1, maxRetries)
-	}
-	if p.MaximumRecordAgeInSeconds != nil && *p.MaximumRecordAgeInSeconds != -1 {
-		set.MaxAge = time.Duration(*p.MaximumRecordAgeInSeconds) * time.Second
-		problems.requireRange("MaximumRecordAgeInSeconds", int(*p.MaximumRecordAgeInSeconds), minAge, maxAge)
-	}
-	return set
-}
-
-// patterns returns the patterns of the filter.
-func (p *properties) patterns() []string {
-	var patterns []string
-	for _, f := range p.SourceParameters.FilterCriteria.Filters {
-		patterns = append(patterns, f.Pattern)
-	}
-	return patterns
-}
-
-// compileFilter returns a function that reports whether one of the patterns matches a record, or nil when there is no
-// pattern.
-func compileFilter(filters []string) (func(Record) bool, error) {
-	var problems problems
-	problems.require(len(filters) <= maxFilters, "FilterCriteria must have at most %d filters, got %d", maxFilters, len(filters))
-	var patterns []*pattern.Pattern
-	for _, f := range filters {
-		compiled, err := pattern.Compile([]byte(f), pattern.Pipes)
-		problems.add(err)
-		patterns = append(patterns, compiled)
-	}
-	if len(filters) == 0 || problems != nil {
-		return nil, problems.joined()
-	}
-	return func(r Record) bool {
-		event, err := pattern.Decode([]byte(streams.Compact(r.Event)))
-		if err != nil {
-			return false // a record is always a JSON object
-		}
-		for _, p := range patterns {
-			if p.Match(event) {
-				return true
-			}
-		}
-		return false
-	}, nil
-}
-
-func target(c *cloud.Cloud, p properties, f pipeVariables) (Target, error) {
-	var in *input
-	if text := p.TargetParameters.InputTemplate; text != "" {
-		var err error
-		if in, err = compileInput(text); err != nil {
-			return nil, err
-		}
+// newTarget returns the pipe's target.
+func newTarget(asRole *cloud.Cloud, p properties, variables pipeVariables) (Target, error) {
+	in, err := compileInput(p.TargetParameters.InputTemplate, variables)
+	if err != nil {
+		return nil, err
 	}
 	switch service(p.Target) {
 	case "events":
-		return newBusTarget(c.EventBridge(), p.TargetParameters.EventBridgeEventBusParameters, in, f)
+		return newBusTarget(asRole.EventBridge(), p.TargetParameters.EventBridgeEventBusParameters, in)
 	case "sqs":
-		return newQueueTarget(c.SQS(), c.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in, f)
+		return newQueueTarget(asRole.SQS(), asRole.QueueURL(p.Target), p.TargetParameters.SqsQueueParameters, in)
+	case "lambda":
+		return newFunctionTarget(asRole.Lambda(), p.TargetParameters.LambdaFunctionParameters, in)
 	}
-	return nil, fmt.Errorf("Target must be an event bus or an SQS queue in the local run, got %q", p.Target)
-}
-
-func deadLetter(c *cloud.Cloud, queue string, f pipeVariables) (DeadLetter, error) {
-	if service(queue) != "sqs" {
-		return nil, fmt.Errorf("DeadLetterConfig.Arn must be the ARN of an SQS queue in the local run, got %q", queue)
-	}
-	return &deadLetterQueue{client: c.SQS(), url: c.QueueURL(queue), pipe: f.pipeARN, stream: f.sourceARN}, nil
+	return nil, fmt.Errorf("Target must be an event bus, an SQS queue or a function in the local run, got %q", p.Target)
 }
 
 // service returns the service in an ARN: its third field.

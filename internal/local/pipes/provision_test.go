@@ -84,7 +84,7 @@ func TestProvision(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	want := Settings{
-		Name: "OutboxPipe", TargetARN: "arn:aws:events:eu-central-1:000000000000:event-bus/orders",
+		Name: "OutboxPipe", SourceARN: streamARN, TargetARN: "arn:aws:events:eu-central-1:000000000000:event-bus/orders",
 		DeadLetterARN: "arn:aws:sqs:eu-central-1:000000000000:pipe-dlq",
 		BatchSize:     10, Parallel: 1, MaxRetries: 20, MaxAge: 6 * 3600e9, Bisect: true,
 	}
@@ -127,6 +127,17 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// fromQueue returns the patch that makes a queue the source.
+func fromQueue(parameters string) string {
+	var p map[string]any
+	if err := json.Unmarshal([]byte(parameters), &p); err != nil {
+		panic(err)
+	}
+	p["DynamoDBStreamParameters"] = nil
+	patch, _ := json.Marshal(map[string]any{"Source": "arn:aws:sqs:eu-central-1:000000000000:q", "SourceParameters": p})
+	return string(patch)
+}
+
 func TestProvisionRefused(t *testing.T) {
 	stream := func(patch string) string { return `{"SourceParameters": {"DynamoDBStreamParameters": ` + patch + `}}` }
 	for name, test := range map[string]struct{ patch, want string }{
@@ -138,9 +149,17 @@ func TestProvisionRefused(t *testing.T) {
 		"age":                         {stream(`{"MaximumRecordAgeInSeconds": 59}`), "MaximumRecordAgeInSeconds must be a whole number from 60 to 604800, got 59"},
 		"partial failure":             {stream(`{"OnPartialBatchItemFailure": "NONE"}`), `OnPartialBatchItemFailure must be AUTOMATIC_BISECT or empty, got "NONE"`},
 		"topic as dead-letter queue":  {stream(`{"DeadLetterConfig": {"Arn": "arn:aws:sns:eu-central-1:000000000000:t"}}`), "DeadLetterConfig.Arn must be the ARN of an SQS queue"},
-		"queue as source":             {`{"Source": "arn:aws:sqs:eu-central-1:000000000000:q"}`, "Source must be a DynamoDB stream"},
-		"function as target":          {`{"Target": "arn:aws:lambda:eu-central-1:000000000000:function:f"}`, "Target must be an event bus or an SQS queue"},
-		"enrichment":                  {`{"Enrichment": "arn:aws:lambda:eu-central-1:000000000000:function:f"}`, "Enrichment must be empty"},
+		"topic as source":             {`{"Source": "arn:aws:sns:eu-central-1:000000000000:t"}`, `Source must be a DynamoDB stream with DynamoDBStreamParameters or an SQS queue in the local run, got "arn:aws:sns`},
+		"parameters of another":       {`{"Source": "arn:aws:sqs:eu-central-1:000000000000:q"}`, "Source must be a DynamoDB stream with DynamoDBStreamParameters or an SQS queue"},
+		"batch of messages":           {fromQueue(`{"SqsQueueParameters": {"BatchSize": 11}}`), "BatchSize must be a whole number from 1 to 10, got 11"},
+		"window of messages":          {fromQueue(`{"SqsQueueParameters": {"MaximumBatchingWindowInSeconds": 301}}`), "MaximumBatchingWindowInSeconds must be a whole number from 0 to 300, got 301"},
+		"added field in a filter":     {fromQueue(`{"FilterCriteria": {"Filters": [{"Pattern": "{\"awsRegion\":[\"x\"]}"}]}}`), `FilterCriteria must match what a message has when it is sent, got "awsRegion"`},
+		"topic as target":             {`{"Target": "arn:aws:sns:eu-central-1:000000000000:t"}`, "Target must be an event bus, an SQS queue or a function"},
+		"invocation type":             {`{"Target": "arn:aws:lambda:eu-central-1:000000000000:function:f", "TargetParameters": {"LambdaFunctionParameters": {"InvocationType": "LATER"}}}`, `InvocationType must be REQUEST_RESPONSE or FIRE_AND_FORGET, got "LATER"`},
+		"enrichment by an API":        {`{"Enrichment": "arn:aws:events:eu-central-1:000000000000:api-destination/d/1"}`, `Enrichment must be a function in the local run, got "arn:aws:events`},
+		"enrichment by a workflow":    {`{"Enrichment": "arn:aws:states:eu-central-1:000000000000:stateMachine:s"}`, `Enrichment must be a function in the local run, got "arn:aws:states`},
+		"template of the enrichment":  {`{"Enrichment": "arn:aws:lambda:eu-central-1:000000000000:function:f", "EnrichmentParameters": {"InputTemplate": "<$.a b>"}}`, "EnrichmentParameters: input template"},
+		"HTTP parameters":             {`{"EnrichmentParameters": {"HttpParameters": {}}}`, "HttpParameters"},
 		"state":                       {`{"DesiredState": "PAUSED"}`, `DesiredState must be RUNNING or STOPPED, got "PAUSED"`},
 		"filter":                      {`{"SourceParameters": {"FilterCriteria": {"Filters": [{"Pattern": "{\"a\": 1}"}]}}}`, "a"},
 		"too many filters":            {`{"SourceParameters": {"FilterCriteria": {"Filters": [{},{},{},{},{},{}]}}}`, "at most 5 filters, got 6"},

@@ -9,8 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
-	"github.com/outboxkit/transactional-outbox/internal/local/streams"
 )
 
 // maxGroupID is the longest group and deduplication id, in characters.
@@ -23,8 +21,7 @@ type queueTarget struct {
 	url           string
 	group         parameter
 	deduplication parameter
-	input         *input // nil: the body is the unchanged record
-	variables     pipeVariables
+	input         input // the body
 }
 
 // queueParameters is TargetParameters.SqsQueueParameters.
@@ -33,11 +30,11 @@ type queueParameters struct {
 	MessageDeduplicationId string
 }
 
-func newQueueTarget(client *sqs.Client, url string, p queueParameters, in *input, f pipeVariables) (*queueTarget, error) {
+func newQueueTarget(client *sqs.Client, url string, p queueParameters, in input) (*queueTarget, error) {
 	group, err := compileParameter("MessageGroupId", p.MessageGroupId, maxGroupID)
 	deduplication, other := compileParameter("MessageDeduplicationId", p.MessageDeduplicationId, maxGroupID)
 	once := sqs.New(client.Options(), func(o *sqs.Options) { o.Retryer = aws.NopRetryer{} })
-	t := &queueTarget{client: once, url: url, group: group, deduplication: deduplication, input: in, variables: f}
+	t := &queueTarget{client: once, url: url, group: group, deduplication: deduplication, input: in}
 	return t, errors.Join(err, other)
 }
 
@@ -48,10 +45,7 @@ func (t *queueTarget) Deliver(ctx context.Context, records []Record) []error {
 
 func (t *queueTarget) entry(r Record, i int) (types.SendMessageBatchRequestEntry, error) {
 	e := types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i))}
-	body := streams.Compact(r.Event)
-	if t.input != nil {
-		body = t.input.render(r, &t.variables)
-	}
+	body := t.input.render(r)
 	e.MessageBody = &body
 	group, err := t.group.resolve(r)
 	if err != nil {

@@ -18,13 +18,15 @@ import (
 
 // Config holds what [New] needs.
 type Config struct {
-	// Cloud has the endpoints of DynamoDB, SQS and EventBridge before the first pipe is provisioned. Required.
+	// Cloud has all endpoints before the first pipe is provisioned. Required.
 	Cloud *cloud.Cloud
 	// DB stores the checkpoints and what is changed on pipes; it must not be opened with NoSync. Required.
 	DB *bbolt.DB
 	// Sink receives the hops. Default: they are discarded.
 	Sink hop.Sink
-	// Wrap may replace a pipe's stream, target and checkpoints, for example with ones that inject faults. Default:
+	// HasFunction reports whether there is a function with that ARN. Default: nothing is known about functions.
+	HasFunction func(arn string) bool
+	// Wrap may replace a pipe's queue or stream, target and checkpoints, for example with ones that inject faults. Default:
 	// they stay as they are.
 	Wrap func(*Pipe)
 	// Clock tells the time that retries wait for, and how old a record is. Default: the machine's.

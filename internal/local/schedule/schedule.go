@@ -1,5 +1,5 @@
-// Package schedule computes when the schedule expressions of EventBridge rules are due: rate(value unit) and
-// cron(six fields), in UTC.
+// Package schedule computes when schedule expressions are due: those of EventBridge rules, rate(value unit) and
+// cron(six fields), in UTC, and those of EventBridge Scheduler, which also have at(time) and time zones.
 //
 //	s, err := schedule.Parse("rate(5 minutes)")
 //	next := s.Next(time.Now())
@@ -48,13 +48,19 @@ func Parse(expression string) (Schedule, error) {
 	return nil, fmt.Errorf("a schedule must be rate(value unit) or cron(minutes hours day-of-month month day-of-week year), got %q", expression)
 }
 
+// parseRate parses a rate, whose unit has the number of its value.
 func parseRate(expression, value, unit, plural string) (Schedule, error) {
+	rate, err := parsePeriod(expression, value, unit)
+	if err == nil && (rate == Rate(units[unit])) != (plural == "") {
+		return nil, fmt.Errorf("the unit of a rate must be singular for 1 and plural for more, got %q", expression)
+	}
+	return rate, err
+}
+
+func parsePeriod(expression, value, unit string) (Schedule, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 || time.Duration(n) > time.Duration(1<<63-1)/units[unit] {
 		return nil, fmt.Errorf("the value of a rate must be a positive number, got %q", expression)
-	}
-	if (n == 1) != (plural == "") {
-		return nil, fmt.Errorf("the unit of a rate must be singular for 1 and plural for more, got %q", expression)
 	}
 	return Rate(time.Duration(n) * units[unit]), nil
 }

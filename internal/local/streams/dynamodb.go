@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/jsontext"
 )
 
 // A dynamoDBStream reads a stream of DynamoDB Local.
@@ -145,7 +147,7 @@ func (s *dynamoDBStream) record(in types.Record, read time.Time) Record {
 		SequenceNumber: aws.ToString(data.SequenceNumber),
 		Arrival:        arrival,
 		Size:           int(aws.ToInt64(data.SizeBytes)),
-		Key:            Compact(change["Keys"]),
+		Key:            jsontext.Compact(change["Keys"]),
 		ID:             eventText(data.NewImage, "id"),
 		Source:         eventText(data.NewImage, "source"),
 		Event:          event,

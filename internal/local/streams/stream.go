@@ -2,10 +2,7 @@ package streams
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 )
 
@@ -31,7 +28,7 @@ type Record struct {
 	Size int
 	// Event is the record in the form that filters, templates and functions use.
 	// Source: EventBridge user guide, eb-pipes-dynamodb, "Example event".
-	Event map[string]any
+	Event any
 }
 
 // A Shard is one shard of a stream. Its records follow all records of its parent.
@@ -58,15 +55,4 @@ type Stream interface {
 	// Read returns the next records, or none when there are none now. After an error the cursor is no longer
 	// valid.
 	Read(ctx context.Context, shard, cursor string) (Page, error)
-}
-
-// Compact returns the value as JSON, with <, > and & unescaped.
-func Compact(value any) string {
-	var out strings.Builder
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
-		panic(fmt.Sprintf("a record is always JSON: %v", err))
-	}
-	return strings.TrimSuffix(out.String(), "\n")
 }

@@ -162,6 +162,23 @@ func TestSkippedResourcesStillResolve(t *testing.T) {
 	}
 }
 
+// What a custom domain needs on AWS and not here is skipped by name.
+func TestCertificatesAndRecordsAreSkipped(t *testing.T) {
+	d := provision(t, stack(t, `{"Resources": {
+		"Certificate": {"Type": "AWS::CertificateManager::Certificate"}, "Zone": {"Type": "AWS::Route53::HostedZone"}, "Record": {"Type": "AWS::Route53::RecordSet", "Properties": {"HostedZoneId": {"Ref": "Zone"}}}
+	}, "Outputs": {"Certificate": {"Value": {"Ref": "Certificate"}}}}`))
+	var reasons []string
+	for _, skipped := range d.Skipped {
+		reasons = append(reasons, skipped.Reason)
+	}
+	if want := []string{"custom domains are served on loopback, without TLS", "names are resolved only by AWS", "names are resolved only by AWS"}; !slices.Equal(reasons, want) {
+		t.Errorf("skipped are %q, want %q", reasons, want)
+	}
+	if arn := d.Outputs[0].Value; !strings.HasPrefix(arn, "arn:aws:") {
+		t.Errorf("the certificate is %s", arn)
+	}
+}
+
 func TestATypeThatIsProvisionedIsNotSkipped(t *testing.T) {
 	d, err := stack(t, `{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}`).Provision(t.Context(), environment, fakes("AWS::SNS::Topic"))
 	if err != nil || len(d.Resources) != 1 {

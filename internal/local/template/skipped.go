@@ -43,6 +43,8 @@ var skips = []skip{
 	{"lets API Gateway write logs, which are printed", []string{"AWS::ApiGateway::Account"}},
 	{"API keys are checked with --auth only", []string{"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey"}},
 	{"authorizers are not called locally, and events have no authorizer", []string{"AWS::ApiGateway::Authorizer"}},
+	{"custom domains are served on loopback, without TLS", []string{"AWS::CertificateManager::Certificate"}},
+	{"names are resolved only by AWS", []string{"AWS::Route53::HostedZone", "AWS::Route53::RecordSet", "AWS::Route53::RecordSetGroup"}},
 	{"capacity is not limited locally", []string{"AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy"}},
 	{"backups are made only in AWS", []string{
 		"AWS::Backup::BackupPlan", "AWS::Backup::BackupSelection", "AWS::Backup::BackupVault", "AWS::Backup::Framework", "AWS::Backup::ReportPlan",
@@ -190,6 +192,8 @@ var refIsARN = map[string]bool{
 	"AWS::SNS::Topic":         true,
 	"AWS::SNS::Subscription":  true,
 	"AWS::IAM::ManagedPolicy": true,
+
+	"AWS::CertificateManager::Certificate": true,
 }
 
 // placeholder returns the value of an attribute of a skipped resource: it has the right form, is the same in every run
