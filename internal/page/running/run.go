@@ -22,6 +22,8 @@ type Run struct {
 	session *local.Session
 	tap     *Tap
 	graph   *flow.Graph
+	// advises reports that the command finds the run by its port, so that advice names command lines.
+	advises bool
 }
 
 var (
@@ -29,8 +31,8 @@ var (
 	_ page.Run     = (*Run)(nil)
 )
 
-// New returns what shows the session, whose console is the tap. port is that of its REST API, for advice, and save names the
-// files for copies of discarded messages.
+// New returns what shows the session, whose console is the tap. port is the one that was asked for, for
+// advice, and save names the files for copies of discarded messages.
 func New(ctx context.Context, session *local.Session, tap *Tap, port int, save func() string) (*Run, error) {
 	c := session.Cloud()
 	config := deployed.Config{
@@ -54,7 +56,7 @@ func New(ctx context.Context, session *local.Session, tap *Tap, port int, save f
 		return nil, err
 	}
 	graph, err := stacks.Flow(ctx)
-	return &Run{Stacks: stacks, session: session, tap: tap, graph: graph}, err
+	return &Run{Stacks: stacks, session: session, tap: tap, graph: graph, advises: port != 0}, err
 }
 
 // About returns what runs.

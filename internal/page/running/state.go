@@ -19,6 +19,12 @@ func (r *Run) State(ctx context.Context) (*page.State, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !r.advises {
+		state.Needs = slices.Clone(state.Needs)
+		for i := range state.Needs {
+			state.Needs[i].Do = ""
+		}
+	}
 	passed, failed := map[string]int64{}, map[string]int64{}
 	for w, n := range r.tap.snapshot() {
 		into := failed
