@@ -3,14 +3,11 @@ package page_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -152,125 +149,6 @@ func TestAFaultIsSwitched(t *testing.T) {
 	}
 }
 
-// TestTheKeyboard: the first stop of the tab key skips the head, each stop shows, and a box opens and closes with the focus
-// back where it was.
-func TestTheKeyboard(t *testing.T) {
-	f := newFake(t, 3)
-	for i := range 300 {
-		f.commit(newEvent(i))
-	}
-	b := testbrowser.New(t)
-	url := serve(t, f)
-	b.Open(url)
-	b.Await("the flow", "document.querySelector('.box')")
-	focused := func() string {
-		return testbrowser.Eval[string](b, "document.activeElement.ariaLabel || document.activeElement.innerText.trim()")
-	}
-	b.Press(kb.Tab)
-	if got := focused(); got != "Skip to the content" {
-		t.Errorf("the first stop is %q", got)
-	}
-	b.Press(kb.Enter)
-	b.Press(kb.Tab)
-	if got := focused(); !strings.HasPrefix(got, "Api, REST API") {
-		t.Errorf("the first stop of the content is %q, want the first box of the flow", got)
-	}
-	if outline := testbrowser.Eval[string](b, "getComputedStyle(document.activeElement).outlineStyle"); outline != "solid" {
-		t.Errorf("the focus has the outline %q", outline)
-	}
-	b.Press(kb.Enter)
-	b.Await("the details have the focus", "document.activeElement.ariaLabel === 'Close the details'")
-	b.Press(kb.Escape)
-	b.Await("the box has the focus again", "document.activeElement.classList.contains('box') && !document.querySelector('.details')")
-
-	b.Open(url + "#/events")
-	b.Await("the list", "document.querySelector('.window a')")
-	b.Do(chromedp.Focus(chromedp.CSS(".window a")))
-	for range 40 {
-		b.Press(kb.ArrowDown)
-	}
-	b.Await("the arrows go on beyond what was drawn", "document.activeElement.dataset.index === '40'")
-}
-
-// TestAScreenReader: each control has a name, and what changes by itself is told.
-func TestAScreenReader(t *testing.T) {
-	f := newFake(t, 3)
-	f.commit(newEvent(1))
-	f.letters = []page.DeadLetter{{ID: "m-1", Kind: "pipe", Reason: "it was given up", Body: []byte(`{}`)}}
-	b := testbrowser.New(t)
-	url := serve(t, f)
-	for _, view := range []string{"flow", "events", "events/e-1", "dead-letters", "send", "faults", "stack"} {
-		b.Open(url + "#/" + view)
-		b.Await(view, "document.querySelector('main h1')")
-		b.Await("no more to load", "!document.body.innerText.includes('Looking into')")
-		tree, err := chromedp.Call(b.Context(), accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		controls := 0
-		for _, n := range tree.Nodes {
-			if n.Ignored || n.Role == nil || !slices.Contains([]string{`"button"`, `"link"`, `"textbox"`, `"searchbox"`, `"combobox"`, `"checkbox"`}, string(n.Role.Value)) {
-				continue
-			}
-			controls++
-			if n.Name == nil || len(n.Name.Value) <= len(`""`) {
-				t.Errorf("%s: a %s has no name", view, n.Role.Value)
-			}
-		}
-		if controls < 6 {
-			t.Errorf("%s has %d controls", view, controls)
-		}
-		if n := testbrowser.Eval[int](b, "document.querySelectorAll('[role=status], [aria-live]').length"); n == 0 {
-			t.Errorf("%s tells of no change", view)
-		}
-		if n := testbrowser.Eval[int](b, "document.querySelectorAll('h1').length"); n != 1 {
-			t.Errorf("%s has %d headings of the first level", view, n)
-		}
-	}
-}
-
-// TestTextIsReadable: each color of text has a contrast of 4.5 to what it stands on, as WCAG asks, in both schemes.
-func TestTextIsReadable(t *testing.T) {
-	f := newFake(t, 3)
-	b := testbrowser.New(t)
-	for _, scheme := range []string{"light", "dark"} {
-		b.Screen(1024, 700, "prefers-color-scheme", scheme)
-		b.Open(serve(t, f))
-		b.Await("the page", "document.querySelector('header')")
-		// Source: WCAG 2.2, relative luminance and contrast ratio.
-		faint := testbrowser.Eval[[]string](b, `(() => {
-			const probe = document.body.appendChild(document.createElement('i'));
-			const color = (name) => { probe.style.color = 'var(--' + name + ')'; return getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number); };
-			const luminance = (c) => { const [r, g, b] = c.map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-			const ratio = (a, b) => { const [x, y] = [luminance(color(a)), luminance(color(b))].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
-			const pairs = ['text', 'quiet', 'accent', 'good', 'warn', 'bad'].flatMap((c) => [[c, 'bg'], [c, 'card']]).concat([['accent', 'tint'], ['on-accent', 'accent'], ['warn', 'warn-tint'], ['bad', 'bad-tint'], ['quiet', 'warn-tint'], ['quiet', 'bad-tint']]);
-			return pairs.filter(([a, b]) => ratio(a, b) < 4.5).map(([a, b]) => a + ' on ' + b + ': ' + ratio(a, b).toFixed(2));
-		})()`)
-		if len(faint) > 0 {
-			t.Errorf("%s: %q", scheme, faint)
-		}
-	}
-}
-
-// TestNothingMovesForThoseWhoAskForThat: a line lights up instead.
-func TestNothingMovesForThoseWhoAskForThat(t *testing.T) {
-	f := newFake(t, 3)
-	b := testbrowser.New(t)
-	for motion, dots := range map[string]string{"reduce": "false", "no-preference": "true"} {
-		b.Screen(1440, 900, "prefers-reduced-motion", motion)
-		b.Open(serve(t, f))
-		b.Await("the flow", "document.querySelector('.drawing path')")
-		b.Do(chromedp.Evaluate[chromedp.Void](`window.dots = false; window.lit = false;
-			new MutationObserver(() => { window.dots ||= !!document.querySelector('.drawing circle'); window.lit ||= !!document.querySelector('path.lit'); })
-				.observe(document.querySelector('.drawing'), { subtree: true, childList: true, attributes: true })`))
-		b.AwaitText(" committed") // the stream has brought the state
-		<-f.followed
-		f.commit(newEvent(1))
-		b.Await("the line lights up", "window.lit")
-		b.Await("dots: "+dots, "window.dots === "+dots)
-	}
-}
-
 // TestThePageStaysAtHome: no request leaves for anything but its own server, and no script or style breaks the policy.
 func TestThePageStaysAtHome(t *testing.T) {
 	f := newFake(t, 3)
@@ -354,52 +232,5 @@ func TestTenThousandEvents(t *testing.T) {
 	t.Logf("the page was busy for %.0f ms at most, %.0f ms at the 95th percentile", late[99], late[94])
 	if late[94] > 200 {
 		t.Errorf("of 100 timers, the 95th was %.0f ms late: the page does not answer", late[94])
-	}
-}
-
-// TestPictures takes pictures of the page for a person to look at: PAGE_PICTURES=/tmp/pictures go test -run TestPictures.
-func TestPictures(t *testing.T) {
-	dir := os.Getenv("PAGE_PICTURES")
-	if dir == "" {
-		t.Skip("PAGE_PICTURES names no folder for pictures of the page")
-	}
-	b := testbrowser.New(t)
-	for _, consumers := range []int{3, 12} {
-		f := newFake(t, consumers)
-		for i := range 40 {
-			e := newEvent(i)
-			e.At = time.Now().Add(time.Duration(i-41) * 3 * time.Second)
-			f.commit(e)
-		}
-		f.letters = []page.DeadLetter{{
-			ID: "m-1", Queue: "OutboxPublisherTwoDeadLetterQueue28E6151D", Kind: "consumer", Consumer: "PublisherTwo", EventID: "e-3", Type: "OrderCreated",
-			About: "Order#o-3", SentAt: time.Now().Add(-3 * time.Minute), Receives: 5, Reason: "notify customer c-7: no such address", Body: []byte(`{"detail":{}}`),
-		}}
-		url := serve(t, f)
-		if consumers == 3 { // the one of docs/page.md
-			b.Screen(1400, 680)
-			b.Open(url)
-			b.Await("what waits", "document.querySelector('nav em') && document.querySelector('.latest li')")
-			if err := os.WriteFile(filepath.Join(dir, "page.png"), b.Picture(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, screen := range screens {
-			for _, scheme := range []string{"light", "dark"} {
-				b.Screen(screen[0], screen[1], "prefers-color-scheme", scheme)
-				for _, view := range []string{"flow", "events", "events/e-3", "dead-letters", "send", "faults", "stack"} {
-					if consumers == 12 && view != "flow" {
-						continue
-					}
-					b.Open(url + "#/" + view)
-					b.Await(view, "document.querySelector('main h1') && !document.body.innerText.includes('Looking into')")
-					b.Await("what waits", "document.querySelector('nav em')")
-					name := fmt.Sprintf("%d-%dx%d-%s-%s.png", consumers, screen[0], screen[1], scheme, strings.ReplaceAll(view, "/", "-"))
-					if err := os.WriteFile(filepath.Join(dir, name), b.Picture(), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-		}
 	}
 }
