@@ -12,6 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
@@ -20,13 +21,25 @@ import (
 )
 
 // Run runs the stacks that the options name until ctx is done. It returns nil when it was told to stop.
-func Run(ctx context.Context, o Options, out console.Console) error {
-	session, err := Start(ctx, o, out)
+func Run(ctx context.Context, o Options, out console.Console) error { return RunWith(ctx, o, out) }
+
+// RunWith is [Run] with what works on the session beside it. Each ends when ctx is done, and the run ends when one of them
+// fails.
+func RunWith(ctx context.Context, o Options, out console.Console, beside ...func(context.Context, *Session) error) error {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	session, err := Start(running, o, out)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
 	defer session.Close()
-	return unlessStopped(ctx, session.Wait())
+	all, working := errgroup.WithContext(running)
+	context.AfterFunc(working, stop)
+	all.Go(session.Wait)
+	for _, work := range beside {
+		all.Go(func() error { return work(working, session) })
+	}
+	return unlessStopped(ctx, all.Wait())
 }
 
 // Start starts the stacks that the options name and returns once it is ready. It runs until ctx is done or
@@ -69,6 +82,7 @@ func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err
 	s.running = first
 	s.cleanup = append(s.cleanup, func() { s.current().close() })
 	s.Summary = first.summary(s.data.dir, time.Since(started), first.deployments)
+	s.Summary.Page = o.Page
 	s.work(ctx)
 	s.cleanup = append(s.cleanup, func() {
 		end()

@@ -230,6 +230,30 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestCount: a window on a list knows how long the whole list is, and which types there are.
+func TestCount(t *testing.T) {
+	s := New(0)
+	for i := range 10 {
+		accept(s, fmt.Sprintf("e-%d", i), "o-1", ship)
+	}
+	s.Accept(hop.Accepted{At: time.Now(), Bus: "Bus", Event: json.RawMessage(`{"id":"x","detail-type":"Paid","source":"payments","detail":{}}`)})
+	s.Accept(hop.Accepted{At: time.Now(), Bus: "Bus", Event: json.RawMessage(`{"id":"h","detail-type":"Beat","source":"orders.heartbeat","detail":{}}`)})
+	page := s.List(Query{Source: "orders", Skip: 4, Limit: 3, Count: true})
+	var ids []string
+	for _, e := range page.Events {
+		ids = append(ids, e.ID)
+	}
+	if want := []string{"e-5", "e-4", "e-3"}; !slices.Equal(ids, want) || page.Matched != 10 {
+		t.Errorf("got %q of %d, want %q of 10", ids, page.Matched, want)
+	}
+	if want := []string{"OrderCreated", "Paid"}; !slices.Equal(page.Types, want) {
+		t.Errorf("the types are %q, want %q", page.Types, want)
+	}
+	if page := s.List(Query{Skip: 100, Count: true}); len(page.Events) != 0 || page.Matched != 11 {
+		t.Errorf("behind the end there are %d of %d", len(page.Events), page.Matched)
+	}
+}
+
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(0)

@@ -15,7 +15,7 @@
 //
 // # Points and keys
 //
-// A [Point] is a place where a fault may happen; [Points] lists all of them, and their constants document what the
+// A [Point] is a place where a fault may happen; [Points] lists all of them, and [Point.Meaning] says what the
 // faults do. Each time the flow passes a point, the point is checked for a key, which names what the fault would
 // happen to. Keys are the same in every run of the same workload:
 //
