@@ -12,6 +12,7 @@ import (
 // A Consumer is a queue of the stack and the function that an event source mapping invokes with its messages.
 type Consumer struct {
 	// Name is the last part of the queue's construct path that is not just "Queue": "Ship" for Outbox/Ship/Queue.
+	// Where several stacks have it, its stack stands before it: "Shipping/Ship".
 	Name            string `json:"name"`
 	Queue           string `json:"queue"`                     // ARN
 	DeadLetterQueue string `json:"deadLetterQueue,omitempty"` // ARN, or empty
@@ -22,6 +23,7 @@ type Consumer struct {
 // Consumers returns the stack's consumers, in the order of the template.
 func (s *Session) Consumers() []Consumer {
 	var all []Consumer
+	var queues []template.Deployed
 	for _, m := range s.services.mapping.List() {
 		queue, found := s.Find(m.SourceARN)
 		if !found || queue.Type != "AWS::SQS::Queue" {
@@ -31,7 +33,14 @@ func (s *Session) Consumers() []Consumer {
 		if policy, ok := queue.Properties["RedrivePolicy"].(map[string]any); ok {
 			c.DeadLetterQueue, _ = policy["deadLetterTargetArn"].(string)
 		}
-		all = append(all, c)
+		all, queues = append(all, c), append(queues, queue)
+	}
+	for i, queue := range queues {
+		if slices.ContainsFunc(queues, func(other template.Deployed) bool {
+			return other.Stack != queue.Stack && consumerName(other.Name) == consumerName(queue.Name)
+		}) {
+			all[i].Name = queue.Stack + "/" + all[i].Name
+		}
 	}
 	return all
 }

@@ -170,3 +170,24 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Consumers that two stacks call the same are told apart.
+func TestConsumersOfSeveralStacks(t *testing.T) {
+	consumer := func(stack string, alone string) string {
+		fn := `{"Type": "AWS::Lambda::Function", "Properties": {"Runtime": "nodejs22.x", "Handler": "index.handler", "Code": {"ZipFile": "exports.handler = async () => {}"}}}`
+		of := func(path string) string {
+			return fmt.Sprintf(`"%[1]sFn": %[2]s,
+				"%[1]sQueue": {"Type": "AWS::SQS::Queue", "Metadata": {"aws:cdk:path": "%[3]s/Box/%[1]s/Queue/Resource"}},
+				"%[1]sMapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"FunctionName": {"Ref": "%[1]sFn"}, "EventSourceArn": {"Fn::GetAtt": ["%[1]sQueue", "Arn"]}}}`, path, fn, stack)
+		}
+		return `{"Resources": {` + of("Ship") + "," + of(alone) + `}}`
+	}
+	session, _ := started(t, Options{App: stacksApp(t, consumer("A", "Bill"), consumer("B", "Pack")), All: true, IAM: IAMOff})
+	var names []string
+	for _, c := range session.Consumers() {
+		names = append(names, c.Name)
+	}
+	if want := []string{"A/Ship", "Bill", "B/Ship", "Pack"}; !slices.Equal(names, want) {
+		t.Errorf("the consumers are %v, want %v", names, want)
+	}
+}

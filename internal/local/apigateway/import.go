@@ -68,14 +68,15 @@ func (i *importer) models() {
 		schemas = map[string]json.RawMessage{}
 	}
 	maps.Copy(schemas, i.definition.Components.Schemas)
-	for name, schema := range schemas {
+	names := slices.Sorted(maps.Keys(schemas))
+	for _, name := range names {
 		if !modelName.MatchString(name) {
 			i.problem("", fmt.Errorf("the name of a schema must be letters and digits, got %q", name))
 			continue
 		}
-		i.problem(".schemas."+name, i.api.declareModel(name, i.withModelURLs(schema)))
+		i.problem(".schemas."+name, i.api.declareModel(name, i.withModelURLs(schemas[name])))
 	}
-	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+	for _, name := range names {
 		if i.api.models[name] != nil {
 			i.problem(".schemas."+name, i.api.compileModel(name))
 		}

@@ -99,7 +99,7 @@ func TestSecurityOfADefinition(t *testing.T) {
 		want     string // of the error at the start
 	}{
 		"IAM":           {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "awsSigv4"}, 403, ""},
-		"none, of SAM":  {[]any{map[string]any{"NONE": []any{}}, map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}, 201, ""},
+		"none, of SAM":  {[]any{map[string]any{"NONE": []any{}}}, map[string]any{"type": "apiKey"}, 201, ""},
 		"nobody":        {[]any{}, map[string]any{"type": "apiKey"}, 201, ""},
 		"a key":         {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}, 403, ""},
 		"an authorizer": {[]any{map[string]any{"s": []any{}}}, map[string]any{"type": "apiKey", "x-amazon-apigateway-authtype": "custom", "x-amazon-apigateway-authorizer": map[string]any{}}, 0, `AuthorizationType must be NONE or AWS_IAM with --auth, since the local run calls no authorizer, got "CUSTOM"`},
@@ -224,8 +224,14 @@ func TestResourcesBesideADefinition(t *testing.T) {
 	if got := g.do("GET", "/health", ""); got.status != 200 {
 		t.Errorf("status is %d %s, want 200", got.status, got.body)
 	}
-	err := provision(t, unstarted(t), imported(t, definition(t, "orders.openapi.json"), beside("Orders", "orders")))
-	if err == nil || !strings.Contains(err.Error(), `PathPart is "orders", but /orders exists beside it`) {
-		t.Errorf("error is %v", err)
+	model := template.Resource{LogicalID: "Model", Type: "AWS::ApiGateway::Model", Properties: map[string]any{"RestApiId": "Api", "Name": "Order", "Schema": map[string]any{}}}
+	for want, twice := range map[string]template.Resource{
+		`PathPart is "orders", but /orders exists beside it`:               beside("Orders", "orders"),
+		`Name must be one that no other model of the API has, got "Order"`: model,
+	} {
+		err := provision(t, unstarted(t), imported(t, definition(t, "orders.openapi.json"), twice))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want %q", err, want)
+		}
 	}
 }

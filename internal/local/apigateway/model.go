@@ -39,6 +39,9 @@ func (s *Service) provisionModel(_ context.Context, r template.Resource) (templa
 	if name == "" {
 		name = r.PhysicalName
 	}
+	if other := s.api.models[name]; other != nil && other.document != nil {
+		return template.Attributes{}, fmt.Errorf("Name must be one that no other model of the API has, got %q", name)
+	}
 	if err := s.api.addModel(name, p.Schema); err != nil {
 		return template.Attributes{}, fmt.Errorf("property Schema: %w", err)
 	}

@@ -35,6 +35,10 @@ func TestRecords(t *testing.T) {
 			`{"version":"1.0","requestContext":{"functionArn":"` + functionARN + `:$LATEST","condition":"Success","approximateInvokeCount":1},"requestPayload":{},` +
 				`"responseContext":{"statusCode":200,"executedVersion":"$LATEST"},"responsePayload":"done"}`,
 		},
+		"of an alias": {
+			Invocation{FunctionARN: functionARN + ":live", Payload: json.RawMessage(`{}`), Condition: EventAgeExceeded},
+			`{"version":"1.0","requestContext":{"functionArn":"` + functionARN + `:live","condition":"EventAgeExceeded","approximateInvokeCount":0},"requestPayload":{}}`,
+		},
 		"never invoked": {
 			Invocation{FunctionARN: functionARN, Payload: json.RawMessage(`{}`), Condition: EventAgeExceeded},
 			`{"version":"1.0","requestContext":{"functionArn":"` + functionARN + `:$LATEST","condition":"EventAgeExceeded","approximateInvokeCount":0},"requestPayload":{}}`,
@@ -98,7 +102,7 @@ func TestSettings(t *testing.T) {
 		"too young":        {map[string]any{"MaximumEventAgeInSeconds": 59}, defaults, "MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 59"},
 		"too old":          {map[string]any{"MaximumEventAgeInSeconds": 21601}, defaults, "MaximumEventAgeInSeconds must be a whole number from 60 to 21600, got 21601"},
 		"of an alias":      {map[string]any{"Qualifier": "live", "MaximumRetryAttempts": 0}, defaults, ""},
-		"no qualifier":     {map[string]any{"Qualifier": ""}, defaults, "Qualifier must be a version, an alias or $LATEST, got none"},
+		"of nothing":       {map[string]any{"Qualifier": ""}, defaults, "Qualifier must be a version, an alias or $LATEST, got none"},
 		"a topic and a FIFO queue": {
 			map[string]any{"DestinationConfig": map[string]any{"OnSuccess": map[string]any{"Destination": "arn:aws:sns:eu-west-1:000000000000:T"}, "OnFailure": map[string]any{"Destination": queueARN + ".fifo"}}},
 			defaults,
@@ -113,6 +117,9 @@ func TestSettings(t *testing.T) {
 			_, err := f.Provision(t.Context(), template.Resource{Properties: all})
 			if c.err == "" && err != nil || c.err != "" && (err == nil || err.Error() != c.err) {
 				t.Errorf("error is %v, want %q", err, c.err)
+			}
+			if name == "of an alias" && f.Of(functionARN+":live").Retries != 0 {
+				t.Errorf("settings of the alias are %+v", f.Of(functionARN+":live"))
 			}
 			if got := f.Of(functionARN); got != c.want {
 				t.Errorf("settings are %+v, want %+v", got, c.want)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
 )
 
@@ -58,22 +59,26 @@ type (
 	}
 )
 
-const version = "$LATEST"
+const latest = "$LATEST" // the version of a function that has no other name
 
 // record returns what Lambda sends to a destination.
 // Source: Lambda developer guide, invocation-async-retain-records, "Example invocation record".
 func (i Invocation) record(requestID string) string {
+	arn := i.FunctionARN
+	if _, qualifier := cloud.CutQualifier(arn); qualifier == "" {
+		arn += ":" + latest
+	}
 	r := record{
 		Version: "1.0", Timestamp: time.Now().UTC().Truncate(time.Millisecond),
-		RequestContext: requestContext{RequestID: requestID, FunctionARN: i.FunctionARN + ":" + version, Condition: i.Condition, Attempts: i.Attempts},
+		RequestContext: requestContext{RequestID: requestID, FunctionARN: arn, Condition: i.Condition, Attempts: i.Attempts},
 		RequestPayload: i.Payload,
 	}
 	switch {
 	case i.Err != nil:
-		r.ResponseContext = &responseContext{StatusCode: statusOK, Version: version, FunctionError: "Unhandled"}
+		r.ResponseContext = &responseContext{StatusCode: statusOK, Version: latest, FunctionError: "Unhandled"}
 		r.ResponsePayload, _ = json.Marshal(i.failure()) // strings always encode
 	case i.Attempts > 0:
-		r.ResponseContext = &responseContext{StatusCode: statusOK, Version: version}
+		r.ResponseContext = &responseContext{StatusCode: statusOK, Version: latest}
 		if r.ResponsePayload = i.Response; !json.Valid(i.Response) {
 			r.ResponsePayload = json.RawMessage("null")
 		}

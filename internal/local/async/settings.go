@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -35,10 +36,10 @@ func Wait(n int) time.Duration { return firstWait << n }
 // be called from many goroutines.
 type Functions struct {
 	mu       sync.RWMutex
-	settings map[string]Settings // by name
+	settings map[string]Settings // by name, with the version or alias
 }
 
-// Of returns the settings of the function with that ARN.
+// Of returns the settings of the function, version or alias with that ARN.
 func (f *Functions) Of(arn string) Settings {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -71,7 +72,7 @@ func (f *Functions) Provision(_ context.Context, r template.Resource) (template.
 	switch p.Qualifier {
 	case "":
 		refuse("Qualifier must be a version, an alias or $LATEST, got none")
-	case "$LATEST":
+	case latest:
 	default:
 		name += ":" + p.Qualifier
 	}
@@ -112,8 +113,8 @@ func checkQueue(property, arn string) error {
 
 // nameOf returns the name in a function's name or ARN, with the version or alias that it names.
 func nameOf(function string) string {
-	if parts := strings.Split(function, ":"); len(parts) >= 7 && parts[2] == "lambda" && parts[5] == "function" {
-		return strings.TrimSuffix(strings.Join(parts[6:], ":"), ":$LATEST")
+	if strings.HasPrefix(function, "arn:") {
+		function = strings.TrimPrefix(cloud.ResourceOf(function), "function:")
 	}
-	return function
+	return strings.TrimSuffix(function, ":"+latest)
 }

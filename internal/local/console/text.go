@@ -81,6 +81,9 @@ func (c *textConsole) Ready(s Summary) {
 		for _, name := range slices.Sorted(maps.Keys(s.Addresses)) {
 			row(name, s.Addresses[name])
 		}
+		for _, name := range slices.Sorted(maps.Keys(s.Addresses)) {
+			row(name, s.Addresses[name])
+		}
 		for _, e := range s.Endpoints {
 			row(e.Service.Variable(), e.URL)
 		}

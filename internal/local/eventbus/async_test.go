@@ -70,6 +70,9 @@ func TestInvokeAsync(t *testing.T) {
 			}
 			for _, h := range w.hops {
 				expect(t, "stage", h.Stage, hop.Async)
+				if h.Outcome == hop.DeadLetter && (h.Source != functionARN || c.sent[h.Target] == "") {
+					t.Errorf("hop %+v", h)
+				}
 			}
 		})
 	}

@@ -28,7 +28,7 @@ var errFunction = errors.New("the function failed")
 // returns.
 // Source: Lambda developer guide, invocation-async.
 func (s *Service) InvokeAsync(arn string, payload []byte) error {
-	one := []*delivery{{Function: arn, Event: payload, AcceptedAt: time.Now()}}
+	one := []*delivery{{Function: arn, Event: payload, AcceptedAt: s.clock.Now()}}
 	if err := s.journal.append(one); err != nil {
 		return fmt.Errorf("store the invocation in the journal: %w", err)
 	}
@@ -110,7 +110,7 @@ func (d *dispatcher) endInvocation(ctx context.Context, t target, one *delivery,
 	case len(messages) == 0:
 		end.Outcome, end.Detail = hop.Dropped, detail+"; the function has neither a destination of failures nor a dead-letter queue"
 	default:
-		end.Outcome, end.Target = hop.DeadLetter, messages[0].Queue
+		end.Outcome, end.Source, end.Target = hop.DeadLetter, t.arn, messages[0].Queue
 	}
 	d.finish(one, end)
 }

@@ -109,7 +109,7 @@ func (s *Service) build(logicalID, arn string, p properties) (*Pipe, error) {
 	pipe := &Pipe{Sink: s.config.Sink, Clock: s.config.Clock}
 	switch stream, queue := p.SourceParameters.DynamoDBStreamParameters, p.SourceParameters.SqsQueueParameters; {
 	case isStream(p.Source) && stream != nil && queue == nil:
-		s.readStream(pipe, logicalID, asRole, variables, *stream, &problems)
+		s.readStream(pipe, asRole, variables, *stream, &problems)
 	case service(p.Source) == "sqs" && stream == nil:
 		s.readQueue(pipe, asRole, p, &problems)
 	default:

@@ -49,10 +49,10 @@ func isStream(arn string) bool {
 }
 
 // readStream makes a stream the source of the pipe.
-func (s *Service) readStream(pipe *Pipe, logicalID string, asRole *cloud.Cloud, v pipeVariables, p streamParameters, problems *problems) {
+func (s *Service) readStream(pipe *Pipe, asRole *cloud.Cloud, v pipeVariables, p streamParameters, problems *problems) {
 	pipe.Settings = p.settings(batchCap(v.targetARN), problems)
 	pipe.Stream = streams.New(asRole.Streams(), v.sourceARN, s.config.Cloud.Region)
-	pipe.Checkpoints = streams.NewCheckpoints(s.config.DB, "pipe "+logicalID, v.sourceARN)
+	pipe.Checkpoints = streams.NewCheckpoints(s.config.DB, "pipe "+v.pipeName, v.sourceARN)
 	if queue := p.DeadLetterConfig.Arn; queue != "" {
 		var err error
 		pipe.DeadLetterARN = queue

@@ -181,8 +181,13 @@ func TestNamesThatSeveralStacksHave(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if found, ok := deployments[1].Find("Queue"); !ok || found.LogicalID != "B/Queue" {
-		t.Errorf("Queue of B is %+v", found)
+	for _, name := range []string{"Queue", "B/Queue"} {
+		if found, ok := deployments[1].Find(name); !ok || found.LogicalID != "B/Queue" {
+			t.Errorf("%s of B is %+v", name, found)
+		}
+	}
+	if found, ok := deployments[0].Find("B/Queue"); ok {
+		t.Errorf("B/Queue of A is %+v", found)
 	}
 }
 

@@ -18,9 +18,12 @@
 //
 // # What the memory knows
 //
-// TransactWriteItems with Put, Update, Delete and ConditionCheck, conditions with comparisons, attribute_exists,
-// attribute_not_exists, NOT, AND and OR, updates with one SET of values and sums, request tokens, and the reasons of a cancellation;
-// GetItem; and Query by a condition that one attribute equals a value. Everything is consistent and in one page. What it does
-// not know it refuses with an error that names the expression: it does not guess. It has no limits of size, no indexes, and
-// items do not expire. The model is compared with DynamoDB Local in the tests of this module.
+// TransactWriteItems with Put, Update, Delete and ConditionCheck, request tokens, and the reasons of a cancellation; GetItem;
+// Query without an index and in ascending order, for keys that are texts. Conditions may have comparisons, BETWEEN, IN, attribute_exists,
+// attribute_not_exists, begins_with, NOT, AND and OR; updates SET with sums, differences and if_not_exists, REMOVE, and ADD of
+// numbers. What it does not know, such as the path of a nested attribute, it refuses with an error that names the
+// expression: it does not guess.
+//
+// Everything is consistent and in one page. There are no limits of size, no reserved words and no indexes, and items do not
+// expire. The model is compared with DynamoDB Local in the tests of this module.
 package inboxtest

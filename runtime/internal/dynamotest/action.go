@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 )
@@ -52,41 +53,7 @@ func (a action) apply(old Item) (Item, error) {
 	case "ConditionCheck":
 		return old, nil
 	}
-	changed := maps.Clone(old)
-	if changed == nil {
-		changed = maps.Clone(a.item)
-	}
-	return changed, a.set(old, changed)
-}
-
-// set applies an update expression of one SET clause of assignments "name = value" or "name = name + value".
-func (a action) set(old, changed Item) error {
-	assignments, ok := strings.CutPrefix(aws.ToString(a.update), "SET ")
-	if !ok {
-		return validation("the model knows SET only, not %q", aws.ToString(a.update))
-	}
-	s := scope{old, a.names, a.values}
-	for assignment := range strings.SplitSeq(assignments, ",") {
-		target, source, _ := strings.Cut(assignment, "=")
-		left, right, sum := strings.Cut(source, "+")
-		value := s.operand(strings.TrimSpace(left))
-		if sum {
-			value = add(value, s.operand(strings.TrimSpace(right)))
-		}
-		if value == nil {
-			return validation("no value for %q", assignment)
-		}
-		changed[s.name(strings.TrimSpace(target))] = value
-	}
-	return nil
-}
-
-func add(a, b types.AttributeValue) types.AttributeValue {
-	x, y := rational(a), rational(b)
-	if x == nil || y == nil {
-		return nil
-	}
-	return &types.AttributeValueMemberN{Value: x.Add(x, y).RatString()}
+	return a.updated(old)
 }
 
 func rational(v types.AttributeValue) *big.Rat {
@@ -110,9 +77,33 @@ func text(v types.AttributeValue) string {
 			return "N:" + r.RatString()
 		}
 		return "N:" + v.Value
+	case *types.AttributeValueMemberL:
+		return "L:" + joined(v.Value, text)
+	case *types.AttributeValueMemberM:
+		return "M:" + render(v.Value)
+	case *types.AttributeValueMemberSS:
+		return "SS:" + joined(slices.Sorted(slices.Values(v.Value)), strconv.Quote)
 	default:
 		return fmt.Sprintf("%T:%v", v, v)
 	}
+}
+
+// joined returns the texts of several values as one.
+func joined[T any](values []T, text func(T) string) string {
+	var all []string
+	for _, value := range values {
+		all = append(all, text(value))
+	}
+	return fmt.Sprintf("%q", all)
+}
+
+// numberOf returns a number as DynamoDB has it: a decimal.
+func numberOf(r *big.Rat) types.AttributeValue {
+	if r.IsInt() {
+		return &types.AttributeValueMemberN{Value: r.RatString()}
+	}
+	const digits = 38 // Source: DynamoDB developer guide, HowItWorks.NamingRulesDataTypes.
+	return &types.AttributeValueMemberN{Value: strings.TrimRight(r.FloatString(digits), "0")}
 }
 
 func validation(format string, args ...any) error {

@@ -1,7 +1,9 @@
 package dynamotest
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -28,12 +30,13 @@ func (s scope) operand(word string) types.AttributeValue {
 	return s.item[s.name(word)]
 }
 
-// evaluate knows comparisons, attribute_exists, attribute_not_exists, NOT, AND, OR and parentheses.
+// evaluate knows comparisons, BETWEEN, IN, attribute_exists, attribute_not_exists, begins_with, NOT, AND, OR and parentheses.
+// Source: DynamoDB developer guide, Expressions.OperatorsAndFunctions.
 func evaluate(expression string, s scope) (bool, error) {
 	if expression == "" {
 		return true, nil
 	}
-	p := &parser{words: token.FindAllString(expression, -1), scope: s}
+	p := newParser(expression, s)
 	holds := p.or()
 	if p.wrong || p.next() != "" {
 		return false, validation("the model does not know the expression %q", expression)
@@ -41,7 +44,7 @@ func evaluate(expression string, s scope) (bool, error) {
 	return holds, nil
 }
 
-var token = regexp.MustCompile(`[#:]?\w+|<>|<=|>=|[=<>(),]`)
+var token = regexp.MustCompile(`[#:]?\w+|<>|<=|>=|[-+=<>(),]`)
 
 // parser is a recursive descent over the words of an expression. Both sides of an operator are always
 // parsed, so that the position is right after either.
@@ -49,6 +52,13 @@ type parser struct {
 	words []string
 	scope scope
 	wrong bool
+}
+
+// newParser returns a parser. It is wrong from the beginning where the expression has something else than words, such as
+// the path of a nested attribute.
+func newParser(expression string, s scope) *parser {
+	rest := token.ReplaceAllString(expression, "")
+	return &parser{words: token.FindAllString(expression, -1), scope: s, wrong: strings.TrimSpace(rest) != ""}
 }
 
 func (p *parser) or() bool {
@@ -88,34 +98,71 @@ func (p *parser) test() bool {
 		_, exists := p.scope.item[p.scope.name(p.next())]
 		p.expect(")")
 		return exists == (word == "attribute_exists")
+	case "begins_with":
+		p.expect("(")
+		whole, isText := p.operand().(*types.AttributeValueMemberS)
+		p.expect(",")
+		prefix, ok := p.operand().(*types.AttributeValueMemberS)
+		p.expect(")")
+		return isText && ok && strings.HasPrefix(whole.Value, prefix.Value)
 	default:
-		return p.compare(p.scope.operand(word), p.next(), p.scope.operand(p.next()))
+		return p.compare(p.scope.operand(word))
 	}
 }
 
-func (p *parser) compare(left types.AttributeValue, operator string, right types.AttributeValue) bool {
-	switch operator {
+func (p *parser) operand() types.AttributeValue { return p.scope.operand(p.next()) }
+
+// compare reads what follows the left side of a comparison.
+func (p *parser) compare(left types.AttributeValue) bool {
+	switch operator := p.next(); strings.ToUpper(operator) {
 	case "=":
+		right := p.operand()
 		return left != nil && text(left) == text(right)
 	case "<>":
-		return text(left) != text(right)
+		return text(left) != text(p.operand())
+	case "<", "<=", ">", ">=":
+		return p.ordered(left, operator, p.operand())
+	case "BETWEEN":
+		low := p.ordered(left, ">=", p.operand())
+		p.expect("AND")
+		high := p.ordered(left, "<=", p.operand())
+		return low && high
+	case "IN":
+		p.expect("(")
+		found := []string{text(p.operand())}
+		for p.accept(",") {
+			found = append(found, text(p.operand()))
+		}
+		p.expect(")")
+		return left != nil && slices.Contains(found, text(left))
 	}
+	p.wrong = true
+	return false
+}
+
+// ordered compares two numbers or two texts. Values of different types, and one that is not there, are in no order.
+func (p *parser) ordered(left types.AttributeValue, operator string, right types.AttributeValue) bool {
+	var order int
 	a, b := rational(left), rational(right)
-	if a == nil || b == nil {
+	c, isText := left.(*types.AttributeValueMemberS)
+	d, alsoText := right.(*types.AttributeValueMemberS)
+	switch {
+	case a != nil && b != nil:
+		order = a.Cmp(b)
+	case isText && alsoText:
+		order = cmp.Compare(c.Value, d.Value)
+	default:
 		return false
 	}
 	switch operator {
 	case "<":
-		return a.Cmp(b) < 0
+		return order < 0
 	case "<=":
-		return a.Cmp(b) <= 0
+		return order <= 0
 	case ">":
-		return a.Cmp(b) > 0
-	case ">=":
-		return a.Cmp(b) >= 0
+		return order > 0
 	}
-	p.wrong = true
-	return false
+	return order >= 0
 }
 
 func (p *parser) next() string {

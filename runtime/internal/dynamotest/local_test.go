@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -145,7 +146,10 @@ func write(t testing.TB, db database, token string, items ...types.TransactWrite
 }
 
 func put(orderID, condition string) types.TransactWriteItem {
-	p := &types.Put{TableName: aws.String(ordersTable), Item: dynamotest.Item{"orderId": s(orderID), "n": n("1")}}
+	p := &types.Put{TableName: aws.String(ordersTable), Item: dynamotest.Item{
+		"orderId": s(orderID), "n": n("1"),
+		"parts": &types.AttributeValueMemberL{Value: []types.AttributeValue{s("a"), n("1")}}, "doc": &types.AttributeValueMemberM{Value: dynamotest.Item{"a": s("1")}},
+	}}
 	if condition != "" {
 		p.ConditionExpression = &condition
 	}
@@ -300,6 +304,18 @@ func TestConditionsAndUpdates(t *testing.T) {
 		"parentheses":             {"(n = :one OR n = :two) AND n = :two", false},
 		"not":                     {"NOT n = :two", true},
 		"missing or not yet over": {"attribute_not_exists(orderId) OR m < :two", false},
+		"between":                 {"n BETWEEN :one AND :two", true},
+		"missing is not between":  {"m BETWEEN :one AND :two", false},
+		"between and more":        {"n BETWEEN :one AND :two AND n = :two", false},
+		"in":                      {"n IN (:two, :one)", true},
+		"missing is not in":       {"m IN (:two, :one)", false},
+		"begins with":             {"begins_with(orderId, :prefix)", true},
+		"a number begins nothing": {"begins_with(n, :prefix)", false},
+		"texts in order":          {"orderId > :prefix", true},
+		"a text and a number":     {"orderId > :one", false},
+		"missing is unequal":      {"m <> :one", true},
+		"lists are equal":         {"parts = :list", true},
+		"maps are unequal":        {"doc = :doc", false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -311,7 +327,17 @@ func TestConditionsAndUpdates(t *testing.T) {
 				item := increment(o)
 				item.Update.ConditionExpression = &tt.condition
 				item.Update.UpdateExpression = aws.String("SET n = n + :one, seen = :two")
-				item.Update.ExpressionAttributeValues[":two"] = n("2")
+				values := item.Update.ExpressionAttributeValues
+				values[":two"] = n("2")
+				if strings.Contains(tt.condition, ":prefix") {
+					values[":prefix"] = s(o[:3])
+				}
+				if strings.Contains(tt.condition, ":list") {
+					values[":list"] = &types.AttributeValueMemberL{Value: []types.AttributeValue{s("a"), n("1.0")}}
+				}
+				if strings.Contains(tt.condition, ":doc") {
+					values[":doc"] = &types.AttributeValueMemberM{Value: dynamotest.Item{"a": s("2")}}
+				}
 				err := write(t, db, "", item)
 				if holds := err == nil; holds != tt.want {
 					t.Fatalf("condition holds: %v, want %v (%v)", holds, tt.want, err)

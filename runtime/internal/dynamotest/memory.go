@@ -63,11 +63,16 @@ func (db *DB) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func(*d
 	if err != nil {
 		return nil, err
 	}
-	return &dynamodb.GetItemOutput{Item: maps.Clone(table[db.key(*in.TableName, in.Key)])}, nil
+	item, ok := table[db.key(*in.TableName, in.Key)]
+	if !ok {
+		return &dynamodb.GetItemOutput{}, nil
+	}
+	projected, err := project(item, aws.ToString(in.ProjectionExpression), in.ExpressionAttributeNames)
+	return &dynamodb.GetItemOutput{Item: projected}, err
 }
 
-// Query implements the call of that name, always consistently and in one page, for the key condition that
-// one attribute equals a value.
+// Query implements the call of that name, always consistently, in one page and in the order of the keys as texts. Indexes,
+// pages and the other direction are refused.
 func (db *DB) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -75,9 +80,13 @@ func (db *DB) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynam
 	if err != nil {
 		return nil, err
 	}
+	if in.IndexName != nil || in.Limit != nil || in.ExclusiveStartKey != nil || in.ScanIndexForward != nil && !*in.ScanIndexForward {
+		return nil, validation("the model knows neither IndexName, Limit, ExclusiveStartKey nor ScanIndexForward false")
+	}
 	out := &dynamodb.QueryOutput{}
 	for _, key := range slices.Sorted(maps.Keys(table)) {
-		scope := scope{table[key], in.ExpressionAttributeNames, in.ExpressionAttributeValues}
+		item := table[key]
+		scope := scope{item, in.ExpressionAttributeNames, in.ExpressionAttributeValues}
 		matches := true
 		for _, expression := range []*string{in.KeyConditionExpression, in.FilterExpression} {
 			holds, err := evaluate(aws.ToString(expression), scope)
@@ -86,26 +95,35 @@ func (db *DB) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynam
 			}
 			matches = matches && holds
 		}
-		if matches {
-			out.Items = append(out.Items, project(table[key], aws.ToString(in.ProjectionExpression), in.ExpressionAttributeNames))
+		if !matches {
+			continue
 		}
+		projected, err := project(item, aws.ToString(in.ProjectionExpression), in.ExpressionAttributeNames)
+		if err != nil {
+			return nil, err
+		}
+		out.Items = append(out.Items, projected)
 	}
 	return out, nil
 }
 
 // project returns the attributes of an item that a projection names, all where there is none.
-func project(item Item, projection string, names map[string]string) Item {
+func project(item Item, projection string, names map[string]string) (Item, error) {
 	if projection == "" {
-		return maps.Clone(item)
+		return maps.Clone(item), nil
 	}
+	p := newParser(projection, scope{names: names})
 	projected := Item{}
-	for name := range strings.SplitSeq(projection, ",") {
-		name = scope{names: names}.name(strings.TrimSpace(name))
+	for more := true; more; more = p.accept(",") {
+		name := p.scope.name(p.next())
 		if value, ok := item[name]; ok {
 			projected[name] = value
 		}
 	}
-	return projected
+	if p.wrong || p.next() != "" {
+		return nil, validation("the model does not know the projection %q", projection)
+	}
+	return projected, nil
 }
 
 // TransactWriteItems implements the call of that name.
@@ -217,7 +235,7 @@ func parametersOf(in *dynamodb.TransactWriteItemsInput) string {
 func render(item Item) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(item)) {
-		fmt.Fprintf(&b, "%s=%s,", name, text(item[name]))
+		fmt.Fprintf(&b, "%s=%q,", name, text(item[name]))
 	}
 	return b.String()
 }
