@@ -65,7 +65,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse(fmt.Errorf("%w; %s --help lists the flags", flagError(err), cmd.CommandPath()))
 	})
-	root.AddCommand(newLocal(), newStatus(), newTrace(), newAudit(), newRepair(), newDeadLetters(), newReplay(), newPause(), newResume(), newSmoke(), newInbox())
+	root.AddCommand(newLocal(), newStatus(), newTrace(), newPage(), newAudit(), newRepair(), newDeadLetters(), newReplay(), newPause(), newResume(), newSmoke(), newInbox())
 	group(root)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	completeShells(root)

@@ -3,6 +3,7 @@
 //	outbox local           run a synthesized stack here
 //	outbox status          show how a stack stands, and what needs a person
 //	outbox trace           show what became of an event
+//	outbox page            show a deployed stack on a page in the browser
 //	outbox audit           compare what was committed with what took effect
 //	outbox repair          send what is missing again, to the consumer that misses it
 //	outbox dead-letters    list, show, redrive and discard the dead-letter messages of a stack

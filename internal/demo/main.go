@@ -36,7 +36,7 @@ func demo(ctx context.Context) error {
 	binary := flag.String("outbox", "bin/outbox", "the compiled command")
 	app := flag.String("app", "cdk.out", "the cloud assembly")
 	flag.Parse()
-	text := console.Text(os.Stdout)
+	text := console.Text(os.Stdout, false)
 	run, err := localrun.Start(ctx, localrun.Options{
 		Binary: *binary, Args: []string{"--app", *app, "--stack", stack, "--port", "0"}, OnHop: text.Hop,
 	})

@@ -13,11 +13,11 @@ func (s *Session) Advance(ctx context.Context, d time.Duration) error {
 	if d < 0 {
 		return fmt.Errorf("the time to advance must not be negative, got %s", d)
 	}
-	s.services.clock.Advance(d)
-	if err := s.services.queue.Advance(ctx, d); err != nil {
+	s.current().clock.Advance(d)
+	if err := s.current().queue.Advance(ctx, d); err != nil {
 		return err
 	}
-	return s.services.table.Expire(ctx, s.services.clock.Now())
+	return s.current().table.Expire(ctx, s.current().clock.Now())
 }
 
 // Release makes an event that is in flight at a consumer visible again, as if the visibility timeout of its message were over.
@@ -27,5 +27,5 @@ func (s *Session) Release(ctx context.Context, eventID, consumer string) error {
 	if err != nil {
 		return err
 	}
-	return s.services.queue.Release(ctx, c.Queue, eventID)
+	return s.current().queue.Release(ctx, c.Queue, eventID)
 }

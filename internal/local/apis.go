@@ -37,10 +37,7 @@ func startAPIs(ctx context.Context, o Options, stacks []*template.Stack, config 
 	}
 	a := &apis{}
 	for n := range max(count, 1) {
-		config.Port = o.portOf(0)
-		if n > 0 {
-			config.Port = o.portOf(furtherAPIs + n - 1)
-		}
+		config.Port = o.portOf(portOfAPI(n))
 		service, err := apigateway.New(ctx, config)
 		if err != nil {
 			a.Close()
@@ -49,6 +46,14 @@ func startAPIs(ctx context.Context, o Options, stacks []*template.Stack, config 
 		a.all = append(a.all, &restService{Service: service})
 	}
 	return a, nil
+}
+
+// portOfAPI returns which port of the run the n-th API takes.
+func portOfAPI(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return furtherAPIs + n - 1
 }
 
 // Provisions returns the resource types of REST APIs. Each resource goes to the service of its API, and one that belongs to

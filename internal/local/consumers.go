@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -24,7 +23,7 @@ type Consumer struct {
 func (s *Session) Consumers() []Consumer {
 	var all []Consumer
 	var queues []template.Deployed
-	for _, m := range s.services.mapping.List() {
+	for _, m := range s.current().mapping.List() {
 		queue, found := s.Find(m.SourceARN)
 		if !found || queue.Type != "AWS::SQS::Queue" {
 			continue
@@ -52,42 +51,19 @@ func consumerName(queue string) string {
 
 // Consumer returns the consumer of that name. Its error lists those that there are.
 func (s *Session) Consumer(name string) (Consumer, error) {
+	var found []Consumer
 	var names []string
 	for _, c := range s.Consumers() {
 		if c.Name == name {
-			return c, nil
+			found = append(found, c)
 		}
 		names = append(names, c.Name)
 	}
-	return Consumer{}, fmt.Errorf("consumer must be one of %s, got %q", strings.Join(names, ", "), name)
-}
-
-// Function returns the function of a consumer, or that with the name, the logical id, the readable name or the last part of
-// it. Its error lists those that there are.
-func (s *Session) Function(name string) (template.Deployed, error) {
-	if c, err := s.Consumer(name); err == nil {
-		name = c.Function
+	switch len(found) {
+	case 0:
+		return Consumer{}, fmt.Errorf("consumer must be one of %s, got %q", strings.Join(names, ", "), name)
+	case 1:
+		return found[0], nil
 	}
-	var found []template.Deployed
-	var names []string
-	for _, r := range s.resources("AWS::Lambda::Function") {
-		last := r.Name[strings.LastIndexByte(r.Name, '/')+1:]
-		if slices.Contains([]string{r.GetAtt["Arn"], r.Ref, r.LogicalID, r.Name, last}, name) {
-			found = append(found, r)
-		}
-		names = append(names, r.Name)
-	}
-	if len(found) != 1 {
-		return template.Deployed{}, fmt.Errorf("function must name one of %s, got %q, which %d of them have", strings.Join(names, ", "), name, len(found))
-	}
-	return found[0], nil
-}
-
-// NameOf returns the readable name of a logical id, an ARN or a Ref of the stack, or the last part of what it does not know.
-func (s *Session) NameOf(reference string) string {
-	if r, found := s.Find(reference); found {
-		return r.Name
-	}
-	resource := cloud.ResourceOf(reference)
-	return resource[strings.LastIndexAny(resource, "/:")+1:]
+	return Consumer{}, fmt.Errorf("consumer must name one of the stack's, got %q, which %d of them have", name, len(found))
 }

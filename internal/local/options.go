@@ -39,8 +39,15 @@ type Options struct {
 	Faults string
 	// IAM is IAMOff to let every call in, whatever the policies of the template say. Default: they are enforced.
 	IAM string
+	// Watch builds a function again when a file of its source is saved, and applies another template when it is synthesized.
+	Watch bool
+	// Page is the URL of the page that shows the run, for whoever starts it. Default: there is none.
+	Page string
 	// Auth checks the callers of the API: the signature of their requests, and the policies of a caller that is a role.
 	Auth bool
+
+	// kept are the ports of the services before, which those of another template take. Default: those of Port.
+	kept map[int]int
 }
 
 // The values of Options.IAM.
@@ -49,11 +56,14 @@ const (
 	IAMOff = "off"
 )
 
+// PagePort returns the port for the page that shows the run: the one after the endpoints, or 0 where the system chooses.
+func (o Options) PagePort() int { return o.portOf(ports) }
+
 // ports is how many ports in a row a run takes: the REST API's and one for each endpoint.
 const ports = 5
 
-// What follows them has its place here, so that it has the same port in every run: the REST APIs beside the first, and then the
-// URLs of functions.
+// What follows them has its place here, so that it has the same port in every run: the page, the REST APIs beside the first, and
+// then the URLs of functions.
 const (
 	furtherAPIs  = ports + 1
 	functionURLs = 10

@@ -12,6 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
@@ -20,13 +21,25 @@ import (
 )
 
 // Run runs the stacks that the options name until ctx is done. It returns nil when it was told to stop.
-func Run(ctx context.Context, o Options, out console.Console) error {
-	session, err := Start(ctx, o, out)
+func Run(ctx context.Context, o Options, out console.Console) error { return RunWith(ctx, o, out) }
+
+// RunWith is [Run] with what works on the session beside it. Each ends when ctx is done, and the run ends when one of them
+// fails.
+func RunWith(ctx context.Context, o Options, out console.Console, beside ...func(context.Context, *Session) error) error {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	session, err := Start(running, o, out)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
 	defer session.Close()
-	return unlessStopped(ctx, session.Wait())
+	all, working := errgroup.WithContext(running)
+	context.AfterFunc(working, stop)
+	all.Go(session.Wait)
+	for _, work := range beside {
+		all.Go(func() error { return work(working, session) })
+	}
+	return unlessStopped(ctx, all.Wait())
 }
 
 // Start starts the stacks that the options name and returns once it is ready. It runs until ctx is done or
@@ -40,49 +53,70 @@ func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{}
+	s := &Session{options: o, out: out, events: events.New(0)}
 	defer func() {
 		if err != nil {
 			s.Close()
 		}
 	}()
-	known := events.New(0)
-	injector, done, err := injectFaults(o, out, func(f console.Fault) {
-		known.Fault(f.At, f.Point, f.Key, f.EventIDs)
+	var done func()
+	s.faults, done, err = injectFaults(o, out, func(f console.Fault) {
+		s.events.Fault(f.At, f.Point, f.Key, f.EventIDs)
 		out.Fault(f)
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.cleanup = append(s.cleanup, done)
-	data, err := openData(o)
+	if s.data, err = openData(o); err != nil {
+		return nil, err
+	}
+	s.cleanup = append(s.cleanup, s.data.close)
+	// What is under way ends with the session, and not with a template.
+	ctx, end := context.WithCancel(ctx)
+	s.cleanup = append(s.cleanup, end)
+	first, err := s.bringUp(ctx, o, stacks, nil)
 	if err != nil {
 		return nil, err
 	}
-	s.cleanup = append(s.cleanup, data.close)
-	s.services, err = start(ctx, o, stacks, data, out, injector, known)
+	s.running = first
+	s.cleanup = append(s.cleanup, func() { s.current().close() })
+	s.Summary = first.summary(s.data.dir, time.Since(started), first.deployments)
+	s.Summary.Page = o.Page
+	s.work(ctx)
+	s.cleanup = append(s.cleanup, func() {
+		end()
+		<-s.ended
+	})
+	out.Notice(callersNotice(o, s.Summary, first.apis.Keys()))
+	out.Ready(s.Summary)
+	return s, nil
+}
+
+// bringUp starts the services of the stacks and deploys them. before are those that run the stacks before, or nil.
+func (s *Session) bringUp(ctx context.Context, o Options, stacks []*template.Stack, before *services) (_ *deployed, err error) {
+	services, err := start(ctx, o, stacks, s.data, s.out, s.faults, s.events, before)
 	if err != nil {
 		return nil, err
 	}
-	s.cleanup = append(s.cleanup, s.services.close)
-	deployments, err := s.services.deploy(ctx, o, stacks)
+	defer func() {
+		if err != nil {
+			services.closeFrom(before)
+		}
+	}()
+	deployments, err := services.deploy(ctx, o, stacks)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.services.prepare(ctx); err != nil {
+	if err := services.prepare(ctx); err != nil {
 		return nil, err
 	}
 	for _, d := range deployments {
 		if d.Stack != standInStack {
-			s.services.control.Deployed(d, s.services.apis.Local)
+			services.control.Deployed(d, services.apis.Local)
 		}
 	}
-	s.work(ctx)
-	s.faults, s.deployments = injector, deployments
-	s.Summary = s.services.summary(data.dir, time.Since(started), deployments)
-	out.Notice(callersNotice(o, s.Summary, s.services.apis.Keys()))
-	out.Ready(s.Summary)
-	return s, nil
+	return &deployed{services, stacks, deployments}, nil
 }
 
 // callersNotice returns who may call the API.
@@ -99,13 +133,33 @@ func callersNotice(o Options, s console.Summary, keys []string) string {
 
 // deploy deploys the stacks, and before them what stands in for what they do not have.
 func (s *services) deploy(ctx context.Context, o Options, stacks []*template.Stack) ([]*template.Deployment, error) {
-	if standIns, err := standIns(o.StandIns); err != nil {
+	stacks, err := withStandIns(o, stacks)
+	if err != nil {
 		return nil, err
-	} else if standIns != nil {
-		stacks = append([]*template.Stack{standIns}, stacks...)
 	}
-	env := template.Environment{Account: cloud.Account, Region: s.cloud.Region, Parameters: o.Parameters}
-	return template.Deploy(ctx, env, stacks, s.provisions())
+	return template.Deploy(ctx, s.environment(o), stacks, s.provisions())
+}
+
+// check reports what deploy would find wrong before it creates anything.
+func (s *services) check(o Options, stacks []*template.Stack) error {
+	stacks, err := withStandIns(o, stacks)
+	if err != nil {
+		return err
+	}
+	return template.Check(s.environment(o), stacks, s.provisions())
+}
+
+func (s *services) environment(o Options) template.Environment {
+	return template.Environment{Account: cloud.Account, Region: s.cloud.Region, Parameters: o.Parameters}
+}
+
+// withStandIns returns the stacks after what stands in for what they do not have.
+func withStandIns(o Options, stacks []*template.Stack) ([]*template.Stack, error) {
+	standIns, err := standIns(o.StandIns)
+	if err != nil || standIns == nil {
+		return stacks, err
+	}
+	return append([]*template.Stack{standIns}, stacks...), nil
 }
 
 // unlessStopped drops the errors that come from being told to stop.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -52,55 +53,49 @@ type closer interface{ Close() }
 
 // services are the parts of a run: each stands in for one AWS service.
 type services struct {
-	cloud   *cloud.Cloud
+	lasting
 	apis    *apis
 	urls    *functionurl.Service
 	control *control.Service
-	clock   *clock.Clock
-	table   *tables.Service
 	mapping *eventsource.Service
-	queue   *queues.Service
-	stubs   *stubs
-	events  *events.Store
-	all     []part
-	logs    *logs
-	// permissions decide what the roles of the template may do.
-	permissions permissions
+	all     []part // those of lasting first
 }
 
-// start brings up the parts for the stacks, whose events known keeps. On an error nothing is left running.
-func start(ctx context.Context, o Options, stacks []*template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store) (_ *services, err error) {
-	s := &services{cloud: cloud.New(region(stacks)), clock: &clock.Clock{}, events: known, logs: &logs{dir: data.dir}}
-	seams := newSeams(injector, s.cloud)
+// lasting are the parts that go on when the templates change: they are processes, or hold what does not belong to them.
+type lasting struct {
+	cloud *cloud.Cloud
+	clock *clock.Clock
+	logs  *logs
+	// permissions decide what the roles of the template may do.
+	permissions permissions
+	store       *metrics.Store
+	events      *events.Store
+	sink        hop.Sink
+	functions   *functions.Service
+	stubs       *stubs
+	table       *tables.Service
+	queue       *queues.Service
+	parts       []part
+}
+
+// start brings up the parts for the stacks, whose events known keeps. before has the lasting parts, or is nil for the first
+// stacks. On an error nothing is left running but those.
+func start(ctx context.Context, o Options, stacks []*template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store, before *services) (_ *services, err error) {
+	s := &services{}
 	defer func() {
 		if err != nil {
-			s.close()
+			s.closeFrom(before)
 		}
 	}()
-	if s.permissions, err = s.newPermissions(o, out); err != nil {
+	if before != nil {
+		s.lasting, s.all = before.lasting, slices.Clone(before.parts)
+	} else if err := s.startLasting(ctx, o, stacks, data, out, injector, known); err != nil {
 		return nil, err
 	}
-	store := metrics.New()
-	sink := store.Sink(func(h hop.Hop) {
-		s.events.Hop(h)
-		out.Hop(h)
-	})
-	// The functions come first: they are built while the programs start.
-	host := functions.New(functions.Config{
-		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), Declared: declared(stacks, "AWS::Lambda::Function"),
-		Sink: sink, Wrap: seams.function,
-	})
-	s.all = append(s.all, host)
-	writes := commits.Config{Caller: s.callerOf(host), Known: s.events.Has, Added: s.events.Commit, Sink: sink}
-	seams.tables, seams.bus = s.permissions.tables(inFrontOf(writes.Wrap, seams.tables)), s.permissions.buses(seams.bus)
-	s.stubs = &stubs{next: host.Invoke, sink: sink}
-	function := counted{host, store.Invocations(s.stubs.invoke)}
-	queue, err := s.startPrograms(ctx, o, data, seams, sink)
-	if err != nil {
-		return nil, err
-	}
-	s.queue = queue
-	store.Follow(queue)
+	store, sink, host, queue := s.store, s.sink, s.functions, s.queue
+	seams := newSeams(injector, s.cloud)
+	seams.bus = s.permissions.buses(seams.bus)
+	function := counted{host, finishing(ctx, store.Invocations(s.stubs.invoke))}
 	policies := s.permissions.policies(queue)
 	bus, err := eventbus.New(eventbus.Config{
 		Cloud: s.cloud, DB: data.db, Port: o.portOf(3), Policies: policies, Functions: function, QueueExists: queue.Exists,
@@ -120,7 +115,7 @@ func start(ctx context.Context, o Options, stacks []*template.Stack, data *data,
 	store.NotifyBy(notifyTopics(topic, policies, sink, out.Notice))
 	pipe := pipes.New(pipes.Config{Cloud: s.cloud, DB: data.db, Clock: s.clock, Sink: sink, HasFunction: host.Exists, Wrap: seams.pipe, TrimStopped: seams.trim})
 	s.mapping = eventsource.New(eventsource.Config{
-		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.stubs.wants, Wrap: seams.queue,
+		Cloud: s.cloud, DB: data.db, Invoke: function.Invoke, Timeout: host.Timeout, Clock: s.clock, Sink: sink, Received: s.events.Receive, Alone: s.alone(injector), Wrap: seams.queue,
 	})
 	s.all = append(s.all, bus, topic, pipe, s.mapping)
 	s.apis, err = startAPIs(ctx, o, stacks, apigateway.Config{
@@ -144,6 +139,34 @@ func start(ctx context.Context, o Options, stacks []*template.Stack, data *data,
 	}
 	s.all = append(s.all, s.control)
 	return s, nil
+}
+
+// startLasting brings up the parts that no other templates need anew.
+func (s *services) startLasting(ctx context.Context, o Options, stacks []*template.Stack, data *data, out console.Console, injector *faults.Injector, known *events.Store) (err error) {
+	s.lasting = lasting{cloud: cloud.New(region(stacks)), clock: &clock.Clock{}, events: known, logs: &logs{dir: data.dir}, store: metrics.New()}
+	seams := newSeams(injector, s.cloud)
+	if s.permissions, err = s.newPermissions(o, out); err != nil {
+		return err
+	}
+	s.sink = s.store.Sink(func(h hop.Hop) {
+		known.Hop(h)
+		out.Hop(h)
+	})
+	// The functions come first: they are built while the programs start.
+	s.functions = functions.New(functions.Config{
+		Cloud: s.cloud, Dir: filepath.Join(data.dir, "functions"), Declared: declared(stacks, "AWS::Lambda::Function"),
+		Sink: s.sink, Wrap: seams.function,
+	})
+	s.all = append(s.all, s.functions)
+	s.stubs = &stubs{next: s.functions.Invoke, sink: s.sink}
+	writes := commits.Config{Caller: s.callerOf(s.functions), Known: known.Has, Added: known.Commit, Sink: s.sink}
+	seams.tables = s.permissions.tables(inFrontOf(writes.Wrap, seams.tables))
+	if s.queue, err = s.startPrograms(ctx, o, data, seams, s.sink); err != nil {
+		return err
+	}
+	s.store.Follow(s.queue)
+	s.parts = slices.Clone(s.all)
+	return nil
 }
 
 // counted are the functions, with metrics of their invocations.
@@ -190,6 +213,9 @@ func (s *services) startPrograms(ctx context.Context, o Options, data *data, sea
 
 // portOf returns the n-th port of the run, or 0 for one that the system chooses.
 func (o Options) portOf(n int) int {
+	if port, kept := o.kept[n]; kept {
+		return port
+	}
 	if o.Port == 0 {
 		return 0
 	}
@@ -238,17 +264,32 @@ func (s *services) run(ctx context.Context, workers *errgroup.Group) {
 
 // close ends every part and all its processes, side by side.
 func (s *services) close() {
+	closeParts(s.all)
+	if s.permissions.stop != nil {
+		s.permissions.stop()
+	}
+	if s.logs != nil {
+		s.logs.close()
+	}
+}
+
+// closeFrom ends the parts but those that were there before, or all where before is nil.
+func (s *services) closeFrom(before *services) {
+	if before == nil {
+		s.close()
+		return
+	}
+	closeParts(s.all[len(s.parts):])
+}
+
+func closeParts(parts []part) {
 	var closing sync.WaitGroup
-	for _, p := range s.all {
+	for _, p := range parts {
 		if c, ok := p.(closer); ok {
 			closing.Go(c.Close)
 		}
 	}
 	closing.Wait()
-	if s.permissions.stop != nil {
-		s.permissions.stop()
-	}
-	s.logs.close()
 }
 
 // logs are the files in the data folder that keep what the programs print.

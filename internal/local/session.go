@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,26 +19,54 @@ type Session struct {
 	// Summary is what [console.Console.Ready] got.
 	Summary console.Summary
 
-	services    *services
-	faults      *faults.Injector
-	deployments []*template.Deployment
-	workers     *errgroup.Group
-	cleanup     []func() // in the order in which things were opened
+	options Options
+	out     console.Console
+	data    *data
+	events  *events.Store
+	faults  *faults.Injector
+
+	mu      sync.RWMutex
+	running *deployed
+
+	ended   chan struct{} // closed when err is set
+	err     error
+	cleanup []func() // in the order in which things were opened
 }
 
-// work starts the workers.
+// deployed are stacks that run, with their services.
+type deployed struct {
+	*services
+	stacks      []*template.Stack
+	deployments []*template.Deployment
+}
+
+// current returns what runs. Other templates have other services.
+func (s *Session) current() *deployed {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.running
+}
+
+// work runs the workers, and with --watch applies updates, until ctx is done or a part fails.
 func (s *Session) work(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	s.workers, ctx = errgroup.WithContext(ctx)
-	s.services.run(ctx, s.workers)
-	s.cleanup = append(s.cleanup, func() {
-		cancel()
-		_ = s.workers.Wait()
-	})
+	s.ended = make(chan struct{})
+	updates := make(chan update)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.applyAll(ctx, updates) })
+	if s.options.Watch {
+		group.Go(func() error { return s.watch(ctx, updates) })
+	}
+	go func() {
+		defer close(s.ended)
+		s.err = group.Wait()
+	}()
 }
 
 // Wait returns when the session has ended: with the error of the part that failed, or when it was told to stop.
-func (s *Session) Wait() error { return s.workers.Wait() }
+func (s *Session) Wait() error {
+	<-s.ended
+	return s.err
+}
 
 // Close ends the session and everything that it has started.
 func (s *Session) Close() {
@@ -48,17 +77,17 @@ func (s *Session) Close() {
 }
 
 // Cloud returns the account of the stack, as the developer sees it: clients of it may do everything.
-func (s *Session) Cloud() *cloud.Cloud { return s.services.cloud }
+func (s *Session) Cloud() *cloud.Cloud { return s.current().cloud }
 
 // Events returns what the run knows of each event.
-func (s *Session) Events() *events.Store { return s.services.events }
+func (s *Session) Events() *events.Store { return s.events }
 
 // Deployments returns the stacks with their resources, in the order in which they were deployed.
-func (s *Session) Deployments() []*template.Deployment { return s.deployments }
+func (s *Session) Deployments() []*template.Deployment { return s.current().deployments }
 
 // Find returns the resource with that logical id, ARN or Ref, and whether there is one: see [template.Deployment.Find].
 func (s *Session) Find(reference string) (template.Deployed, bool) {
-	for _, d := range s.deployments {
+	for _, d := range s.current().deployments {
 		if r, found := d.Find(reference); found {
 			return r, true
 		}
@@ -69,7 +98,7 @@ func (s *Session) Find(reference string) (template.Deployed, bool) {
 // resources returns the resources of all stacks that have the type, in the order in which they were created.
 func (s *Session) resources(resourceType string) []template.Deployed {
 	var all []template.Deployed
-	for _, d := range s.deployments {
+	for _, d := range s.current().deployments {
 		for _, r := range d.Resources {
 			if r.Type == resourceType {
 				all = append(all, r)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
+	"github.com/outboxkit/transactional-outbox/internal/local/faults"
 	"github.com/outboxkit/transactional-outbox/internal/local/functions"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
@@ -29,7 +30,7 @@ func (s *Session) Stub(function string, stub Stub) (restore func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.services.stubs.add(&placed{Stub: stub, arn: f.GetAtt["Arn"], logicalID: f.LogicalID}), nil
+	return s.current().stubs.add(&placed{Stub: stub, arn: f.GetAtt["Arn"], logicalID: f.LogicalID}), nil
 }
 
 // stubs stand before all functions.
@@ -77,6 +78,14 @@ func (s *stubs) wants(arn string, body json.RawMessage) bool {
 	return p != nil && p.Match != nil
 }
 
+// alone returns what reports whether a function gets a message alone: because a stub answers for it, or because a fault is to
+// hit its event and no other.
+func (s *services) alone(injector *faults.Injector) func(arn string, body json.RawMessage) bool {
+	return func(arn string, body json.RawMessage) bool {
+		return s.stubs.wants(arn, body) || injector.Awaits(hop.EventID(body))
+	}
+}
+
 // invoke runs the stub of a function, or the function.
 func (s *stubs) invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
 	p := s.find(arn, eventsIn(payload)...)
@@ -89,14 +98,15 @@ func (s *stubs) invoke(ctx context.Context, arn string, payload []byte) ([]byte,
 	}
 	report(hop.Platform, hop.OK, "START RequestId: a stub answers in place of the function "+cloud.ResourceOf(arn))
 	response, err := p.Handle(ctx, payload)
+	if err == nil {
+		return response, nil
+	}
+	report(hop.Function, hop.Retry, "the stub in place of the function: "+err.Error())
 	var failed *functions.FunctionError
-	if err != nil && !errors.As(err, &failed) {
+	if !errors.As(err, &failed) {
 		err = &functions.FunctionError{Function: p.logicalID, Type: "Stub", Message: err.Error()}
 	}
-	if err != nil {
-		report(hop.Function, hop.Retry, "the stub in place of the function: "+err.Error())
-	}
-	return response, err
+	return nil, err
 }
 
 // eventsIn returns the bodies of the messages in a payload, or the payload where it has none.

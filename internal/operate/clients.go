@@ -130,7 +130,7 @@ func OnAWS(ctx context.Context) (Clients, error) {
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return Clients{}, fmt.Errorf("no AWS credentials can be had, as `aws sts get-caller-identity` shows too: %w", err)
 	}
-	return newClients(cfg, endpoints{}, "region "+cfg.Region), nil
+	return newClients(cfg, Endpoints{}, "region "+cfg.Region), nil
 }
 
 // DefaultPort is the local run's own default.
@@ -156,15 +156,20 @@ func Locally(ctx context.Context, port int) (Clients, error) {
 		}
 	}
 	url := func(n int) string { return "http://" + loopback(port+n) }
+	return AtEndpoints(localRegion(), Endpoints{
+		DynamoDB: url(portOfDynamoDB), SQS: url(portOfSQS), EventBridge: url(portOfEventBridge), Others: url(portOfControl),
+	}, fmt.Sprintf("the local run on port %d", port)), nil
+}
+
+// AtEndpoints returns clients for a local run with the endpoints, which messages call where.
+func AtEndpoints(region string, at Endpoints, where string) Clients {
 	cfg := aws.Config{
-		Region: localRegion(),
+		Region: region,
 		// The local run accepts any key. It is no secret: nothing behind it leaves loopback.
 		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
-		BaseEndpoint: aws.String(url(portOfControl)),
+		BaseEndpoint: aws.String(at.Others),
 	}
-	return newClients(cfg, endpoints{
-		dynamoDB: url(portOfDynamoDB), sqs: url(portOfSQS), eventBridge: url(portOfEventBridge), other: url(portOfControl),
-	}, fmt.Sprintf("the local run on port %d", port)), nil
+	return newClients(cfg, at, where)
 }
 
 // localRegion returns the region that a local run takes where its app names none.
@@ -189,20 +194,20 @@ func listens(ctx context.Context, port int) error {
 	return conn.Close()
 }
 
-// endpoints are the URLs of services; those of AWS where they are empty.
-type endpoints struct{ dynamoDB, sqs, eventBridge, other string }
+// Endpoints are the URLs of services; those of AWS where they are empty.
+type Endpoints struct{ DynamoDB, SQS, EventBridge, Others string }
 
-func newClients(cfg aws.Config, at endpoints, where string) Clients {
+func newClients(cfg aws.Config, at Endpoints, where string) Clients {
 	return Clients{
-		CloudFormation: cloudformation.NewFromConfig(cfg, func(o *cloudformation.Options) { set(&o.BaseEndpoint, at.other) }),
-		SSM:            ssm.NewFromConfig(cfg, func(o *ssm.Options) { set(&o.BaseEndpoint, at.other) }),
-		DynamoDB:       dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { set(&o.BaseEndpoint, at.dynamoDB) }),
-		Streams:        dynamodbstreams.NewFromConfig(cfg, func(o *dynamodbstreams.Options) { set(&o.BaseEndpoint, at.dynamoDB) }),
-		SQS:            sqs.NewFromConfig(cfg, func(o *sqs.Options) { set(&o.BaseEndpoint, at.sqs) }),
-		EventBridge:    eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { set(&o.BaseEndpoint, at.eventBridge) }),
-		Pipes:          pipes.NewFromConfig(cfg, func(o *pipes.Options) { set(&o.BaseEndpoint, at.other) }),
-		Lambda:         lambda.NewFromConfig(cfg, func(o *lambda.Options) { set(&o.BaseEndpoint, at.other) }),
-		CloudWatch:     cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) { set(&o.BaseEndpoint, at.other) }),
+		CloudFormation: cloudformation.NewFromConfig(cfg, func(o *cloudformation.Options) { set(&o.BaseEndpoint, at.Others) }),
+		SSM:            ssm.NewFromConfig(cfg, func(o *ssm.Options) { set(&o.BaseEndpoint, at.Others) }),
+		DynamoDB:       dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { set(&o.BaseEndpoint, at.DynamoDB) }),
+		Streams:        dynamodbstreams.NewFromConfig(cfg, func(o *dynamodbstreams.Options) { set(&o.BaseEndpoint, at.DynamoDB) }),
+		SQS:            sqs.NewFromConfig(cfg, func(o *sqs.Options) { set(&o.BaseEndpoint, at.SQS) }),
+		EventBridge:    eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { set(&o.BaseEndpoint, at.EventBridge) }),
+		Pipes:          pipes.NewFromConfig(cfg, func(o *pipes.Options) { set(&o.BaseEndpoint, at.Others) }),
+		Lambda:         lambda.NewFromConfig(cfg, func(o *lambda.Options) { set(&o.BaseEndpoint, at.Others) }),
+		CloudWatch:     cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) { set(&o.BaseEndpoint, at.Others) }),
 		Where:          where,
 		Config:         cfg,
 	}

@@ -54,6 +54,15 @@ func (m *DeadLetterMessage) Aggregate() string {
 	return record.PartitionKey(m.AggregateType, m.AggregateID)
 }
 
+// Body returns the message as JSON: a string where it is none.
+func (m *DeadLetterMessage) Body() json.RawMessage {
+	body := []byte(aws.ToString(m.message.Body))
+	if !json.Valid(body) {
+		body, _ = json.Marshal(string(body)) // a string can always be
+	}
+	return body
+}
+
 // read returns what is known of a message of the queue.
 func (q *DeadLetterQueue) read(m types.Message) *DeadLetterMessage {
 	d := &DeadLetterMessage{

@@ -3,6 +3,7 @@ package operate
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type DeadLetterFilter struct {
 	Older     time.Duration  // sent at least so long ago
 	Newer     time.Duration  // sent at most so long ago
 	ID        string         // of the message or of the event
+	IDs       []string       // of messages, one of which it is
 
 	consumer *Consumer // that Consumer names
 }
@@ -35,7 +37,7 @@ func (f DeadLetterFilter) Validate() error {
 }
 
 // isEmpty reports whether all messages are meant.
-func (f DeadLetterFilter) isEmpty() bool { return f == DeadLetterFilter{} }
+func (f DeadLetterFilter) isEmpty() bool { return reflect.ValueOf(f).IsZero() }
 
 // resolve finds the consumer, and reports an error when the stack has none with the name.
 func (f DeadLetterFilter) resolve(s *Stack) (DeadLetterFilter, error) {
@@ -81,7 +83,7 @@ func (f DeadLetterFilter) matches(m *DeadLetterMessage, now time.Time) bool {
 	}
 	age := now.Sub(m.SentAt)
 	return (f.consumer == nil || m.of == f.consumer) && is(f.Type, m.Type) && is(f.Aggregate, m.Aggregate(), m.AggregateID) && is(f.ID, m.MessageID, m.EventID) &&
-		strings.Contains(strings.ToLower(m.Reason), strings.ToLower(f.Reason)) &&
+		(len(f.IDs) == 0 || slices.Contains(f.IDs, m.MessageID)) && strings.Contains(strings.ToLower(m.Reason), strings.ToLower(f.Reason)) &&
 		(f.Older == 0 || age >= f.Older) && (f.Newer == 0 || age <= f.Newer)
 }
 

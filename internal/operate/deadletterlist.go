@@ -188,11 +188,7 @@ func ShowDeadLetters(ctx context.Context, c Clients, s *Stack, id string, limit 
 		for name, value := range m.message.MessageAttributes {
 			shown.Attributes[name] = cmp.Or(aws.ToString(value.StringValue), fmt.Sprintf("%d bytes", len(value.BinaryValue)))
 		}
-		body := []byte(aws.ToString(m.message.Body))
-		if !json.Valid(body) {
-			body, _ = json.Marshal(string(body)) // a string can always be
-		}
-		shown.Body = body
+		shown.Body = m.Body()
 		if box := pipes[m.Queue]; !m.Kind.holdsEvents() && box != nil {
 			shown.readEvents(ctx, c, box)
 		}

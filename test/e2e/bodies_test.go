@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
+	"github.com/outboxkit/transactional-outbox/outboxtest"
 )
 
 // testBodies: a body that POST takes is handled by every consumer, and for every other one the answer says what is wrong.
@@ -49,26 +50,31 @@ func testBodies(t *testing.T, run *localrun.Run) {
 // agrees. Where it does not, the order goes all the way as well.
 func TestGenerousValidator(t *testing.T) {
 	t.Parallel()
-	run := start(t, patched(t, func(p tmpl) {
+	run := outboxtest.Start(t, outboxtest.Own(), outboxtest.Stack(stack), outboxtest.Assembly(patched(t, func(p tmpl) {
 		delete(p.properties("AWS::ApiGateway::Method", "Api/Default/orders/POST"), "RequestValidatorId")
-	}))
+	})))
 	for spelled, units := range map[string]int{"10": 10, "1.0": 1, "1e1": 10} {
 		t.Run(spelled, func(t *testing.T) {
-			customer := "spells-" + spelled
-			body := strings.NewReplacer(`"quantity":2`, `"quantity":`+spelled, "1290", "1.29e3", "c-42", customer).Replace(tea)
-			id := post(t, run, body)
-			if a := patch(t, run, id, "CONFIRMED", `"1"`); a.status != http.StatusOK {
-				t.Fatalf("PATCH answers %d %s, want 200", a.status, a.body)
+			event := createdBy(t, run, strings.NewReplacer(`"quantity":2`, `"quantity":`+spelled, "1290", "1.29e3").Replace(tea))
+			for _, consumer := range consumers {
+				event.HandledBy(t, consumer)
+				event.Effects(t, consumer).Is(1)
 			}
-			awaitEffects(t, run, id, customer, effects{shipments: 1, requests: 1, history: []string{"1 CREATED", "2 CONFIRMED"}, notifications: 2})
+			path := "/orders/" + event.AggregateID
+			if a := run.Do(t, http.MethodPatch, path, to("CONFIRMED"), `If-Match: "1"`); a.Status != http.StatusOK {
+				t.Fatalf("PATCH answers %d %s, want 200", a.Status, a.Body)
+			}
+			run.Event(t, outboxtest.Aggregate("Order", event.AggregateID), outboxtest.Version(2)).HandledBy(t, "OrderUpdatedPublisher")
 			var o struct {
 				Items    []struct{ Quantity, UnitPrice float64 }
 				Shipment struct{ Units int }
+				History  []struct{ Status string }
 			}
-			decode(t, call(t, run, http.MethodGet, "/orders/"+id, ""), http.StatusOK, &o)
-			if o.Items[0].Quantity != float64(units) || o.Items[0].UnitPrice != 1290 || o.Shipment.Units != units {
-				t.Errorf("GET gives %+v, want %d units at 1290", o, units)
+			run.GET(t, path).Decode(t, &o)
+			if o.Items[0].Quantity != float64(units) || o.Items[0].UnitPrice != 1290 || o.Shipment.Units != units || len(o.History) != 2 {
+				t.Errorf("GET gives %+v, want %d units at 1290, and two states", o, units)
 			}
+			run.NoDeadLetters(t)
 		})
 	}
 }

@@ -50,13 +50,13 @@ func start(t *testing.T, app string, args ...string) *localrun.Run {
 }
 
 // launch does the same as start but without the clean stop, for tests that kill the run.
-func launch(t *testing.T, app string, args ...string) *localrun.Run {
+func launch(t testing.TB, app string, args ...string) *localrun.Run {
 	t.Helper()
 	return launchStacks(t, app, append([]string{"--stack", stack}, args...)...)
 }
 
 // launchStacks does the same as launch with the stacks that the flags name.
-func launchStacks(t *testing.T, app string, args ...string) *localrun.Run {
+func launchStacks(t testing.TB, app string, args ...string) *localrun.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()

@@ -41,7 +41,7 @@ func TestREADMEFromEmptyFolderToEffect(t *testing.T) {
 	const initialized = "go mod init example.com/shipping\n"
 	m.script(replace(t, begin, initialized, initialized+"go mod edit -replace "+path+"=$CHECKOUT\n"))
 	m.dir = filepath.Join(m.dir, "shipping")
-	for _, file := range page.files {
+	for _, file := range append(page.files, exampleTest) {
 		m.copyFromExample(file)
 	}
 	m.script(replace(t, start, "go tool outbox local ", "true "))
@@ -77,7 +77,11 @@ func TestREADMEFromEmptyFolderToEffect(t *testing.T) {
 			t.Errorf("there is no %s of the order: %v", table, err)
 		}
 	}
+	m.script("go test .") // beside the run: it starts one of its own
 }
+
+// exampleTest is the example's own test, which docs/testing.md tells readers to copy.
+const exampleTest = "shipping_test.go"
 
 // TestREADMELooksUpWhatThereIs runs the README's `go doc` commands, in this checkout: elsewhere they load more of the module
 // graph than a build, and may have to fetch it.

@@ -58,6 +58,20 @@ func New(config Config) *Authority {
 	return a
 }
 
+// Reset forgets the roles and policies of the template, and the sources of policies, before another one is provisioned.
+// Sessions keep their keys.
+func (a *Authority) Reset() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.roles)
+	clear(a.managed)
+	clear(a.functions)
+	clear(a.tables)
+	clear(a.resources)
+	clear(a.names)
+	a.needs, a.sources = nil, nil
+}
+
 // AddPolicies adds a source of resource policies: policyOf returns the policy of the resource with an ARN, or nil.
 func (a *Authority) AddPolicies(policyOf func(arn string) *iam.Policy) {
 	a.mu.Lock()

@@ -97,6 +97,9 @@ func (s *Service) URL() string {
 	return fmt.Sprintf("http://%s/%s/", s.listener.Addr(), first.name)
 }
 
+// Port returns the port that the API listens on.
+func (s *Service) Port() int { return s.listener.Addr().(*net.TCPAddr).Port }
+
 // Mapped returns the URLs of the paths of custom domains, by what leads there on AWS: "api.example.com/v1".
 func (s *Service) Mapped() map[string]string {
 	urls := map[string]string{}

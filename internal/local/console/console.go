@@ -23,6 +23,9 @@ type Console interface {
 	Faults(fired map[string]int)
 }
 
+// An Updater is a Console that shows resources by their names and learns those of another template.
+type Updater interface{ Updated(Summary) }
+
 // A Fault is one injected fault. The package faults documents the points and keys.
 type Fault struct {
 	At       time.Time `json:"at"`
@@ -41,6 +44,7 @@ type Summary struct {
 	Started   string            `json:"started"`       // how long the start took, for example "2.1s"
 	API       string            `json:"api,omitempty"` // base URL of the first REST API, with its stage
 	APIs      []API             `json:"apis,omitempty"`
+	Page      string            `json:"page,omitempty"`      // URL of the page that shows the run
 	Addresses map[string]string `json:"addresses,omitempty"` // URLs of custom domains' paths, and of functions by the names of the URLs
 	Endpoints []Endpoint        `json:"endpoints"`
 	Resources []Resource        `json:"resources"`

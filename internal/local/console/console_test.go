@@ -67,7 +67,7 @@ func TestTextNamesResources(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			text := console.Text(&out)
+			text := console.Text(&out, false)
 			text.Ready(summary)
 			out.Reset()
 			text.Hop(c.hop)
@@ -105,7 +105,7 @@ func TestTerminalEscapesAreShown(t *testing.T) {
 		"a detail":         func(c console.Console) { c.Hop(hop.Hop{Stage: hop.Pipe, Resource: "x", Detail: hostile}) },
 	} {
 		var text, lines bytes.Buffer
-		say(console.Text(&text))
+		say(console.Text(&text, true))
 		want := shown
 		if name == "a structured log" {
 			want = strings.TrimSuffix(shown, `\x9b`) // JSON has no such byte
@@ -127,7 +127,7 @@ func TestTerminalEscapesAreShown(t *testing.T) {
 
 func TestTextReadyShowsEverything(t *testing.T) {
 	var out bytes.Buffer
-	console.Text(&out).Ready(summary)
+	console.Text(&out, true).Ready(summary)
 	for _, want := range []string{"Orders-dev", "started in 2s", "http://127.0.0.1:4510/dev/", "http://127.0.0.1:4510/api.example.com/v1/", "Outbox/One/Queue", "6 × AWS::IAM::Role", "only roles call anything", "Ctrl-C"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the start-up text lacks %q:\n%s", want, out.String())
@@ -138,10 +138,25 @@ func TestTextReadyShowsEverything(t *testing.T) {
 	}
 }
 
+// TestTextReadyBeginsWithThePage, and leaves what the page shows to it.
+func TestTextReadyBeginsWithThePage(t *testing.T) {
+	shown := summary
+	shown.Page = "http://127.0.0.1:4515/"
+	var out bytes.Buffer
+	console.Text(&out, false).Ready(shown)
+	open, api := strings.Index(out.String(), "Open http://127.0.0.1:4515/"), strings.Index(out.String(), "http://127.0.0.1:4510/dev/")
+	if open < 0 || api < open {
+		t.Errorf("the page's address does not come first:\n%s", out.String())
+	}
+	if strings.Contains(out.String(), "Outbox/One/Queue") {
+		t.Errorf("it lists the resources:\n%s", out.String())
+	}
+}
+
 // TestTextShortensALineWithinALine checks what the runtime for Node.js makes of a handler's own JSON.
 func TestTextShortensALineWithinALine(t *testing.T) {
 	var out bytes.Buffer
-	console.Text(&out).Hop(hop.Hop{
+	console.Text(&out, false).Hop(hop.Hop{
 		Stage: hop.Function, Outcome: hop.OK, Resource: "Fn",
 		Detail: `{"timestamp":"2026-10-08T07:30:29.443Z","level":"INFO","requestId":"79b5e81f","message":"{\"message\":\"handled\",\"id\":\"o-1\"}"}`,
 	})
@@ -153,7 +168,7 @@ func TestTextShortensALineWithinALine(t *testing.T) {
 // TestTextHidesLambdasOwnLines checks that START, END and REPORT do not hide what happens.
 func TestTextHidesLambdasOwnLines(t *testing.T) {
 	var out bytes.Buffer
-	console.Text(&out).Hop(hop.Hop{Stage: hop.Platform, Outcome: hop.OK, Resource: "Fn", Detail: "START RequestId: 1 Version: $LATEST"})
+	console.Text(&out, false).Hop(hop.Hop{Stage: hop.Platform, Outcome: hop.OK, Resource: "Fn", Detail: "START RequestId: 1 Version: $LATEST"})
 	if out.Len() > 0 {
 		t.Errorf("it prints %q", out.String())
 	}
@@ -162,7 +177,7 @@ func TestTextHidesLambdasOwnLines(t *testing.T) {
 // TestTextLeavesOutHeartbeats checks that a stack's own events are shown only when they do not arrive.
 func TestTextLeavesOutHeartbeats(t *testing.T) {
 	var out bytes.Buffer
-	text := console.Text(&out)
+	text := console.Text(&out, false)
 	text.Hop(hop.Hop{Stage: hop.Pipe, Outcome: hop.OK, Resource: "arrives", Heartbeat: true})
 	text.Hop(hop.Hop{Stage: hop.Pipe, Outcome: hop.OK, Resource: "of-a-user"})
 	text.Hop(hop.Hop{Stage: hop.Bus, Outcome: hop.Dropped, Resource: "is-lost", Heartbeat: true})
@@ -173,7 +188,7 @@ func TestTextLeavesOutHeartbeats(t *testing.T) {
 
 func TestTextFaults(t *testing.T) {
 	var out bytes.Buffer
-	text := console.Text(&out)
+	text := console.Text(&out, false)
 	text.Fault(console.Fault{At: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), Point: "queue.duplicate", Key: "e-1 @ Queue"})
 	text.Faults(map[string]int{"queue.duplicate": 12, "bus.partial": 0})
 	want := "15:04:05.000  fault     queue.duplicate  e-1 @ Queue\nFaults that fired\n  bus.partial      0\n  queue.duplicate  12\n"

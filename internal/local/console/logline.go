@@ -13,9 +13,9 @@ var omittedFields = map[string]bool{"timestamp": true, "time": true, "level": tr
 // Source: CloudWatch user guide, CloudWatch_Embedded_Metric_Format_Specification.
 const metricsField = "_aws"
 
-// logLine shortens a structured log line for a person: its message, then its fields as name=value in
+// LogLine shortens a structured log line for a person: its message, then its fields as name=value in
 // the order of the line. A message that is itself such a line is shortened too. It returns "" for a line of metrics, and any other line unchanged.
-func logLine(line string) string {
+func LogLine(line string) string {
 	dec := json.NewDecoder(strings.NewReader(line))
 	dec.UseNumber()
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
@@ -38,7 +38,7 @@ func logLine(line string) string {
 		case name == "message" || name == "msg":
 			message = fmt.Sprint(value)
 			if strings.HasPrefix(message, "{") { // a line of JSON in the entry of a runtime
-				message = logLine(message)
+				message = LogLine(message)
 			}
 		case !omittedFields[fmt.Sprint(name)]:
 			fields = append(fields, fmt.Sprintf("%v=%v", name, value))

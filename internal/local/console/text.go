@@ -18,12 +18,14 @@ import (
 )
 
 // Text returns a Console that writes for a person. Colors appear only where w is a terminal that shows them; what
-// a terminal would obey in names and log lines is shown as an escape.
-func Text(w io.Writer) Console {
-	return &textConsole{w: w, names: map[string]string{}}
+// a terminal would obey in names and log lines is shown as an escape. verbose lists the resources too, which the page shows.
+func Text(w io.Writer, verbose bool) Console {
+	return &textConsole{w: w, verbose: verbose, names: map[string]string{}}
 }
 
 type textConsole struct {
+	verbose bool
+
 	mu    sync.Mutex
 	w     io.Writer
 	names map[string]string // logical id or Ref → readable name
@@ -49,8 +51,10 @@ var isQualifier = map[string]bool{"AWS::Lambda::Version": true, "AWS::Lambda::Al
 
 func (c *textConsole) Notice(text string) { c.print(terminal.Visible(text)) }
 
-func (c *textConsole) Ready(s Summary) {
+// Updated implements Updater.
+func (c *textConsole) Updated(s Summary) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, r := range s.Resources {
 		c.names[r.LogicalID] = r.Name
 		if r.Type == "AWS::Lambda::Url" {
@@ -61,10 +65,15 @@ func (c *textConsole) Ready(s Summary) {
 			c.names[lastPart(r.Ref)] = r.Name
 		}
 	}
-	c.mu.Unlock()
+}
 
+func (c *textConsole) Ready(s Summary) {
+	c.Updated(s)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n", bold.Render(terminal.Visible(fmt.Sprintf("%s here (started in %s)", running(s), s.Started))))
+	if s.Page != "" {
+		fmt.Fprintf(&b, "\n  Open %s\n\n", bold.Render(terminal.Visible(s.Page)))
+	}
 	table(&b, func(row func(...string)) {
 		for _, api := range s.APIs {
 			if len(s.Stacks) > 1 {
@@ -76,34 +85,38 @@ func (c *textConsole) Ready(s Summary) {
 		for _, name := range slices.Sorted(maps.Keys(s.Addresses)) {
 			row(name, s.Addresses[name])
 		}
-		for _, name := range slices.Sorted(maps.Keys(s.Addresses)) {
-			row(name, s.Addresses[name])
-		}
 		for _, e := range s.Endpoints {
 			row(e.Service.Variable(), e.URL)
 		}
 		row("data", s.Data)
 	})
-	fmt.Fprintf(&b, "\n%s\n", bold.Render("Resources"))
-	table(&b, func(row func(...string)) {
+	if c.verbose {
+		details(&b, s)
+	}
+	fmt.Fprintf(&b, "\nReady. Ctrl-C ends everything.\n")
+	c.print(b.String())
+}
+
+// details writes what a stack consists of.
+func details(b *strings.Builder, s Summary) {
+	fmt.Fprintf(b, "\n%s\n", bold.Render("Resources"))
+	table(b, func(row func(...string)) {
 		for _, r := range s.Resources {
 			row(r.Name, r.Type, r.Ref)
 		}
 	})
-	fmt.Fprintf(&b, "\n%s\n", bold.Render("Not needed here"))
-	table(&b, func(row func(...string)) {
+	fmt.Fprintf(b, "\n%s\n", bold.Render("Not needed here"))
+	table(b, func(row func(...string)) {
 		for _, r := range s.Skipped {
 			row(fmt.Sprintf("%d × %s", r.Count, r.Type), r.Reason)
 		}
 	})
-	fmt.Fprintf(&b, "\n%s\n", bold.Render("Outputs"))
-	table(&b, func(row func(...string)) {
+	fmt.Fprintf(b, "\n%s\n", bold.Render("Outputs"))
+	table(b, func(row func(...string)) {
 		for _, name := range slices.Sorted(maps.Keys(s.Outputs)) {
 			row(name, s.Outputs[name])
 		}
 	})
-	fmt.Fprintf(&b, "\nReady. Ctrl-C ends everything.\n")
-	c.print(b.String())
 }
 
 // running returns which stacks run.
@@ -130,7 +143,7 @@ func (c *textConsole) Hop(h hop.Hop) {
 	case hop.API:
 		what = h.Detail
 	case hop.Function:
-		line := logLine(h.Detail)
+		line := LogLine(h.Detail)
 		if line == "" {
 			return
 		}

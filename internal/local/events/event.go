@@ -59,8 +59,8 @@ type Event struct {
 type Delivery struct {
 	Target   string `json:"target"` // ARN
 	State    State  `json:"state"`
-	Receives int    `json:"receives,omitempty"` // invocations of the function with it
-	Handled  int    `json:"handled,omitempty"`  // those that ended well: more than one where it was delivered again
+	Receives int    `json:"receives,omitempty"` // messages with it that the function was invoked with
+	Handled  int    `json:"handled,omitempty"`  // those that it has handled: more than one where it was delivered again
 	Effects  int    `json:"effects,omitempty"`  // writes of the function that name it, once they are committed
 	Function string `json:"function,omitempty"` // logical id of the function that was last invoked with it
 	// At is the ARN of the dead-letter queue in which it waits.

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
@@ -13,9 +14,13 @@ func (s *Store) Hop(h hop.Hop) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range concerned(h) {
+	ids := concerned(h)
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			continue
+		}
 		r := s.find(id, h.At)
-		r.follow(h, isFailed(h, id))
+		r.follow(h, id)
 		r.Heartbeat = r.Heartbeat || h.Heartbeat
 		r.add(stepOf(h, id))
 		s.touch(r)
@@ -70,30 +75,43 @@ func (r *record) add(step Step) {
 		r.Steps = append(r.Steps[:keepFirst], r.Steps[keepFirst+1:]...)
 		r.Omitted++
 	}
-	r.Steps = append(r.Steps, step)
-	if step.Stage == hop.Pipe && step.Outcome == hop.OK {
-		r.putBeforeBus()
+	at := r.place(step)
+	if at < len(r.Steps) && step.At.After(r.Steps[at].At) {
+		late := step.At.Sub(r.Steps[at].At)
+		step.At, step.Latency = r.Steps[at].At, max(0, step.Latency-late)
 	}
+	r.Steps = slices.Insert(r.Steps, at, step)
 	r.Last = r.Steps[len(r.Steps)-1]
 }
 
-// putBeforeBus moves the last step, by which a pipe has handed the event to a bus, before the one by which the bus has
-// accepted it: a pipe reports it later, once its checkpoint is stored.
-func (r *record) putBeforeBus() {
-	last := len(r.Steps) - 1
-	step := r.Steps[last]
-	for at := last - 1; at >= 0 && r.Steps[at].Stage != hop.Pipe; at-- {
-		bus := r.Steps[at]
-		if bus.Stage != hop.Bus || bus.Target != "" {
-			continue
-		}
-		if late := step.At.Sub(bus.At); late > 0 {
-			step.At, step.Latency = bus.At, max(0, step.Latency-late)
-		}
-		copy(r.Steps[at+1:], r.Steps[at:last])
-		r.Steps[at] = step
-		return
+// place returns where a step belongs among the others: at the end, but for three that are reported late. A pipe reports what it
+// has handed to a bus once its checkpoint is stored, when the bus has accepted it. A rule reports what it has sent to a queue
+// when the queue has answered, and a function may have it by then. What a function has logged just before it answered may be
+// read after that.
+func (r *record) place(step Step) int {
+	end := len(r.Steps)
+	if step.Outcome != hop.OK {
+		return end
 	}
+	switch {
+	case step.Stage == hop.Function && end > 0 && r.Steps[end-1].Stage == hop.Queue && r.Steps[end-1].Source == step.Source:
+		return end - 1
+	case step.Stage == hop.Pipe:
+		for at := end - 1; at >= 0 && r.Steps[at].Stage != hop.Pipe; at-- {
+			if r.Steps[at].Stage == hop.Bus && r.Steps[at].Target == "" {
+				return at
+			}
+		}
+	case step.Stage == hop.Bus && step.Target != "":
+		place := end
+		for at := end - 1; at >= 0 && r.Steps[at].Stage != hop.Bus; at-- {
+			if r.Steps[at].Source == step.Target {
+				place = at
+			}
+		}
+		return place
+	}
+	return end
 }
 
 // delivery returns the delivery to a target, a new one where there is none.
@@ -108,17 +126,17 @@ func (r *record) delivery(target string) *Delivery {
 }
 
 // follow moves the event where a hop has brought it.
-func (r *record) follow(h hop.Hop, failed bool) {
+func (r *record) follow(h hop.Hop, id string) {
 	switch h.Stage {
 	case hop.Bus, hop.Topic:
 		r.followSent(h)
 	case hop.Queue:
-		r.followQueue(h, failed)
+		r.followQueue(h, isFailed(h, id), times(h, id))
 	case hop.Platform:
 		if h.Source != "" && isStart(h.Detail) {
 			d := r.delivery(h.Source)
 			d.State, d.Function, d.onBus = InFlight, h.Resource, false
-			d.Receives++
+			d.Receives += times(h, id)
 		}
 	case hop.Effect:
 		for i := range r.Deliveries {
@@ -128,6 +146,16 @@ func (r *record) follow(h hop.Hop, failed bool) {
 		}
 	default: // what pipes and functions report is in the last step
 	}
+}
+
+// times returns how many messages of a batch have the same event.
+func times(h hop.Hop, id string) (n int) {
+	for _, other := range h.EventIDs {
+		if other == id {
+			n++
+		}
+	}
+	return n
 }
 
 // followSent moves the delivery of a rule to its target, or of a topic to a subscription. What a topic has, it delivers to its
@@ -148,7 +176,7 @@ func (r *record) followSent(h hop.Hop) {
 			d.State = Handled
 			d.Handled++
 		case d.onBus:
-			d.State = Waiting
+			d.State, d.Reason = Waiting, ""
 		} // else its queue has told of it before the bus did
 		d.onBus = false
 	case hop.Retry, hop.Failed:
@@ -161,7 +189,7 @@ func (r *record) followSent(h hop.Hop) {
 }
 
 // followQueue moves the delivery of a queue to its function.
-func (r *record) followQueue(h hop.Hop, failed bool) {
+func (r *record) followQueue(h hop.Hop, failed bool, messages int) {
 	d := r.delivery(h.Source)
 	d.onBus = false
 	switch {
@@ -174,7 +202,7 @@ func (r *record) followQueue(h hop.Hop, failed bool) {
 		d.State, d.Reason = Retrying, h.Detail
 	default:
 		d.State, d.Reason, d.At = Handled, "", ""
-		d.Handled++
+		d.Handled += messages
 	}
 }
 

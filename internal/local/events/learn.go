@@ -30,6 +30,13 @@ func (s *Store) Accept(a hop.Accepted) {
 	s.touch(r)
 }
 
+// Parse returns what an event says.
+func Parse(event json.RawMessage) Event {
+	e := Event{ID: hop.EventID(event), Payload: event}
+	read(event).describe(&e)
+	return e
+}
+
 // Commit adds an event that a write has added to an outbox. It may come after its first hops.
 func (s *Store) Commit(a hop.Added) {
 	s.mu.Lock()

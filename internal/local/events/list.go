@@ -2,6 +2,8 @@ package events
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -18,8 +20,12 @@ type Query struct {
 
 	// Before continues a list: the Number of the last event of the page before. Default: the newest.
 	Before uint64 `json:"before,omitempty"`
+	// Skip is how many of the newest that match are left out.
+	Skip int `json:"skip,omitempty"`
 	// Limit is how many events a page has at most. Default: 100.
 	Limit int `json:"limit,omitempty"`
+	// Count looks at all events, for [Page.Matched] and [Page.Types].
+	Count bool `json:"count,omitempty"`
 }
 
 // defaultPage is how many events a page has where the query sets no limit.
@@ -32,6 +38,9 @@ type Page struct {
 	Next uint64 `json:"next,omitempty"`
 	// Total is how many events the store has, whatever the query.
 	Total int `json:"total"`
+	// Matched is how many events match, and Types are those of all events, sorted; both where the query has Count.
+	Matched int      `json:"matched,omitempty"`
+	Types   []string `json:"types,omitempty"`
 	// Revision is the store's, from which [Store.Watch] continues.
 	Revision uint64 `json:"revision"`
 }
@@ -44,16 +53,30 @@ func (s *Store) List(q Query) Page {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	page := Page{Total: len(s.events), Revision: s.revision}
+	matched := 0
+	types := map[string]bool{}
 	for i := s.before(q.Before) - 1; i >= 0; i-- {
 		r := s.events[i]
+		if q.Count && r.Type != "" && !r.Heartbeat {
+			types[r.Type] = true
+		}
 		if !q.matches(&r.Event) {
 			continue
 		}
-		if len(page.Events) == q.Limit {
+		matched++
+		switch {
+		case matched <= q.Skip:
+		case len(page.Events) < q.Limit:
+			page.Events = append(page.Events, r.summary())
+		case page.Next == 0:
 			page.Next = page.Events[q.Limit-1].Number
+		}
+		if page.Next != 0 && !q.Count {
 			break
 		}
-		page.Events = append(page.Events, r.summary())
+	}
+	if q.Count {
+		page.Matched, page.Types = matched, slices.Sorted(maps.Keys(types))
 	}
 	return page
 }

@@ -163,3 +163,10 @@ func (s *Store) unlink(r *record) {
 	}
 	r.older, r.newer = nil, nil
 }
+
+// Revision returns the store's revision, which grows with each change of any event.
+func (s *Store) Revision() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revision
+}

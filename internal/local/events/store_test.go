@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +104,7 @@ func TestState(t *testing.T) {
 		"redriven":                              {[]string{ship}, []hop.Hop{sent(ship), retried, toDead, start(ship, "e"), invoked(ship, hop.OK)}, Handled},
 		"handled by one of two":                 {[]string{ship, bill}, []hop.Hop{sent(ship), invoked(ship, hop.OK)}, Moving},
 		"the target refuses":                    {[]string{ship}, []hop.Hop{{Stage: hop.Bus, Target: ship, Outcome: hop.Retry, EventIDs: []string{"e"}}}, Retrying},
+		"the target takes it in the end":        {[]string{ship}, []hop.Hop{{Stage: hop.Bus, Target: ship, Outcome: hop.Retry, EventIDs: []string{"e"}}, sent(ship)}, Waiting},
 		"the rule gave up":                      {[]string{ship}, []hop.Hop{{Stage: hop.Bus, Source: ship, Target: dead, Outcome: hop.DeadLetter, EventIDs: []string{"e"}}}, DeadLetter},
 		"lost":                                  {[]string{ship}, []hop.Hop{{Stage: hop.Bus, Target: ship, Outcome: hop.Dropped, EventIDs: []string{"e"}}}, Dropped},
 		"a function as a rule's target":         {[]string{fn}, []hop.Hop{sent(fn)}, Handled},
@@ -157,28 +159,31 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-// A pipe reports an event once its checkpoint is stored, when the bus and its targets may have it for long.
-func TestThePipeComesBeforeTheBus(t *testing.T) {
-	s, now := New(0), time.Now()
-	s.Accept(hop.Accepted{At: now, Bus: "Bus", Event: order("e", "c-1", 1), Targets: []string{ship}})
-	s.Hop(sent(ship))
+// A pipe reports what it has handed to the bus once its checkpoint is stored, and a rule what it has sent to a queue once the
+// queue has answered: the next ones may have it for long. A line of a log may be read after the answer.
+func TestStepsThatAreReportedLate(t *testing.T) {
+	s := New(0)
+	accept(s, "e", "c-1", ship, bill)
+	s.Hop(sent(bill))
 	s.Hop(start(ship, "e"))
-	s.Hop(hop.Hop{At: now.Add(5 * time.Millisecond), Stage: hop.Pipe, Resource: "Pipe", Outcome: hop.OK, Latency: 8 * time.Millisecond, EventIDs: []string{"e"}})
+	s.Hop(invoked(ship, hop.OK))
+	s.Hop(hop.Hop{Stage: hop.Function, Resource: "Fn", Source: ship, Outcome: hop.OK, EventIDs: []string{"e"}})
+	s.Hop(hop.Hop{Stage: hop.Pipe, Resource: "Pipe", Outcome: hop.OK, EventIDs: []string{"e"}})
+	s.Hop(sent(ship))
 	e := get(t, s, "e")
-	var stages []hop.Stage
+	var way []string
 	for _, step := range e.Steps {
-		stages = append(stages, step.Stage)
+		way = append(way, strings.TrimSpace(string(step.Stage)+" "+resourceName(step.Target)))
 	}
-	if want := []hop.Stage{Occurred, hop.Pipe, hop.Bus, hop.Bus, hop.Platform}; !slices.Equal(stages, want) {
-		t.Fatalf("the stages are %v, want %v", stages, want)
+	if want := []string{"occurred", "pipe", "bus", "bus Bill", "bus Ship", "platform", "function", "queue ship"}; !slices.Equal(way, want) {
+		t.Errorf("the way is %q, want %q", way, want)
 	}
-	if p := e.Steps[1]; !p.At.Equal(now) || p.Latency != 3*time.Millisecond {
-		t.Errorf("the pipe's step: %+v", p)
-	}
-	if e.Last.Stage != hop.Platform {
-		t.Errorf("the last step is %s", e.Last.Stage)
+	if d, _ := e.Delivery(ship); d.State != Handled || e.Last.Stage != hop.Queue {
+		t.Errorf("it is %+v, after %+v", d, e.Last)
 	}
 }
+
+func resourceName(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
 // An event is known from its commit on, so that one that does not come further is found.
 func TestCommit(t *testing.T) {
@@ -231,6 +236,30 @@ func TestList(t *testing.T) {
 				t.Errorf("got %v, next %d, total %d; want %v, next %t", ids, page.Next, page.Total, c.want, c.next)
 			}
 		})
+	}
+}
+
+// TestCount: a window on a list knows how long the whole list is, and which types there are.
+func TestCount(t *testing.T) {
+	s := New(0)
+	for i := range 10 {
+		accept(s, fmt.Sprintf("e-%d", i), "o-1", ship)
+	}
+	s.Accept(hop.Accepted{At: time.Now(), Bus: "Bus", Event: json.RawMessage(`{"id":"x","detail-type":"Paid","source":"payments","detail":{}}`)})
+	s.Accept(hop.Accepted{At: time.Now(), Bus: "Bus", Event: json.RawMessage(`{"id":"h","detail-type":"Beat","source":"orders.heartbeat","detail":{}}`)})
+	page := s.List(Query{Source: "orders", Skip: 4, Limit: 3, Count: true})
+	var ids []string
+	for _, e := range page.Events {
+		ids = append(ids, e.ID)
+	}
+	if want := []string{"e-5", "e-4", "e-3"}; !slices.Equal(ids, want) || page.Matched != 10 {
+		t.Errorf("got %q of %d, want %q of 10", ids, page.Matched, want)
+	}
+	if want := []string{"OrderCreated", "Paid"}; !slices.Equal(page.Types, want) {
+		t.Errorf("the types are %q, want %q", page.Types, want)
+	}
+	if page := s.List(Query{Skip: 100, Count: true}); len(page.Events) != 0 || page.Matched != 11 {
+		t.Errorf("behind the end there are %d of %d", len(page.Events), page.Matched)
 	}
 }
 
@@ -302,5 +331,38 @@ func BenchmarkEvent(b *testing.B) {
 				s.Hop(h)
 			}
 		}
+	}
+}
+
+// A batch may have several messages with one event.
+func TestTheSameEventTwiceInABatch(t *testing.T) {
+	s := New(0)
+	accept(s, "e", "c-1", ship)
+	s.Hop(start(ship, "e", "e"))
+	both := invoked(ship, hop.OK)
+	both.EventIDs = []string{"e", "e"}
+	s.Hop(both)
+	e := get(t, s, "e")
+	if d := e.Deliveries[0]; d.Receives != 2 || d.Handled != 2 || len(e.Steps) != 4 {
+		t.Errorf("got %+v after %d steps", d, len(e.Steps))
+	}
+}
+
+func TestTheLatestChangeComesFirst(t *testing.T) {
+	s := New(0)
+	for _, id := range []string{"a", "b", "c", "a", "c", "b", "a", "a", "b"} {
+		s.Hop(hop.Hop{Stage: hop.Function, EventIDs: []string{id}})
+		changed, _, err := s.Watch(t.Context(), 0)
+		if err != nil || changed[0].ID != id {
+			t.Fatalf("%v: %+v", err, changed)
+		}
+	}
+	changed, _, _ := s.Watch(t.Context(), 0)
+	var ids []string
+	for _, e := range changed {
+		ids = append(ids, e.ID)
+	}
+	if !slices.Equal(ids, []string{"b", "a", "c"}) {
+		t.Errorf("got %v", ids)
 	}
 }

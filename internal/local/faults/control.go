@@ -57,9 +57,20 @@ func (i *Injector) Once(s Step) error {
 	defer i.mu.Unlock()
 	i.revive()
 	i.script = slices.DeleteFunc(i.script, func(old scriptStep) bool { return old.checks >= old.nth() })
-	i.script = append(i.script, scriptStep{Step: s})
+	i.script = append(i.script, scriptStep{Step: s, added: true})
 	i.enable()
 	return nil
+}
+
+// Awaits reports whether a fault that [Injector.Once] has set for an event has not fired. Such an event is best on its own, so
+// that the fault hits no other one of its batch.
+func (i *Injector) Awaits(eventID string) bool {
+	if i.isIdle() {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.ContainsFunc(i.script, func(s scriptStep) bool { return s.added && s.Key == eventID && s.checks < s.nth() })
 }
 
 // Cancel removes the faults that [Injector.Once] has set for a point and a key, and that have not fired.

@@ -84,3 +84,17 @@ func TestFaultsAfterTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// An event is on its own for a fault that was set for it, and not for one of a plan: batches are as they were there.
+func TestAwaits(t *testing.T) {
+	i, _ := scripted(Step{Point: BusDuplicate, Key: "planned"})
+	if err := i.Once(Step{Point: BusDuplicate, Key: "set"}); err != nil {
+		t.Fatal(err)
+	}
+	if i.Awaits("planned") || !i.Awaits("set") || i.Awaits("other") {
+		t.Error("not exactly the event with a fault that was set")
+	}
+	if !i.fires(BusDuplicate, about("set")) || i.Awaits("set") {
+		t.Error("it awaits what has fired")
+	}
+}

@@ -15,7 +15,7 @@
 //
 // # Points and keys
 //
-// A [Point] is a place where a fault may happen; [Points] lists all of them, and their constants document what the
+// A [Point] is a place where a fault may happen; [Points] lists all of them, and [Point.Meaning] says what the
 // faults do. Each time the flow passes a point, the point is checked for a key, which names what the fault would
 // happen to. Keys are the same in every run of the same workload:
 //
@@ -39,9 +39,15 @@
 // A step of the script fires when its point is checked for the nth time (default 1) for its key, which is a whole
 // key, an <event> or an event's id, or empty for any key.
 //
+// # Faults that are set while a run works
+//
+// [Injector.SetRate] and [Injector.Once] set faults at any time, with a plan or without one; [Injector.Settings] lists them. An
+// event for which Once has set a fault is handed to its function alone, so that the fault hits no other one of its batch.
+//
 // # Heal
 //
-// To heal a run is to end all faults for the rest of it. SIGUSR1 does so, and "until" when its time has come:
+// To heal a run is to end all faults of it. What is set after that is all that happens then. SIGUSR1 heals a run that has a
+// plan, and "until" when its time has come:
 // shards, targets, messages and connections that were held continue at once, and functions that got no response
 // run into their timeout. The run then prints a notice that begins with "healed", and how often each point has
 // fired. It prints the latter at its end too.

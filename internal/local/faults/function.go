@@ -54,14 +54,14 @@ func (f *function) handleNext(w http.ResponseWriter, r *http.Request) {
 	if f.first() && f.failsInit(r) {
 		return
 	}
-	if f.isIdle() {
-		f.begin(invocation{})
-		f.next.ServeHTTP(w, r)
-		return
-	}
 	given := newRecordedResponse()
 	f.next.ServeHTTP(given, r)
 	if r.Context().Err() != nil {
+		return
+	}
+	if f.isIdle() { // now, not when the function asked
+		f.begin(invocation{})
+		given.passOn(w)
 		return
 	}
 	in := f.readInvocation(given.body.Bytes())

@@ -45,6 +45,7 @@ type Injector struct {
 type scriptStep struct {
 	Step
 	checks int
+	added  bool // while it runs, by Once
 }
 
 // nth returns the check at which the step's fault fires.

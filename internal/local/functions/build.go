@@ -73,7 +73,7 @@ func goSource(r template.Resource) (*source, error) {
 }
 
 // target returns the build of the source for this machine. app is the folder of the template that names it.
-func (s *Service) target(ctx context.Context, app string, src *source) (gobuild.Target, error) {
+func (s *Service) target(ctx context.Context, builder *gobuild.Builder, app string, src *source) (gobuild.Target, error) {
 	app = template.RealPath(app) // ".." must not lead through a symbolic link
 	t := gobuild.Target{
 		Dir:      filepath.Join(app, filepath.FromSlash(src.Source)),
@@ -82,7 +82,7 @@ func (s *Service) target(ctx context.Context, app string, src *source) (gobuild.
 		Settings: src.Settings,
 	}
 	if src.Module != "" {
-		found, err := s.builder.Find(ctx, filepath.Join(app, filepath.FromSlash(src.App)), src.Origin)
+		found, err := builder.Find(ctx, filepath.Join(app, filepath.FromSlash(src.App)), src.Origin)
 		if err != nil {
 			return t, fmt.Errorf("%w: run cdk synth again, and leave the cloud assembly where it was written", err)
 		}
@@ -95,33 +95,23 @@ func (s *Service) target(ctx context.Context, app string, src *source) (gobuild.
 	return t, nil
 }
 
-// buildDeclared builds the functions that the stack declares, in the background, by as few go commands as
-// possible. What is wrong with one is reported when it is provisioned.
+// buildDeclared builds the functions that the stack declares, in the background. What is wrong with one is reported when it
+// is provisioned.
 func (s *Service) buildDeclared() {
-	var targets []gobuild.Target
-	for _, r := range s.cfg.Declared {
-		src, err := goSource(r)
-		if err != nil || src == nil {
-			continue
-		}
-		if t, err := s.target(s.life, r.Dir, src); err == nil {
-			targets = append(targets, t)
-		}
-	}
-	if len(targets) > 0 {
-		work := s.builder.Together(targets)
+	if len(s.cfg.Declared) > 0 {
+		work := s.together(s.life, s.builder, s.cfg.Declared)
 		s.spawn(func() { work(s.life) })
 	}
 }
 
 // build compiles the source that a template in the folder app names, and gives the run a name of its own for the program in
 // dir, so that a later build does not change what runs. The error holds the compiler's output.
-func (s *Service) build(ctx context.Context, app string, src *source, dir string) (program, error) {
-	t, err := s.target(ctx, app, src)
+func (s *Service) build(ctx context.Context, builder *gobuild.Builder, app string, src *source, dir string) (program, error) {
+	t, err := s.target(ctx, builder, app, src)
 	if err != nil {
 		return program{}, err
 	}
-	built, err := s.builder.Program(ctx, t)
+	built, err := builder.Program(ctx, t)
 	if err != nil {
 		return program{}, err
 	}

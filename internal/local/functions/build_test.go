@@ -123,7 +123,7 @@ func TestTheSourceIsTheAssemblys(t *testing.T) {
 		}
 		s := New(Config{})
 		t.Cleanup(s.Close)
-		built, err := s.build(t.Context(), link, &source{Source: "../fn"}, t.TempDir())
+		built, err := s.build(t.Context(), s.builder, link, &source{Source: "../fn"}, t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,14 +150,14 @@ func TestTheSourceIsOfTheAppsModule(t *testing.T) {
 	s := New(Config{})
 	t.Cleanup(s.Close)
 	origin := gobuild.Origin{Module: "example.com/lib", Package: "fn"}
-	built, err := s.build(t.Context(), app, &source{Origin: origin, App: ".."}, t.TempDir())
+	built, err := s.build(t.Context(), s.builder, app, &source{Origin: origin, App: ".."}, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(built.path).CombinedOutput(); err != nil || string(out) != "lib" {
 		t.Errorf("the program prints %q (%v), want lib", out, err)
 	}
-	_, err = s.build(t.Context(), app, &source{Origin: origin, App: "../.."}, t.TempDir())
+	_, err = s.build(t.Context(), s.builder, app, &source{Origin: origin, App: "../.."}, t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), `module "example.com/lib" of the app in `+template.RealPath(root)) || !strings.Contains(err.Error(), "run cdk synth again, and leave the cloud assembly where it was written") {
 		t.Errorf("where the app is not: error is %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 // A function is one Lambda function and its execution environments.
@@ -19,11 +20,13 @@ type function struct {
 	arn       string
 	props     properties
 	dir       string // takes what is compiled or written for it
-	versions  int    // how many are published; the service's lock guards it
 
 	timeout     time.Duration
 	initTimeout time.Duration
 	idleTime    time.Duration
+
+	resource template.Resource // that declares it
+	users    sync.WaitGroup    // invocations; the service's lock guards Add against its retirement
 
 	prepared chan struct{} // closed when program or problem is set
 	program  program

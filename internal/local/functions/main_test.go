@@ -75,7 +75,7 @@ func buildAssembly(dir string) (string, error) {
 	}
 	s := New(Config{})
 	defer s.Close()
-	if _, err := s.build(context.Background(), ".", &source{Source: probe}, filepath.Join(app, "probe")); err != nil {
+	if _, err := s.build(context.Background(), s.builder, ".", &source{Source: probe}, filepath.Join(app, "probe")); err != nil {
 		return "", err
 	}
 	return app, writeManifest(app, map[string]string{"probe": "probe", "node": "node", "python": "python"})

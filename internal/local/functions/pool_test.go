@@ -192,7 +192,7 @@ func benchmarkFunction(b *testing.B) *function {
 	b.Cleanup(s.Close)
 	var p properties
 	p.Runtime, p.Code.S3Key = "provided.al2023", "probe.zip"
-	f := newFunction(s, "Probe", p)
+	f := newFunction(s, template.Resource{LogicalID: "Probe"}, p)
 	prog, err := fromAsset(b.Context(), p, assetsOf(template.Resource{Dir: assembly, Root: assembly}, ""), f.dir)
 	if err != nil {
 		b.Fatal(err)

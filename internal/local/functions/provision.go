@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/gobuild"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -70,47 +71,76 @@ type properties struct {
 
 // provision declares a function and starts to prepare its program.
 func (s *Service) provision(_ context.Context, r template.Resource) (template.Attributes, error) {
-	path, r := localCode(r)
+	f, source, err := s.declare(r)
+	if err != nil {
+		return template.Attributes{}, err
+	}
+	if same := s.takeBefore(r); same != nil {
+		return same.attributes(), s.add(same)
+	}
+	if s.isRenewed() {
+		f.dir = s.nextDir(f) // the one before may have the folder with its name
+	}
+	if err := s.add(f); err != nil {
+		return template.Attributes{}, err
+	}
+	f.prepare(s.work(f, source, s.currentBuilder()))
+	return f.attributes(), nil
+}
+
+// work returns what prepares the program of a function.
+func (s *Service) work(f *function, source *source, builder *gobuild.Builder) func(context.Context) (program, error) {
+	return func(ctx context.Context) (program, error) {
+		if source != nil {
+			return s.build(ctx, builder, f.resource.Dir, source, f.dir)
+		}
+		return fromAsset(ctx, f.props, f.assets(), f.dir)
+	}
+}
+
+// assets are where the code of a function that is not compiled here lies.
+func (f *function) assets() assets {
+	path, r := localCode(f.resource)
+	return assetsOf(r, path)
+}
+
+func (f *function) attributes() template.Attributes {
+	return template.Attributes{Ref: f.name, GetAtt: map[string]string{"Arn": f.arn}}
+}
+
+// declare returns the function that a resource declares, and where its Go source is, if it has any.
+func (s *Service) declare(declared template.Resource) (*function, *source, error) {
+	_, r := localCode(declared)
 	var p properties
 	if err := r.Decode(&p); err != nil {
-		return template.Attributes{}, err
+		return nil, nil, err
 	}
 	if p.PackageType != "" && p.PackageType != "Zip" {
-		return template.Attributes{}, fmt.Errorf("PackageType must be Zip for the local run, got %q", p.PackageType)
+		return nil, nil, fmt.Errorf("PackageType must be Zip for the local run, got %q", p.PackageType)
 	}
 	if len(p.Layers) > 0 {
-		return template.Attributes{}, fmt.Errorf("Layers must be empty for the local run, which puts no files into /opt: put those of %s into the function's code", strings.Join(p.Layers, ", "))
+		return nil, nil, fmt.Errorf("Layers must be empty for the local run, which puts no files into /opt: put those of %s into the function's code", strings.Join(p.Layers, ", "))
 	}
 	if n := p.ReservedConcurrentExecutions; n != nil && *n < 0 {
-		return template.Attributes{}, fmt.Errorf("ReservedConcurrentExecutions must be a whole number, 0 or more, got %d", *n)
+		return nil, nil, fmt.Errorf("ReservedConcurrentExecutions must be a whole number, 0 or more, got %d", *n)
 	}
 	if err := checkDeadLetterQueue(p.DeadLetterConfig.TargetArn); err != nil {
-		return template.Attributes{}, err
+		return nil, nil, err
 	}
 	if err := checkVariables(p.Environment.Variables); err != nil {
-		return template.Attributes{}, err
+		return nil, nil, err
 	}
 	source, err := goSource(r)
 	if err != nil {
-		return template.Attributes{}, err
+		return nil, nil, err
 	}
 	if p.FunctionName == "" {
 		p.FunctionName = r.PhysicalName
 	}
 	if !functionName.MatchString(p.FunctionName) {
-		return template.Attributes{}, fmt.Errorf("FunctionName must be 1 to 64 letters, digits, dashes and underscores, got %q", p.FunctionName)
+		return nil, nil, fmt.Errorf("FunctionName must be 1 to 64 letters, digits, dashes and underscores, got %q", p.FunctionName)
 	}
-	f := newFunction(s, r.LogicalID, p)
-	if err := s.add(f); err != nil {
-		return template.Attributes{}, err
-	}
-	f.prepare(func(ctx context.Context) (program, error) {
-		if source != nil {
-			return s.build(ctx, r.Dir, source, f.dir)
-		}
-		return fromAsset(ctx, p, assetsOf(r, path), f.dir)
-	})
-	return template.Attributes{Ref: f.name, GetAtt: map[string]string{"Arn": f.arn}}, nil
+	return newFunction(s, declared, p), source, nil
 }
 
 // checkDeadLetterQueue returns an error unless a dead-letter queue can run here.
@@ -122,14 +152,15 @@ func checkDeadLetterQueue(arn string) error {
 	return nil
 }
 
-func newFunction(s *Service, logicalID string, p properties) *function {
+func newFunction(s *Service, r template.Resource, p properties) *function {
 	concurrency := defaultConcurrency
 	if p.ReservedConcurrentExecutions != nil {
 		concurrency = int(*p.ReservedConcurrentExecutions)
 	}
 	return &function{
 		service:     s,
-		logicalID:   logicalID,
+		resource:    r,
+		logicalID:   r.LogicalID,
 		name:        p.FunctionName,
 		arn:         s.cfg.Cloud.ARN("lambda", "function:"+p.FunctionName),
 		props:       p,

@@ -49,17 +49,21 @@ type Service struct {
 	life context.Context // done when the service is closed
 	stop context.CancelFunc
 
-	mu        sync.Mutex
-	functions map[string]*function // by ARN
-	qualified map[string]*function // by the ARNs of versions and aliases
-	builder   *gobuild.Builder
-	running   sync.WaitGroup // compilers and execution environments; mu guards Add against Close
+	mu           sync.Mutex
+	functions    map[string]*function // by ARN
+	qualified    map[string]string    // ARN of the function by the ARNs of its versions and aliases
+	published    map[string]int       // versions by the ARN of the function
+	renewed      bool                 // Reset was called
+	before       []*function          // of the template before, that this one has not declared again
+	replacements int                  // folders that nextDir has given away
+	builder      *gobuild.Builder
+	running      sync.WaitGroup // compilers and execution environments; mu guards Add against Close
 }
 
 // New returns a host without functions, which begins to build those that are declared. Close ends what it starts.
 func New(cfg Config) *Service {
 	life, stop := context.WithCancel(context.Background())
-	s := &Service{cfg: cfg, life: life, stop: stop, functions: map[string]*function{}, qualified: map[string]*function{}, builder: gobuild.New(goCommand)}
+	s := &Service{cfg: cfg, life: life, stop: stop, functions: map[string]*function{}, qualified: map[string]string{}, published: map[string]int{}, builder: gobuild.New(goCommand)}
 	s.buildDeclared()
 	return s
 }
@@ -102,10 +106,11 @@ func (s *Service) Run(ctx context.Context) error {
 // for an execution environment while all are busy. A *FunctionError means that the function failed. When
 // ctx is done first, the function's process is killed.
 func (s *Service) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
-	f, err := s.find(arn)
+	f, err := s.acquire(arn)
 	if err != nil {
 		return nil, err
 	}
+	defer f.users.Done()
 	if len(payload) > MaxRequest {
 		return nil, fmt.Errorf("invoke %s: %w: %d bytes, at most %d are allowed", f.logicalID, ErrRequestTooLarge, len(payload), MaxRequest)
 	}
@@ -186,10 +191,27 @@ func (s *Service) all() []*function {
 func (s *Service) find(arn string) (*function, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, known := range []map[string]*function{s.functions, s.qualified} {
-		if f := known[arn]; f != nil {
-			return f, nil
-		}
+	return s.lookUp(arn)
+}
+
+// acquire finds a function for an invocation, which calls users.Done at its end.
+func (s *Service) acquire(arn string) (*function, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, err := s.lookUp(arn)
+	if err == nil {
+		f.users.Add(1)
+	}
+	return f, err
+}
+
+// lookUp returns the function with that ARN, or that of a version or an alias. Its caller holds the lock.
+func (s *Service) lookUp(arn string) (*function, error) {
+	if of, qualified := s.qualified[arn]; qualified {
+		arn = of
+	}
+	if f := s.functions[arn]; f != nil {
+		return f, nil
 	}
 	known := "there are none"
 	if len(s.functions) > 0 {

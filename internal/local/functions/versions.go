@@ -37,10 +37,10 @@ func (s *Service) provisionVersion(_ context.Context, r template.Resource) (temp
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.versions++
-	version := strconv.Itoa(f.versions)
+	s.published[f.arn]++
+	version := strconv.Itoa(s.published[f.arn])
 	arn := f.arn + ":" + version
-	s.qualified[arn] = f
+	s.qualified[arn] = f.arn
 	return template.Attributes{Ref: arn, GetAtt: map[string]string{"FunctionArn": arn, "Version": version}}, nil
 }
 
@@ -79,10 +79,10 @@ func (s *Service) provisionAlias(_ context.Context, r template.Resource) (templa
 	arn := f.arn + ":" + p.Name
 	if _, err := strconv.Atoi(p.Name); err == nil || !aliasName.MatchString(p.Name) {
 		refuse("Name must be 1 to 128 letters, digits, dashes and underscores, and not a number, got %q", p.Name)
-	} else if s.qualified[arn] != nil {
+	} else if s.qualified[arn] != "" {
 		refuse("Name must be another one than that of an alias of %s, got %q", f.name, p.Name)
 	}
-	if n, err := strconv.Atoi(p.FunctionVersion); p.FunctionVersion != "$LATEST" && (err != nil || n < 1 || n > f.versions) {
+	if n, err := strconv.Atoi(p.FunctionVersion); p.FunctionVersion != "$LATEST" && (err != nil || n < 1 || n > s.published[f.arn]) {
 		refuse("FunctionVersion must be $LATEST or a version of %s in the stack, got %q", f.name, p.FunctionVersion)
 	}
 	for _, other := range p.RoutingConfig.AdditionalVersionWeights {
@@ -91,7 +91,7 @@ func (s *Service) provisionAlias(_ context.Context, r template.Resource) (templa
 	if err := errors.Join(problems...); err != nil {
 		return template.Attributes{}, err
 	}
-	s.qualified[arn] = f
+	s.qualified[arn] = f.arn
 	return template.Attributes{Ref: arn, GetAtt: map[string]string{"AliasArn": arn}}, nil
 }
 

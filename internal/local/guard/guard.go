@@ -2,7 +2,7 @@
 // page that the developer opens may send requests there: a form, an image, a script. A script of a page whose name was
 // made to resolve to 127.0.0.1 (DNS rebinding) may also read the answers.
 //
-// Every listener is behind [AWS] or [API]. Both refuse a Host that is not this machine's own name, which ends DNS
+// Every listener is behind [AWS], [API] or [Page]. All refuse a Host that is not this machine's own name, which ends DNS
 // rebinding, and what a browser says comes from another site. They differ in what they take:
 //
 //   - The AWS endpoints are for SDKs, which are no browsers. They refuse every request of a page, and every content type
@@ -11,6 +11,7 @@
 //   - The REST API takes what AWS's takes, from pages of this machine too: an app's own front end on
 //     http://localhost:3000 is served by a program of the developer. Whether it may read the answers is, as on AWS, said
 //     by the CORS headers that the API itself sends.
+//   - The local run's own page takes requests of itself only.
 package guard
 
 import (
@@ -51,6 +52,17 @@ func API(next http.Handler) http.Handler {
 			return loopbackOrigin(origin)
 		}
 		return notCrossSite(r, "none", "same-origin", "same-site")
+	})
+}
+
+// Page returns a handler that passes on the requests of the address bar and of the page that it serves itself, and refuses
+// those of every other page, of this machine too.
+func Page(next http.Handler) http.Handler {
+	return refusing(next, func(r *http.Request) error {
+		if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
+			return fmt.Errorf("Origin must be http://%s, got %q", r.Host, origin)
+		}
+		return notCrossSite(r, "none", "same-origin")
 	})
 }
 

@@ -16,7 +16,7 @@ const (
 
 func TestGuard(t *testing.T) {
 	took := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	aws, api, all := guard.AWS(took, ofJSON), guard.API(took), guard.AWS(took)
+	aws, api, all, page := guard.AWS(took, ofJSON), guard.API(took), guard.AWS(took), guard.Page(took)
 	for name, c := range map[string]struct {
 		behind  http.Handler
 		method  string
@@ -53,6 +53,12 @@ func TestGuard(t *testing.T) {
 		"a hidden origin":                 {behind: api, header: map[string]string{"Origin": "null"}, refusal: "Origin"},
 		"a foreign origin named like us":  {behind: api, header: map[string]string{"Origin": "http://localhost.evil.example"}, refusal: "Origin"},
 		"a foreign image":                 {behind: api, method: http.MethodGet, header: map[string]string{"Sec-Fetch-Site": "cross-site"}, refusal: "Sec-Fetch-Site"},
+		"the page from the address bar":   {behind: page, method: http.MethodGet, header: map[string]string{"Sec-Fetch-Site": "none"}},
+		"the page's own script":           {behind: page, header: map[string]string{"Origin": "http://127.0.0.1:4511", "Sec-Fetch-Site": "same-origin"}},
+		"another page of the machine":     {behind: page, header: map[string]string{"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-site"}, refusal: "Origin"},
+		"another name of the machine":     {behind: page, header: map[string]string{"Origin": "http://localhost:4511"}, refusal: "Origin"},
+		"a link to the page elsewhere":    {behind: page, method: http.MethodGet, header: map[string]string{"Sec-Fetch-Site": "cross-site"}, refusal: "Sec-Fetch-Site"},
+		"DNS rebinding to the page":       {behind: page, host: "evil.example:4515", refusal: "Host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			method := c.method

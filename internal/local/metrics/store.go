@@ -84,6 +84,13 @@ type Store struct {
 	evaluating sync.Mutex // held before mu
 }
 
+// Reset forgets the alarms and names of the template, before another one is provisioned. The metrics stay.
+func (s *Store) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names, s.alarms = names{}, nil
+}
+
 type series struct {
 	metric Metric
 	unit   string

@@ -70,6 +70,14 @@ var roles = map[string]func(){
 		}
 		time.Sleep(time.Hour)
 	},
+	// tidy has a folder removed at its end, and never ends by itself.
+	"tidy": func() {
+		if _, err := process.RemoveAtExit(os.Args[1]); err != nil {
+			panic(err)
+		}
+		fmt.Println("ready")
+		time.Sleep(time.Hour)
+	},
 }
 
 func TestMain(m *testing.M) {

@@ -157,6 +157,15 @@ func (s *Service) endError() error {
 // Close kills fauxqs. Everything that it has acknowledged is on disk, so it need not stop by itself.
 func (s *Service) Close() { s.process.Kill() }
 
+// Reset forgets the queues and policies of the template, before another one is provisioned. The queues and their messages
+// stay.
+func (s *Service) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.policies)
+	clear(s.known)
+}
+
 // Provisions returns the resource types of this package.
 func (s *Service) Provisions() map[string]template.Provision {
 	return map[string]template.Provision{

@@ -53,6 +53,12 @@ func Deploy(ctx context.Context, env Environment, stacks []*Stack, provisions ma
 	return deployments, nil
 }
 
+// Check reports what [Deploy] finds wrong before it creates anything.
+func Check(env Environment, stacks []*Stack, provisions map[string]Provision) error {
+	_, err := planAll(env, stacks, provisions)
+	return err
+}
+
 // planAll checks all templates, and returns their plans in the order in which they are deployed.
 func planAll(env Environment, stacks []*Stack, provisions map[string]Provision) ([]*plan, error) {
 	given, err := readSettings(env.Parameters, stacks)

@@ -90,6 +90,9 @@ func (s *Stack) load() (*Stack, error) {
 	return s, nil
 }
 
+// Text returns the template as it was synthesized or written.
+func (s *Stack) Text() string { return string(s.raw) }
+
 // parse reads the text of a template, JSON or YAML.
 func (s *Stack) parse(raw []byte) error {
 	s.raw = raw

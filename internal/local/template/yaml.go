@@ -11,6 +11,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// JSON returns the text of a template, which may be YAML, as JSON.
+func JSON(text []byte) ([]byte, error) {
+	if json.Valid(text) {
+		return text, nil
+	}
+	return fromYAML(text)
+}
+
 // fromYAML returns a YAML template as JSON, with its members in their order and the short forms of intrinsics, such as
 // !Ref, in full.
 func fromYAML(raw []byte) ([]byte, error) {
