@@ -87,3 +87,14 @@ func (o Options) Validate() error {
 	_, err := standIns(o.StandIns)
 	return errors.Join(append(problems, err)...)
 }
+
+// portOf returns the n-th port of the run, or 0 for one that the system chooses.
+func (o Options) portOf(n int) int {
+	if port, kept := o.kept[n]; kept {
+		return port
+	}
+	if o.Port == 0 {
+		return 0
+	}
+	return o.Port + n
+}

@@ -95,7 +95,7 @@ func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err
 
 // bringUp starts the services of the stacks and deploys them. before are those that run the stacks before, or nil.
 func (s *Session) bringUp(ctx context.Context, o Options, stacks []*template.Stack, before *services) (_ *deployed, err error) {
-	services, err := start(ctx, o, stacks, s.data, s.out, s.faults, s.events, before)
+	services, err := start(ctx, setting{options: o, stacks: stacks, data: s.data, out: s.out, faults: s.faults, events: s.events}, before)
 	if err != nil {
 		return nil, err
 	}
