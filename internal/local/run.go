@@ -81,8 +81,7 @@ func Start(ctx context.Context, o Options, out console.Console) (_ *Session, err
 	}
 	s.running = first
 	s.cleanup = append(s.cleanup, func() { s.current().close() })
-	s.Summary = first.summary(s.data.dir, time.Since(started), first.deployments)
-	s.Summary.Page = o.Page
+	s.Summary = s.summary(first, time.Since(started))
 	s.work(ctx)
 	s.cleanup = append(s.cleanup, func() {
 		end()

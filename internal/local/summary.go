@@ -11,6 +11,13 @@ import (
 )
 
 // summary returns what runs, for the console.
+func (s *Session) summary(d *deployed, took time.Duration) console.Summary {
+	sum := d.summary(s.data.dir, took, d.deployments)
+	sum.Page = s.options.Page
+	return sum
+}
+
+// summary returns what runs of the deployments.
 func (s *services) summary(data string, took time.Duration, deployments []*template.Deployment) console.Summary {
 	sum := console.Summary{
 		Region: s.cloud.Region, Data: data, Started: took.Round(100 * time.Millisecond).String(),

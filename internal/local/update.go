@@ -118,7 +118,7 @@ func (s *Session) apply(ctx context.Context, next []*template.Stack) error {
 	}
 	s.reportUpdate(before.deployments, now.deployments, time.Since(began))
 	if names, ok := s.out.(console.Updater); ok {
-		names.Updated(now.summary(s.data.dir, time.Since(began), now.deployments))
+		names.Updated(s.summary(now, time.Since(began)))
 	}
 	return nil
 }

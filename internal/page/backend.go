@@ -13,9 +13,9 @@ import (
 // A Backend is the stack that a page shows. Its methods may be called from many goroutines. A method whose ctx is done
 // returns soon.
 type Backend interface {
-	// About returns what the stack is. It does not change.
+	// About returns what the stack is. It changes only when a [Change] says so.
 	About() About
-	// Flow returns how events move through the stack. It does not change.
+	// Flow returns how events move through the stack. It changes only when a [Change] says so.
 	Flow(ctx context.Context) (*flow.Graph, error)
 	// State returns how the stack stands now.
 	State(ctx context.Context) (*State, error)
@@ -214,6 +214,8 @@ type Change struct {
 	Moves []Move
 	// Events reports that the list of events has changed.
 	Events bool
+	// Flow reports that other templates run: About and Flow return something else.
+	Flow bool
 }
 
 // A Move is that events went from one node to the next.

@@ -21,8 +21,10 @@ const (
 type message struct {
 	Moves []Move `json:"moves,omitempty"`
 	// Events reports that the list of events has changed.
-	Events bool   `json:"events,omitempty"`
-	State  *State `json:"state,omitempty"`
+	Events bool `json:"events,omitempty"`
+	// Flow reports that other templates run.
+	Flow  bool   `json:"flow,omitempty"`
+	State *State `json:"state,omitempty"`
 	// Problem is why there is no state.
 	Problem string `json:"problem,omitempty"`
 }
@@ -39,6 +41,7 @@ type hub struct {
 
 	moves  map[Move]int
 	events bool
+	flow   bool
 }
 
 func newHub(b Backend) *hub {
@@ -120,20 +123,20 @@ func (h *hub) note(c Change) {
 		m.Count = 0
 		h.moves[m] += n
 	}
-	h.events = h.events || c.Events
+	h.events, h.flow = h.events || c.Events, h.flow || c.Flow
 }
 
 func (h *hub) sendMoves(context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	m := message{Events: h.events}
+	m := message{Events: h.events, Flow: h.flow}
 	for move, count := range h.moves {
 		move.Count = count
 		m.Moves = append(m.Moves, move)
 	}
 	clear(h.moves)
-	h.events = false
-	if m.Events || len(m.Moves) > 0 {
+	h.events, h.flow = false, false
+	if m.Events || m.Flow || len(m.Moves) > 0 {
 		h.send(m)
 	}
 }

@@ -39,7 +39,11 @@ func line(e events.Event) page.Event {
 func (r *Run) Event(ctx context.Context, id string) (*page.Timeline, error) {
 	e, ok := r.session.Events().Get(id)
 	if !ok {
-		return r.Stacks.Event(ctx, id)
+		shown, err := r.current(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return shown.Event(ctx, id)
 	}
 	t := &page.Timeline{
 		Event: line(e), CorrelationID: e.CorrelationID, CausedBy: e.CausationID, Payload: e.Payload,
@@ -71,7 +75,7 @@ func (r *Run) consumer(target string) string {
 
 // kinds are what steps are on the page, by their stage.
 var kinds = map[hop.Stage]page.StepKind{
-	events.Occurred: page.Committed, events.Fault: page.Faulted, hop.Function: page.Logged, hop.Platform: page.Received,
+	events.Occurred: page.Committed, events.Fault: page.Faulted, hop.Function: page.Logged, hop.Effect: page.Logged, hop.Platform: page.Received,
 }
 
 // step returns a step for the page, and false for one that says nothing that another one does not.
@@ -91,6 +95,7 @@ func (r *Run) step(s events.Step) (page.Step, bool) {
 	case hop.Function:
 		step.Detail = console.LogLine(s.Detail)
 		return step, step.Detail != ""
+	case hop.Effect: // what the function wrote is in the detail
 	case hop.Platform:
 		step.Detail = ""
 		return step, strings.HasPrefix(s.Detail, "START ") || strings.Contains(s.Detail, `"type":"platform.start"`)

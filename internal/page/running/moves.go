@@ -8,14 +8,14 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/page"
 )
 
-// moves returns along which edges of the flow the hops of a way went.
-func (r *Run) moves(w way, count int) []page.Move {
+// moves returns along which edges of the graph the hops of a way went.
+func (r *Run) moves(graph *flow.Graph, w way, count int) []page.Move {
 	var found []page.Move
 	add := func(e flow.Edge) {
 		found = append(found, page.Move{From: e.From, To: e.To, Count: count, Outcome: string(w.outcome)})
 	}
 	resource, source, target := r.logicalID(w.resource), r.logicalID(w.source), r.logicalID(w.target)
-	for _, e := range r.graph.Edges {
+	for _, e := range graph.Edges {
 		direct := e.To == target && (e.From == resource || e.From == source)
 		if direct || slices.Contains(e.Via, resource) && (target == "" || e.To == target) {
 			add(e)
@@ -25,9 +25,9 @@ func (r *Run) moves(w way, count int) []page.Move {
 		return found
 	}
 	// A pipe tells of what it has handed on, and a rule of what its target has accepted. Both had it from somewhere.
-	from, _ := r.graph.Node(found[0].From)
+	from, _ := graph.Node(found[0].From)
 	if from.Kind == flow.Pipe || from.Kind == flow.Rule {
-		for _, e := range r.graph.Into(from.ID) {
+		for _, e := range graph.Into(from.ID) {
 			add(e)
 		}
 	}

@@ -29,10 +29,14 @@ const (
 var sender = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // Methods returns the methods of the stacks' REST APIs.
-func (r *Run) Methods(context.Context) ([]page.Method, error) {
+func (r *Run) Methods(ctx context.Context) ([]page.Method, error) {
+	shown, err := r.current(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := []page.Method{}
-	for _, api := range r.session.Summary.APIs {
-		some, err := methods(r.Template(api.Stack))
+	for _, api := range shown.summary.APIs {
+		some, err := methods(shown.Template(api.Stack))
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +51,7 @@ func (r *Run) Methods(context.Context) ([]page.Method, error) {
 // url returns the URL of the REST API of a stack.
 func (r *Run) url(stack string) (string, error) {
 	var names []string
-	for _, api := range r.session.Summary.APIs {
+	for _, api := range r.last().summary.APIs {
 		if api.Stack == stack {
 			return api.URL, nil
 		}

@@ -15,11 +15,15 @@ var counted = []flow.Kind{flow.API, flow.Table, flow.Pipe, flow.Bus, flow.Functi
 
 // State returns how the stack stands, with how much each of its parts has handed on since the run started.
 func (r *Run) State(ctx context.Context) (*page.State, error) {
-	state, err := r.Stacks.State(ctx)
+	shown, err := r.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !r.advises {
+	state, err := shown.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if r.port == 0 { // the command finds no run by it
 		state.Needs = slices.Clone(state.Needs)
 		for i := range state.Needs {
 			state.Needs[i].Do = ""
@@ -31,11 +35,11 @@ func (r *Run) State(ctx context.Context) (*page.State, error) {
 		if w.outcome == hop.OK {
 			into = passed
 		}
-		for _, id := range r.at(w) {
+		for _, id := range r.at(shown.graph, w) {
 			into[id] += int64(n)
 		}
 	}
-	for _, n := range r.graph.Nodes {
+	for _, n := range shown.graph.Nodes {
 		if !slices.Contains(counted, n.Kind) {
 			continue
 		}
@@ -49,14 +53,17 @@ func (r *Run) State(ctx context.Context) (*page.State, error) {
 
 // at returns the nodes that count the hops of a way: the API for its requests, a function for what it is given, a bus for
 // what a pipe brings, and a table and a pipe for what they hand on.
-func (r *Run) at(w way) []string {
+func (r *Run) at(graph *flow.Graph, w way) []string {
 	if found, ok := r.session.Find(w.resource); ok && strings.HasPrefix(found.Type, "AWS::ApiGateway::") {
-		return r.apis()
+		if api, ok := found.Properties["RestApiId"].(string); ok {
+			return []string{r.logicalID(api)}
+		}
+		return []string{found.LogicalID}
 	}
 	var nodes []string
-	for _, m := range r.moves(w, 0) {
-		from, _ := r.graph.Node(m.From)
-		to, _ := r.graph.Node(m.To)
+	for _, m := range r.moves(graph, w, 0) {
+		from, _ := graph.Node(m.From)
+		to, _ := graph.Node(m.To)
 		if from.Kind == flow.Table || from.Kind == flow.Pipe {
 			nodes = append(nodes, from.ID)
 		}
@@ -65,15 +72,4 @@ func (r *Run) at(w way) []string {
 		}
 	}
 	return nodes
-}
-
-// apis returns the nodes that are REST APIs: one, since a local run serves no more.
-func (r *Run) apis() []string {
-	var ids []string
-	for _, n := range r.graph.Nodes {
-		if n.Kind == flow.API {
-			ids = append(ids, n.ID)
-		}
-	}
-	return ids
 }

@@ -8,13 +8,15 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 )
 
-// A Tap is a console that also counts the hops of a run, for the page. It costs a run one addition for each hop, whether
-// a page is open or not.
+// A Tap is a console that also counts the hops of a run and keeps its summary, for the page. It costs a run one addition for
+// each hop, whether a page is open or not.
 type Tap struct {
 	console.Console
 
-	mu     sync.Mutex
-	counts map[way]int
+	mu      sync.Mutex
+	counts  map[way]int
+	summary console.Summary
+	updates int // how many updates there were
 }
 
 // A way is what hops have in common that go from one place to another.
@@ -26,15 +28,41 @@ type way struct {
 // NewTap returns a Tap in front of a console.
 func NewTap(out console.Console) *Tap { return &Tap{Console: out, counts: map[way]int{}} }
 
+// Ready keeps the summary, and passes it on.
+func (t *Tap) Ready(s console.Summary) {
+	t.mu.Lock()
+	t.summary = s
+	t.mu.Unlock()
+	t.Console.Ready(s)
+}
+
+// Updated implements [console.Updater]: it keeps the summary of what runs now, and passes it on.
+func (t *Tap) Updated(s console.Summary) {
+	t.mu.Lock()
+	t.summary = s
+	t.updates++
+	t.mu.Unlock()
+	if names, ok := t.Console.(console.Updater); ok {
+		names.Updated(s)
+	}
+}
+
+// running returns what runs, and after how many updates.
+func (t *Tap) running() (console.Summary, int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.summary, t.updates
+}
+
 // Hop counts a hop, and passes it on.
 func (t *Tap) Hop(h hop.Hop) {
 	t.count(h)
 	t.Console.Hop(h)
 }
 
-// count counts what moves. A log line moves nothing, and heartbeats are no events of a user.
+// count counts what moves. A log line and a write move nothing, and heartbeats are no events of a user.
 func (t *Tap) count(h hop.Hop) {
-	if h.Heartbeat || h.Stage == hop.Schedule || h.Stage == hop.Function || h.Stage == hop.Platform {
+	if h.Heartbeat || h.Stage == hop.Schedule || h.Stage == hop.Effect || h.Stage == hop.Function || h.Stage == hop.Platform {
 		return
 	}
 	t.mu.Lock()

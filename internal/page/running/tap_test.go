@@ -23,6 +23,7 @@ func TestATapCounts(t *testing.T) {
 		{Stage: hop.Pipe, Resource: "Pipe", Outcome: hop.OK, Count: 1, Heartbeat: true},
 		{Stage: hop.Schedule, Resource: "Schedule", Outcome: hop.OK, Count: 1},
 		{Stage: hop.Function, Resource: "Fn", Outcome: hop.OK, Detail: "a line"},
+		{Stage: hop.Effect, Resource: "Fn", Outcome: hop.OK, Count: 1, Detail: "PutItem Orders"},
 		{Stage: hop.Platform, Resource: "Fn", Outcome: hop.OK, Detail: "START"},
 	}
 	for _, h := range hops {
@@ -37,5 +38,27 @@ func TestATapCounts(t *testing.T) {
 	}
 	if n := bytes.Count(out.Bytes(), []byte("\n")); n != len(hops) {
 		t.Errorf("%d lines were passed on, want %d", n, len(hops))
+	}
+}
+
+// An updater is a console that knows which stacks run.
+type updater struct {
+	console.Console
+	stack string
+}
+
+func (u *updater) Ready(s console.Summary)   { u.stack = s.Stack }
+func (u *updater) Updated(s console.Summary) { u.stack = s.Stack }
+
+// TestATapKnowsWhatRuns after the start and after an update, and passes both on.
+func TestATapKnowsWhatRuns(t *testing.T) {
+	out := &updater{}
+	tap := NewTap(out)
+	for updates, tell := range []func(console.Summary){tap.Ready, tap.Updated, tap.Updated} {
+		stack := string(rune('A' + updates))
+		tell(console.Summary{Stack: stack})
+		if s, n := tap.running(); s.Stack != stack || n != updates || out.stack != stack {
+			t.Errorf("%s runs after %d updates, and the console has %s; want %s after %d", s.Stack, n, out.stack, stack, updates)
+		}
 	}
 }

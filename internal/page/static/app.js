@@ -38,8 +38,11 @@ function App() {
     };
     addEventListener('hashchange', go);
     const failed = (e) => setProblem(e.message);
-    get('about').then(setAbout, failed);
-    get('flow').then(setFlow, failed);
+    const load = () => {
+      get('about').then(setAbout, failed);
+      get('flow').then(setFlow, failed);
+    };
+    load();
     let refreshed = 0;
     let refreshing;
     const refresh = () => {
@@ -54,6 +57,7 @@ function App() {
       message: (m) => {
         if (m.moves) tell(m.moves);
         if (m.events) refresh();
+        if (m.flow) load(); // other templates run
         if (m.state) setState(m.state);
         if (m.state || m.problem) setProblem(m.problem);
       },
