@@ -15,12 +15,12 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/page"
 )
 
-// apiStack is a template of a REST API that answers by itself, and of a bus with a rule.
+// apiStack is a template of a REST API that answers with the name of a bus, and of that bus with a rule.
 const apiStack = `{"Resources": {
   "%[1]sApi": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "%[1]s"}},
   "%[1]sGet": {"Type": "AWS::ApiGateway::Method", "Properties": {"RestApiId": {"Ref": "%[1]sApi"}, "ResourceId": {"Fn::GetAtt": ["%[1]sApi", "RootResourceId"]}, "HttpMethod": "GET",
     "AuthorizationType": "NONE", "MethodResponses": [{"StatusCode": "200"}], "Integration": {"Type": "MOCK", "RequestTemplates": {"application/json": "{\"statusCode\": 200}"},
-      "IntegrationResponses": [{"StatusCode": "200"}]}}},
+      "IntegrationResponses": [{"StatusCode": "200", "ResponseTemplates": {"application/json": {"Ref": "%[1]sBus"}}}]}}},
   "%[1]sDeployment": {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "%[1]sApi"}}, "DependsOn": ["%[1]sGet"]},
   "%[1]sStage": {"Type": "AWS::ApiGateway::Stage", "Properties": {"RestApiId": {"Ref": "%[1]sApi"}, "DeploymentId": {"Ref": "%[1]sDeployment"}, "StageName": "dev"}},
   "%[1]sBus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "%[1]s"}},
