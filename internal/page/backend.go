@@ -196,7 +196,6 @@ type DeadLetter struct {
 	Type     string          `json:"type,omitempty"`
 	About    string          `json:"about,omitempty"` // the aggregate
 	SentAt   time.Time       `json:"sentAt"`
-	Receives int             `json:"receives"`
 	Reason   string          `json:"reason"`
 	Body     json.RawMessage `json:"body"`
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/outboxkit/transactional-outbox/internal/flow"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
@@ -30,6 +31,7 @@ type Stacks struct {
 	physical  map[string]string // id of a resource, by its logical id
 	logical   map[string]string // the other way round
 	save      func() string
+	looking   *semaphore.Weighted // one look into the dead-letter queues: a second one would not see what the first has received
 	surveying sync.Mutex
 	surveyors []*operate.Surveyor // of the stacks
 	survey    survey
@@ -54,7 +56,7 @@ type Config struct {
 // New reads the stacks' templates and returns what shows them.
 func New(ctx context.Context, c Config) (*Stacks, error) {
 	s := &Stacks{
-		clients: c.Clients, stacks: c.Outboxes, noOutbox: c.NoOutbox, save: c.Save,
+		clients: c.Clients, stacks: c.Outboxes, noOutbox: c.NoOutbox, save: c.Save, looking: semaphore.NewWeighted(1),
 		about:     page.About{Stack: strings.Join(c.Names, ", "), Where: c.Clients.Where, ReadOnly: !c.Write, EventsBySearch: true},
 		templates: map[string][]byte{}, physical: map[string]string{}, logical: map[string]string{},
 	}

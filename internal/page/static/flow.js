@@ -3,7 +3,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from './vendor/preact.js';
 import { onMoves } from './moves.js';
 import { get } from './server.js';
-import { count, span, State, useGet, useNow, When } from './ui.js';
+import { count, inQueue, span, State, useGet, useNow, When } from './ui.js';
 
 // icons are drawn on a square of 16.
 const icons = {
@@ -35,7 +35,7 @@ function summary(node, now = {}) {
         now.oldestSeconds ? span(now.oldestSeconds) : '',
       ].filter(Boolean).join(' · ');
     case 'dead-letters':
-      return now.waiting === undefined ? '–' : String(now.waiting);
+      return String(inQueue(now) ?? '–');
     case 'rule':
     case 'schedule':
       return node.detail ?? '';
@@ -55,7 +55,7 @@ function summary(node, now = {}) {
 
 // alarming returns the class of a box that needs a look.
 function alarming(node, now = {}) {
-  if (node.kind === 'dead-letters') return now.waiting > 0 ? 'bad' : '';
+  if (node.kind === 'dead-letters') return inQueue(now) > 0 ? 'bad' : '';
   return now.status ? 'warn' : '';
 }
 
@@ -186,7 +186,7 @@ export function Flow({ about, flow, state, changed }) {
   const node = flow.nodes.find((n) => n.id === selected);
   const background = flow.nodes.filter((n) => n.background);
   const opener = useRef();
-  const chip = (n) => html`<li key=${n.id}><button type="button" class="chip ${alarming(n, state?.nodes?.[n.id])}" aria-pressed=${selected === n.id} onClick=${(e) => open(n.id, e)}><${Icon} kind=${n.kind} />${n.path}${n.kind === 'dead-letters' && state?.nodes?.[n.id]?.waiting > 0 && html` <b>${state.nodes[n.id].waiting}</b>`}</button></li>`;
+  const chip = (n) => html`<li key=${n.id}><button type="button" class="chip ${alarming(n, state?.nodes?.[n.id])}" aria-pressed=${selected === n.id} onClick=${(e) => open(n.id, e)}><${Icon} kind=${n.kind} />${n.path}${n.kind === 'dead-letters' && inQueue(state?.nodes?.[n.id]) > 0 && html` <b>${inQueue(state.nodes[n.id])}</b>`}</button></li>`;
   const open = (id) => {
     opener.current = document.activeElement;
     select(selected === id ? undefined : id);
