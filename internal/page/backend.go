@@ -159,7 +159,9 @@ type StepKind string
 
 // The kinds of steps.
 const (
+	Occurred  StepKind = "occurred"  // as the event says itself
 	Committed StepKind = "committed" // to the outbox table
+	Wrote     StepKind = "wrote"     // by a function, to tables
 	Moved     StepKind = "moved"     // from one node to the next
 	Received  StepKind = "received"  // by a function
 	Logged    StepKind = "log"       // a line of a function's log
