@@ -17,11 +17,12 @@ type Kind string
 // The kinds.
 const (
 	API         Kind = "api"          // takes requests
+	URL         Kind = "url"          // takes requests for one function
 	Table       Kind = "table"        // commits events: something reads its stream
 	Pipe        Kind = "pipe"         // moves records of a stream
 	Bus         Kind = "bus"          // routes events by rules
 	Rule        Kind = "rule"         // selects events of a bus
-	Schedule    Kind = "schedule"     // starts functions at times
+	Schedule    Kind = "schedule"     // sends an event at times
 	Topic       Kind = "topic"        // sends to subscribers
 	Queue       Kind = "queue"        // holds messages for a function
 	DeadLetters Kind = "dead-letters" // holds what could not be handled
@@ -31,7 +32,8 @@ const (
 
 // A Node is a resource through which events move.
 type Node struct {
-	// ID is the logical id of the resource, or for [Outside] what the template calls it.
+	// ID is the logical id of the resource, with its stack before it where several have the same: "Orders-dev/Queue". For
+	// [Outside] it is what the template calls it.
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
 	// Path is the construct path below the stack, "Outbox/Ship/Queue", or the logical id where the template has none.
@@ -52,7 +54,9 @@ type Edge struct {
 	To   string `json:"to"`
 	// DeadLetters reports that only what could not be handled goes this way.
 	DeadLetters bool `json:"deadLetters,omitempty"`
-	// Via are the logical ids of what connects the two and is no node: methods of an API, an event source mapping.
+	// Enriches reports that the events go back to where they came from, changed: the way through a pipe's enrichment.
+	Enriches bool `json:"enriches,omitempty"`
+	// Via are the logical ids of what connects the two and is no node: methods of an API, an event source mapping, a subscription.
 	Via []string `json:"via,omitempty"`
 }
 
@@ -87,6 +91,11 @@ func (g *Graph) next(id string) []string {
 // Into returns the edges that lead to a node.
 func (g *Graph) Into(id string) []Edge {
 	return slices.DeleteFunc(slices.Clone(g.Edges), func(e Edge) bool { return e.To != id })
+}
+
+// Enriches reports whether one node changes the events of another and gives them back.
+func (g *Graph) Enriches(from, by string) bool {
+	return slices.ContainsFunc(g.Edges, func(e Edge) bool { return e.From == from && e.To == by && e.Enriches })
 }
 
 // reaches reports whether events get from one node to another.

@@ -1,9 +1,7 @@
 package flow
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -21,17 +19,17 @@ var kinds = map[string]Kind{
 	"AWS::SNS::Topic":            Topic,
 	"AWS::SQS::Queue":            Queue,
 	"AWS::Lambda::Function":      Function,
+	"AWS::Lambda::Url":           URL,
+	"AWS::Scheduler::Schedule":   Schedule,
 }
 
-// Read returns how events move through the stacks of some templates, which must be JSON. What one stack exports and another
-// imports connects them. exists reports whether they have the resource with a logical id, whose condition may leave it out;
-// nil: they have all. Of resources with the same logical id in several stacks it reads the first.
-func Read(exists func(logicalID string) bool, templates ...[]byte) (*Graph, error) {
+// Read returns how events move through some stacks. What one stack exports and another imports connects them. exists reports
+// whether they have the resource with the id of a node, whose condition may leave it out; nil: they have all.
+func Read(exists func(id string) bool, templates ...Template) (*Graph, error) {
 	r := reader{nodes: map[string]*Node{}}
-	for _, template := range slices.Backward(templates) { // a later one to be read replaces what was read before
-		if err := json.Unmarshal(template, &r.document); err != nil {
-			return nil, fmt.Errorf("read the flow from the template: %w", err)
-		}
+	var err error
+	if r.document, err = join(templates); err != nil {
+		return nil, err
 	}
 	if len(r.Resources) == 0 {
 		return nil, errors.New("read the flow from the template: it must have Resources, got none")
@@ -63,12 +61,15 @@ func (r *reader) connect(id string, res resource) {
 	p := res.Properties
 	switch res.Type {
 	case "AWS::ApiGateway::Method":
-		for _, to := range r.references(p["Integration"]) {
+		for _, to := range r.named(p["Integration"]) {
 			r.event(r.only(p["RestApiId"], API), to, id)
 		}
 	case "AWS::Pipes::Pipe":
 		r.event(r.end(p["Source"]), id)
 		r.event(id, r.end(p["Target"]))
+		if enrichment := p["Enrichment"]; enrichment != nil {
+			r.enriched(id, r.end(enrichment))
+		}
 		for _, source := range objects(p["SourceParameters"]) {
 			r.deadLetters(id, at(source, "DeadLetterConfig", "Arn"))
 		}
@@ -76,7 +77,9 @@ func (r *reader) connect(id string, res resource) {
 		r.rule(id, p)
 	case "AWS::SNS::Subscription":
 		if protocol, _ := p["Protocol"].(string); protocol == "sqs" || protocol == "lambda" {
-			r.event(r.end(p["TopicArn"]), r.end(p["Endpoint"]))
+			topic := r.end(p["TopicArn"])
+			r.event(topic, r.end(p["Endpoint"]), id)
+			r.deadLetters(topic, at(p["RedrivePolicy"], "deadLetterTargetArn"), id)
 		}
 	case "AWS::SQS::Queue":
 		r.deadLetters(id, at(p["RedrivePolicy"], "deadLetterTargetArn"))
@@ -86,6 +89,18 @@ func (r *reader) connect(id string, res resource) {
 		r.deadLetters(function, at(p["DestinationConfig"], "OnFailure", "Destination"))
 	case "AWS::Lambda::Function":
 		r.deadLetters(id, at(p["DeadLetterConfig"], "TargetArn"))
+	case "AWS::Lambda::EventInvokeConfig":
+		function := r.only(p["FunctionName"], Function)
+		if to := at(p["DestinationConfig"], "OnSuccess", "Destination"); to != nil {
+			r.event(function, r.end(to))
+		}
+		r.deadLetters(function, at(p["DestinationConfig"], "OnFailure", "Destination"))
+	case "AWS::Lambda::Url":
+		r.event(id, r.only(p["TargetFunctionArn"], Function))
+	case "AWS::Scheduler::Schedule":
+		r.nodes[id].Detail, _ = p["ScheduleExpression"].(string)
+		r.event(id, r.end(at(p["Target"], "Arn")))
+		r.deadLetters(id, at(p["Target"], "DeadLetterConfig", "Arn"))
 	}
 }
 
@@ -115,24 +130,46 @@ func (r *reader) event(from, to string, via ...string) {
 	}
 }
 
-// deadLetters adds the edge to the queue that a value names, if it names one.
-func (r *reader) deadLetters(from string, queue any) {
-	if queue == nil {
+// enriched adds the edge between a pipe and what changes its events.
+func (r *reader) enriched(pipe, by string) {
+	if r.nodes[by] != nil {
+		r.graph.add(Edge{From: pipe, To: by, Enriches: true})
+	}
+}
+
+// deadLetters adds the edge to what a value names, if it names something: a queue for what could not be handled, or another
+// destination of that.
+func (r *reader) deadLetters(from string, to any, via ...string) {
+	if to == nil {
 		return
 	}
-	to := r.end(queue)
-	if n := r.nodes[to]; n != nil {
-		n.Kind = DeadLetters
-		r.graph.add(Edge{From: from, To: to, DeadLetters: true})
+	id := r.end(to)
+	if n := r.nodes[id]; n != nil && r.nodes[from] != nil {
+		if n.Kind == Queue || n.Kind == Outside {
+			n.Kind = DeadLetters
+		}
+		r.graph.add(Edge{From: from, To: id, DeadLetters: true, Via: via})
 	}
+}
+
+// named returns the ids of the nodes that a value names. An alias or a version stands for its function.
+func (r *reader) named(value any) []string {
+	var ids []string
+	for _, id := range r.references(value) {
+		switch res := r.Resources[id]; {
+		case r.nodes[id] != nil:
+			ids = append(ids, id)
+		case res.Type == "AWS::Lambda::Alias" || res.Type == "AWS::Lambda::Version":
+			ids = append(ids, r.named(res.Properties["FunctionName"])...)
+		}
+	}
+	return ids
 }
 
 // end returns the id of the node that a value names. What the template does not have becomes a node outside.
 func (r *reader) end(value any) string {
-	for _, id := range r.references(value) {
-		if r.nodes[id] != nil {
-			return id
-		}
+	if ids := r.named(value); len(ids) > 0 {
+		return ids[0]
 	}
 	name := outsideName(value)
 	if name != "" && r.nodes[name] == nil {
@@ -143,8 +180,8 @@ func (r *reader) end(value any) string {
 
 // only returns the id of the resource of a kind that a value names, or "".
 func (r *reader) only(value any, kind Kind) string {
-	for _, id := range r.references(value) {
-		if n := r.nodes[id]; n != nil && n.Kind == kind {
+	for _, id := range r.named(value) {
+		if r.nodes[id].Kind == kind {
 			return id
 		}
 	}

@@ -159,7 +159,9 @@ type StepKind string
 
 // The kinds of steps.
 const (
+	Occurred  StepKind = "occurred"  // as the event says itself
 	Committed StepKind = "committed" // to the outbox table
+	Wrote     StepKind = "wrote"     // by a function, to tables
 	Moved     StepKind = "moved"     // from one node to the next
 	Received  StepKind = "received"  // by a function
 	Logged    StepKind = "log"       // a line of a function's log
@@ -196,7 +198,6 @@ type DeadLetter struct {
 	Type     string          `json:"type,omitempty"`
 	About    string          `json:"about,omitempty"` // the aggregate
 	SentAt   time.Time       `json:"sentAt"`
-	Receives int             `json:"receives"`
 	Reason   string          `json:"reason"`
 	Body     json.RawMessage `json:"body"`
 }

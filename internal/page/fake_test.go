@@ -34,7 +34,7 @@ type fake struct {
 // newFake returns a stack with the flow of the template of the reference application, and so many consumers.
 func newFake(t testing.TB, consumers int) *fake {
 	t.Helper()
-	graph, err := flow.Read(nil, templateWith(t, consumers))
+	graph, err := flow.Read(nil, flow.Template{Body: templateWith(t, consumers)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func (f *fake) Event(_ context.Context, id string) (*page.Timeline, error) {
 				Event: e, Caused: []page.Caused{{ID: "c-1", Type: "ShipmentRequested"}},
 				Consumers: []page.Consumer{{Name: "PublisherOne", State: page.Handled, Receives: 1}, {Name: "PublisherTwo", State: page.DeadLettered, Receives: 5, Reason: "no such address"}},
 				Steps: []page.Step{
-					{At: at(0), Kind: page.Committed, Where: "Outbox/Table", Outcome: "ok"},
+					{At: at(0), Kind: page.Committed, Where: "to Outbox/Table", Outcome: "ok"},
 					{At: at(12), Kind: page.Moved, Where: "Outbox/Pipe", To: "Outbox/EventBus", Outcome: "ok", LatencyMS: 12},
 					{At: at(14), Kind: page.Moved, Where: "Outbox/PublisherOne/Rule", To: "Outbox/PublisherOne/Queue", Outcome: "ok", LatencyMS: 2},
 					{At: at(20), Kind: page.Received, Where: "Outbox/PublisherOne/Function", Outcome: "ok"},

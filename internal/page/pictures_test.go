@@ -28,7 +28,7 @@ func TestPictures(t *testing.T) {
 		}
 		f.letters = []page.DeadLetter{{
 			ID: "m-1", Queue: "OutboxPublisherTwoDeadLetterQueue28E6151D", Kind: "consumer", Consumer: "PublisherTwo", EventID: "e-3", Type: "OrderCreated",
-			About: "Order#o-3", SentAt: time.Now().Add(-3 * time.Minute), Receives: 5, Reason: "notify customer c-7: no such address", Body: []byte(`{"detail":{}}`),
+			About: "Order#o-3", SentAt: time.Now().Add(-3 * time.Minute), Reason: "notify customer c-7: no such address", Body: []byte(`{"detail":{}}`),
 		}}
 		url := serve(t, f)
 		if consumers == 3 { // the one of docs/page.md

@@ -35,7 +35,7 @@ func TestThePage(t *testing.T) {
 	b.Open(url + "#/events/seen-1-1")
 	b.AwaitText("PublisherTwo")
 	b.Await("each consumer has handled it", "document.querySelectorAll('.consumers .handled').length === 3")
-	for _, text := range []string{"committed by orders", "Outbox/Pipe → Outbox/EventBus", "received Outbox/PublisherOne/Function", "handled Outbox/PublisherOne/Function", "ShipmentRequested"} {
+	for _, text := range []string{"happened at orders", "committed to Orders, Outbox/Table", "Outbox/Pipe → Outbox/EventBus", "received Outbox/PublisherOne/Function", "handled Outbox/PublisherOne/Function", "ShipmentRequested"} {
 		b.AwaitText(text)
 	}
 

@@ -20,6 +20,10 @@ func (s *Stacks) DeadLetters(ctx context.Context) (*page.DeadLetterList, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.looking.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer s.looking.Release(1)
 	list := &page.DeadLetterList{Messages: []page.DeadLetter{}}
 	for _, stack := range stacks {
 		found, err := operate.ListDeadLetters(ctx, s.clients, stack, operate.DeadLetterFilter{}, maxDeadLetters)
@@ -32,7 +36,7 @@ func (s *Stacks) DeadLetters(ctx context.Context) (*page.DeadLetterList, error) 
 		for _, m := range found.Messages {
 			list.Messages = append(list.Messages, page.DeadLetter{
 				ID: m.MessageID, Queue: m.Queue, Kind: string(m.Kind), Consumer: m.Consumer, EventID: m.EventID, Type: m.Type,
-				About: m.Aggregate(), SentAt: m.SentAt, Receives: m.Receives, Reason: m.Reason, Body: m.Body(),
+				About: m.Aggregate(), SentAt: m.SentAt, Reason: m.Reason, Body: m.Body(),
 			})
 		}
 	}
@@ -46,7 +50,7 @@ func (s *Stacks) Redrive(ctx context.Context, ids []string) (*page.Result, error
 	if err != nil {
 		return nil, err
 	}
-	return s.move(func(stack *operate.Stack, d *operate.Dialog) ([]operate.DeadLetterResult, error) {
+	return s.move(ctx, func(stack *operate.Stack, d *operate.Dialog) ([]operate.DeadLetterResult, error) {
 		return operate.DeadLetterRedrive{Filter: filter}.Run(ctx, s.clients, stack, d)
 	})
 }
@@ -58,7 +62,7 @@ func (s *Stacks) Discard(ctx context.Context, ids []string) (*page.Result, error
 		return nil, err
 	}
 	file := s.save()
-	result, err := s.move(func(stack *operate.Stack, d *operate.Dialog) ([]operate.DeadLetterResult, error) {
+	result, err := s.move(ctx, func(stack *operate.Stack, d *operate.Dialog) ([]operate.DeadLetterResult, error) {
 		return operate.DeadLetterDiscard{Filter: filter, Save: file}.Run(ctx, s.clients, stack, d)
 	})
 	if err == nil && result.Done > 0 {
@@ -76,11 +80,15 @@ func only(ids []string) (operate.DeadLetterFilter, error) {
 }
 
 // move does the work in each stack. The person at the page has confirmed it there.
-func (s *Stacks) move(work func(*operate.Stack, *operate.Dialog) ([]operate.DeadLetterResult, error)) (*page.Result, error) {
+func (s *Stacks) move(ctx context.Context, work func(*operate.Stack, *operate.Dialog) ([]operate.DeadLetterResult, error)) (*page.Result, error) {
 	stacks, err := s.outboxes()
 	if err != nil {
 		return nil, err
 	}
+	if err := s.looking.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer s.looking.Release(1)
 	var results []operate.DeadLetterResult
 	var problems []error
 	for _, stack := range stacks {

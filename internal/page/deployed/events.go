@@ -46,7 +46,7 @@ func (s *Stacks) Event(ctx context.Context, id string) (*page.Timeline, error) {
 	e := found[len(found)-1]
 	t := &page.Timeline{
 		Event: event(e), CorrelationID: e.CorrelationID, CausedBy: e.CausationID,
-		Caused: []page.Caused{}, Consumers: []page.Consumer{}, Steps: []page.Step{{At: e.CommittedAt, Kind: page.Committed, Where: "outbox table"}},
+		Caused: []page.Caused{}, Consumers: []page.Consumer{}, Steps: []page.Step{{At: e.CommittedAt, Kind: page.Committed, Where: "to the outbox table"}},
 	}
 	for _, c := range e.Caused {
 		t.Caused = append(t.Caused, page.Caused{ID: c.ID, Type: c.Type})

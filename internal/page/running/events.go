@@ -73,9 +73,18 @@ func (r *Run) consumer(target string) string {
 	return r.session.NameOf(target)
 }
 
+// names returns the names of tables of which a text lists the physical names.
+func (r *Run) names(tables string) string {
+	all := strings.Split(tables, ", ")
+	for i := range all {
+		all[i] = r.session.NameOf(all[i])
+	}
+	return strings.Join(all, ", ")
+}
+
 // kinds are what steps are on the page, by their stage.
 var kinds = map[hop.Stage]page.StepKind{
-	events.Occurred: page.Committed, events.Fault: page.Faulted, hop.Function: page.Logged, hop.Effect: page.Logged, hop.Platform: page.Received,
+	events.Occurred: page.Occurred, events.Commit: page.Committed, events.Fault: page.Faulted, hop.Function: page.Logged, hop.Effect: page.Wrote, hop.Platform: page.Received,
 }
 
 // step returns a step for the page, and false for one that says nothing that another one does not.
@@ -89,13 +98,17 @@ func (r *Run) step(s events.Step) (page.Step, bool) {
 	}
 	switch s.Stage {
 	case events.Occurred:
-		step.Where, step.Detail = "by "+s.Detail, ""
+		step.Where, step.Detail = "at "+s.Detail, ""
+	case events.Commit:
+		step.Where, step.Detail = "to "+r.names(s.Detail), ""
+	case hop.Effect:
+		operation, tables, _ := strings.Cut(s.Detail, " ")
+		step.Detail = operation + " " + r.names(tables)
 	case events.Fault:
 		step.Where = s.Resource
 	case hop.Function:
 		step.Detail = console.LogLine(s.Detail)
 		return step, step.Detail != ""
-	case hop.Effect: // what the function wrote is in the detail
 	case hop.Platform:
 		step.Detail = ""
 		return step, strings.HasPrefix(s.Detail, "START ") || strings.Contains(s.Detail, `"type":"platform.start"`)

@@ -11,7 +11,10 @@ import (
 )
 
 // counted are the kinds of nodes that say how much they have handed on. A queue says what it holds.
-var counted = []flow.Kind{flow.API, flow.Table, flow.Pipe, flow.Bus, flow.Function}
+var counted = []flow.Kind{flow.API, flow.URL, flow.Topic, flow.Table, flow.Pipe, flow.Bus, flow.Function}
+
+// handing are the kinds of nodes that count what they hand on.
+var handing = []flow.Kind{flow.URL, flow.Topic, flow.Table, flow.Pipe}
 
 // State returns how the stack stands, with how much each of its parts has handed on since the run started.
 func (r *Run) State(ctx context.Context) (*page.State, error) {
@@ -52,7 +55,7 @@ func (r *Run) State(ctx context.Context) (*page.State, error) {
 }
 
 // at returns the nodes that count the hops of a way: the API for its requests, a function for what it is given, a bus for
-// what a pipe brings, and a table and a pipe for what they hand on.
+// what a pipe brings, and a table, a pipe, a topic and the URL of a function for what they hand on.
 func (r *Run) at(graph *flow.Graph, w way) []string {
 	if found, ok := r.session.Find(w.resource); ok && strings.HasPrefix(found.Type, "AWS::ApiGateway::") {
 		if api, ok := found.Properties["RestApiId"].(string); ok {
@@ -64,7 +67,7 @@ func (r *Run) at(graph *flow.Graph, w way) []string {
 	for _, m := range r.moves(graph, w, 0) {
 		from, _ := graph.Node(m.From)
 		to, _ := graph.Node(m.To)
-		if from.Kind == flow.Table || from.Kind == flow.Pipe {
+		if slices.Contains(handing, from.Kind) && !graph.Enriches(m.From, m.To) {
 			nodes = append(nodes, from.ID)
 		}
 		if to.Kind == flow.Function || from.Kind == flow.Pipe && to.Kind == flow.Bus {

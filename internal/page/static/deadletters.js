@@ -2,7 +2,7 @@
 
 import { html, useState } from './vendor/preact.js';
 import { get, post } from './server.js';
-import { Confirm, count, Empty, JSONText, Problem, times, useGet, useNow, waitingDeadLetters, When } from './ui.js';
+import { Confirm, count, Empty, JSONText, Problem, useGet, useNow, waitingDeadLetters, When } from './ui.js';
 
 function Message({ m, chosen, onChoose, readOnly }) {
   const [open, setOpen] = useState(false);
@@ -10,7 +10,7 @@ function Message({ m, chosen, onChoose, readOnly }) {
   return html`<li class="letter">
     ${!readOnly && html`<input type="checkbox" checked=${chosen} onChange=${onChoose} aria-label=${`Select ${name} of ${m.consumer ?? m.kind}`} />`}
     <div>
-      <p><b>${m.type ?? 'message'}</b> ${m.about && html`<span>${m.about}</span> `}<span class="tag">${m.consumer ? `${m.consumer}${m.kind === 'rule' ? "'s rule" : ''}` : m.kind}</span> <${When} at=${m.sentAt} /> <small>${m.receives > 1 ? `· received ${times(m.receives)}` : ''}</small></p>
+      <p><b>${m.type ?? 'message'}</b> ${m.about && html`<span>${m.about}</span> `}<span class="tag">${m.consumer ? `${m.consumer}${m.kind === 'rule' ? "'s rule" : ''}` : m.kind}</span> <${When} at=${m.sentAt} /></p>
       <p class="reason">${m.reason}</p>
       <p><button type="button" class="link" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? 'Hide the message' : 'Show the message'}</button>
         ${m.eventId && html` <a href=${`#/events/${encodeURIComponent(m.eventId)}`}>Timeline</a>`}</p>
@@ -58,9 +58,9 @@ export function DeadLetters({ about, flow, state }) {
     <${Problem} text=${said.problem} />
     ${said.kept?.map((k) => html`<p class="problem">${k}</p>`)}
     ${about.readOnly && html`<p class="quiet">This page changes nothing: start it with --write to redrive and discard.</p>`}
-    ${value.total > value.messages.length && html`<p class="quiet">Looked at ${value.messages.length} of about ${value.total}: others may have the rest.</p>`}
+    ${value.total > value.messages.length && html`<p class="quiet">These are ${value.messages.length} of about ${value.total}. Somebody else looks at the others, or there are too many to show: look again.</p>`}
     ${value.messages.length === 0
-      ? html`<${Empty} title="No dead letters">Everything that was delivered has been handled, or is still being tried.<//>`
+      ? value.total === 0 && html`<${Empty} title="No dead letters">Everything that was delivered has been handled, or is still being tried.<//>`
       : html`<ul class="letters" aria-label="Dead-letter messages, the oldest first">${value.messages.map((m) => html`<${Message} key=${m.id} m=${m} chosen=${chosen.has(m.id)} onChoose=${() => toggle(m.id)} readOnly=${about.readOnly} />`)}</ul>`}
     ${asking && html`<${Confirm} title=${`Discard ${count(ids.length, 'message')} for good?`} action="Discard" onYes=${move('discard', 'discarded')} onNo=${() => ask(false)}>
       <p>Their events will have no effect any more. A copy of each goes into a file first.</p><//>`}`;

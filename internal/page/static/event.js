@@ -4,7 +4,7 @@ import { html, useState } from './vendor/preact.js';
 import { get, post } from './server.js';
 import { JSONText, ms, Problem, State, times, useGet, useNow, When } from './ui.js';
 
-const verbs = { committed: 'committed', moved: 'moved on', received: 'received', log: 'logged', effect: 'handled', fault: 'fault injected' };
+const verbs = { occurred: 'happened', wrote: 'wrote', committed: 'committed', moved: 'moved on', received: 'received', log: 'logged', effect: 'handled', fault: 'fault injected' };
 
 function Step({ step, start }) {
   const after = new Date(step.at) - start;

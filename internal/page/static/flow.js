@@ -3,11 +3,12 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from './vendor/preact.js';
 import { onMoves } from './moves.js';
 import { get } from './server.js';
-import { count, span, State, useGet, useNow, When } from './ui.js';
+import { count, inQueue, span, State, useGet, useNow, When } from './ui.js';
 
 // icons are drawn on a square of 16.
 const icons = {
   api: 'M3 5h10M3 11h10M6 2l-3 3 3 3M10 8l3 3-3 3',
+  url: 'M6.500 9.500l3-3M7 4.500l1.500-1.500a3 3 0 0 1 4.500 4.500L11.500 9M9 11.500 7.500 13A3 3 0 0 1 3 8.500L4.500 7',
   table: 'M2.5 3.5h11v9h-11zM2.5 6.5h11M6.5 6.5v6',
   pipe: 'M2 6h8v4H2zM10 8h4M12 6l2 2-2 2',
   bus: 'M8 2v12M8 5h5M8 11h5M3 8h5',
@@ -35,7 +36,7 @@ function summary(node, now = {}) {
         now.oldestSeconds ? span(now.oldestSeconds) : '',
       ].filter(Boolean).join(' · ');
     case 'dead-letters':
-      return now.waiting === undefined ? '–' : String(now.waiting);
+      return String(inQueue(now) ?? '–');
     case 'rule':
     case 'schedule':
       return node.detail ?? '';
@@ -44,8 +45,12 @@ function summary(node, now = {}) {
       return `${now.passed} handled${now.failed ? ` · ${now.failed} failed` : ''}`;
     case 'api':
       return now.passed === undefined ? 'REST API' : count(now.passed, 'request');
+    case 'url':
+      return now.passed === undefined ? 'function URL' : count(now.passed, 'request');
+    case 'topic':
+      return now.passed === undefined ? 'topic' : `${now.passed} delivered`;
     case 'table':
-      return now.passed === undefined ? 'outbox table' : `${now.passed} committed`;
+      return now.passed === undefined ? 'table' : `${now.passed} committed`;
     case 'pipe':
       return now.passed === undefined ? 'running' : `running · ${now.passed} moved`;
     default:
@@ -55,11 +60,11 @@ function summary(node, now = {}) {
 
 // alarming returns the class of a box that needs a look.
 function alarming(node, now = {}) {
-  if (node.kind === 'dead-letters') return now.waiting > 0 ? 'bad' : '';
+  if (node.kind === 'dead-letters') return inQueue(now) > 0 ? 'bad' : '';
   return now.status ? 'warn' : '';
 }
 
-const kindNames = { 'dead-letters': 'dead-letter queue', api: 'REST API', bus: 'event bus', outside: 'outside of the stack' };
+const kindNames = { 'dead-letters': 'dead-letter queue', api: 'REST API', url: 'function URL', bus: 'event bus', outside: 'outside of the stack' };
 const kindName = (kind) => kindNames[kind] ?? kind;
 
 function Box({ box, node, now, selected, onSelect }) {
@@ -152,7 +157,8 @@ function Details({ node, flow, now = {}, onClose }) {
     ['fires', node.kind === 'schedule' && node.detail],
     ['now', summary(node, now)],
     ['from', from.map((e) => name(e.from)).join(', ')],
-    ['to', to.filter((e) => !e.deadLetters).map((e) => name(e.to)).join(', ')],
+    ['enriched by', to.filter((e) => e.enriches).map((e) => name(e.to)).join(', ')],
+    ['to', to.filter((e) => !e.deadLetters && !e.enriches).map((e) => name(e.to)).join(', ')],
     ['what fails', to.filter((e) => e.deadLetters).map((e) => name(e.to)).join(', ')],
     ['writes', node.writes && 'new events, to the outbox'],
     ['logical id', html`<code>${node.id}</code>`],
@@ -186,7 +192,7 @@ export function Flow({ about, flow, state, changed }) {
   const node = flow.nodes.find((n) => n.id === selected);
   const background = flow.nodes.filter((n) => n.background);
   const opener = useRef();
-  const chip = (n) => html`<li key=${n.id}><button type="button" class="chip ${alarming(n, state?.nodes?.[n.id])}" aria-pressed=${selected === n.id} onClick=${(e) => open(n.id, e)}><${Icon} kind=${n.kind} />${n.path}${n.kind === 'dead-letters' && state?.nodes?.[n.id]?.waiting > 0 && html` <b>${state.nodes[n.id].waiting}</b>`}</button></li>`;
+  const chip = (n) => html`<li key=${n.id}><button type="button" class="chip ${alarming(n, state?.nodes?.[n.id])}" aria-pressed=${selected === n.id} onClick=${(e) => open(n.id, e)}><${Icon} kind=${n.kind} />${n.path}${n.kind === 'dead-letters' && inQueue(state?.nodes?.[n.id]) > 0 && html` <b>${inQueue(state.nodes[n.id])}</b>`}</button></li>`;
   const open = (id) => {
     opener.current = document.activeElement;
     select(selected === id ? undefined : id);

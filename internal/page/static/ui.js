@@ -79,11 +79,14 @@ export function useGet(get, path, deps = []) {
   return { ...state, reload: () => setAgain((n) => n + 1) };
 }
 
-// waitingDeadLetters returns how many messages wait in the dead-letter queues of the flow.
+// inQueue returns how many messages a dead-letter queue has: those that somebody looks at are in flight. undefined: not known.
+export const inQueue = (now) => (now?.waiting === undefined ? undefined : now.waiting + (now.inFlight ?? 0));
+
+// waitingDeadLetters returns how many messages are in the dead-letter queues of the flow.
 export function waitingDeadLetters(flow, state) {
   let n = 0;
   for (const node of flow?.nodes ?? []) {
-    if (node.kind === 'dead-letters') n += state?.nodes?.[node.id]?.waiting ?? 0;
+    if (node.kind === 'dead-letters') n += inQueue(state?.nodes?.[node.id]) ?? 0;
   }
   return n;
 }
