@@ -45,8 +45,8 @@ local-app: install ## What a run on this machine needs: the template and the com
 	wait $$build
 
 .PHONY: demo
-demo: local-app ## From clone to result: run Orders-dev here, POST an order, follow its event to each consumer
-	@bin/demo --outbox bin/outbox --app $(LOCAL_APP)
+demo: local-app ## From clone to result: run Orders-dev here, POST an order, follow its event to each consumer; KEEP=1 keeps it up, with its page
+	@exec bin/demo --outbox bin/outbox --app $(LOCAL_APP) $(if $(filter 1,$(KEEP)),--keep)
 
 .PHONY: local
 local: local-app ## Run the synthesized STACK (default Orders-dev) here until Ctrl-C

@@ -1,7 +1,8 @@
 // Command demo shows the life of one order on this machine. It starts the synthesized stack Orders-dev and is its
 // client: it POSTs an order twice, confirms it, tries to change it with an outdated version, and sends its event a
 // second time. Between the steps it prints each hop of the order's events. At the end it counts the consumers' effects
-// in the tables. It exits with 1 when an effect is missing after 30 seconds, or exists twice.
+// in the tables. It exits with 1 when an effect is missing after 30 seconds, or exists twice. On a terminal it ends with the
+// address of the run's page; with --keep the run stays up until Ctrl-C, or until it ends by itself.
 package main
 
 import (
@@ -11,10 +12,12 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
+	"github.com/outboxkit/transactional-outbox/internal/terminal"
 )
 
 const (
@@ -23,7 +26,8 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	// The run has a process group of its own: it would outlive a terminal that is closed.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := demo(ctx)
 	stop()
 	if err != nil {
@@ -35,6 +39,7 @@ func main() {
 func demo(ctx context.Context) error {
 	binary := flag.String("outbox", "bin/outbox", "the compiled command")
 	app := flag.String("app", "cdk.out", "the cloud assembly")
+	keep := flag.Bool("keep", false, "keep the run and its page up until Ctrl-C")
 	flag.Parse()
 	text := console.Text(os.Stdout, false)
 	run, err := localrun.Start(ctx, localrun.Options{
@@ -53,5 +58,27 @@ func demo(ctx context.Context) error {
 	if err := s.tell(ctx); err != nil {
 		return err
 	}
+	_, isTerminal := terminal.Width(os.Stdout)
+	if words := closing(run.Summary.Page, isTerminal, *keep); words != "" {
+		s.say(words)
+	}
+	if *keep {
+		select {
+		case <-ctx.Done():
+		case <-run.Done():
+		}
+	}
 	return run.Stop()
+}
+
+// closing returns the last words of the demo. A script that reads its output gets none, unless it waits for the run to end.
+func closing(page string, isTerminal, keep bool) string {
+	switch {
+	case keep:
+		return "\nThe run stays up: open " + page + " to see it. Ctrl-C ends it."
+	case isTerminal:
+		return "\nThe page of this run was " + page + " and has ended with it. To look around: make demo KEEP=1"
+	default:
+		return ""
+	}
 }
