@@ -129,6 +129,44 @@ func ExampleEnvelope() {
 	// 1 failed, <nil>
 }
 
+// A batch that was recorded where the consumer failed is handed over again, message by message as Lambda did.
+func ExampleReadBatch() {
+	handler, db, queue := newConsumer()
+
+	messages, err := inboxtest.ReadBatch("testdata/batch.json")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	failed, err := inboxtest.Handle(context.Background(), handler, messages...)
+	fmt.Println(failed, "comes back,", err)
+	fmt.Println(len(db.Items("shipments")), "shipment,", len(queue.DeadLetters()), "dead-letter message")
+	// Output:
+	// [m2] comes back, <nil>
+	// 1 shipment, 1 dead-letter message
+}
+
+// What a consumer appends is what the next one receives: its test hands it over.
+func ExampleDB_Events() {
+	handler, db, _ := newConsumer()
+	_, err := inboxtest.Handle(context.Background(), handler, inboxtest.Message(ordered("e1", `{"address":"Kiel"}`)))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	next := inbox.Handler(inboxtest.NewStore(inboxtest.NewDB(nil), &inboxtest.Queue{}), func(_ context.Context, _ *outbox.Tx, event record.Event) error {
+		fmt.Println(event.Type, "of", event.AggregateType, event.AggregateID, "because of", event.CausationID)
+		return nil
+	})
+	for _, event := range db.Events() {
+		failed, err := inboxtest.Handle(context.Background(), next, inboxtest.Message(event))
+		fmt.Println(len(failed), "failed,", err)
+	}
+	// Output:
+	// ShipmentRequested of Shipment order-e1 because of e1
+	// 0 failed, <nil>
+}
+
 // A test that needs another configuration changes the usual one.
 func ExampleConfig() {
 	config := inboxtest.Config()

@@ -68,7 +68,8 @@ func message(id, body string) events.SQSMessage {
 	}
 }
 
-// ReadBatch returns the messages of a file that holds a batch as Lambda hands it over, an SQS event in JSON.
+// ReadBatch returns the messages of a file that holds a batch as Lambda hands it over, an SQS event in JSON. Its error names a
+// file that cannot be read or is no JSON.
 func ReadBatch(file string) ([]events.SQSMessage, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
