@@ -34,10 +34,14 @@ func named(kind, name string, resources []template.Deployed) (template.Deployed,
 		}
 		names = append(names, r.Name)
 	}
-	if len(found) != 1 {
-		return template.Deployed{}, fmt.Errorf("%s must name one of %s, got %q, which %d of them have", kind, strings.Join(names, ", "), name, len(found))
+	switch len(found) {
+	case 0:
+		return template.Deployed{}, fmt.Errorf("%s must be one of %s, got %q", kind, strings.Join(names, ", "), name)
+	case 1:
+		return found[0], nil
+	default:
+		return template.Deployed{}, fmt.Errorf("%s must name one of %s, got %q, which names %d of them", kind, strings.Join(names, ", "), name, len(found))
 	}
-	return found[0], nil
 }
 
 // NameOf returns the readable name of a logical id, an ARN or a Ref of a stack, or the last part of what it does not know.

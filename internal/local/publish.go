@@ -73,8 +73,8 @@ func (s *Session) Deliver(ctx context.Context, eventID, consumer string, delay t
 	if err != nil {
 		return err
 	}
-	if delay < 0 || delay > maxDelay {
-		return fmt.Errorf("delay must be from 0 to %s, got %s", maxDelay, delay)
+	if delay < 0 || delay > maxDelay || delay%time.Second != 0 {
+		return fmt.Errorf("delay must be whole seconds from 0 to %s, got %s", maxDelay, delay)
 	}
 	e, found := s.Events().Get(eventID)
 	if !found || e.Payload == nil {

@@ -220,15 +220,15 @@ func TestSession(t *testing.T) {
 	})
 	t.Run("what is not there is named", func(t *testing.T) {
 		for want, err := range map[string]error{
-			`consumer must be one of Ship, got "Bill"`:                       s.Deliver(t.Context(), "e-1", "Bill", 0),
-			`event must be one that the run has seen`:                        s.Deliver(t.Context(), "nothing", "Ship", 0),
-			`delay must be from 0 to 15m0s, got 1h0m0s`:                      s.Deliver(t.Context(), "e-1", "Ship", time.Hour),
-			`function must name one of Fn, got "bill", which 0 of them have`: second(s.Stub("bill", Stub{})),
-			`the time to advance must not be negative, got -1ns`:             s.Advance(t.Context(), -1),
-			`unknown point "bus.nothing"`:                                    s.Faults().SetRate("bus.nothing", 1),
-			`the rate of bus.partial must be a number from 0 to 1, got 2`:    s.Faults().SetRate(faults.BusPartial, 2),
-			`consumer must be one of Ship, got ""`:                           s.Release(t.Context(), "e-1", ""),
-			`nth of a step at bus.partial must be 1 or more, got -1`:         s.Faults().Once(faults.Step{Point: faults.BusPartial, Nth: -1}),
+			`consumer must be one of Ship, got "Bill"`:                    s.Deliver(t.Context(), "e-1", "Bill", 0),
+			`event must be one that the run has seen`:                     s.Deliver(t.Context(), "nothing", "Ship", 0),
+			`delay must be whole seconds from 0 to 15m0s, got 1h0m0s`:                   s.Deliver(t.Context(), "e-1", "Ship", time.Hour),
+			`function must be one of Fn, got "bill"`:                      second(s.Stub("bill", Stub{})),
+			`the time to advance must not be negative, got -1ns`:          s.Advance(t.Context(), -1),
+			`unknown point "bus.nothing"`:                                 s.Faults().SetRate("bus.nothing", 1),
+			`the rate of bus.partial must be a number from 0 to 1, got 2`: s.Faults().SetRate(faults.BusPartial, 2),
+			`consumer must be one of Ship, got ""`:                        s.Release(t.Context(), "e-1", ""),
+			`nth of a step at bus.partial must be 1 or more, got -1`:      s.Faults().Once(faults.Step{Point: faults.BusPartial, Nth: -1}),
 		} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want %s", err, want)
