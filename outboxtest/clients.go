@@ -44,7 +44,11 @@ func (r *Run) Output(t testing.TB, name string) string {
 	t.Helper()
 	value, found := r.stack.Summary.Outputs[name]
 	if !found {
-		t.Fatalf("outboxtest: output must be one of %s, got %q", strings.Join(slices.Sorted(maps.Keys(r.stack.Summary.Outputs)), ", "), name)
+		names := slices.Sorted(maps.Keys(r.stack.Summary.Outputs))
+		if len(names) == 0 {
+			t.Fatalf("outboxtest: output must be one of the stack %s, which has none, got %q", r.Name(), name)
+		}
+		t.Fatalf("outboxtest: output must be one of %s, got %q", strings.Join(names, ", "), name)
 	}
 	return value
 }

@@ -89,7 +89,7 @@ func (r *Run) Answer(t testing.TB, function string, answer func(ctx context.Cont
 	t.Cleanup(restore)
 }
 
-// Advance sets the time of the stack forward: messages become visible, delays and retention periods end, pipes, rules and
+// Advance sets the time of the stack forward, by 0 or more and without a limit: messages become visible, delays and retention periods end, pipes, rules and
 // mappings of streams retry, schedules that are due send an event, and items whose time to live is over are deleted. Functions
 // keep the machine's clock. It is for a run of the test's [Own]; [Event.RetryNow] lets the time of one event pass.
 func (r *Run) Advance(t testing.TB, d time.Duration) {

@@ -50,7 +50,7 @@ func TestFailures(t *testing.T) {
 			event := run.Publish(t, p)
 			event.Effects(t, "Ship").Is(2)
 		})
-		wantLines(t, said, "Ship has had 1 effect with event counted-1", "FAULT injected: bus.duplicate, to this event", "effect of Ship/Function: PutItem to Shipments")
+		wantLines(t, said, "Ship has had 1 effect with event counted-1", "FAULT injected: bus.duplicate, to this event, at Ship", "effect of Ship/Function: PutItem to Shipments")
 	})
 	t.Run("an event that does not come", func(t *testing.T) {
 		said := failure(t, func(t testing.TB) {
@@ -73,21 +73,45 @@ func TestFailures(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	for want, mistake := range map[string]func(t testing.TB, run *Run){
-		`consumer must be one of Ship, got "Bill"`:                             func(t testing.TB, run *Run) { run.Publish(t, order("m-1", "A")).HandledBy(t, "Bill") },
-		`output must be one of NightsUrl, QueueUrl, got "Url"`:                 func(t testing.TB, run *Run) { run.Output(t, "Url") },
-		`table must name one of Shipments, got "Orders", which 0 of them have`: func(t testing.TB, run *Run) { run.Items(t, "Orders") },
-		`the stack Shop has no REST API`:                                       func(t testing.TB, run *Run) { run.GET(t, "/orders") },
-		`unknown point "queue.twice"`:                                          func(t testing.TB, run *Run) { run.Fault(t, "queue.twice", "m-2") },
-		`eventID must not be empty`:                                            func(t testing.TB, run *Run) { run.Fault(t, "queue.duplicate", "") },
-		`Advance needs a run that no other test shares`:                        func(t testing.TB, run *Run) { run.Advance(t, time.Hour) },
-		`Answer needs a run that no other test shares`:                         func(t testing.TB, run *Run) { run.Answer(t, "Ship", nil) },
-		`NotAuthorizedForSourceException`:                                      func(t testing.TB, run *Run) { run.Publish(t, Publication{Source: "aws.s3", Type: "X"}) },
-		`testdata/nothing is not a cloud assembly`:                             func(t testing.TB, _ *Run) { Start(t, Assembly("testdata/nothing")) },
-		`App and Assembly must not both be set`:                                func(t testing.TB, _ *Run) { Start(t, App("."), Assembly(".")) },
-		`App must be a folder with a cdk.json`:                                 func(t testing.TB, _ *Run) { Start(t, App("testdata")) },
-		`Patience must be more than 0, got 0s`:                                 func(t testing.TB, _ *Run) { Start(t, Patience(0)) },
+		`consumer must be one of Ship, got "Bill"`:             func(t testing.TB, run *Run) { run.Publish(t, order("m-1", "A")).HandledBy(t, "Bill") },
+		`output must be one of NightsUrl, QueueUrl, got "Url"`: func(t testing.TB, run *Run) { run.Output(t, "Url") },
+		`table must be one of Shipments, got "Orders"`:         func(t testing.TB, run *Run) { run.Items(t, "Orders") },
+		`the stack Shop has no REST API`:                       func(t testing.TB, run *Run) { run.GET(t, "/orders") },
+		`unknown point "queue.twice"`:                          func(t testing.TB, run *Run) { run.Fault(t, "queue.twice", "m-2") },
+		`eventID must not be empty`:                            func(t testing.TB, run *Run) { run.Fault(t, "queue.duplicate", "") },
+		`Advance needs a run that no other test shares`:        func(t testing.TB, run *Run) { run.Advance(t, time.Hour) },
+		`Answer needs a run that no other test shares`:         func(t testing.TB, run *Run) { run.Answer(t, "Ship", nil) },
+		`NotAuthorizedForSourceException`:                      func(t testing.TB, run *Run) { run.Publish(t, Publication{Source: "aws.s3", Type: "X"}) },
+		`testdata/nothing is not a cloud assembly`:             func(t testing.TB, _ *Run) { Start(t, Assembly("testdata/nothing")) },
+		`App and Assembly must not both be set`:                func(t testing.TB, _ *Run) { Start(t, App("."), Assembly(".")) },
+		`App must be a folder with a cdk.json`:                 func(t testing.TB, _ *Run) { Start(t, App("testdata")) },
+		"App and Assembly must not both be set\nPatience must be more than 0": func(t testing.TB, _ *Run) {
+			Start(t, App("."), Assembly("."), Patience(-time.Second))
+		},
+		"Source must not be empty\nType must not be empty": func(t testing.TB, run *Run) { run.Publish(t, Publication{}) },
+		`Detail must encode to a JSON object, got "text"`: func(t testing.TB, run *Run) {
+			run.Publish(t, Publication{Source: "payments", Type: "Paid", Detail: "text"})
+		},
+		`delay must be whole seconds from 0 to 15m0s, got 1.5s`: func(t testing.TB, run *Run) {
+			run.DeliverLate(t, run.Publish(t, order("m-3", "A")), "Ship", 1500*time.Millisecond)
+		},
+		`Patience must be more than 0, got 0s`: func(t testing.TB, _ *Run) { Start(t, Patience(0)) },
 	} {
 		run := start(t)
 		wantLines(t, failure(t, func(t testing.TB) { mistake(t, run) }), want)
+	}
+}
+
+// A batch may hold the messages of several tests, as it happens.
+func TestAReasonHasNoCountOfItsBatch(t *testing.T) {
+	t.Parallel()
+	for detail, want := range map[string]string{
+		"1 of 1 failed: batchItemFailures m-1":            "batchItemFailures m-1",
+		"2 of 10 failed: batchItemFailures m-1, m-2":      "batchItemFailures m-1, m-2",
+		"function Ship failed: 1 of 1 failed: in its log": "function Ship failed: 1 of 1 failed: in its log",
+	} {
+		if got := reason(detail); got != want {
+			t.Errorf("%q becomes %q, want %q", detail, got, want)
+		}
 	}
 }

@@ -1,8 +1,11 @@
 package outboxtest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -30,12 +33,13 @@ type Publication struct {
 	Data          any       // default: {}
 }
 
-// Publish puts an event on a bus and returns it once the bus has accepted it. It fails the test where the bus refuses it.
+// Publish puts an event on a bus and returns it once the bus has accepted it. It fails the test where a required field is
+// missing, or where the bus refuses the event, for example one larger than 256 KB.
 func (r *Run) Publish(t testing.TB, p Publication) *Event {
 	t.Helper()
 	detail, err := p.detail()
 	if err != nil {
-		t.Fatalf("outboxtest: publish %s: %v", p.Type, err)
+		t.Fatalf("outboxtest: publish %q: %v", p.Type, err)
 	}
 	id, err := r.stack.Publish(context.Background(), local.Publication{Bus: p.Bus, Source: p.Source, Type: p.Type, Detail: detail})
 	if err != nil {
@@ -44,10 +48,28 @@ func (r *Run) Publish(t testing.TB, p Publication) *Event {
 	return r.Event(t, ID(id))
 }
 
+// validate returns all that is wrong with the fields that every event must have.
+func (p Publication) validate() error {
+	var problems []error
+	for _, field := range []struct{ name, value string }{{"Source", p.Source}, {"Type", p.Type}} {
+		if field.value == "" {
+			problems = append(problems, fmt.Errorf("%s must not be empty", field.name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // detail returns the event's detail.
 func (p Publication) detail() (json.RawMessage, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
 	if p.Detail != nil {
-		return json.Marshal(p.Detail)
+		detail, err := json.Marshal(p.Detail)
+		if err == nil && !bytes.HasPrefix(detail, []byte("{")) {
+			err = fmt.Errorf("Detail must encode to a JSON object, got %s", detail)
+		}
+		return detail, err
 	}
 	if p.ID == "" {
 		p.ID = uuid.NewString()

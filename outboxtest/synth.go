@@ -14,13 +14,22 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/localrun"
 )
 
-// complete finds the app and its cloud assembly.
-func (o *options) complete() (err error) {
+// validate returns all that is wrong with the options, whatever is on the disk.
+func (o options) validate() error {
+	var problems []error
 	if o.app != "" && o.assembly != "" {
-		return errors.New("App and Assembly must not both be set")
+		problems = append(problems, errors.New("App and Assembly must not both be set"))
 	}
 	if o.patience <= 0 {
-		return fmt.Errorf("Patience must be more than 0, got %s", o.patience)
+		problems = append(problems, fmt.Errorf("Patience must be more than 0, got %s", o.patience))
+	}
+	return errors.Join(problems...)
+}
+
+// complete finds the app and its cloud assembly.
+func (o *options) complete() (err error) {
+	if err := o.validate(); err != nil {
+		return err
 	}
 	if o.assembly != "" {
 		o.assembly, err = filepath.Abs(o.assembly)

@@ -2,6 +2,7 @@ package outboxtest
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -132,8 +133,11 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// reason returns a failure without the count of a batch of one.
-func reason(detail string) string { return strings.TrimPrefix(detail, "1 of 1 failed: ") }
+// batchCount stands before why messages of a batch have failed.
+var batchCount = regexp.MustCompile(`^\d+ of \d+ failed: `)
+
+// reason returns a failure without the count of its batch, in which the messages of other tests may be too.
+func reason(detail string) string { return batchCount.ReplaceAllString(detail, "") }
 
 // concerns reports whether a step is not one on the way to another consumer.
 func concerns(step events.Step, e events.Event, c local.Consumer) bool {
@@ -156,7 +160,12 @@ func (r *Run) say(step events.Step, e events.Event) string {
 	case events.Commit:
 		return "committed, in one write to " + r.names(step.Detail)
 	case events.Fault:
-		return fmt.Sprintf("FAULT injected: %s, to %s", step.Resource, strings.Replace(step.Detail, e.ID, "this event", 1))
+		key, at, found := strings.Cut(step.Detail, " @ ")
+		text := fmt.Sprintf("FAULT injected: %s, to %s", step.Resource, strings.Replace(key, e.ID, "this event", 1))
+		if found {
+			text += ", at " + r.stack.NameOf(at)
+		}
+		return text
 	case hop.Effect:
 		operation, tables, _ := strings.Cut(step.Detail, " ")
 		return fmt.Sprintf("    effect of %s: %s to %s", resource, operation, r.names(tables))
