@@ -100,7 +100,8 @@ func (r *Run) Deliver(t testing.TB, e *Event, consumer string) {
 }
 
 // DeliverLate sends an event to a consumer's queue once more, after a delay of up to 15 minutes in whole seconds, and does not
-// wait for it. A FIFO queue has no delay of one message.
+// wait for it; [Event.Effects] and [Event.Attempts] do not either. In a run of the test's [Own], [Run.Advance] lets the delay pass.
+// A FIFO queue has no delay of one message. Source: SQS API reference, SendMessage, DelaySeconds.
 func (r *Run) DeliverLate(t testing.TB, e *Event, consumer string, delay time.Duration) {
 	t.Helper()
 	r.deliver(t, e, consumer, delay)
