@@ -90,11 +90,12 @@ func (p Publication) detail() (json.RawMessage, error) {
 }
 
 // Deliver sends an event to a consumer's queue once more, as EventBridge may do at any time, and waits until the consumer has
-// made that attempt, whether it handled the event, recognized it, or failed.
+// made that attempt, whether it handled the event, recognized it, or failed. Before that it waits for the attempt that the consumer
+// has yet to make or to end, so that the two are told apart.
 func (r *Run) Deliver(t testing.TB, e *Event, consumer string) {
 	t.Helper()
 	c := r.consumer(t, consumer)
-	before, _ := e.now().Delivery(c.Queue)
+	before := e.attemptsEnded(t, c)
 	r.deliver(t, e, consumer, 0)
 	e.attempted(t, c, before)
 }
