@@ -46,7 +46,7 @@ func (r *Run) Output(t testing.TB, name string) string {
 	if !found {
 		names := slices.Sorted(maps.Keys(r.stack.Summary.Outputs))
 		if len(names) == 0 {
-			t.Fatalf("outboxtest: output must be one of the stack %s, which has none, got %q", r.Name(), name)
+			t.Fatalf("outboxtest: the stack %s has no outputs, got %q", r.Name(), name)
 		}
 		t.Fatalf("outboxtest: output must be one of %s, got %q", strings.Join(names, ", "), name)
 	}

@@ -154,6 +154,27 @@ func (e *Event) RetryNow(t testing.TB, consumer string) {
 	e.attempted(t, c, before)
 }
 
+// attemptsEnded waits until a consumer to which a rule sends the event has made an attempt, and none goes on.
+func (e *Event) attemptsEnded(t testing.TB, c local.Consumer) (d events.Delivery) {
+	t.Helper()
+	why, ok := e.run.await(t, func() outcome {
+		now := e.now()
+		var found bool
+		d, found = now.Delivery(c.Queue)
+		switch {
+		case !found && (now.State == events.Unmatched || len(now.Deliveries) > 0):
+			return done // no rule sends it there
+		case found && slices.Contains([]events.State{events.Handled, events.Retrying, events.DeadLetter, events.Dropped}, d.State):
+			return done
+		}
+		return pending
+	})
+	if !ok {
+		t.Fatalf("%s has not ended its attempt at %s%s.\n%s", c.Name, e, why, e.run.timeline(e.ID, c))
+	}
+	return d
+}
+
 // attempted waits until a consumer has made another attempt than before.
 func (e *Event) attempted(t testing.TB, c local.Consumer, before events.Delivery) {
 	t.Helper()

@@ -3,8 +3,15 @@ package outboxtest_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/outboxkit/transactional-outbox/outboxtest"
 )
@@ -59,6 +66,26 @@ func ExampleRun_Publish_outOfOrder() {
 	second.HandledBy(t, "History")
 }
 
+// The client that got no answer sends its order again, with the same key.
+func ExampleRun_POST() {
+	run := outboxtest.Start(t)
+	first := run.POST(t, "/orders", `{"customerId": "c-1"}`, "Idempotency-Key: k-1")
+	again := run.POST(t, "/orders", `{"customerId": "c-1"}`, "Idempotency-Key: k-1")
+	if again.ID != first.ID {
+		t.Errorf("there are two orders, %s and %s", first.ID, again.ID)
+	}
+}
+
+// An answer that is no success is what this test wants.
+func ExampleRun_Do() {
+	run := outboxtest.Start(t)
+	res := run.Do(t, http.MethodPatch, "/orders/o-1", `{"status": "CANCELLED"}`, `If-Match: "1"`)
+	var problem struct{ Message string }
+	if res.Decode(t, &problem); res.Status != http.StatusPreconditionFailed {
+		t.Errorf("status %d: %s", res.Status, problem.Message)
+	}
+}
+
 func ExampleRun_Deliver() {
 	run := outboxtest.Start(t)
 	event := run.Event(t, outboxtest.Aggregate("Order", "o-1"))
@@ -90,6 +117,23 @@ func ExampleRun_Stub() {
 	event.DeadLetteredBy(t, "Ship")
 }
 
+// A consumer fails on an event that comes too early, and says why.
+func ExampleEvent_LastFailure() {
+	run := outboxtest.Start(t)
+	event := run.Publish(t, outboxtest.Publication{Source: "orders", Type: "OrderPaid", AggregateType: "Order", AggregateID: "o-1", Version: 2})
+	event.FailedBy(t, "Ship")
+	t.Log(event.LastFailure(t, "Ship"))
+}
+
+// Events without an aggregate are told apart by what they say.
+func ExampleWhere() {
+	run := outboxtest.Start(t)
+	run.Event(t, outboxtest.Source("payments"), outboxtest.Where("order o-1", func(e *outboxtest.Event) bool {
+		var paid struct{ OrderID string }
+		return e.Data(&paid) == nil && paid.OrderID == "o-1"
+	})).HandledBy(t, "Ship")
+}
+
 func ExampleRun_Answer() {
 	run := outboxtest.Start(t, outboxtest.Own())
 	run.Answer(t, "Prices", func(context.Context, []byte) ([]byte, error) {
@@ -114,4 +158,34 @@ func ExampleRun_Item() {
 	if item := run.Item(t, "Shipments", map[string]any{"orderId": "o-1"}); item["status"] != "REQUESTED" {
 		t.Errorf("the shipment is %v", item)
 	}
+}
+
+// The clients are those of the AWS SDK, and the stack's outputs name what they use.
+func ExampleRun_SQS() {
+	run := outboxtest.Start(t)
+	_, err := run.SQS().SendMessage(t.Context(), &sqs.SendMessageInput{
+		QueueUrl: aws.String(run.Output(t, "ShipQueueUrl")), MessageBody: aws.String("no event"),
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func ExampleRun_Config() {
+	run := outboxtest.Start(t)
+	_, err := ssm.NewFromConfig(run.Config()).GetParameter(t.Context(), &ssm.GetParameterInput{Name: aws.String("/shop/currency")})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A program of yours writes to the stack, and knows nothing of the test.
+func ExampleRun_Environ() {
+	run := outboxtest.Start(t)
+	program := exec.CommandContext(t.Context(), "go", "run", "./order", "o-1")
+	program.Env = append(append(os.Environ(), run.Environ()...), "ORDERS_TABLE="+run.Table(t, "Orders"), "OUTBOX_TABLE="+run.Table(t, "Outbox/Table"), "OUTBOX_SOURCE=orders")
+	if out, err := program.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	run.Event(t, outboxtest.Aggregate("Order", "o-1")).HandledBy(t, "Ship")
 }

@@ -40,7 +40,8 @@ func (r *Run) succeed(t testing.TB, method, path, body string, headers []string)
 }
 
 // Do sends a request to a path of the API, with the content type application/json where it has a body and names no other, and
-// returns any answer.
+// returns any answer. It follows redirects, and fails the test where no answer comes before the test ends. The request is not
+// signed: the API lets everybody in, whatever AuthorizationType its methods have.
 func (r *Run) Do(t testing.TB, method, path, body string, headers ...string) *Response {
 	t.Helper()
 	if r.stack.Summary.API == "" {

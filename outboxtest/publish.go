@@ -90,17 +90,19 @@ func (p Publication) detail() (json.RawMessage, error) {
 }
 
 // Deliver sends an event to a consumer's queue once more, as EventBridge may do at any time, and waits until the consumer has
-// made that attempt, whether it handled the event, recognized it, or failed.
+// made that attempt, whether it handled the event, recognized it, or failed. Before that it waits for the attempt that the consumer
+// has yet to make or to end, so that the two are told apart.
 func (r *Run) Deliver(t testing.TB, e *Event, consumer string) {
 	t.Helper()
 	c := r.consumer(t, consumer)
-	before, _ := e.now().Delivery(c.Queue)
+	before := e.attemptsEnded(t, c)
 	r.deliver(t, e, consumer, 0)
 	e.attempted(t, c, before)
 }
 
 // DeliverLate sends an event to a consumer's queue once more, after a delay of up to 15 minutes in whole seconds, and does not
-// wait for it. A FIFO queue has no delay of one message.
+// wait for it; [Event.Effects] and [Event.Attempts] do not either. In a run of the test's [Own], [Run.Advance] lets the delay pass.
+// A FIFO queue has no delay of one message. Source: SQS API reference, SendMessage, DelaySeconds.
 func (r *Run) DeliverLate(t testing.TB, e *Event, consumer string, delay time.Duration) {
 	t.Helper()
 	r.deliver(t, e, consumer, delay)

@@ -30,6 +30,19 @@ func TestAnEventIsHandledOnce(t *testing.T) {
 	run.NoDeadLetters(t)
 }
 
+// The second delivery is not taken for the first, which may still be on its way.
+func TestDeliverWaitsForItsOwnAttempt(t *testing.T) {
+	t.Parallel()
+	run := start(t)
+	for n := range 10 {
+		event := run.Publish(t, order(fmt.Sprint("twice-", n), "Main Street"))
+		run.Deliver(t, event, "Ship")
+		if d, _ := event.now().Delivery(run.consumer(t, "Ship").Queue); d.Handled != 2 {
+			t.Errorf("event %d was handled %d times when Deliver returned, want 2", n, d.Handled)
+		}
+	}
+}
+
 // Five failing receives take no minutes, and the events of another test that shares the run keep their time.
 func TestAnEventFailsUntilItIsADeadLetter(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local"
-	"github.com/outboxkit/transactional-outbox/internal/local/console"
 	"github.com/outboxkit/transactional-outbox/internal/local/events"
 	"github.com/outboxkit/transactional-outbox/internal/local/hop"
 	"github.com/outboxkit/transactional-outbox/internal/terminal"
@@ -170,7 +169,7 @@ func (r *Run) say(step events.Step, e events.Event) string {
 		operation, tables, _ := strings.Cut(step.Detail, " ")
 		return fmt.Sprintf("    effect of %s: %s to %s", resource, operation, r.names(tables))
 	case hop.Function:
-		if line := console.LogLine(step.Detail); line != "" {
+		if line := logLine(step.Detail, e); line != "" {
 			return "    | " + line
 		}
 		return ""

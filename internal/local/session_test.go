@@ -222,7 +222,7 @@ func TestSession(t *testing.T) {
 		for want, err := range map[string]error{
 			`consumer must be one of Ship, got "Bill"`:                    s.Deliver(t.Context(), "e-1", "Bill", 0),
 			`event must be one that the run has seen`:                     s.Deliver(t.Context(), "nothing", "Ship", 0),
-			`delay must be whole seconds from 0 to 15m0s, got 1h0m0s`:                   s.Deliver(t.Context(), "e-1", "Ship", time.Hour),
+			`delay must be whole seconds from 0 to 15m0s, got 1h0m0s`:     s.Deliver(t.Context(), "e-1", "Ship", time.Hour),
 			`function must be one of Fn, got "bill"`:                      second(s.Stub("bill", Stub{})),
 			`the time to advance must not be negative, got -1ns`:          s.Advance(t.Context(), -1),
 			`unknown point "bus.nothing"`:                                 s.Faults().SetRate("bus.nothing", 1),
