@@ -32,7 +32,8 @@ const (
 
 // A Node is a resource through which events move.
 type Node struct {
-	// ID is the logical id of the resource, or for [Outside] what the template calls it.
+	// ID is the logical id of the resource, with its stack before it where several have the same: "Orders-dev/Queue". For
+	// [Outside] it is what the template calls it.
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
 	// Path is the construct path below the stack, "Outbox/Ship/Queue", or the logical id where the template has none.

@@ -13,7 +13,7 @@ import (
 // read returns the flow of a template with these resources.
 func read(t *testing.T, resources string) *flow.Graph {
 	t.Helper()
-	g, err := flow.Read(nil, []byte(`{"Resources":{`+resources+`}}`))
+	g, err := flow.Read(nil, flow.Template{Body: []byte(`{"Resources":{` + resources + `}}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func reference(t *testing.T) *flow.Graph {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := flow.Read(nil, raw)
+	g, err := flow.Read(nil, flow.Template{Body: raw})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestRead(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	for template, want := range map[string]string{"Resources:": "invalid character", "{}": "must have Resources, got none"} {
-		if _, err := flow.Read(nil, []byte(template)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := flow.Read(nil, flow.Template{Body: []byte(template)}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", template, err, want)
 		}
 	}
@@ -150,7 +150,7 @@ func TestReadRefuses(t *testing.T) {
 // TestWhatTheStackDoesNotHave is not in its flow: a condition has left it out.
 func TestWhatTheStackDoesNotHave(t *testing.T) {
 	template := `{"Resources":{"Q":{"Type":"AWS::SQS::Queue"},"T":{"Type":"AWS::SNS::Topic"}}}`
-	g, err := flow.Read(func(id string) bool { return id == "Q" }, []byte(template))
+	g, err := flow.Read(func(id string) bool { return id == "Q" }, flow.Template{Body: []byte(template)})
 	if err != nil || len(g.Nodes)+len(g.Others) != 1 {
 		t.Errorf("%v, %+v", err, g)
 	}
@@ -159,13 +159,43 @@ func TestWhatTheStackDoesNotHave(t *testing.T) {
 // TestTwoStacks are one flow where one imports what the other exports.
 func TestTwoStacks(t *testing.T) {
 	g, err := flow.Read(nil,
-		[]byte(`{"Resources":{"Bus":{"Type":"AWS::Events::EventBus","Metadata":{"aws:cdk:path":"Shop/Bus/Resource"}}},"Outputs":{"E":{"Value":{"Ref":"Bus"},"Export":{"Name":"Shop:Bus"}}}}`),
-		[]byte(`{"Resources":{"Q":{"Type":"AWS::SQS::Queue","Metadata":{"aws:cdk:path":"Ship/Queue/Resource"}},"Rule":{"Type":"AWS::Events::Rule","Metadata":{"aws:cdk:path":"Ship/Rule/Resource"},"Properties":{"EventBusName":{"Fn::ImportValue":"Shop:Bus"},"EventPattern":{"source":["s"]},"Targets":[{"Arn":{"Fn::GetAtt":["Q","Arn"]}}]}}}}`))
+		flow.Template{Stack: "Shop", Body: []byte(`{"Resources":{"Bus":{"Type":"AWS::Events::EventBus","Metadata":{"aws:cdk:path":"Shop/Bus/Resource"}}},"Outputs":{"E":{"Value":{"Ref":"Bus"},"Export":{"Name":"Shop:Bus"}}}}`)},
+		flow.Template{Stack: "Ship", Body: []byte(`{"Resources":{"Q":{"Type":"AWS::SQS::Queue","Metadata":{"aws:cdk:path":"Ship/Queue/Resource"}},"Rule":{"Type":"AWS::Events::Rule","Metadata":{"aws:cdk:path":"Ship/Rule/Resource"},"Properties":{"EventBusName":{"Fn::ImportValue":"Shop:Bus"},"EventPattern":{"source":["s"]},"Targets":[{"Arn":{"Fn::GetAtt":["Q","Arn"]}}]}}}}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := text(g), []string{"Ship/Rule → Ship/Queue", "Shop/Bus → Ship/Rule"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestTwoStacksWithTheSameIDs: both have their own, references stay in their stack, and a rule finds the bus of the other.
+func TestTwoStacksWithTheSameIDs(t *testing.T) {
+	const queue = `"Queue":{"Type":"AWS::SQS::Queue"},"Function":{"Type":"AWS::Lambda::Function"},` +
+		`"Mapping":{"Type":"AWS::Lambda::EventSourceMapping","Properties":{"EventSourceArn":{"Fn::Sub":"${Queue.Arn}"},"FunctionName":{"Ref":"Function"}}}`
+	const rule = `"Rule":{"Type":"AWS::Events::Rule","Properties":{"EventBusName":%s,"EventPattern":{"source":["s"]},"Targets":[{"Arn":{"Fn::GetAtt":%s}}]}}`
+	g, err := flow.Read(nil,
+		flow.Template{Stack: "Shop", Body: []byte(`{"Resources":{"Bus":{"Type":"AWS::Events::EventBus"},` + queue + `,` + fmt.Sprintf(rule, `{"Ref":"Bus"}`, `["Queue","Arn"]`) +
+			`},"Outputs":{"Out":{"Value":{"Ref":"Bus"},"Export":{"Name":"Shop:Bus"}}}}`)},
+		flow.Template{Stack: "Ship", Body: []byte(`{"Resources":{` + queue + `,` + fmt.Sprintf(rule, `{"Fn::ImportValue":"Shop:Bus"}`, `"Queue.Arn"`) +
+			`},"Outputs":{"Out":{"Value":{"Ref":"Queue"},"Export":{"Name":"Ship:Queue"}}}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range g.Edges {
+		got = append(got, e.From+" → "+e.To)
+	}
+	slices.Sort(got)
+	want := []string{
+		"Bus → Ship/Rule", "Bus → Shop/Rule", "Ship/Queue → Ship/Function", "Ship/Rule → Ship/Queue",
+		"Shop/Queue → Shop/Function", "Shop/Rule → Shop/Queue",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if via := g.Into("Ship/Function")[0].Via; !slices.Equal(via, []string{"Ship/Mapping"}) {
+		t.Errorf("what connects them is %q, want Ship/Mapping", via)
 	}
 }
 

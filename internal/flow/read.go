@@ -1,9 +1,7 @@
 package flow
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -25,15 +23,13 @@ var kinds = map[string]Kind{
 	"AWS::Scheduler::Schedule":   Schedule,
 }
 
-// Read returns how events move through the stacks of some templates, which must be JSON. What one stack exports and another
-// imports connects them. exists reports whether they have the resource with a logical id, whose condition may leave it out;
-// nil: they have all. Of resources with the same logical id in several stacks it reads the first.
-func Read(exists func(logicalID string) bool, templates ...[]byte) (*Graph, error) {
+// Read returns how events move through some stacks. What one stack exports and another imports connects them. exists reports
+// whether they have the resource with the id of a node, whose condition may leave it out; nil: they have all.
+func Read(exists func(id string) bool, templates ...Template) (*Graph, error) {
 	r := reader{nodes: map[string]*Node{}}
-	for _, template := range slices.Backward(templates) { // a later one to be read replaces what was read before
-		if err := json.Unmarshal(template, &r.document); err != nil {
-			return nil, fmt.Errorf("read the flow from the template: %w", err)
-		}
+	var err error
+	if r.document, err = join(templates); err != nil {
+		return nil, err
 	}
 	if len(r.Resources) == 0 {
 		return nil, errors.New("read the flow from the template: it must have Resources, got none")

@@ -8,28 +8,10 @@ import (
 	"strings"
 )
 
-// A resource is one resource of a template.
-type resource struct {
-	Type       string         `json:"Type"`
-	Properties map[string]any `json:"Properties"`
-	Metadata   map[string]any `json:"Metadata"`
-}
-
-// A document is a template as far as this package reads it.
-type document struct {
-	Resources map[string]resource `json:"Resources"`
-	Outputs   map[string]struct {
-		Value  any `json:"Value"`
-		Export struct {
-			Name any `json:"Name"`
-		} `json:"Export"`
-	} `json:"Outputs"`
-}
-
 // inSub matches the names in the text of an Fn::Sub.
-var inSub = regexp.MustCompile(`\$\{([A-Za-z0-9]+)(?:\.[A-Za-z0-9.]+)?\}`)
+var inSub = regexp.MustCompile(`\$\{([A-Za-z0-9/-]+)(?:\.[A-Za-z0-9.]+)?\}`)
 
-// references returns the logical ids of the resources that a value refers to, in both branches of an Fn::If too.
+// references returns the ids of the resources that a value refers to, in both branches of an Fn::If too.
 func (d document) references(value any) []string {
 	var found []string
 	add := func(id string) {

@@ -34,7 +34,7 @@ type fake struct {
 // newFake returns a stack with the flow of the template of the reference application, and so many consumers.
 func newFake(t testing.TB, consumers int) *fake {
 	t.Helper()
-	graph, err := flow.Read(nil, templateWith(t, consumers))
+	graph, err := flow.Read(nil, flow.Template{Body: templateWith(t, consumers)})
 	if err != nil {
 		t.Fatal(err)
 	}

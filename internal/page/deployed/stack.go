@@ -28,7 +28,7 @@ type Stacks struct {
 	about     page.About
 	templates map[string][]byte // by the name of the stack, as JSON
 	graph     *flow.Graph
-	physical  map[string]string // id of a resource, by its logical id
+	physical  map[string]string // id of a resource, by that of its node in the flow
 	logical   map[string]string // the other way round
 	save      func() string
 	looking   *semaphore.Weighted // one look into the dead-letter queues: a second one would not see what the first has received
@@ -63,39 +63,52 @@ func New(ctx context.Context, c Config) (*Stacks, error) {
 	for _, stack := range c.Outboxes {
 		s.surveyors = append(s.surveyors, operate.NewSurveyor(c.Clients, stack, c.Command))
 	}
-	var templates [][]byte
+	client := cloudformation.NewFromConfig(c.Clients.Config)
+	var templates []flow.Template
 	for _, name := range c.Names {
-		if err := s.read(ctx, cloudformation.NewFromConfig(c.Clients.Config), name); err != nil {
-			return nil, fmt.Errorf("read stack %s in %s: %w", name, c.Clients.Where, err)
+		body, err := read(ctx, client, name)
+		if err != nil {
+			return nil, fmt.Errorf("read the template of stack %s in %s: %w", name, c.Clients.Where, err)
 		}
-		templates = append(templates, s.templates[name])
+		s.templates[name] = body
+		templates = append(templates, flow.Template{Stack: name, Body: body})
 	}
-	var err error
+	id, err := flow.IDs(templates...)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range c.Names {
+		if err := s.list(ctx, client, name, id); err != nil {
+			return nil, fmt.Errorf("list the resources of stack %s in %s: %w", name, c.Clients.Where, err)
+		}
+	}
 	s.graph, err = flow.Read(func(id string) bool { return s.physical[id] != "" }, templates...)
 	return s, err
 }
 
-// read reads the resources and the template of a stack.
-func (s *Stacks) read(ctx context.Context, client *cloudformation.Client, name string) error {
-	resources := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &name})
+// read returns the template of a stack, as JSON.
+func read(ctx context.Context, client *cloudformation.Client, stack string) ([]byte, error) {
+	out, err := client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &stack})
+	if err != nil {
+		return nil, err
+	}
+	return template.JSON([]byte(aws.ToString(out.TemplateBody)))
+}
+
+// list adds the resources of a stack, by the ids that the flow has for them.
+func (s *Stacks) list(ctx context.Context, client *cloudformation.Client, stack string, id func(stack, logicalID string) string) error {
+	resources := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &stack})
 	for resources.HasMorePages() {
 		some, err := resources.NextPage(ctx)
 		if err != nil {
 			return err
 		}
 		for _, r := range some.StackResourceSummaries {
-			id, physical := aws.ToString(r.LogicalResourceId), aws.ToString(r.PhysicalResourceId)
-			if s.physical[id] == "" { // of those with the same id the flow has the first, too
-				s.physical[id], s.logical[physical] = physical, id
-			}
+			node, physical := id(stack, aws.ToString(r.LogicalResourceId)), aws.ToString(r.PhysicalResourceId)
+			s.physical[node], s.logical[physical] = physical, node
 		}
 	}
-	out, err := client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &name})
-	if err != nil {
-		return err
-	}
-	s.templates[name], err = template.JSON([]byte(aws.ToString(out.TemplateBody)))
-	return err
+	return nil
 }
 
 // About returns what the stacks are.
