@@ -131,6 +131,24 @@ func TestDeadLettersAreMoved(t *testing.T) {
 	b.AwaitText("No dead letters")
 }
 
+// TestDeadLettersThatSomebodyLooksAt are counted, and the page does not say that there are none.
+func TestDeadLettersThatSomebodyLooksAt(t *testing.T) {
+	f := newFake(t, 3)
+	f.looked = true
+	f.letters = []page.DeadLetter{{ID: "m-1", Queue: "OutboxPublisherTwoDeadLetterQueue28E6151D", Kind: "consumer", SentAt: time.Now(), Body: []byte(`{}`)}}
+	b := testbrowser.New(t)
+	b.Screen(390, 844)
+	b.Open(serve(t, f) + "#/dead-letters")
+	b.Await("the count", "document.querySelector('nav em')?.innerText === '1'")
+	b.AwaitText("These are 0 of about 1")
+	if testbrowser.Eval[bool](b, "document.body.innerText.includes('No dead letters')") {
+		t.Error("it says that there are none")
+	}
+	if hidden := testbrowser.Eval[bool](b, "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('nav'))"); hidden {
+		t.Error("a view is out of sight")
+	}
+}
+
 // TestAFaultIsSwitched on, and healed.
 func TestAFaultIsSwitched(t *testing.T) {
 	f := newFake(t, 3)

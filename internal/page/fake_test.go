@@ -24,6 +24,7 @@ type fake struct {
 	mu      sync.Mutex
 	events  []page.Event // the oldest first
 	letters []page.DeadLetter
+	looked  bool // somebody else looks at all dead-letter messages
 	faults  []page.Fault
 	sent    []page.Request
 	follow  func(page.Change)
@@ -112,7 +113,10 @@ func (f *fake) State(context.Context) (*page.State, error) {
 					some++
 				}
 			}
-			s.Nodes[n.ID] = page.NodeState{Waiting: &some}
+			s.Nodes[n.ID] = page.NodeState{Waiting: &some, InFlight: new(int64)}
+			if f.looked {
+				s.Nodes[n.ID] = page.NodeState{Waiting: new(int64), InFlight: &some}
+			}
 		case flow.Function, flow.Table, flow.API, flow.Pipe, flow.Bus:
 			passed := int64(len(f.events))
 			s.Nodes[n.ID] = page.NodeState{Passed: &passed}
@@ -167,7 +171,11 @@ func (f *fake) Event(_ context.Context, id string) (*page.Timeline, error) {
 func (f *fake) DeadLetters(context.Context) (*page.DeadLetterList, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &page.DeadLetterList{Messages: append([]page.DeadLetter{}, f.letters...), Total: len(f.letters)}, nil
+	list := &page.DeadLetterList{Messages: []page.DeadLetter{}, Total: len(f.letters)}
+	if !f.looked {
+		list.Messages = append(list.Messages, f.letters...)
+	}
+	return list, nil
 }
 
 func (f *fake) Redrive(_ context.Context, ids []string) (*page.Result, error) {

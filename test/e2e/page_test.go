@@ -62,11 +62,57 @@ func TestThePage(t *testing.T) {
 	b.AwaitText("fired once")
 
 	testPageOfADeployedStack(t, b, run)
+	testPageThatWrites(t, b, run)
 }
 
 // testPageOfADeployedStack shows the run as `outbox page` shows a stack on AWS: by the requests that it makes there.
 func testPageOfADeployedStack(t *testing.T, b *testbrowser.Browser, run *localrun.Run) {
-	cmd := exec.Command(binary, "page", "--stack", stack, "--json")
+	deployed := startPage(t, run)
+	b.Open(deployed)
+	b.Await("the flow", "document.querySelectorAll('.box').length > 15")
+	b.AwaitText("empty") // what waits in the queues is known
+	b.Open(deployed + "#/events")
+	b.Do(chromedp.WaitVisible(chromedp.CSS("input[type=search]")), chromedp.SendKeys(chromedp.CSS("input[type=search]"), "Order#seen-1\r"))
+	b.AwaitText("OrderCreated")
+	b.Open(deployed + "#/events/seen-1-1")
+	b.Await("each consumer has handled it", "document.querySelectorAll('.consumers .handled').length === 3")
+	b.Open(deployed + "#/dead-letters")
+	b.AwaitText("This page changes nothing")
+}
+
+// testPageThatWrites makes two events dead letters. The page that may write redrives one, and discards the other after it has
+// copied it.
+func testPageThatWrites(t *testing.T, b *testbrowser.Browser, run *localrun.Run) {
+	local := run.Summary.Page
+	for _, id := range []string{"back-1", "gone-1"} {
+		b.Open(local + "#/faults")
+		const key = "[aria-label='Once, to which event, bus.no-permission']"
+		b.Do(chromedp.WaitVisible(chromedp.CSS(key)), chromedp.SendKeys(chromedp.CSS(key), id+"-1\r"))
+		b.AwaitText("will hit " + id + "-1")
+		sendOrder(b, local, id)
+		b.Open(local + "#/events/" + id + "-1")
+		b.AwaitText("NO_PERMISSIONS")
+	}
+	b.Open(startPage(t, run, "--write") + "#/dead-letters")
+	b.AwaitText("all 2")
+	b.Click("[aria-label^='Select OrderCreated Order#back-1 of ']")
+	b.Click(".toolbar button.primary")
+	b.AwaitText("1 message redriven.")
+	b.AwaitText("all 1")
+	b.Click("[aria-label^='Select OrderCreated Order#gone-1 of ']")
+	b.Do(chromedp.Evaluate[chromedp.Void]("[...document.querySelectorAll('.toolbar button')].find((e) => e.innerText === 'Discard 1').click()"))
+	b.Click("dialog button.danger")
+	b.AwaitText("1 message discarded. Copies are in ")
+	b.AwaitText("No dead letters")
+	b.Open(local + "#/events/back-1-1")
+	b.Await("each consumer has handled it", "document.querySelectorAll('.consumers .handled').length === 3")
+}
+
+// startPage starts `outbox page` for the stack of the run, in a folder of its own, and returns the page's address.
+func startPage(t *testing.T, run *localrun.Run, flags ...string) string {
+	t.Helper()
+	cmd := exec.Command(binary, append([]string{"page", "--stack", stack, "--json"}, flags...)...)
+	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), run.Cloud().Environ()...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -85,16 +131,7 @@ func testPageOfADeployedStack(t *testing.T, b *testbrowser.Browser, run *localru
 	if err := json.NewDecoder(stdout).Decode(&said); err != nil {
 		t.Fatal(err)
 	}
-	b.Open(said.Page)
-	b.Await("the flow", "document.querySelectorAll('.box').length > 15")
-	b.AwaitText("empty") // what waits in the queues is known
-	b.Open(said.Page + "#/events")
-	b.Do(chromedp.WaitVisible(chromedp.CSS("input[type=search]")), chromedp.SendKeys(chromedp.CSS("input[type=search]"), "Order#seen-1\r"))
-	b.AwaitText("OrderCreated")
-	b.Open(said.Page + "#/events/seen-1-1")
-	b.Await("each consumer has handled it", "document.querySelectorAll('.consumers .handled').length === 3")
-	b.Open(said.Page + "#/dead-letters")
-	b.AwaitText("This page changes nothing")
+	return said.Page
 }
 
 // sendOrder sends the example of POST /orders in the page, with an id for the order.
