@@ -140,7 +140,7 @@ func TestDeadLettersThatSomebodyLooksAt(t *testing.T) {
 	b.Screen(390, 844)
 	b.Open(serve(t, f) + "#/dead-letters")
 	b.Await("the count", "document.querySelector('nav em')?.innerText === '1'")
-	b.AwaitText("These are 0 of about 1")
+	b.AwaitText("0 of about 1 are shown")
 	if testbrowser.Eval[bool](b, "document.body.innerText.includes('No dead letters')") {
 		t.Error("it says that there are none")
 	}

@@ -45,7 +45,7 @@ func (s *Stacks) State(ctx context.Context) (*page.State, error) {
 	var all errgroup.Group
 	all.SetLimit(requestsAtOnce)
 	for _, n := range s.graph.Nodes {
-		if n.Kind != flow.Queue && n.Kind != flow.DeadLetters {
+		if n.Kind != flow.Queue && n.Kind != flow.DeadLetters || s.physical[n.ID] == "" { // another stack's
 			continue
 		}
 		all.Go(func() error {

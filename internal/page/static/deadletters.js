@@ -58,7 +58,7 @@ export function DeadLetters({ about, flow, state }) {
     <${Problem} text=${said.problem} />
     ${said.kept?.map((k) => html`<p class="problem">${k}</p>`)}
     ${about.readOnly && html`<p class="quiet">This page changes nothing: start it with --write to redrive and discard.</p>`}
-    ${value.total > value.messages.length && html`<p class="quiet">These are ${value.messages.length} of about ${value.total}. Somebody else looks at the others, or there are too many to show: look again.</p>`}
+    ${value.total > value.messages.length && html`<p class="quiet">${value.messages.length} of about ${value.total} are shown. Somebody else is looking at the others, or there are too many.</p>`}
     ${value.messages.length === 0
       ? value.total === 0 && html`<${Empty} title="No dead letters">Everything that was delivered has been handled, or is still being tried.<//>`
       : html`<ul class="letters" aria-label="Dead-letter messages, the oldest first">${value.messages.map((m) => html`<${Message} key=${m.id} m=${m} chosen=${chosen.has(m.id)} onChoose=${() => toggle(m.id)} readOnly=${about.readOnly} />`)}</ul>`}
