@@ -15,10 +15,17 @@ import (
 // reportUpdate prints a line for each resource that an update has changed.
 func (s *Session) reportUpdate(before, after []*template.Deployment, took time.Duration) {
 	lines := changes(resourcesOf(before), resourcesOf(after))
-	s.out.Notice(fmt.Sprintf("updated in %s: %d resources have changed", short(took), len(lines)))
+	s.out.Notice(fmt.Sprintf("updated in %s: %s", short(took), changed(len(lines))))
 	for _, line := range lines {
 		s.out.Notice("  " + line)
 	}
+}
+
+func changed(resources int) string {
+	if resources == 1 {
+		return "1 resource has changed"
+	}
+	return fmt.Sprintf("%d resources have changed", resources)
 }
 
 // refuse prints, a line each, why another template does not run.
@@ -35,30 +42,35 @@ func (s *Session) noticeLines(err error) {
 
 // changes returns what an update has changed: "changed Outbox/Ship/Queue (AWS::SQS::Queue): VisibilityTimeout".
 func changes(before, after []template.Deployed) []string {
-	old := map[string]template.Deployed{}
+	old := map[place]template.Deployed{}
 	for _, r := range before {
-		old[r.LogicalID] = r
+		old[placeOf(r)] = r
 	}
 	var lines []string
 	for _, r := range after {
-		was, known := old[r.LogicalID]
-		delete(old, r.LogicalID)
+		was, known := old[placeOf(r)]
+		delete(old, placeOf(r))
 		switch {
 		case !known || was.Type != r.Type:
 			lines = append(lines, fmt.Sprintf("added %s (%s)", r.Name, r.Type))
 		default:
-			if changed := changedProperties(was, r); len(changed) > 0 {
-				lines = append(lines, fmt.Sprintf("changed %s (%s): %s", r.Name, r.Type, strings.Join(changed, ", ")))
+			if names := changedProperties(was, r); len(names) > 0 {
+				lines = append(lines, fmt.Sprintf("changed %s (%s): %s", r.Name, r.Type, strings.Join(names, ", ")))
 			}
 		}
 	}
 	for _, r := range before {
-		if _, gone := old[r.LogicalID]; gone {
+		if _, gone := old[placeOf(r)]; gone {
 			lines = append(lines, fmt.Sprintf("removed %s (%s)%s", r.Name, r.Type, remains(r.Type)))
 		}
 	}
 	return lines
 }
+
+// A place identifies a resource whichever stacks run beside its own: the logical id in the run changes with them.
+type place struct{ stack, id string }
+
+func placeOf(r template.Deployed) place { return place{r.Stack, r.TemplateID()} }
 
 // resourcesOf returns the resources of all stacks.
 func resourcesOf(deployments []*template.Deployment) []template.Deployed {

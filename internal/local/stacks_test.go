@@ -16,29 +16,39 @@ func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, name), content)
 	}
 	return dir
 }
 
-// stacksApp writes an assembly with these templates, in their order.
+// stacksApp writes an assembly with these templates, in their order: A, B and so on.
 func stacksApp(t *testing.T, templates ...string) string {
 	t.Helper()
-	files := map[string]string{}
+	app := t.TempDir()
+	writeStacks(t, app, templates...)
+	return app
+}
+
+// writeStacks writes an assembly, and its manifest last.
+func writeStacks(t *testing.T, app string, templates ...string) {
+	t.Helper()
 	var artifacts []string
 	for i, text := range templates {
 		id := string(rune('A' + i))
-		files[id+".json"] = text
+		writeFile(t, filepath.Join(app, id+".json"), text)
 		artifacts = append(artifacts, fmt.Sprintf(`%q: {"type": "aws:cloudformation:stack", "environment": "aws://unknown-account/eu-west-1", "properties": {"templateFile": "%[1]s.json"}}`, id))
 	}
-	files["manifest.json"] = `{"artifacts": {` + strings.Join(artifacts, ",") + `}}`
-	return folder(t, files)
+	writeFile(t, filepath.Join(app, "manifest.json"), `{"artifacts": {`+strings.Join(artifacts, ",")+`}}`)
+}
+
+func writeFile(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // started runs until the test ends.

@@ -346,6 +346,44 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// With several stacks, what one exports changes the others too; a stack that joins or leaves changes nothing in those that
+// stay, though it changes what they are called; and an export that others need cannot go.
+func TestWatchSeveralStacks(t *testing.T) {
+	const exporting = `{"Resources": {"Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "first"}}},
+		"Outputs": {"Bus": {"Value": {"Ref": "Bus"}, "Export": {"Name": "shared"}}}}`
+	const importing = `{"Resources": {"Rule": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"source": ["x"]},
+		"EventBusName": {"Fn::Select": [1, {"Fn::Split": ["/", {"Fn::Sub": ["bus/${Bus}", {"Bus": {"Fn::ImportValue": "shared"}}]}]}]}}}}}`
+	const joining = `{"Resources": {"Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "joined"}}}}`
+	app := stacksApp(t, exporting, importing)
+	w := &watchedRun{T: t, out: &notebook{recorder{ready: make(chan console.Summary, 1)}, make(chan string, 1000)}}
+	session, err := Start(t.Context(), Options{App: app, All: true, Watch: true}, w.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(session.Close)
+	w.await("watching ")
+
+	renamed := strings.Replace(exporting, `"first"`, `"second"`, 1)
+	writeStacks(t, app, renamed, importing)
+	w.wantNotices("updated in ", "  changed Bus (AWS::Events::EventBus): Name", "  changed Rule (AWS::Events::Rule): EventBusName")
+	writeStacks(t, app, renamed, importing, joining)
+	w.wantOneChange("  added C/Bus (AWS::Events::EventBus)")
+	writeStacks(t, app, strings.Replace(renamed, `"shared"`, `"other"`, 1), importing, joining)
+	w.wantNotices("the new template is refused", `  stack B: Rule (AWS::Events::Rule): EventBusName.Fn::Select.Fn::Split.Fn::Sub.Fn::ImportValue: no stack of the run exports "shared"`)
+	writeStacks(t, app, renamed, importing)
+	w.wantOneChange("  removed C/Bus (AWS::Events::EventBus)")
+}
+
+// wantOneChange waits for an update of one resource.
+func (w *watchedRun) wantOneChange(line string) {
+	w.Helper()
+	all := w.await("updated in ")
+	if last := all[len(all)-1]; !strings.HasSuffix(last, ": 1 resource has changed") {
+		w.Errorf("it says %q, want one change", last)
+	}
+	w.await(line)
+}
+
 // A synthesis that only builds a Go function for AWS again is no other template.
 func TestSameText(t *testing.T) {
 	const one = `{"Resources": {"F": {"Properties": {"Code": 1, "Timeout": 3}, "Metadata": {"outboxkit:golambda": {}, "aws:asset:path": "a"}}, "G": {"Properties": {"Code": 1}}}}`
