@@ -105,12 +105,14 @@ func details(b *strings.Builder, s Summary) {
 			row(r.Name, r.Type, r.Ref)
 		}
 	})
-	fmt.Fprintf(b, "\n%s\n", bold.Render("Not needed here"))
-	table(b, func(row func(...string)) {
-		for _, r := range s.Skipped {
-			row(fmt.Sprintf("%d × %s", r.Count, r.Type), r.Reason)
-		}
-	})
+	if len(s.Skipped) > 0 {
+		fmt.Fprintf(b, "\n%s\n", bold.Render("Not needed here"))
+		table(b, func(row func(...string)) {
+			for _, r := range s.Skipped {
+				row(fmt.Sprintf("%d × %s", r.Count, r.Type), r.Reason)
+			}
+		})
+	}
 	fmt.Fprintf(b, "\n%s\n", bold.Render("Outputs"))
 	table(b, func(row func(...string)) {
 		for _, name := range slices.Sorted(maps.Keys(s.Outputs)) {
