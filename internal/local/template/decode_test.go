@@ -124,6 +124,7 @@ func TestRefusals(t *testing.T) {
 		"a destination of logs":     {`"AWS::Logs::Destination"`, "A (AWS::Logs::Destination): logs are printed and go nowhere else"},
 		"a stream of metrics":       {`"AWS::CloudWatch::MetricStream"`, "A (AWS::CloudWatch::MetricStream): metrics stay here"},
 		"a key of a user":           {`"AWS::IAM::AccessKey"`, "A (AWS::IAM::AccessKey): users do not exist here"},
+		"a nested stack":            {`"AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "https://example.com/t.json"}`, "A (AWS::CloudFormation::Stack): nested stacks do not run here: make it a stack of the app, which --stack adds to the run"},
 		"a layer":                   {`"AWS::Lambda::LayerVersion", "Properties": {"Content": {}}`, "A (AWS::Lambda::LayerVersion): a layer's files would have to lie in /opt"},
 		"a composite alarm":         {`"AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmRule": "TRUE", "AlarmActions": ["arn:aws:sns:eu-west-1:1:T"]}`, ""},
 		"one that calls a function": {
