@@ -57,7 +57,7 @@ func (s *Service) provisionArchive(_ context.Context, r template.Resource) (temp
 	}
 	b, err := s.findBus(p.SourceArn)
 	if err != nil {
-		return template.Attributes{}, fmt.Errorf("SourceArn: %w", err)
+		return template.Attributes{}, fmt.Errorf("SourceArn: %w", adviseBus(err, p.SourceArn))
 	}
 	made, err := s.newArchive(p.ArchiveName, b, archiveSettings{p.Description, p.EventPattern, int(p.RetentionDays)})
 	if err != nil {

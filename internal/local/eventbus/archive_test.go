@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
 // archived returns what ListArchives answers: name, pattern, retention and number of events of each.
@@ -81,3 +83,12 @@ func TestArchivesOverTheAPI(t *testing.T) {
 
 // call returns the error of a call.
 func call[Output any](_ Output, err error) error { return err }
+
+// An archive of a bus that no stack of the run has is refused with what to do.
+func TestAnArchiveOfNoBus(t *testing.T) {
+	w := listen(t, filepath.Join(t.TempDir(), "j.db"))
+	_, err := w.provisionArchive(t.Context(), template.Resource{PhysicalName: "A", Properties: map[string]any{"SourceArn": anyBus + "shared"}})
+	if want := "SourceArn: event bus " + anyBus + "shared does not exist: run the stack with the event bus too (--stack), or let an empty one stand in for it (--stand-in bus=shared)"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

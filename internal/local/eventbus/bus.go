@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -76,4 +77,9 @@ func (s *Service) findBus(nameOrARN string) (*bus, error) {
 		return nil, fmt.Errorf("event bus %s does not exist", nameOrARN)
 	}
 	return b, nil
+}
+
+// adviseBus adds to the error what to do about a bus that a template names and no stack of the run has.
+func adviseBus(err error, nameOrARN string) error {
+	return fmt.Errorf("%w: %s", err, cloud.Advice("event bus", "bus", nameOrARN[strings.LastIndex(nameOrARN, "/")+1:]))
 }

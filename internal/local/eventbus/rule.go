@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/schedule"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 	"github.com/outboxkit/transactional-outbox/internal/pattern"
@@ -61,8 +59,7 @@ func (s *Service) provisionRule(_ context.Context, r template.Resource) (templat
 	}
 	b, err := s.findBus(p.EventBusName)
 	if err != nil {
-		name := p.EventBusName[strings.LastIndex(p.EventBusName, "/")+1:]
-		return template.Attributes{}, fmt.Errorf("EventBusName: %w: %s", err, cloud.Advice("event bus", "bus", name))
+		return template.Attributes{}, fmt.Errorf("EventBusName: %w", adviseBus(err, p.EventBusName))
 	}
 	made, err := s.newRule(r.LogicalID, p, b)
 	if err != nil {
@@ -93,7 +90,7 @@ func (s *Service) newRule(logicalID string, p ruleProperties, b *bus) (*rule, er
 	}
 	ids := map[string]bool{}
 	for _, properties := range p.Targets {
-		t, err := newTarget(properties)
+		t, err := newTarget(properties, s.cloud)
 		if ids[t.id] {
 			err = errors.Join(err, errors.New("Id must be unique in the rule"))
 		}

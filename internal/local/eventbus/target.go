@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outboxkit/transactional-outbox/internal/local/async"
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -64,8 +65,8 @@ type retryPolicy struct {
 var targetID = regexp.MustCompile(`^[.\-_A-Za-z0-9]{1,64}$`)
 
 // newTarget returns a target of a rule, or an error that names everything that is wrong with it.
-func newTarget(p targetProperties) (target, error) {
-	t, problems := makeTarget(p)
+func newTarget(p targetProperties, c *cloud.Cloud) (target, error) {
+	t, problems := makeTarget(p, c)
 	if !targetID.MatchString(p.Id) {
 		problems = append(problems, errors.New("Id must be 1 to 64 letters, digits, dots, dashes and underscores"))
 	}
@@ -78,7 +79,7 @@ func newTarget(p targetProperties) (target, error) {
 }
 
 // makeTarget returns what the targets of rules and schedules have in common.
-func makeTarget(p targetProperties) (target, []error) {
+func makeTarget(p targetProperties, c *cloud.Cloud) (target, []error) {
 	var problems []error
 	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	t := target{id: p.Id, arn: p.Arn, role: p.RoleArn, retries: defaultRetries, maxAge: defaultAge * time.Second, function: isFunction(p.Arn)}
@@ -93,6 +94,8 @@ func makeTarget(p targetProperties) (target, []error) {
 		problems = append(problems, checkTopic(p.Arn, t.group))
 	case !isQueue(p.Arn) && !t.function && !isBus(p.Arn):
 		refuse("Arn must be the ARN of an SQS queue, an SNS topic, a function or an event bus in the local run, got %q", p.Arn)
+	case isBus(p.Arn) && !strings.HasPrefix(p.Arn, c.ARN("events", "event-bus/")):
+		refuse("Arn must be that of an event bus in the region %s and the account %s, the only ones of the run, got %q", c.Region, cloud.Account, p.Arn)
 	case fifo && t.group == "":
 		refuse("SqsParameters.MessageGroupId must be set, because the target is the FIFO queue %q", p.Arn)
 	case !fifo && t.group != "":

@@ -164,6 +164,8 @@ func TestTargetsThatAreRefused(t *testing.T) {
 		want   string
 	}{
 		"a stream":          {map[string]any{"Arn": "arn:aws:kinesis:eu-west-1:000000000000:stream/s"}, "must be the ARN of an SQS queue, an SNS topic, a function or an event bus"},
+		"another account":   {map[string]any{"Arn": "arn:aws:events:eu-west-1:222222222222:event-bus/b", "RoleArn": roleARN}, "Arn must be that of an event bus in the region eu-west-1 and the account 000000000000, the only ones of the run, got"},
+		"another region":    {map[string]any{"Arn": "arn:aws:events:us-west-2:000000000000:event-bus/b", "RoleArn": roleARN}, `got "arn:aws:events:us-west-2`},
 		"input of a bus":    {map[string]any{"Arn": anyBus + "second", "Input": "{}"}, "must be empty, because the target is an event bus"},
 		"two inputs":        {map[string]any{"Arn": queueARN, "Input": "{}", "InputPath": "$"}, "Input, InputPath and InputTransformer are mutually exclusive"},
 		"unknown variable":  {transformer("<id>", nil), "<id> must be in InputPathsMap or one of AWS's variables"},

@@ -193,6 +193,7 @@ func TestSchedulesThatAreRefused(t *testing.T) {
 		"too long a window":     {window("FLEXIBLE", 1441), nil, "MaximumWindowInMinutes must be a whole number from 1 to 1440"},
 		"universal target":      {nil, map[string]any{"Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"}, `got the universal target "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"`},
 		"a stream":              {nil, map[string]any{"Arn": "arn:aws:kinesis:eu-west-1:000000000000:stream/s"}, "Target: Arn must be the ARN of an SQS queue, an SNS topic, a function or an event bus"},
+		"a bus elsewhere":       {nil, map[string]any{"Arn": "arn:aws:events:eu-west-1:222222222222:event-bus/b"}, "Target: Arn must be that of an event bus in the region eu-west-1 and the account 000000000000"},
 		"no role":               {nil, map[string]any{"RoleArn": ""}, "RoleArn must be set"},
 		"input of a function":   {nil, map[string]any{"Arn": functionARN, "Input": "text"}, "Input must be JSON for a function"},
 		"a bus without event":   {nil, map[string]any{"Arn": anyBus + "b"}, "EventBridgeParameters must be set"},

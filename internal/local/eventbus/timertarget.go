@@ -29,11 +29,11 @@ type timerTarget struct {
 // setTarget sets the target, or returns an error that names everything that is wrong with it.
 func (t *timer) setTarget(p timerTarget, c *cloud.Cloud) error {
 	if strings.HasPrefix(p.Arn, "arn:aws:scheduler:::aws-sdk:") {
-		return fmt.Errorf("Target: Arn must be that of a queue, a function or an event bus in the local run, got the universal target %q", p.Arn)
+		return fmt.Errorf("Target: Arn must be that of a queue, a topic, a function or an event bus in the local run, got the universal target %q", p.Arn)
 	}
 	made, problems := makeTarget(targetProperties{
 		Arn: p.Arn, RoleArn: p.RoleArn, SqsParameters: p.SqsParameters, DeadLetterConfig: p.DeadLetterConfig, RetryPolicy: p.RetryPolicy,
-	})
+	}, c)
 	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	made.timed, made.logicalID, made.ruleARN, made.service = true, t.logicalID, t.arn, schedulerPrincipal
 	// Source: EventBridge Scheduler user guide, cross-service-confused-deputy-prevention: the source is the group.
