@@ -90,7 +90,7 @@ func TestATemplateRunsAlone(t *testing.T) {
 	if err != nil || len(stacks.Stacks) != 1 || *stacks.Stacks[0].StackName != "Orders-dev" {
 		t.Errorf("the stacks are %+v, %v", stacks, err)
 	}
-	if i := slices.IndexFunc(session.Summary.Resources, func(r console.Resource) bool { return r.Ref == "shared" }); i < 0 || session.Summary.Resources[i].Stack != "--stand-in" {
+	if i := slices.IndexFunc(session.Summary.Resources, func(r console.Resource) bool { return r.Ref == "shared" }); i < 0 || session.Summary.Resources[i].Stack != "--stand-in" || session.Summary.Resources[i].Name != "bus=shared" {
 		t.Errorf("the resources are %+v", session.Summary.Resources)
 	}
 }

@@ -18,11 +18,14 @@ const standInStack = "--stand-in"
 const StandInForms = "table=NAME[:KEY=S,SORTKEY=N], bus=NAME, queue=NAME, export=NAME=VALUE, ssm=NAME=VALUE"
 
 // A standIn is what the template of the stand-ins has for one flag, by what is added to the logical id.
-type standIn struct{ resources, outputs map[string]any }
+type standIn struct {
+	resources map[string]map[string]any
+	outputs   map[string]any
+}
 
 // resource returns a stand-in that is a resource.
 func resource(kind string, properties map[string]any) standIn {
-	return standIn{resources: map[string]any{"": entry(kind, properties)}}
+	return standIn{resources: map[string]map[string]any{"": entry(kind, properties)}}
 }
 
 func entry(kind string, properties map[string]any) map[string]any {
@@ -41,6 +44,7 @@ func standIns(texts []string) (*template.Stack, error) {
 		one, err := parseStandIn(fmt.Sprintf("StandIn%d", i+1), text)
 		problems = append(problems, err)
 		for suffix, r := range one.resources {
+			r["Metadata"] = map[string]any{"aws:cdk:path": strings.TrimSuffix(whatStandsIn(text)+"/"+suffix, "/")}
 			resources[fmt.Sprintf("StandIn%d%s", i+1, suffix)] = r
 		}
 		for suffix, o := range one.outputs {
@@ -55,6 +59,15 @@ func standIns(texts []string) (*template.Stack, error) {
 		return nil, err
 	}
 	return template.NewStack(standInStack, raw)
+}
+
+// whatStandsIn returns how hops and the page call it: "bus=shared", as the flag does, without keys and values.
+func whatStandsIn(text string) string {
+	kind, name, _ := strings.Cut(text, "=")
+	if end := strings.IndexAny(name, ":="); end >= 0 {
+		name = name[:end]
+	}
+	return kind + "=" + name
 }
 
 // parseStandIn reads the flag of the stand-in with that logical id.
@@ -85,7 +98,7 @@ func queue(id, name string) standIn {
 		properties["FifoQueue"] = true
 	}
 	all := map[string]any{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": map[string]any{"Fn::GetAtt": []any{id, "Arn"}}}
-	return standIn{resources: map[string]any{
+	return standIn{resources: map[string]map[string]any{
 		"": entry("AWS::SQS::Queue", properties),
 		"Policy": entry("AWS::SQS::QueuePolicy", map[string]any{
 			"Queues":         []any{map[string]any{"Ref": id}},
