@@ -91,7 +91,7 @@ func (w *withoutIAM) Allows(targetARN, service, sourceARN string) bool {
 	switch {
 	case strings.HasPrefix(targetARN, "arn:aws:sqs:"):
 		return w.queues.Allows(targetARN, service, sourceARN)
-	case strings.HasPrefix(targetARN, "arn:aws:sns:"):
+	case cloud.IsTopic(targetARN):
 		return w.topics.Allows(targetARN, service, sourceARN)
 	}
 	return true

@@ -69,7 +69,7 @@ func (a *Authority) Prepare(context.Context) error {
 // policy; one without is another stack's, of which nothing is known.
 func (a *Authority) warnOfSender(n need) {
 	for _, one := range n.optional {
-		if isTopic(one.on) && a.policyOf(one.on) == nil {
+		if cloud.IsTopic(one.on) && a.policyOf(one.on) == nil {
 			continue
 		}
 		for _, action := range one.actions {

@@ -12,8 +12,6 @@ import (
 
 const publish = "sns:Publish"
 
-func isTopic(arn string) bool { return strings.HasPrefix(arn, "arn:aws:sns:") }
-
 // topicRequests returns the request of a call to SNS. A batch needs the permission of its single action, and a subscription
 // is a matter of its topic.
 // Source: Service authorization reference, list_amazonsns.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/guard"
 	"github.com/outboxkit/transactional-outbox/internal/local/iam"
 )
@@ -102,7 +103,7 @@ func useOf(targetARN string) string {
 		return invokeFunction
 	case strings.HasPrefix(targetARN, "arn:aws:sqs:"):
 		return "sqs:SendMessage"
-	case isTopic(targetARN):
+	case cloud.IsTopic(targetARN):
 		return publish
 	case strings.HasPrefix(targetARN, "arn:aws:events:") && strings.Contains(targetARN, ":event-bus/"):
 		return "events:PutEvents"

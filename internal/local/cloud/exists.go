@@ -24,7 +24,7 @@ func (c *Cloud) RequireExists(ctx context.Context, property, arn string) error {
 	case strings.HasPrefix(arn, "arn:aws:events:"):
 		_, err := c.EventBridge().DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &arn})
 		return existence[*bustypes.ResourceNotFoundException](err, property, "an event bus", Advice("event bus", "bus", nameIn(arn)), arn)
-	case strings.HasPrefix(arn, "arn:aws:sns:"):
+	case IsTopic(arn):
 		if !c.Topics().HasTopic(arn) {
 			return missing(property, "a topic", "put the topic into a stack that runs here", arn)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Topics sends the messages of other services to the stack's topics. It does not ask who sends: the caller has asked the
@@ -17,6 +18,9 @@ type Topics interface {
 
 // ErrRefused reports that a topic does not take a message: there is no such topic, or the message is too long for it.
 var ErrRefused = errors.New("refused by the topic")
+
+// IsTopic reports whether an ARN is that of an SNS topic.
+func IsTopic(arn string) bool { return strings.HasPrefix(arn, "arn:aws:sns:") }
 
 // SetTopics sets what sends to topics.
 func (c *Cloud) SetTopics(t Topics) {

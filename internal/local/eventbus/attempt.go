@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
 // An Attempt is one attempt to deliver an event to a target of a rule.
@@ -65,7 +67,7 @@ func (d *dispatcher) try(ctx context.Context, t target, one *delivery) *failure 
 		return d.buses.put(t.arn, *t.event, body)
 	case isBus(t.arn):
 		return d.buses.forward(t, body)
-	case isTopic(t.arn):
+	case cloud.IsTopic(t.arn):
 		return d.publish(ctx, t.arn, string(body))
 	}
 	return d.send(ctx, t.arn, message{body: string(body), group: t.group})
@@ -79,7 +81,7 @@ func (d *dispatcher) refused(t target) *failure {
 		exists = d.hasFunction(t.arn)
 	case isBus(t.arn):
 		exists = d.buses.has(t.arn)
-	case isTopic(t.arn):
+	case cloud.IsTopic(t.arn):
 		exists = d.topics().HasTopic(t.arn)
 	}
 	if !exists {
@@ -102,7 +104,7 @@ func kindOf(arn string) (kind, use string) {
 		return "function", "invoke it"
 	case isBus(arn):
 		return "event bus", "put events"
-	case isTopic(arn):
+	case cloud.IsTopic(arn):
 		return "topic", "publish"
 	}
 	return "queue", "send messages"

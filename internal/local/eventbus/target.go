@@ -90,7 +90,7 @@ func makeTarget(p targetProperties, c *cloud.Cloud) (target, []error) {
 		t.deadLetter = p.DeadLetterConfig.Arn
 	}
 	switch fifo := strings.HasSuffix(p.Arn, ".fifo"); {
-	case isTopic(p.Arn):
+	case cloud.IsTopic(p.Arn):
 		problems = append(problems, checkTopic(p.Arn, t.group))
 	case !isQueue(p.Arn) && !t.function && !isBus(p.Arn):
 		refuse("Arn must be the ARN of an SQS queue, an SNS topic, a function or an event bus in the local run, got %q", p.Arn)

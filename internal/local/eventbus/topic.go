@@ -9,8 +9,6 @@ import (
 	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 )
 
-func isTopic(arn string) bool { return strings.HasPrefix(arn, "arn:aws:sns:") }
-
 // checkTopic returns why a topic cannot be the target of a rule.
 // Source: EventBridge user guide, eb-targets: SNS FIFO topics are not supported.
 func checkTopic(arn, group string) error {

@@ -3,7 +3,6 @@ package eventsource
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -17,13 +16,11 @@ type destination interface {
 
 // newDestination returns the queue or topic with that ARN, as the function's role sees it.
 func newDestination(role *cloud.Cloud, arn string) destination {
-	if isTopic(arn) {
+	if cloud.IsTopic(arn) {
 		return topicDestination{role.Topics(), arn}
 	}
 	return &queueDestination{client: role.SQS(), url: role.QueueURL(arn)}
 }
-
-func isTopic(arn string) bool { return strings.HasPrefix(arn, "arn:aws:sns:") }
 
 type queueDestination struct {
 	client *sqs.Client

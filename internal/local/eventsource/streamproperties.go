@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outboxkit/transactional-outbox/internal/local/cloud"
 	"github.com/outboxkit/transactional-outbox/internal/local/template"
 )
 
@@ -65,7 +66,7 @@ func (p properties) validateStream(refuse func(format string, args ...any)) {
 	if p.ScalingConfig.MaximumConcurrency != nil {
 		refuse("ScalingConfig must be empty, because the source is a stream")
 	}
-	if d := p.DestinationConfig.OnFailure.Destination; d != "" && (!strings.HasPrefix(d, "arn:aws:sqs:") && !isTopic(d) || strings.HasSuffix(d, ".fifo")) {
+	if d := p.DestinationConfig.OnFailure.Destination; d != "" && (!strings.HasPrefix(d, "arn:aws:sqs:") && !cloud.IsTopic(d) || strings.HasSuffix(d, ".fifo")) {
 		refuse("DestinationConfig: OnFailure: Destination must be the ARN of a standard SQS queue or SNS topic in the local run, got %q", d)
 	}
 }

@@ -144,10 +144,6 @@ func (p *plan) misses(r refusal, d declaration) (bool, string) {
 	if r.functions {
 		return p.namesFunction(value), r.property + ":"
 	}
-	if r.harmless == nil {
-		list, isList := value.([]any)
-		return !isList || len(list) > 0, ""
-	}
 	text := fmt.Sprint(value)
 	if value, err = p.resolve(value); err == nil {
 		text = fmt.Sprint(value)
